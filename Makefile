@@ -1,0 +1,45 @@
+# Everything starts here, on a machine that has only Python 3.11 or newer and make:
+#   make demo            three nodes, two access processes and a sandbox of providers
+#   make help            the other targets
+.DEFAULT_GOAL := help
+.PHONY: help demo run test check clean-demo venv venv-dev lock
+
+PYTHON ?= python3
+VENV ?= $(or $(BAILIWICK_VENV),.venv)
+BIN := $(VENV)/bin
+DEMO_DATA ?= demo-data
+BOOTSTRAP := $(PYTHON) tools/bootstrap.py --venv $(VENV)
+LOCK := $(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --no-header --quiet
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1#/p' $(firstword $(MAKEFILE_LIST)) | column -t -s '#' 2>/dev/null \
+	  || sed -n 's/^\([a-z-]*\):.*## /  make \1   /p' $(firstword $(MAKEFILE_LIST))
+
+demo: venv ## Run the whole system here; ARGS="--background", "--stop", "--json", ...
+	@exec $(BIN)/bailiwick demo --data $(DEMO_DATA) $(ARGS)
+
+run: venv ## Run one command: make run ARGS="pay --help"
+	@exec $(BIN)/bailiwick $(ARGS)
+
+test: venv-dev ## Run the tests; ARGS="-k name" narrows them
+	$(BIN)/python -m pytest $(ARGS)
+
+check: venv-dev ## Types, lint, format, import rules
+	$(BIN)/mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+clean-demo: venv ## Stop the demo and delete its data
+	@$(BIN)/bailiwick demo --data $(DEMO_DATA) --remove
+
+venv: ## Make or refresh the environment with what the service needs
+	@$(BOOTSTRAP)
+
+venv-dev: ## The same with the tools for tests and checks
+	@$(BOOTSTRAP) --dev
+
+lock: venv-dev ## Resolve the dependencies anew; ARGS="--upgrade" takes new versions
+	$(LOCK) pyproject.toml --group dev -o requirements-dev.lock $(ARGS)
+	$(LOCK) pyproject.toml -c requirements-dev.lock -o requirements.lock $(ARGS)
+	$(LOCK) --group build -c requirements-dev.lock -o requirements-build.lock $(ARGS)

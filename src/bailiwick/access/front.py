@@ -1,0 +1,132 @@
+"""What the routes of one access process share."""
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+from bailiwick.access.forward import HopError, HopLimits, NodeClient
+from bailiwick.access.metrics import Metrics
+from bailiwick.access.rates import Rates
+from bailiwick.access.usage import Board
+from bailiwick.base.errors import ApiError
+from bailiwick.base.ids import node_of
+from bailiwick.world import atlas as atlas_module
+from bailiwick.world.atlas import Atlas
+from bailiwick.world.current import CurrentWorld
+from bailiwick.world.snapshot import World
+from bailiwick.world.topology import Node
+
+
+class Front:
+    """World, node clients, usage board and metrics.
+
+    Args:
+        directory: the world's files.
+        internal_secret: the secret that access and nodes share.
+        region: name of the node whose region this process stands in; places with strict
+            residency elsewhere are turned away. None: all places are served.
+        ip_file: an operator's MaxMind DB file.
+
+    Raises:
+        WorldError: no usable world.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        internal_secret: bytes,
+        *,
+        region: str | None = None,
+        ip_file: Path | None = None,
+        limits: HopLimits | None = None,
+        rate_per_second: float = 0.0,
+        atlas: Atlas | None = None,
+    ) -> None:
+        self.atlas = atlas or atlas_module.load(ip_file)
+        self.region = region
+        self.internal_secret = internal_secret
+        self.rates = Rates(rate_per_second)
+        self._limits = limits or HopLimits()
+        self.current = CurrentWorld(directory, self._problem_with)
+        self.world: World = self.current.world
+        self._clients: dict[int, tuple[str, NodeClient]] = {}
+        self.board = Board({})
+        self.metrics = Metrics(self.verdicts_by_name, lambda: self.world.epoch)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._checks: set[asyncio.Task[bool]] = set()
+        self._use(self.world)
+        self.current.on_change(self._use)
+
+    def _problem_with(self, world: World) -> str | None:
+        if self.region is not None and world.topology.node_named(self.region) is None:
+            names = ", ".join(node.name for node in world.topology.nodes)
+            return f"no node is named '{self.region}', this process's region; known: {names}"
+        return world.topology.geo_problem(self.atlas.digest)
+
+    def _use(self, world: World) -> None:
+        self.world = world
+        self.epoch_line = b"bailiwick-epoch: %d\r\n" % world.epoch
+        urls = {node.number: node.url for node in world.topology.nodes}
+        for number, (url, client) in list(self._clients.items()):
+            if urls.get(number) != url:
+                del self._clients[number]
+                client.retire()
+        for number, url in urls.items():
+            if number not in self._clients:
+                self._clients[number] = (url, NodeClient(url, self._limits))
+        self.board.set_nodes(urls)
+
+    def client(self, node: Node) -> NodeClient:
+        """The connections to a node. Raises HopError when a new world has just dropped it."""
+        known = self._clients.get(node.number)
+        if known is None:
+            raise HopError("unsent", "it is no longer in the topology")
+        return known[1]
+
+    def node_for(self, identifier: str, prefix: str, kind: str) -> Node:
+        """The node that an object lives on, by its id alone. Raises ApiError (404)."""
+        if not identifier.startswith(prefix):
+            raise ApiError.missing(kind, identifier)
+        node = self.world.topology.by_number.get(node_of(identifier))
+        if node is None:
+            raise ApiError.missing(kind, identifier)
+        return node
+
+    def verdicts_by_name(self) -> dict[str, str]:
+        """Usage verdict by node name."""
+        topology = self.world.topology
+        found = self.board.verdicts(topology.thresholds)
+        return {node.name: found.get(node.number, "stale") for node in topology.nodes}
+
+    def suspect_world(self) -> None:
+        """A node knows another world: look at the files at once."""
+        task = asyncio.get_running_loop().create_task(self.current.check())
+        self._checks.add(task)
+        task.add_done_callback(self._checks.discard)
+
+    def reload(self) -> None:
+        """Read the world's files again, whether they look changed or not (SIGHUP)."""
+        task = asyncio.get_running_loop().create_task(self.current.check(force=True))
+        self._checks.add(task)
+        task.add_done_callback(self._checks.discard)
+
+    async def start(self) -> None:
+        """Ask the nodes once, then keep asking and keep watching the world's files."""
+        await self.board.ask_all()
+        seconds = self.world.topology.thresholds.report_every_ms / 1000
+        loop = asyncio.get_running_loop()
+        self._tasks = [
+            loop.create_task(self.board.run(seconds)),
+            loop.create_task(self.current.watch()),
+        ]
+
+    async def stop(self) -> None:
+        """Stop asking and close the connections."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        for _, client in self._clients.values():
+            client.close()
+        self.board.close()

@@ -1,0 +1,287 @@
+"""The contract between the node and a channel: pure data and pure functions.
+
+A channel turns an ``Instruction`` into a ``Request`` and a ``Reply`` into a ``Result``; it never
+touches a socket, a clock or a database. The transport (``channels.http``) turns a request into
+an ``Exchange`` and says exactly how far it got. What an answer *means* for money is one of four
+outcomes, never a boolean; a channel that cannot tell says ``unknown``.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Protocol
+
+import msgspec
+
+
+class Operation(StrEnum):
+    """What a provider is asked to do. All but the first refer to an earlier charge."""
+
+    CHARGE = "charge"
+    CAPTURE = "capture"
+    VOID = "void"
+    REFUND = "refund"
+
+
+class Outcome(StrEnum):
+    """What is known about an operation after asking the provider."""
+
+    APPROVED = "approved"
+    DECLINED = "declined"
+    PENDING = "pending"
+    UNKNOWN = "unknown"
+
+
+class Phase(StrEnum):
+    """How far an exchange got. Only ``unsent`` proves that the provider knows nothing."""
+
+    UNSENT = "unsent"
+    SENT = "sent"
+    ANSWERED = "answered"
+
+
+class Resolve(StrEnum):
+    """The ways in which a channel's unknown outcomes can be made definite."""
+
+    REFERENCE = "reference"
+    PROVIDER_ID = "provider_id"
+    REPLAY = "replay"
+    CALLBACK = "callback"
+    STATEMENT = "statement"
+
+
+class Account(msgspec.Struct, frozen=True):
+    """A connected account at a provider: where it is and the secrets to speak with it."""
+
+    gateway: str
+    base_url: str
+    secrets: dict[str, str]
+    livemode: bool = False
+
+    def __repr__(self) -> str:
+        return f"Account(gateway={self.gateway!r}, base_url={self.base_url!r}, secrets=...)"
+
+
+class Instruction(msgspec.Struct, frozen=True):
+    """One provider operation, in our own terms.
+
+    Attributes:
+        reference: our reference of this operation, unique for ever; also the key under which a
+            replay is recognised by providers that support it.
+        amount: minor units of ``currency``: to charge, capture or refund; for a void, the hold.
+        currency: upper-case ISO 4217 code.
+        automatic: for a charge: capture at once (else only authorize).
+        token: the payer's payment method token, passed through.
+        provider_ref: the provider's id of the object acted upon: the charge for capture, void
+            and refund; for a query of an operation, what the provider called it, if known.
+        charge_reference: our reference of the charge acted upon.
+    """
+
+    operation: Operation
+    reference: str
+    amount: int
+    currency: str
+    automatic: bool = True
+    method: str = "card"
+    token: str | None = None
+    provider_ref: str | None = None
+    charge_reference: str | None = None
+    description: str | None = None
+    return_url: str | None = None
+    callback_url: str | None = None
+    payment: str | None = None
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A request to a provider, ready to send."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"Request({self.method} {self.url.partition('?')[0]}, {len(self.body)} bytes)"
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """A complete answer of a provider. Header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"Reply({self.status}, {len(self.body)} bytes)"
+
+
+class Exchange(msgspec.Struct, frozen=True):
+    """How one request went: the phase reached, the reply if complete, else what stopped it."""
+
+    phase: Phase
+    reply: Reply | None = None
+    error: str | None = None
+
+
+class Permit(msgspec.Struct, frozen=True):
+    """Leave to send the first byte of one request until this boot-time instant (nanoseconds)."""
+
+    expires_boot_ns: int
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What a provider's answer says about one operation.
+
+    Attributes:
+        provider_ref: the provider's id of the object (charge or refund).
+        amount: minor units that the provider says it took, held, captured or returned.
+        captured: for a charge: the money is taken (True) or only held (False).
+        code, decline_code, message: why it was declined, in Stripe's documented vocabulary.
+        action_url: where the payer must go before the provider goes on.
+        not_found: a look-up found no such operation: proves nothing by itself, see
+            ``Profile.visibility_ms``.
+        retryable: for a decline: another gateway may be tried (the provider is unable, not the
+            payer refused).
+        detail: a short machine-readable word for the record; never provider text.
+    """
+
+    outcome: Outcome
+    provider_ref: str | None = None
+    amount: int | None = None
+    currency: str | None = None
+    captured: bool = True
+    code: str | None = None
+    decline_code: str | None = None
+    message: str | None = None
+    action_url: str | None = None
+    not_found: bool = False
+    retryable: bool = False
+    detail: str | None = None
+
+
+def unknown(detail: str) -> Result:
+    """The only honest reading of anything that is not a definite answer."""
+    return Result(Outcome.UNKNOWN, detail=detail)
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """A callback whose signature was checked.
+
+    Attributes:
+        notice_id: the provider's id of this delivery, for permanent deduplication.
+        reference: our reference of the operation, if the provider repeats it.
+        provider_ref: the provider's id of the object.
+        result: what it says; None where the channel's callbacks are not proof by themselves
+            (unsigned, static token), so that the node asks the provider.
+    """
+
+    notice_id: str
+    operation: Operation
+    reference: str | None = None
+    provider_ref: str | None = None
+    result: Result | None = None
+
+
+class CallbackRefused(Exception):
+    """A callback that is forged, altered, too old or not for this account."""
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """What a channel declares about itself; routing, resolver, contract suite and docs use it.
+
+    Attributes:
+        resolve: per operation, the ways to end an unknown, in the order to try them.
+        visibility_ms: how long a finished operation may stay invisible to a look-up: before
+            that, "not found" means nothing.
+        replay_ms: how long the provider recognises a repeated reference; after that a repeat
+            would be a new operation, so it is never sent.
+        exponents: currencies whose minor unit differs from ISO 4217 at this provider.
+        multiples: currencies in which only multiples of so many of our minor units can be
+            expressed at this provider: amounts of charges, captures and refunds alike.
+        partial_approval: an approval of less than was asked for is legitimate here.
+    """
+
+    name: str
+    title: str
+    resolve: dict[Operation, tuple[Resolve, ...]]
+    visibility_ms: int
+    replay_ms: int = 0
+    methods: tuple[str, ...] = ("card",)
+    currencies: tuple[str, ...] | None = None
+    exponents: dict[str, int] = {}
+    multiples: dict[str, int] = {}
+    manual_capture: bool = True
+    partial_capture: bool = True
+    partial_refund: bool = True
+    partial_approval: bool = False
+    redirects: bool = True
+    signed_callbacks: bool = True
+    secrets: tuple[str, ...] = ("api_key",)
+    connect_ms: int = 3_000
+    first_byte_ms: int = 20_000
+    total_ms: int = 30_000
+    answer_bytes_max: int = 1_048_576
+
+
+class Channel(Protocol):
+    """How one provider speaks. Implementations are pure: one file, no I/O."""
+
+    profile: Profile
+
+    def check(self, account: Account) -> Request:
+        """A harmless request that proves the account's credentials."""
+        ...
+
+    def parse_check(self, reply: Reply) -> str | None:
+        """None when the credentials hold, else what is wrong and the remedy."""
+        ...
+
+    def request(self, instruction: Instruction, account: Account) -> Request:
+        """The request that carries out an instruction; the same bytes for the same input."""
+        ...
+
+    def parse(self, instruction: Instruction, reply: Reply) -> Result:
+        """Read the answer to ``request``. Never raises: what it cannot read is ``unknown``."""
+        ...
+
+    def query(self, instruction: Instruction, account: Account, way: Resolve) -> Request | None:
+        """A read-only request that tells how an instruction ended; None if ``way`` has none."""
+        ...
+
+    def parse_query(self, instruction: Instruction, reply: Reply, way: Resolve) -> Result:
+        """Read the answer to ``query``."""
+        ...
+
+    def callback(
+        self, headers: Mapping[str, str], body: bytes, account: Account, now_ms: int
+    ) -> Notice | None:
+        """Check and read a callback; None for a genuine one that is of no interest.
+
+        Raises:
+            CallbackRefused: not genuine; nothing of it may be used.
+        """
+        ...
+
+
+def agreed(instruction: Instruction, result: Result, profile: Profile) -> Result:
+    """Distrust an approval whose amount or currency is missing or not the one asked for.
+
+    It is never booked as a success: the money may have moved, so it is unknown, and a person
+    or a later definite answer decides.
+    """
+    if result.outcome is not Outcome.APPROVED:
+        return result
+    if result.amount is None or result.currency is None:
+        return msgspec.structs.replace(result, outcome=Outcome.UNKNOWN, detail="amount_missing")
+    if result.currency != instruction.currency:
+        return msgspec.structs.replace(result, outcome=Outcome.UNKNOWN, detail="currency_mismatch")
+    less = 0 < result.amount < instruction.amount and profile.partial_approval
+    if result.amount != instruction.amount and not less:
+        return msgspec.structs.replace(result, outcome=Outcome.UNKNOWN, detail="amount_mismatch")
+    return result
+
+
+def read(channel: Channel, instruction: Instruction, exchange: Exchange) -> Result:
+    """What an exchange that may have reached the provider says about the instruction."""
+    if exchange.reply is None:
+        return unknown(exchange.error or "no_answer")
+    return agreed(instruction, channel.parse(instruction, exchange.reply), channel.profile)

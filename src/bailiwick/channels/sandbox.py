@@ -1,0 +1,382 @@
+"""The sandbox provider's HTTP protocol: a bank for tests and demonstrations.
+
+Every operation can be looked up by our reference and is recognised by it when repeated, and
+callbacks are signed, so each unknown has a definite end here.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+from urllib.parse import quote
+
+import msgspec
+
+from bailiwick.channels import common
+from bailiwick.channels.base import (
+    Account,
+    CallbackRefused,
+    Instruction,
+    Notice,
+    Operation,
+    Outcome,
+    Profile,
+    Reply,
+    Request,
+    Resolve,
+    Result,
+    unknown,
+)
+from bailiwick.channels.common import Id, Minor
+
+_WAYS = (Resolve.REFERENCE, Resolve.REPLAY, Resolve.CALLBACK)
+_WEEK_MS = 7 * 24 * 3_600_000
+
+PROFILE = Profile(
+    name="sandbox",
+    title="Sandbox provider",
+    resolve=dict.fromkeys(Operation, _WAYS),
+    visibility_ms=2_000,
+    replay_ms=_WEEK_MS,
+    methods=("card", "upi", "bank_transfer", "wallet"),
+    partial_approval=True,
+    secrets=("api_key", "callback_secret"),
+)
+
+
+class _ChargeBody(msgspec.Struct, frozen=True, omit_defaults=True):
+    reference: str
+    amount: int
+    currency: str
+    source: str
+    capture: bool
+    return_url: str | None = None
+    callback_url: str | None = None
+    description: str | None = None
+
+
+class _CaptureBody(msgspec.Struct, frozen=True):
+    reference: str
+    amount: int
+
+
+class _VoidBody(msgspec.Struct, frozen=True):
+    reference: str
+
+
+class _RefundBody(msgspec.Struct, frozen=True, omit_defaults=True):
+    reference: str
+    charge: str
+    amount: int
+    callback_url: str | None = None
+
+
+class _Reason(msgspec.Struct, frozen=True):
+    code: str | None = None
+    decline_code: str | None = None
+    message: str | None = None
+
+
+class _Charge(msgspec.Struct, frozen=True):
+    object: Literal["charge"]
+    id: Id
+    reference: Id
+    status: str
+    amount: Minor | None = None
+    amount_authorized: Minor | None = None
+    amount_captured: Minor | None = None
+    currency: str | None = None
+    decline: _Reason | None = None
+    redirect_url: str | None = None
+
+
+class _Refund(msgspec.Struct, frozen=True):
+    object: Literal["refund"]
+    id: Id
+    reference: Id
+    charge: Id
+    status: str
+    amount: Minor | None = None
+    currency: str | None = None
+    failure: _Reason | None = None
+
+
+class _Lookup(msgspec.Struct, frozen=True):
+    type: str
+    reference: Id
+    status: Literal["succeeded", "failed", "pending"]
+    charge: _Charge | None = None
+    refund: _Refund | None = None
+
+
+class _Fault(msgspec.Struct, frozen=True):
+    code: str
+    message: str | None = None
+
+
+class _Failure(msgspec.Struct, frozen=True):
+    error: _Fault
+
+
+class _Event(msgspec.Struct, frozen=True):
+    id: Id
+    type: str
+    data: msgspec.Raw
+
+
+class SandboxChannel:
+    """See the module's description."""
+
+    profile: Profile = PROFILE
+
+    def check(self, account: Account) -> Request:
+        return _get(account, "/account")
+
+    def parse_check(self, reply: Reply) -> str | None:
+        if reply.status == 200:
+            return None
+        if reply.status in (401, 403):
+            return "the sandbox refused the API key: correct secrets.api_key of the gateway"
+        return f"the sandbox answered {reply.status} to the credential check: check base_url"
+
+    def request(self, instruction: Instruction, account: Account) -> Request:
+        """See ``Channel.request``.
+
+        Raises:
+            ValueError: a capture, void or refund without the provider's id of the charge.
+        """
+        path, body = _order(instruction)
+        return Request(
+            "POST",
+            account.base_url.rstrip("/") + path,
+            {**_headers(account), "content-type": "application/json"},
+            msgspec.json.encode(body),
+        )
+
+    def parse(self, instruction: Instruction, reply: Reply) -> Result:
+        if reply.status != 200:
+            return _parse_failure(reply)
+        if instruction.operation is Operation.REFUND:
+            refund = common.decode(reply.body, _Refund)
+            return unknown("unreadable") if refund is None else _read_refund(instruction, refund)
+        charge = common.decode(reply.body, _Charge)
+        return unknown("unreadable") if charge is None else _read(instruction, charge)
+
+    def query(self, instruction: Instruction, account: Account, way: Resolve) -> Request | None:
+        if way is not Resolve.REFERENCE:
+            return None
+        return _get(account, f"/operations/{quote(instruction.reference, safe='')}")
+
+    def parse_query(self, instruction: Instruction, reply: Reply, way: Resolve) -> Result:
+        if reply.status == 404:
+            failure = common.decode(reply.body, _Failure)
+            if failure is not None and failure.error.code == "not_found":
+                return Result(Outcome.UNKNOWN, not_found=True, detail="not_found")
+        if reply.status != 200:
+            # A refused look-up says nothing about the operation looked for.
+            return unknown(common.not_answered(reply))
+        found = common.decode(reply.body, _Lookup)
+        if found is None:
+            return unknown("unreadable")
+        if found.reference != instruction.reference or found.type != instruction.operation:
+            return unknown("reference_mismatch")
+        result = _read_lookup(instruction, found)
+        return result if _consistent(found.status, result) else unknown("contradiction")
+
+    def callback(
+        self, headers: Mapping[str, str], body: bytes, account: Account, now_ms: int
+    ) -> Notice | None:
+        signature = common.header(headers, "sandbox-signature")
+        secret = account.secrets.get("callback_secret", "")
+        common.check_signature(signature, (secret,), body, now_ms)
+        event = common.decode(body, _Event)
+        if event is None:
+            raise CallbackRefused("the body is not a callback of the sandbox")
+        if event.type == "charge.updated":
+            charge = common.decode(bytes(event.data), _Charge)
+            if charge is not None:
+                result = _charge_result(charge, _taken(charge))
+                return Notice(event.id, Operation.CHARGE, charge.reference, charge.id, result)
+        elif event.type == "refund.updated":
+            refund = common.decode(bytes(event.data), _Refund)
+            if refund is not None:
+                result = _refund_result(refund)
+                return Notice(event.id, Operation.REFUND, refund.reference, refund.id, result)
+        else:
+            return None
+        raise CallbackRefused("the callback's object cannot be read")
+
+
+def _headers(account: Account) -> dict[str, str]:
+    return {
+        "authorization": f"Bearer {account.secrets.get('api_key', '')}",
+        "accept": "application/json",
+    }
+
+
+def _get(account: Account, path: str) -> Request:
+    return Request("GET", account.base_url.rstrip("/") + path, _headers(account))
+
+
+def _order(instruction: Instruction) -> tuple[str, msgspec.Struct]:
+    reference, amount = instruction.reference, instruction.amount
+    if instruction.operation is Operation.CHARGE:
+        return "/charges", _ChargeBody(
+            reference,
+            amount,
+            instruction.currency,
+            instruction.token or "",
+            instruction.automatic,
+            instruction.return_url,
+            instruction.callback_url,
+            instruction.description,
+        )
+    if not instruction.provider_ref:
+        raise ValueError(f"a {instruction.operation} needs the provider's id of the charge")
+    charge = instruction.provider_ref
+    if instruction.operation is Operation.REFUND:
+        return "/refunds", _RefundBody(reference, charge, amount, instruction.callback_url)
+    path = f"/charges/{quote(charge, safe='')}/{instruction.operation}"
+    if instruction.operation is Operation.CAPTURE:
+        return path, _CaptureBody(reference, amount)
+    return path, _VoidBody(reference)
+
+
+def _parse_failure(reply: Reply) -> Result:
+    failure = common.decode(reply.body, _Failure)
+    why = common.refused(reply.status, failure)
+    if failure is None or not 400 <= reply.status < 500 or reply.status == 408:
+        return unknown(common.not_answered(reply))
+    code, message = common.word(failure.error.code), common.sentence(failure.error.message)
+    if why is not None:
+        return Result(
+            Outcome.DECLINED, code="processing_error", message=message, retryable=True, detail=why
+        )
+    if reply.status == 409:
+        detail = "reference_mismatch" if code == "reference_mismatch" else "conflict"
+        return unknown(detail)
+    return Result(Outcome.DECLINED, code=code, message=message, detail="refused")
+
+
+def _read(instruction: Instruction, charge: _Charge) -> Result:
+    if instruction.operation is Operation.CHARGE:
+        if charge.reference != instruction.reference:
+            return unknown("reference_mismatch")
+        return _read_charge(instruction, charge)
+    known = instruction.charge_reference
+    if known is not None and charge.reference != known:
+        return unknown("reference_mismatch")
+    if instruction.provider_ref is not None and charge.id != instruction.provider_ref:
+        return unknown("reference_mismatch")
+    if instruction.operation is Operation.CAPTURE:
+        return _done(charge, "captured", charge.amount_captured, captured=True)
+    return _done(charge, "voided", charge.amount_authorized or charge.amount, captured=False)
+
+
+def _read_charge(instruction: Instruction, charge: _Charge) -> Result:
+    if charge.status not in ("captured", "authorized"):
+        return _charge_result(charge, None)
+    if charge.amount is not None and charge.amount != instruction.amount:
+        # Told apart from a partial approval, which repeats the amount asked for.
+        return msgspec.structs.replace(
+            _charge_result(charge, charge.amount), outcome=Outcome.UNKNOWN, detail="amount_mismatch"
+        )
+    held = charge.amount_authorized if charge.amount_authorized is not None else charge.amount
+    if charge.status == "authorized" or not instruction.automatic:
+        return _charge_result(charge, held)
+    if held != charge.amount_captured and None not in (held, charge.amount_captured):
+        return msgspec.structs.replace(
+            _charge_result(charge, held), outcome=Outcome.UNKNOWN, detail="amount_mismatch"
+        )
+    return _charge_result(charge, charge.amount_captured if held is not None else None)
+
+
+def _taken(charge: _Charge) -> int | None:
+    """What a callback says was taken or is held, without knowing what was asked for."""
+    if charge.status == "captured":
+        return charge.amount_captured
+    return charge.amount_authorized if charge.amount_authorized is not None else charge.amount
+
+
+def _charge_result(charge: _Charge, amount: int | None) -> Result:
+    currency = common.upper(charge.currency)
+    if charge.status in ("captured", "authorized"):
+        captured = charge.status == "captured"
+        return Result(Outcome.APPROVED, charge.id, amount, currency, captured)
+    if charge.status == "declined":
+        return _decline(charge.id, charge.decline, "card_declined")
+    if charge.status == "voided":
+        return Result(Outcome.DECLINED, charge.id, code="charge_voided", detail="voided")
+    if charge.status in ("pending", "action_required"):
+        action = common.link(charge.redirect_url)
+        return Result(Outcome.PENDING, charge.id, action_url=action, detail=charge.status)
+    return msgspec.structs.replace(unknown("unknown_status"), provider_ref=charge.id)
+
+
+def _done(charge: _Charge, status: str, amount: int | None, *, captured: bool) -> Result:
+    if charge.status == status:
+        currency = common.upper(charge.currency)
+        return Result(Outcome.APPROVED, charge.id, amount, currency, captured)
+    if charge.status == "pending":
+        return Result(Outcome.PENDING, charge.id, detail="pending")
+    return msgspec.structs.replace(unknown("not_done"), provider_ref=charge.id)
+
+
+def _read_refund(instruction: Instruction, refund: _Refund) -> Result:
+    if refund.reference != instruction.reference:
+        return unknown("reference_mismatch")
+    return _refund_result(refund)
+
+
+def _refund_result(refund: _Refund) -> Result:
+    currency = common.upper(refund.currency)
+    if refund.status == "succeeded":
+        return Result(Outcome.APPROVED, refund.id, refund.amount, currency)
+    if refund.status == "pending":
+        return Result(Outcome.PENDING, refund.id, refund.amount, currency, detail="pending")
+    if refund.status == "failed":
+        return _decline(refund.id, refund.failure, "refund_failed")
+    return msgspec.structs.replace(unknown("unknown_status"), provider_ref=refund.id)
+
+
+def _decline(provider_ref: str, reason: _Reason | None, fallback: str) -> Result:
+    given = reason or _Reason()
+    code, decline_code = common.word(given.code), common.word(given.decline_code)
+    return Result(
+        Outcome.DECLINED,
+        provider_ref,
+        code=code or fallback,
+        decline_code=decline_code,
+        message=common.sentence(given.message),
+        retryable=(decline_code or code) in common.RETRYABLE_DECLINES,
+        detail="declined",
+    )
+
+
+def _read_lookup(instruction: Instruction, found: _Lookup) -> Result:
+    if instruction.operation is Operation.REFUND:
+        if found.refund is None:
+            return unknown("unreadable")
+        return _read_refund(instruction, found.refund)
+    if found.charge is None:
+        return unknown("unreadable")
+    if instruction.operation is Operation.CHARGE:
+        return _read(instruction, found.charge)
+    if found.status == "failed":
+        code = f"{instruction.operation}_failed"
+        return Result(Outcome.DECLINED, found.charge.id, code=code, detail="declined")
+    if found.status == "pending":
+        return Result(Outcome.PENDING, found.charge.id, detail="pending")
+    return _read(msgspec.structs.replace(instruction, provider_ref=None), found.charge)
+
+
+def _consistent(status: str, result: Result) -> bool:
+    """Whether the look-up's own verdict and the object it shows say the same."""
+    if result.outcome is Outcome.UNKNOWN:
+        return True
+    if result.detail == "voided":
+        return status != "pending"
+    allowed = {
+        "succeeded": Outcome.APPROVED,
+        "failed": Outcome.DECLINED,
+        "pending": Outcome.PENDING,
+    }
+    return allowed[status] is result.outcome

@@ -1,0 +1,230 @@
+"""Stripe's PaymentIntents over its v1 HTTP API, form-encoded, version pinned.
+
+Sources: https://docs.stripe.com/api (payment_intents, refunds, errors, idempotent_requests),
+https://docs.stripe.com/currencies, https://docs.stripe.com/webhooks/signature. Readings of
+answers are in ``stripe_read``.
+
+How unknowns end: Stripe has no strongly consistent look-up by our reference (its search lags),
+so an unknown whose provider id is known is read by that id, else the same request is repeated
+under the same Idempotency-Key within its retention, else a callback ends it. A repeat returns
+the *first* answer as it was, stored 500s included; so the id comes first where there is one.
+"""
+
+from collections.abc import Mapping
+from urllib.parse import quote, urlencode
+
+from bailiwick.channels import common
+from bailiwick.channels import stripe_read as read
+from bailiwick.channels.base import (
+    Account,
+    CallbackRefused,
+    Instruction,
+    Notice,
+    Operation,
+    Outcome,
+    Reply,
+    Request,
+    Resolve,
+    Result,
+    unknown,
+)
+
+API_VERSION = "2026-10-28.endive"
+
+_REFUND_PAGE = 100
+_EVENTS_OF_INTENTS = frozenset(
+    {
+        "payment_intent.amount_capturable_updated",
+        "payment_intent.canceled",
+        "payment_intent.payment_failed",
+        "payment_intent.processing",
+        "payment_intent.requires_action",
+        "payment_intent.succeeded",
+    }
+)
+_EVENTS_OF_REFUNDS = frozenset(
+    {"refund.created", "refund.updated", "refund.failed", "charge.refund.updated"}
+)
+
+
+class StripeChannel:
+    """See the module's description."""
+
+    profile = read.PROFILE
+
+    def check(self, account: Account) -> Request:
+        return _get(account, "/v1/account")
+
+    def parse_check(self, reply: Reply) -> str | None:
+        if reply.status == 200:
+            return None
+        if reply.status in (401, 403):
+            return "the provider refused the API key: correct secrets.api_key of the gateway"
+        return f"the provider answered {reply.status} to the credential check: check base_url"
+
+    def request(self, instruction: Instruction, account: Account) -> Request:
+        """See ``Channel.request``.
+
+        Raises:
+            ValueError: an amount that this provider cannot express (``Profile.multiples``), or
+                no provider id of the charge for an operation that needs it.
+        """
+        path, fields = _order(instruction)
+        headers = {
+            **_headers(account),
+            "content-type": "application/x-www-form-urlencoded",
+            "idempotency-key": instruction.reference,
+        }
+        return Request("POST", _url(account, path), headers, urlencode(fields).encode())
+
+    def parse(self, instruction: Instruction, reply: Reply) -> Result:
+        if reply.status != 200:
+            return read.failure(instruction, reply)
+        if instruction.operation is Operation.REFUND:
+            refund = common.decode(reply.body, read.Refund)
+            return unknown("unreadable") if refund is None else read.refund(instruction, refund)
+        intent = common.decode(reply.body, read.Intent)
+        return unknown("unreadable") if intent is None else read.answer(instruction, intent)
+
+    def query(self, instruction: Instruction, account: Account, way: Resolve) -> Request | None:
+        known = instruction.provider_ref
+        if way is not Resolve.PROVIDER_ID or not known:
+            return None
+        if instruction.operation is not Operation.REFUND:
+            if not known.startswith("pi_"):
+                return None
+            return _get(account, f"/v1/payment_intents/{quote(known, safe='')}")
+        if known.startswith("re_"):
+            return _get(account, f"/v1/refunds/{quote(known, safe='')}")
+        # Only the charge is known: our refund is in its list, with our reference on it.
+        fields = {_target(known): known, "limit": str(_REFUND_PAGE)}
+        return _get(account, f"/v1/refunds?{urlencode(fields)}")
+
+    def parse_query(self, instruction: Instruction, reply: Reply, way: Resolve) -> Result:
+        if reply.status != 200:
+            # A refused look-up says nothing about the operation looked for.
+            return unknown(common.not_answered(reply))
+        if instruction.operation is not Operation.REFUND:
+            intent = common.decode(reply.body, read.Intent)
+            return unknown("unreadable") if intent is None else read.state(instruction, intent)
+        refund = common.decode(reply.body, read.Refund)
+        if refund is not None:
+            return read.refund(instruction, refund)
+        page = common.decode(reply.body, read.RefundList)
+        if page is None:
+            return unknown("unreadable")
+        for listed in page.data:
+            if listed.metadata.get(read.REFERENCE) == instruction.reference:
+                return read.refund(instruction, listed)
+        return unknown("not_listed")
+
+    def callback(
+        self, headers: Mapping[str, str], body: bytes, account: Account, now_ms: int
+    ) -> Notice | None:
+        signature = common.header(headers, "stripe-signature")
+        secrets = (
+            account.secrets.get(name, "") for name in ("callback_secret", "callback_secret_2")
+        )
+        common.check_signature(signature, secrets, body, now_ms)
+        event = common.decode(body, read.Event)
+        if event is None:
+            raise CallbackRefused("the body is not an event of the provider")
+        if event.livemode != account.livemode:
+            raise CallbackRefused("a test event for a live gateway, or the reverse")
+        payload = bytes(event.data.object)
+        if event.type in _EVENTS_OF_INTENTS:
+            return _intent_notice(event, payload)
+        if event.type in _EVENTS_OF_REFUNDS:
+            return _refund_notice(event, payload)
+        return None
+
+
+def _headers(account: Account) -> dict[str, str]:
+    return {
+        "authorization": f"Bearer {account.secrets.get('api_key', '')}",
+        "stripe-version": API_VERSION,
+        "accept": "application/json",
+    }
+
+
+def _url(account: Account, path: str) -> str:
+    return account.base_url.rstrip("/") + path
+
+
+def _get(account: Account, path: str) -> Request:
+    return Request("GET", _url(account, path), _headers(account))
+
+
+def _order(instruction: Instruction) -> tuple[str, list[tuple[str, str]]]:
+    if instruction.operation is Operation.CHARGE:
+        return "/v1/payment_intents", _charge_fields(instruction)
+    known = instruction.provider_ref
+    if not known:
+        raise ValueError(f"a {instruction.operation} needs the provider's id of the charge")
+    if instruction.operation is Operation.VOID:
+        return f"/v1/payment_intents/{quote(known, safe='')}/cancel", []
+    amount = str(common.to_provider(read.PROFILE, instruction.amount, instruction.currency))
+    if instruction.operation is Operation.CAPTURE:
+        return f"/v1/payment_intents/{quote(known, safe='')}/capture", [
+            ("amount_to_capture", amount),
+            (f"metadata[{read.CAPTURE}]", instruction.reference),
+        ]
+    return "/v1/refunds", [
+        (_target(known), known),
+        ("amount", amount),
+        (f"metadata[{read.REFERENCE}]", instruction.reference),
+    ]
+
+
+def _charge_fields(instruction: Instruction) -> list[tuple[str, str]]:
+    amount = common.to_provider(read.PROFILE, instruction.amount, instruction.currency)
+    fields = [
+        ("amount", str(amount)),
+        ("currency", instruction.currency.lower()),
+        ("confirm", "true"),
+        ("capture_method", "automatic" if instruction.automatic else "manual"),
+        # Without it an account's dynamic methods apply, which demand a return_url.
+        ("allowed_payment_method_types[0]", instruction.method),
+        (f"metadata[{read.REFERENCE}]", instruction.reference),
+    ]
+    optional = (
+        ("payment_method", instruction.token),
+        ("description", instruction.description),
+        ("return_url", instruction.return_url),
+        ("metadata[bailiwick_payment]", instruction.payment),
+    )
+    return fields + [(name, value) for name, value in optional if value]
+
+
+def _target(known: str) -> str:
+    return "charge" if known.startswith("ch_") else "payment_intent"
+
+
+def _intent_notice(event: read.Event, payload: bytes) -> Notice | None:
+    intent = common.decode(payload, read.Intent)
+    if intent is None:
+        raise CallbackRefused("the event's payment cannot be read")
+    reference = intent.metadata.get(read.REFERENCE)
+    if reference is None:
+        return None  # another application's payment on the same account
+    capture = intent.metadata.get(read.CAPTURE)
+    if capture is not None and intent.status == "succeeded":
+        result = read.captured(intent)
+        return Notice(event.id, Operation.CAPTURE, capture, intent.id, result)
+    # A cancellation ends a charge that never was held, or releases one that was: it does not
+    # say which, so the node asks.
+    told = None if intent.status == "canceled" else read.charge(intent)
+    if told is not None and told.outcome is Outcome.UNKNOWN:
+        told = None
+    return Notice(event.id, Operation.CHARGE, reference, intent.id, told)
+
+
+def _refund_notice(event: read.Event, payload: bytes) -> Notice | None:
+    refund = common.decode(payload, read.Refund)
+    if refund is None:
+        raise CallbackRefused("the event's refund cannot be read")
+    reference = refund.metadata.get(read.REFERENCE)
+    if reference is None:
+        return None
+    result = read.refund_result(refund)
+    return Notice(event.id, Operation.REFUND, reference, refund.id, result)

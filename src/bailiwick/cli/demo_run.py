@@ -1,0 +1,254 @@
+"""The demo's processes: what is started, in which order, and what `demo.json` says of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bailiwick.cli import demo_lock, demo_text, demo_world
+from bailiwick.shell.engines import EngineError
+from bailiwick.shell.joblog import JobLog
+from bailiwick.shell.supervisor import Database, Program, Supervisor, SupervisorError
+
+DATABASES, NODES, ACCESS = range(3)
+
+
+class DemoError(Exception):
+    """The demo cannot run; the message has the remedy."""
+
+
+def run(
+    data: Path,
+    *,
+    port: int | None = None,
+    nodes: int | None = None,
+    accesses: int | None = None,
+    as_json: bool = False,
+    ready_fd: int | None = None,
+) -> None:
+    """Run the demo until SIGINT or SIGTERM.
+
+    `ready_fd` gets demo.json's text once everything answers, and is closed then; log lines
+    then go to files alone. Raises DemoError.
+    """
+    try:
+        with demo_lock.hold(data), contextlib.ExitStack() as files:
+            stream = files.enter_context(Path(os.devnull).open("w")) if ready_fd else None
+            log = JobLog(data / "logs", as_json=as_json, stream=stream)
+            files.callback(log.close)
+            demo = Demo(data, log, port=port, nodes=nodes, accesses=accesses)
+            asyncio.run(demo.run(ready_fd))
+    except (
+        demo_lock.DemoLock,
+        demo_world.WorldProblem,
+        EngineError,
+        SupervisorError,
+        OSError,
+    ) as error:
+        raise DemoError(str(error)) from error
+
+
+def tell(descriptor: int, document: dict[str, Any]) -> None:
+    """Write one JSON document to whoever started us in the background, and close."""
+    with contextlib.suppress(OSError):
+        os.write(descriptor, msgspec.json.encode(document))
+        os.close(descriptor)
+
+
+class Demo:
+    """One run of the demo on one folder."""
+
+    def __init__(
+        self,
+        data: Path,
+        log: JobLog,
+        *,
+        port: int | None,
+        nodes: int | None,
+        accesses: int | None,
+    ) -> None:
+        self._data = data
+        self._log = log
+        kept = _kept_ports(data)
+        self._count = nodes or (len(kept.nodes) if kept else 3)
+        self._accesses = accesses or (len(kept.access) if kept else 2)
+        self._ports = demo_world.load_ports(data, self._count, self._accesses, port)
+        self._merchants = demo_world.write_world(data, self._count, self._ports)
+        self._supervisor = Supervisor(log, on_change=self._write_state)
+        self._databases: dict[str, Database] = {}
+        self._nodes: dict[str, Program] = {}
+        self._access: list[Program] = []
+        self._sandbox: Program | None = None
+        self._ready = False
+
+    async def run(self, ready_fd: int | None) -> None:
+        stop = asyncio.Event()
+        self._listen_for_signals(stop)
+        asked = asyncio.create_task(stop.wait())
+        start = asyncio.create_task(self._start())
+        try:
+            await asyncio.wait({start, asked}, return_when=asyncio.FIRST_COMPLETED)
+            if not start.done():
+                return
+            start.result()
+            self._announce(ready_fd)
+            await asked
+        finally:
+            start.cancel()
+            asked.cancel()
+            await asyncio.gather(start, asked, return_exceptions=True)
+            self._log.line("demo", "stopping")
+            await self._supervisor.stop()
+            (self._data / "demo.json").unlink(missing_ok=True)
+            self._log.line("demo", "everything is stopped")
+
+    def _listen_for_signals(self, stop: asyncio.Event) -> None:
+        loop = asyncio.get_running_loop()
+        hurry: list[asyncio.Task[None]] = []
+
+        def asked() -> None:
+            if stop.is_set() and not hurry:
+                hurry.append(loop.create_task(self._supervisor.stop(at_once=True)))
+            stop.set()
+
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, asked)
+
+    async def _start(self) -> None:
+        self._add_foundations()
+        await self._supervisor.start_stage(DATABASES)
+        self._add_nodes()
+        self._add_access()
+        await self._supervisor.start_stage(NODES)
+        await self._supervisor.start_stage(ACCESS)
+        await self._supervisor.until_ready()
+        self._ready = True
+        self._write_state()
+
+    def _add_foundations(self) -> None:
+        for region in demo_world.regions(self._count):
+            database = Database(
+                f"postgres {region.name}",
+                self._data / "nodes" / region.name / "postgres",
+                port=self._ports.postgres[region.name],
+            )
+            self._databases[region.name] = database
+            self._supervisor.add(database, stage=DATABASES)
+        listen = f"127.0.0.1:{self._ports.sandbox}"
+        self._sandbox = Program(
+            "sandbox",
+            [
+                sys.executable, "-P", "-m", "bailiwick_sandbox",
+                "--config", str(self._data / "sandbox" / "sandbox.toml"), "--listen", listen,
+            ],
+            ready=f"http://{listen}/healthz",
+        )  # fmt: skip
+        self._supervisor.add(self._sandbox, stage=DATABASES)
+
+    def _add_nodes(self) -> None:
+        for region in demo_world.regions(self._count):
+            server = self._databases[region.name].server
+            if server is None:
+                raise SupervisorError(f"the database of node {region.name} does not run")
+            config = demo_world.write_node(self._data, region, self._count, self._ports, server.dsn)
+            node = Program(
+                f"node {region.name}",
+                _bailiwick("node", "--config", str(config)),
+                ready=demo_world.local_url(self._ports.nodes[region.name]) + "/readyz",
+            )
+            self._nodes[region.name] = node
+            self._supervisor.add(node, stage=NODES)
+
+    def _add_access(self) -> None:
+        for number, port in enumerate(self._ports.access[: self._accesses], start=1):
+            access = Program(
+                f"access {number}",
+                _bailiwick(
+                    "access",
+                    "--world", str(self._data / "world"),
+                    "--listen", f"127.0.0.1:{port}",
+                    "--internal-secret-file", str(self._data / "secrets" / "internal"),
+                ),
+                ready=demo_world.local_url(port) + "/readyz",
+            )  # fmt: skip
+            self._access.append(access)
+            self._supervisor.add(access, stage=ACCESS)
+
+    def _announce(self, ready_fd: int | None) -> None:
+        state = self._state()
+        if ready_fd is not None:
+            tell(ready_fd, state)
+        self._log.line("demo", "everything answers")
+        self._log.show(demo_text.summary(state, self._data, background=False))
+
+    def _write_state(self) -> None:
+        """Called whenever a pid changes; a reader never sees half a file."""
+        text = msgspec.json.format(msgspec.json.encode(self._state())).decode()
+        demo_world.write(self._data / "demo.json", text + "\n")
+
+    def _state(self) -> dict[str, Any]:
+        first, other = self._merchants[0], self._merchants[1]
+        homes = demo_world.homes(self._count)
+        sandbox = demo_world.local_url(self._ports.sandbox)
+        nodes = []
+        for region in demo_world.regions(self._count):
+            database = self._databases.get(region.name)
+            server = database.server if database else None
+            node = self._nodes.get(region.name)
+            nodes.append(
+                {
+                    "name": region.name,
+                    "number": region.number,
+                    "title": region.title,
+                    "url": demo_world.local_url(self._ports.nodes[region.name]),
+                    "pid": node.pid if node else None,
+                    "dsn": server.dsn if server else None,
+                    "admin_dsn": server.admin_dsn if server else None,
+                    "postgres_pid": database.pid if database else None,
+                    "config": str(self._data / "nodes" / region.name / "node.toml"),
+                    "jurisdictions": homes[region.name],
+                }
+            )
+        ports = self._ports.access[: self._accesses]
+        return {
+            "base_url": demo_world.local_url(ports[0]),
+            "secret_key": first.secret,
+            "publishable_key": first.publishable,
+            "other_secret_key": other.secret,
+            "other_publishable_key": other.publishable,
+            "ready": self._ready,
+            "data": str(self._data),
+            "world": str(self._data / "world"),
+            "supervisor": {"pid": os.getpid()},
+            "nodes": nodes,
+            "access": [
+                {"url": demo_world.local_url(port), "pid": program.pid if program else None}
+                for port, program in zip(
+                    ports, [*self._access, *[None] * (len(ports) - len(self._access))], strict=True
+                )
+            ],
+            "sandbox": {
+                "url": sandbox,
+                "books_url": f"{sandbox}/books",
+                "pid": self._sandbox.pid if self._sandbox else None,
+            },
+        }
+
+
+def _bailiwick(*arguments: str) -> list[str]:
+    # -P: a folder called bailiwick in the current directory is not our package.
+    return [sys.executable, "-P", "-m", "bailiwick", *arguments]
+
+
+def _kept_ports(data: Path) -> demo_world.Ports | None:
+    try:
+        return msgspec.json.decode((data / "ports.json").read_bytes(), type=demo_world.Ports)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None

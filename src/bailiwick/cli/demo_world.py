@@ -1,0 +1,395 @@
+"""The demo's world: regions, merchants, gateways and providers, written once as files.
+
+Nothing here is overwritten at a later start: the files are the user's to change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from bailiwick.shell.ports import free_port, port_is_free
+
+MOST_NODES: Final = 6
+PREFERRED_ACCESS_PORT: Final = 9000
+_ALPHABET: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
+
+class WorldProblem(Exception):
+    """The demo's folder does not fit what was asked; the message has the remedy."""
+
+
+class Provider(msgspec.Struct, frozen=True):
+    """A sandbox provider and the gateway to it."""
+
+    name: str
+    title: str
+    kind: str
+    priority: int
+    cost_bps: int
+    cost_fixed: int = 0
+    currencies: tuple[str, ...] = ()
+
+
+class Region(msgspec.Struct, frozen=True):
+    """A node of the demo. `places` it is home to; `without`: the region that stands in."""
+
+    number: int
+    name: str
+    title: str
+    places: tuple[str, ...]
+    providers: tuple[Provider, ...]
+    without: str = ""
+
+
+# With the parts of Finland and France that have codes of their own and are in the Union.
+_EEA = (
+    "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IS IT LI LT LU LV MT NL NO PL PT RO SE SI SK "
+    "AX GF GP MF MQ RE YT"
+).split()
+GROUPS: Final[dict[str, list[str]]] = {
+    "eea": _EEA,
+    "asia-pacific": (
+        "AF BD BN BT CN HK ID JP KG KH KR KZ LA LK MM MN MO MV MY NP PH PK SG TH TJ TL TM TW UZ VN"
+    ).split(),
+    "oceania": "AS AU CK FJ FM GU KI MH MP NC NF NR NU NZ PF PG PW SB TK TO TV VU WF WS".split(),
+    "americas": (
+        "AG AI AR AW BB BL BM BO BQ BR BS BZ CA CL CO CR CU CW DM DO EC FK GD GL GT GY HN HT "
+        "JM KN KY LC MS MX NI PA PE PM PR PY SR SV SX TC TT US UY VC VE VG VI"
+    ).split(),
+    "middle-east": "AE BH IL IQ IR JO KW LB OM PS QA SA SY TR YE".split(),
+    "africa": (
+        "AO BF BI BJ BW CD CF CG CI CM CV DJ DZ EG EH ER ET GA GH GM GN GQ GW KE KM LR LS LY MA MG "
+        "ML MR MU MW MZ NA NE NG RW SC SD SH SL SN SO SS ST SZ TD TG TN TZ UG ZA ZM ZW"
+    ).split(),
+}
+
+REGIONS: Final[tuple[Region, ...]] = (
+    Region(1, "apac", "Asia-Pacific", ("IN", "group:asia-pacific"), (
+        Provider("mumbai-bank", "Mumbai Bank", "large_domestic_bank", 10, 120),
+        Provider("pune-cooperative", "Pune Cooperative", "small_domestic_bank", 20, 90,
+                 currencies=("INR",)),
+        Provider("straits-wallet", "Straits Wallet", "foreign_platform", 30, 210, 10),
+    )),
+    Region(2, "europe", "Europe", ("group:eea", "default"), (
+        Provider("rhein-bank", "Rhein Bank", "large_domestic_bank", 10, 80, 5),
+        Provider("isar-pay", "Isar Pay", "domestic_platform", 20, 60, currencies=("EUR",)),
+        Provider("alpen-bank", "Alpen Bank", "foreign_bank", 30, 140),
+    )),
+    Region(3, "americas", "Americas", ("group:americas",), (
+        Provider("paulista-bank", "Paulista Bank", "large_domestic_bank", 10, 110),
+        Provider("ipanema-pay", "Ipanema Pay", "domestic_platform", 20, 70, currencies=("BRL",)),
+        Provider("northern-wallet", "Northern Wallet", "foreign_platform", 30, 190, 30),
+    ), "europe"),
+    Region(4, "africa", "Africa", ("group:africa",), (
+        Provider("nairobi-bank", "Nairobi Bank", "large_domestic_bank", 10, 100),
+        Provider("savanna-pay", "Savanna Pay", "domestic_platform", 20, 80),
+    ), "europe"),
+    Region(5, "middle-east", "Middle East", ("group:middle-east",), (
+        Provider("gulf-bank", "Gulf Bank", "large_domestic_bank", 10, 95),
+        Provider("dune-pay", "Dune Pay", "foreign_platform", 20, 180),
+    ), "europe"),
+    Region(6, "oceania", "Oceania", ("group:oceania",), (
+        Provider("sydney-bank", "Sydney Bank", "large_domestic_bank", 10, 85),
+        Provider("reef-pay", "Reef Pay", "domestic_platform", 20, 65),
+    ), "apac"),
+)  # fmt: skip
+
+RESIDENCY: Final[dict[str, str]] = {"IN": "strict", "group:eea": "prefer"}
+"""Home region's word for a place: strict never leaves its nodes; the others are free."""
+
+
+class Ports(msgspec.Struct):
+    """Every port of the demo, chosen at the first start and kept."""
+
+    access: list[int]
+    sandbox: int
+    nodes: dict[str, int]
+    postgres: dict[str, int]
+
+    def all(self) -> list[int]:
+        return [*self.access, self.sandbox, *self.nodes.values(), *self.postgres.values()]
+
+
+class MerchantKeys(msgspec.Struct, frozen=True):
+    """The keys of one seeded merchant, as given to its developer."""
+
+    id: str
+    name: str
+    secret: str
+    publishable: str
+
+
+class Node(msgspec.Struct, frozen=True):
+    """One node of this demo, with the places it is home to."""
+
+    region: Region
+    url: str
+    folder: Path
+    jurisdictions: list[str]
+
+
+def regions(count: int) -> tuple[Region, ...]:
+    """The regions of a demo with `count` nodes; with one, it serves the whole world."""
+    if not 1 <= count <= MOST_NODES:
+        raise WorldProblem(f"--nodes must be from 1 to {MOST_NODES}")
+    return REGIONS[:count]
+
+
+def rules(count: int) -> list[dict[str, Any]]:
+    """The topology's rules: each place, its nodes with the home first, and its residency."""
+    present = {region.name for region in regions(count)}
+    order = [region.name for region in regions(count)]
+    found: list[dict[str, Any]] = []
+    for region in REGIONS:
+        home = region.name
+        while home not in present:
+            home = next((one.without for one in REGIONS if one.name == home), "") or order[0]
+        rest = [name for name in order if name != home]
+        for place in region.places:
+            residency = RESIDENCY.get(place, "free")
+            nodes = [home] if residency == "strict" else [home, *rest]
+            found.append({"places": [place], "nodes": nodes, "residency": residency})
+    return found
+
+
+def homes(count: int) -> dict[str, list[str]]:
+    """Node -> the places whose home it is."""
+    found: dict[str, list[str]] = {region.name: [] for region in regions(count)}
+    for rule in rules(count):
+        found[rule["nodes"][0]] += rule["places"]
+    return found
+
+
+def load_ports(data: Path, count: int, accesses: int, port: int | None) -> Ports:
+    """The kept ports, or new ones; raises WorldProblem when a kept one is taken."""
+    file = data / "ports.json"
+    names = [region.name for region in regions(count)]
+    if file.exists():
+        try:
+            ports = msgspec.json.decode(file.read_bytes(), type=Ports)
+        except msgspec.DecodeError as error:
+            raise WorldProblem(f"{file} is damaged ({error}); restore it") from error
+        if list(ports.nodes) != names:
+            raise WorldProblem(
+                f"{data} was made with {len(ports.nodes)} nodes; give --nodes {len(ports.nodes)}, "
+                "or another folder with --data"
+            )
+    else:
+        ports = Ports(access=[], sandbox=0, nodes={}, postgres={})
+        preferred = PREFERRED_ACCESS_PORT if port is None else port
+        if port is not None or all(port_is_free(preferred + step) for step in range(accesses)):
+            ports.access.append(preferred)
+        for name in names:
+            ports.nodes[name] = free_port(ports.all())
+            ports.postgres[name] = free_port(ports.all())
+        ports.sandbox = free_port(ports.all())
+    if port is not None and ports.access and ports.access[0] != port:
+        ports.access = [port]
+    while len(ports.access) < accesses:
+        following = ports.access[-1] + 1 if ports.access else 0
+        usable = following and following not in ports.all() and port_is_free(following)
+        ports.access.append(following if usable else free_port(ports.all()))
+    _require_free(ports, accesses, data)
+    write(file, msgspec.json.format(msgspec.json.encode(ports)).decode() + "\n")
+    return ports
+
+
+def _require_free(ports: Ports, accesses: int, data: Path) -> None:
+    """Refuse ports that others hold; the databases look after their own."""
+    for number in ports.access[:accesses]:
+        if not _soon_free(number):
+            raise WorldProblem(f"port {number} is taken by another program; give --port N")
+    for number in [ports.sandbox, *ports.nodes.values()]:
+        if not _soon_free(number):
+            raise WorldProblem(
+                f"port {number}, which the demo in {data} uses, is taken by another program; "
+                "stop that, or use another folder with --data"
+            )
+
+
+def _soon_free(port: int) -> bool:
+    # The processes of a demo that was killed a moment ago may still be ending.
+    deadline = time.monotonic() + 1.0
+    while not port_is_free(port):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def write_world(data: Path, count: int, ports: Ports) -> list[MerchantKeys]:
+    """Write what is missing of world, secrets and sandbox; return the merchants' keys."""
+    write(data / "secrets" / "internal", secrets.token_hex(32) + "\n", keep=True)
+    keys_file = data / "secrets" / "merchants.json"
+    if not keys_file.exists():
+        made = [_merchant("acct_demo", "Demo Store"), _merchant("acct_other", "Other Store")]
+        write(keys_file, msgspec.json.format(msgspec.json.encode(made)).decode() + "\n")
+    merchants = msgspec.json.decode(keys_file.read_bytes(), type=list[MerchantKeys])
+    write(data / "world" / "merchants.toml", _merchants_toml(merchants), keep=True)
+    write(data / "world" / "topology.toml", _topology_toml(count, ports), keep=True)
+    provider_keys = _provider_keys(data, count)
+    write(data / "sandbox" / "sandbox.toml", _sandbox_toml(count, ports, provider_keys), keep=True)
+    return merchants
+
+
+def write_node(data: Path, region: Region, count: int, ports: Ports, dsn: str) -> Path:
+    """Write a node's settings, or bring the DSN in them up to date; return their path."""
+    file = data / "nodes" / region.name / "node.toml"
+    if file.exists():
+        text = file.read_text(encoding="utf-8")
+        fresh = re.sub(r"(?m)^dsn = .*$", lambda _: f"dsn = {_toml(dsn)}", text, count=1)
+        if fresh != text:
+            write(file, fresh)
+        return file
+    write(file, _node_toml(region, ports, dsn, _provider_keys(data, count)))
+    return file
+
+
+def write(path: Path, text: str, *, keep: bool = False) -> None:
+    """Write a file that only its owner can read: whole or not at all."""
+    if keep and path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.new")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(text)
+    partial.replace(path)
+
+
+# --- the files' text ------------------------------------------------------------------------
+
+
+def _merchant(identifier: str, name: str) -> MerchantKeys:
+    def token() -> str:
+        return "".join(secrets.choice(_ALPHABET) for _ in range(32))
+
+    return MerchantKeys(identifier, name, f"sk_test_{token()}", f"pk_test_{token()}")
+
+
+def _merchants_toml(merchants: list[MerchantKeys]) -> str:
+    lines = ["# Merchants and the SHA-256 of their API keys; the keys are in ../secrets."]
+    for merchant in merchants:
+        lines += [
+            "",
+            "[[merchants]]",
+            f"id = {_toml(merchant.id)}",
+            f"name = {_toml(merchant.name)}",
+            'default_country = ""',
+            'strategy = "priority"',
+            "cascade = true",
+        ]
+        for kind, key in (("secret", merchant.secret), ("publishable", merchant.publishable)):
+            lines += [
+                "[[merchants.keys]]",
+                f"sha256 = {_toml(hashlib.sha256(key.encode()).hexdigest())}",
+                f"kind = {_toml(kind)}",
+                'mode = "test"',
+                f"last4 = {_toml(key[-4:])}",
+            ]
+    return "\n".join(lines) + "\n"
+
+
+def _topology_toml(count: int, ports: Ports) -> str:
+    lines = [
+        "# Which node has jurisdiction over which places. After a change: raise the epoch.",
+        "epoch = 1",
+        "",
+        "[groups]",
+        *(f"{_toml(name)} = {_toml(places)}" for name, places in GROUPS.items()),
+    ]
+    for region in regions(count):
+        lines += [
+            "",
+            "[[nodes]]",
+            f"number = {region.number}",
+            f"name = {_toml(region.name)}",
+            f"url = {_toml(local_url(ports.nodes[region.name]))}",
+            f"title = {_toml(region.title if count > 1 else 'World')}",
+        ]
+    for rule in rules(count):
+        lines += ["", "[[rules]]", *(f"{name} = {_toml(value)}" for name, value in rule.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _sandbox_toml(count: int, ports: Ports, keys: dict[str, dict[str, str]]) -> str:
+    lines = ["[server]", 'journal = "books.jsonl"']
+    lines.append(f"public_url = {_toml(local_url(ports.sandbox))}")
+    for region in regions(count):
+        for provider in region.providers:
+            lines += [
+                "",
+                "[[providers]]",
+                f"name = {_toml(provider.name)}",
+                f"title = {_toml(provider.title)}",
+                f"kind = {_toml(provider.kind)}",
+                f"region = {_toml(region.name)}",
+                *(f"{name} = {_toml(value)}" for name, value in keys[provider.name].items()),
+            ]
+            if provider.currencies:
+                lines.append(f"currencies = {_toml(provider.currencies)}")
+    return "\n".join(lines) + "\n"
+
+
+def _node_toml(region: Region, ports: Ports, dsn: str, keys: dict[str, dict[str, str]]) -> str:
+    listen = f"127.0.0.1:{ports.nodes[region.name]}"
+    lines = [
+        f"number = {region.number}",
+        f"name = {_toml(region.name)}",
+        f"listen = {_toml(listen)}",
+        f"dsn = {_toml(dsn)}",
+        'world = "../../world"',
+        'internal_secret_file = "../../secrets/internal"',
+        f"public_url = {_toml('http://' + listen)}",
+    ]
+    for provider in region.providers:
+        lines += [
+            "",
+            "[[gateways]]",
+            f"name = {_toml(provider.name)}",
+            'channel = "sandbox"',
+            f"kind = {_toml(provider.kind)}",
+            f"base_url = {_toml(local_url(ports.sandbox) + '/' + provider.name)}",
+            'mode = "test"',
+            f"priority = {provider.priority}",
+            f"cost_bps = {provider.cost_bps}",
+            f"cost_fixed = {provider.cost_fixed}",
+            "countries = []",
+            f"currencies = {_toml(provider.currencies)}",
+            'methods = ["card"]',
+            "[gateways.secrets]",
+            *(f"{name} = {_toml('plain:' + value)}" for name, value in keys[provider.name].items()),
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _provider_keys(data: Path, count: int) -> dict[str, dict[str, str]]:
+    file = data / "secrets" / "providers.json"
+    if not file.exists():
+        made = {
+            provider.name: {
+                "api_key": f"bank_{secrets.token_hex(16)}",
+                "callback_secret": f"cbs_{secrets.token_hex(24)}",
+            }
+            for region in regions(count)
+            for provider in region.providers
+        }
+        write(file, msgspec.json.format(msgspec.json.encode(made)).decode() + "\n")
+    return msgspec.json.decode(file.read_bytes(), type=dict[str, dict[str, str]])
+
+
+def local_url(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
+
+
+def _toml(value: object) -> str:
+    # JSON's strings, whole numbers and lists of them are also TOML's.
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,64 @@
+"""``bailiwick node``: run one regional transaction node."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command("node")
+@click.option(
+    "--config",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The node's settings, node.toml.",
+)
+@click.option("--check", is_flag=True, help="Only read and check the settings, then end.")
+@click.option("--json", "as_json", is_flag=True, help="Say when it listens as one JSON line.")
+def command(config: Path, check: bool, as_json: bool) -> None:
+    """Run one regional transaction node."""
+    from bailiwick.node.config import load
+    from bailiwick.shell import telemetry
+    from bailiwick.shell.http import run
+    from bailiwick.shell.settings import SettingsError
+
+    try:
+        loaded = load(config)
+    except SettingsError as error:
+        raise click.ClickException("\n".join(error.problems)) from None
+    if check:
+        click.echo('{"ok": true}' if as_json else "The settings are fine.")
+        return
+    telemetry.configure(f"node {loaded.settings.name}")
+    try:
+        run(_serve(loaded, as_json))
+    except SettingsError as error:
+        raise click.ClickException("\n".join(error.problems)) from None
+
+
+async def _serve(loaded, as_json: bool) -> None:  # type: ignore[no-untyped-def]
+    import json
+    import os
+
+    from bailiwick.node.app import build
+    from bailiwick.node.service import Node
+    from bailiwick.shell import telemetry
+    from bailiwick.shell.http import HttpServer, settle_memory, until_signalled
+    from bailiwick.shell.settings import SettingsError
+    from bailiwick.world.snapshot import WorldError
+
+    try:
+        node = Node(loaded)
+    except WorldError as error:
+        raise SettingsError(*error.problems) from None
+    await node.start()
+    server = HttpServer(build(node))
+    host, _, port = loaded.settings.listen.rpartition(":")
+    await server.start(host, int(port))
+    settle_memory()
+    telemetry.logger().info("listening", port=server.port, epoch=node.world.epoch)
+    if as_json:
+        line = {"event": "listening", "port": server.port, "pid": os.getpid()}
+        click.echo(json.dumps(line))
+    await until_signalled()
+    await server.stop()
+    await node.stop()

@@ -1,0 +1,90 @@
+"""The way of a payment as a tree for people: located, assigned, routed, attempted, result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.markup import escape
+from rich.tree import Tree
+
+_GOOD = {"chosen", "succeeded", "requires_capture", "processing", "requires_action"}
+_SIGN = {"chosen": "[green]✓[/]", "in reserve": "[dim]·[/]", "not_reached": "[dim]·[/]"}
+
+
+def located(tree: Tree, location: dict[str, Any] | None) -> None:
+    """Where the payer is, and by what."""
+    if not location:
+        return
+    place = location.get("subdivision") or location.get("country")
+    branch = tree.add(
+        f"[bold]located[/]   {_text(place)}  "
+        f"[dim]by {_text(location.get('source'))}, "
+        f"confidence {_text(location.get('confidence'))}[/]"
+    )
+    for name, said in (location.get("evidence") or {}).items():
+        branch.add(f"[dim]{_text(name)} says {_text(said)}[/]")
+    for line in location.get("contradictions") or ():
+        branch.add(f"[yellow]contradiction: {_text(line)}[/]")
+
+
+def assigned(tree: Tree, assignment: dict[str, Any] | None, *, full: bool) -> None:
+    """Which node has jurisdiction; with ``full`` also the nodes that were passed over."""
+    if not assignment:
+        return
+    considered = assignment.get("considered") or []
+    chosen = next((c for c in considered if c.get("node") == assignment.get("node")), None)
+    name = chosen["name"] if chosen else assignment.get("name") or "nobody"
+    branch = tree.add(
+        f"[bold]assigned[/]  {_text(name)}  [dim]rule {_text(assignment.get('rule'))}, residency "
+        f"{_text(assignment.get('residency'))}, epoch {_text(assignment.get('epoch'))}[/]"
+    )
+    for each in considered:
+        if full or each.get("verdict") in ("refused", "not_open"):
+            _considered(branch, each["name"], each)
+    for line in assignment.get("passed_rules") or ():
+        branch.add(f"[dim]passed over: {_text(line)}[/]")
+
+
+def routed(tree: Tree, routing: dict[str, Any] | None, *, full: bool) -> None:
+    """Which gateway was matched; with ``full`` also the others."""
+    if not routing:
+        return
+    branch = tree.add(
+        f"[bold]routed[/]    {_text(routing.get('gateway') or 'no gateway')}  "
+        f"[dim]strategy {_text(routing.get('strategy'))}[/]"
+    )
+    for each in routing.get("considered") or ():
+        if full or each.get("verdict") != "in reserve":
+            _considered(branch, each.get("gateway"), each)
+
+
+def _considered(branch: Tree, name: Any, each: dict[str, Any]) -> None:
+    verdict = str(each.get("verdict"))
+    sign = _SIGN.get(verdict, "[yellow]✗[/]")
+    words = verdict.replace("_", " ")
+    branch.add(f"{sign} {_text(name)}  [dim]{_text(words)}: {_text(each.get('reason'))}[/]")
+
+
+def result(tree: Tree, intent: dict[str, Any], error: dict[str, Any] | None) -> None:
+    """The attempt and how it ended."""
+    charge = intent.get("latest_charge")
+    if isinstance(charge, dict):
+        charge = charge.get("id")
+    if charge:
+        gateway = (intent.get("routing") or {}).get("gateway")
+        tree.add(f"[bold]attempted[/] {_text(charge)}  [dim]on {_text(gateway)}[/]")
+    status = str(intent.get("status"))
+    colour = "green" if status in _GOOD and error is None else "yellow"
+    branch = tree.add(f"[bold]result[/]    [{colour}]{_text(status)}[/]")
+    if error is not None:
+        code = error.get("decline_code") or error.get("code")
+        branch.add(f"[yellow]{_text(code)}: {_text(error.get('message'))}[/]")
+    action = intent.get("next_action") or {}
+    url = (action.get("redirect_to_url") or {}).get("url")
+    if url:
+        branch.add(f"the payer must go to {_text(url)}")
+
+
+def _text(value: Any) -> str:
+    """Answers are data: nothing in them is markup."""
+    return escape("none" if value is None else str(value))

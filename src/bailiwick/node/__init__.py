@@ -1,0 +1,1 @@
+"""A transaction node: payments of its places, in its own database, over its own gateways."""

@@ -1,0 +1,174 @@
+"""What requests change in a payment without moving money. Pure."""
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from bailiwick.access.assign import Assignment
+from bailiwick.base.errors import ApiError
+from bailiwick.base.money import payment_currency
+from bailiwick.node.decide import Step, moved
+from bailiwick.node.requests import (
+    ConfirmPayment,
+    CreatePayment,
+    UpdatePayment,
+    UpdateRefund,
+    check_metadata,
+    merged,
+)
+from bailiwick.node.routing import Routing
+from bailiwick.node.states import Change, State
+from bailiwick.store.rows import Payment, Progress, Refund, RefundEnd
+
+_replace = msgspec.structs.replace
+_BEFORE_CHARGE = (State.REQUIRES_PAYMENT_METHOD, State.REQUIRES_CONFIRMATION)
+
+
+def assignment_shown(assignment: Assignment) -> dict[str, Any]:
+    """An assignment as it is stored and shown, with the chosen node's name."""
+    shown: dict[str, Any] = msgspec.to_builtins(assignment)
+    for each in assignment.considered:
+        if each.node == assignment.node:
+            shown["name"] = each.name
+    return shown
+
+
+def first_progress(request: CreatePayment, method: str | None) -> Progress:
+    """What may change, as the create request has it."""
+    check_metadata(request.metadata)
+    return Progress(
+        payment_method=method,
+        description=request.description,
+        metadata=request.metadata,
+        receipt_email=request.receipt_email,
+        statement_descriptor=request.statement_descriptor,
+        return_url=request.return_url,
+        setup_future_usage=request.setup_future_usage,
+        customer=request.customer,
+        shipping=None if request.shipping is None else msgspec.to_builtins(request.shipping),
+    )
+
+
+def dressed(payment: Payment, request: ConfirmPayment, method: str | None) -> Payment:
+    """A payment with what its confirmation adds."""
+    progress = payment.progress
+    changes: dict[str, Any] = {}
+    if method is not None:
+        changes["payment_method"] = method
+    for name in ("receipt_email", "return_url", "setup_future_usage"):
+        if getattr(request, name) is not None:
+            changes[name] = getattr(request, name)
+    if request.shipping is not None:
+        changes["shipping"] = msgspec.to_builtins(request.shipping)
+    if request.capture_method is not None:
+        wanted = "manual" if request.capture_method == "manual" else "automatic"
+        if wanted != payment.details.capture_method:
+            raise ApiError.invalid(
+                "capture_method is fixed when the PaymentIntent is created.",
+                param="capture_method",
+            )
+    return _replace(payment, progress=_replace(progress, **changes))
+
+
+def updated(payment: Payment, request: UpdatePayment, now_ms: int) -> Step:
+    """The step of an update. Raises ApiError where a field may not be changed any more."""
+    check_metadata(request.metadata)
+    progress = payment.progress
+    changes: dict[str, Any] = {"metadata": merged(progress.metadata, request.metadata)}
+    for name in (
+        "description",
+        "receipt_email",
+        "statement_descriptor",
+        "customer",
+        "setup_future_usage",
+    ):
+        value = getattr(request, name)
+        if value is not UNSET:
+            changes[name] = value
+    if not isinstance(request.shipping, UnsetType):
+        given = request.shipping
+        changes["shipping"] = None if given is None else msgspec.to_builtins(given)
+    columns: dict[str, Any] = {}
+    change = Change.EDIT
+    if not isinstance(request.amount, UnsetType):
+        _before_charge(payment, "amount")
+        columns["amount"] = request.amount
+    if not isinstance(request.currency, UnsetType):
+        _before_charge(payment, "currency")
+        if payment_currency(request.currency) != payment.currency:
+            raise ApiError.invalid(
+                "The currency is fixed when the PaymentIntent is created: cancel it and create "
+                "another.",
+                param="currency",
+            )
+    method = _method(request)
+    if not isinstance(method, UnsetType):
+        _before_charge(payment, "payment_method")
+        changes["payment_method"] = method
+        change = Change.DRESS if method is not None else Change.UNDRESS
+    after = moved(payment, change, now_ms, progress=_replace(progress, **changes), **columns)
+    event = "bailiwick.payment_intent.updated"
+    return Step(before=payment, after=after, event=event, definite=True)
+
+
+def _method(request: UpdatePayment) -> str | None | UnsetType:
+    if not isinstance(request.payment_method, UnsetType):
+        return request.payment_method
+    data = request.payment_method_data
+    if not isinstance(data, UnsetType) and data.card is not None:
+        return data.card.token
+    return UNSET
+
+
+def _before_charge(payment: Payment, field: str) -> None:
+    if payment.state not in _BEFORE_CHARGE:
+        raise ApiError.invalid(
+            f"{field} cannot be changed any more: the PaymentIntent has a status of "
+            f"{payment.state}.",
+            param=field,
+            code="payment_intent_unexpected_state",
+        )
+
+
+def check_refund(payment: Payment, amount: int, free: int) -> None:
+    """Refuse a refund of what was not taken, or is given back already."""
+    if payment.amount_received == 0:
+        raise ApiError.invalid(
+            f"This PaymentIntent ({payment.id}) does not have a successful charge to refund.",
+            param="payment_intent",
+            code="charge_not_refundable",
+        )
+    if free <= 0:
+        raise ApiError.invalid(
+            f"Charge {payment.charge_attempt} has already been refunded.",
+            param="charge",
+            code="charge_already_refunded",
+        )
+    if amount > free:
+        raise ApiError.invalid(
+            f"Refund amount ({amount}) is greater than unrefunded amount on charge ({free}).",
+            param="amount",
+            code="amount_too_large",
+        )
+
+
+def updated_refund(payment: Payment, row: Refund, request: UpdateRefund, now_ms: int) -> Step:
+    """The step of an update of a refund's metadata."""
+    check_metadata(request.metadata)
+    metadata = merged(row.details.get("metadata", {}), request.metadata)
+    changed = _replace(row, details={**row.details, "metadata": metadata})
+    return Step(
+        before=payment,
+        after=moved(payment, Change.EDIT, now_ms),
+        event="refund.updated",
+        definite=True,
+        refund_end=RefundEnd(changed.id, changed.state, changed.details),
+        refund=changed,
+    )
+
+
+def reasons(routing: Routing) -> str:
+    """Why no gateway was chosen, in one line."""
+    found = [f"{each.gateway}: {each.reason}" for each in routing.considered]
+    return "; ".join(found)[:500] or "none is configured"

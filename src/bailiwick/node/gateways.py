@@ -1,0 +1,251 @@
+"""Channel gateways: connected beforehand, watched in real traffic, matched by routing.
+
+A gateway's usage state is the second condition of the method. It is "open" only after the
+provider has accepted the account's credentials, and closes itself when the provider fails:
+a breaker over the last outcomes, with a pause that doubles and a trickle of trial payments.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Collection
+
+import msgspec
+import structlog
+
+from bailiwick.channels.base import (
+    Account,
+    Channel,
+    Exchange,
+    Instruction,
+    Outcome,
+    Permit,
+    Phase,
+    Profile,
+    Request,
+)
+from bailiwick.channels.http import HttpTransport
+from bailiwick.channels.registry import channel
+from bailiwick.node.config import GatewaySettings
+from bailiwick.node.routing import GatewayFacts, Routing, Wanted, match
+
+WINDOW = 64
+WINDOW_MIN = 12
+"""Outcomes before a share of failures means anything."""
+FAILURES_MAX = 0.5
+PAUSE_MIN_S = 2.0
+PAUSE_MAX_S = 60.0
+TRIALS = 3
+"""Successes in a row, after a pause, that open a gateway fully again."""
+CHECK_EVERY_S = 10.0
+CHECK_FIRST_S = 0.5
+WARM_CONNECTIONS = 2
+
+log = structlog.get_logger()
+
+
+class Breaker:
+    """Closes a gateway that fails in real traffic; pure but for the clock that is handed in."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._recent: deque[bool] = deque(maxlen=WINDOW)
+        self._shut_until = 0.0
+        self._pause_s = PAUSE_MIN_S
+        self._trials_left = 0
+
+    def saw(self, good: bool) -> None:
+        """One outcome of the provider; a decline is good: the provider works."""
+        self._recent.append(good)
+        if self._trials_left:
+            self._trial(good)
+        elif len(self._recent) >= WINDOW_MIN and self.failures > FAILURES_MAX:
+            self._shut()
+
+    def _trial(self, good: bool) -> None:
+        if not good:
+            self._pause_s = min(self._pause_s * 2, PAUSE_MAX_S)
+            self._shut()
+            return
+        self._trials_left -= 1
+        if not self._trials_left:
+            self._pause_s = PAUSE_MIN_S
+            self._recent.clear()
+
+    def _shut(self) -> None:
+        self._shut_until = self._clock() + self._pause_s
+        self._trials_left = TRIALS
+
+    @property
+    def failures(self) -> float:
+        """Share of failures among the last outcomes."""
+        return self._recent.count(False) / len(self._recent) if self._recent else 0.0
+
+    def why_shut(self, inflight: int) -> str | None:
+        """None when payments may pass; during trials only a few at a time may."""
+        if self._clock() < self._shut_until:
+            return f"{self.failures:.0%} of its last {len(self._recent)} calls failed"
+        if self._trials_left and inflight >= TRIALS:
+            return "on trial after failures"
+        return None
+
+
+class Gateway:
+    """A channel configured and connected at this node."""
+
+    def __init__(self, settings: GatewaySettings, account: Account, callback_url: str) -> None:
+        self.name = settings.name
+        self.settings = settings
+        self.account = account
+        self.callback_url = callback_url
+        self.channel: Channel = channel(settings.channel)
+        self.profile: Profile = _profile(self.channel.profile, settings)
+        self.inflight = 0
+        self.calls = 0
+        self._transport = HttpTransport(
+            limit=settings.connections_max, secrets=tuple(account.secrets.values())
+        )
+        self._breaker = Breaker(asyncio.get_running_loop().time)
+        self._problem: str | None = "not connected yet"
+        self._constant = _constant_facts(settings, self.profile)
+
+    @property
+    def usage(self) -> str:
+        """ "open", or why the gateway takes nothing now."""
+        return self._problem or self._breaker.why_shut(self.inflight) or "open"
+
+    @property
+    def failures(self) -> float:
+        """Share of failures among the last calls."""
+        return self._breaker.failures
+
+    def facts(self) -> GatewayFacts:
+        """What routing needs to know at this moment."""
+        usage = self.usage
+        if usage == self._constant.usage:
+            return self._constant
+        constant = self._constant
+        return GatewayFacts(
+            constant.name,
+            constant.channel,
+            constant.kind,
+            usage,
+            constant.livemode,
+            constant.priority,
+            constant.cost_bps,
+            constant.cost_fixed,
+            constant.countries,
+            constant.currencies,
+            constant.methods,
+            constant.manual_capture,
+        )
+
+    async def connect(self) -> None:
+        """Check the credentials and warm the pool; the result is the usage state."""
+        request = self.channel.check(self.account)
+        exchange = await self._transport.connect(request, self.profile, WARM_CONNECTIONS)
+        if exchange.phase is not Phase.ANSWERED or exchange.reply is None:
+            problem: str | None = f"unreachable: {exchange.error}"
+        else:
+            problem = self.channel.parse_check(exchange.reply)
+        if problem != self._problem:
+            log.info("gateway_usage", gateway=self.name, reason=problem or "open")
+        self._problem = problem
+
+    async def send(self, instruction: Instruction, permit: Permit) -> Exchange:
+        """Carry out an instruction, once, within its permit."""
+        return await self.exchange(self.channel.request(instruction, self.account), permit)
+
+    async def exchange(self, request: Request, permit: Permit | None = None) -> Exchange:
+        """One request and its answer."""
+        self.inflight += 1
+        self.calls += 1
+        try:
+            return await self._transport.exchange(request, self.profile, permit)
+        finally:
+            self.inflight -= 1
+
+    def saw(self, outcome: Outcome, detail: str | None) -> None:
+        """Learn from an outcome in real traffic."""
+        if detail == "credentials":
+            self._problem = "the provider refuses the credentials"
+        self._breaker.saw(outcome is not Outcome.UNKNOWN and detail != "rate_limited")
+
+    async def watch(self) -> None:
+        """Connect again for as long as the gateway is closed, seldom while it is open."""
+        pause = CHECK_FIRST_S
+        while True:
+            await self.connect()
+            pause = min(pause * 2, CHECK_EVERY_S) if self._problem else CHECK_EVERY_S
+            await asyncio.sleep(pause)
+
+    async def close(self) -> None:
+        """Close its connections."""
+        await self._transport.close()
+
+
+class Gateways:
+    """The node's channel docking layer."""
+
+    def __init__(
+        self, settings: list[GatewaySettings], accounts: dict[str, Account], public_url: str
+    ) -> None:
+        self._all = {
+            each.name: Gateway(each, accounts[each.name], f"{public_url}/v1/callbacks/{each.name}")
+            for each in settings
+        }
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def connect(self) -> None:
+        """Connect all gateways at once and go on watching them."""
+        await asyncio.gather(*(gateway.connect() for gateway in self._all.values()))
+        self._tasks = [asyncio.create_task(each.watch()) for each in self._all.values()]
+
+    async def close(self) -> None:
+        """Stop watching and close all connections."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(gateway.close() for gateway in self._all.values()))
+
+    def get(self, name: str) -> Gateway | None:
+        """A gateway by name."""
+        return self._all.get(name)
+
+    def all(self) -> list[Gateway]:
+        """All gateways, in the order of the settings."""
+        return list(self._all.values())
+
+    def match(self, wanted: Wanted, tried: Collection[str] = ()) -> Routing:
+        """Match a gateway for a payment."""
+        return match([gateway.facts() for gateway in self._all.values()], wanted, tried)
+
+
+def _profile(profile: Profile, settings: GatewaySettings) -> Profile:
+    changes = {}
+    if settings.visibility_ms is not None:
+        changes["visibility_ms"] = settings.visibility_ms
+    if settings.total_ms is not None:
+        changes["total_ms"] = settings.total_ms
+        changes["first_byte_ms"] = min(profile.first_byte_ms, settings.total_ms)
+    return msgspec.structs.replace(profile, **changes) if changes else profile
+
+
+def _constant_facts(settings: GatewaySettings, profile: Profile) -> GatewayFacts:
+    currencies = frozenset(code.upper() for code in settings.currencies)
+    if profile.currencies is not None:
+        able = frozenset(profile.currencies)
+        currencies = currencies & able if currencies else able
+    return GatewayFacts(
+        settings.name,
+        settings.channel,
+        settings.kind,
+        "open",
+        settings.mode == "live",
+        settings.priority,
+        settings.cost_bps,
+        settings.cost_fixed,
+        frozenset(code.upper() for code in settings.countries),
+        currencies,
+        frozenset(settings.methods) & frozenset(profile.methods),
+        profile.manual_capture,
+    )

@@ -1,0 +1,543 @@
+"""THE script: the path of a payment through its node, verb by verb.
+
+Each verb is the same three lines of thought: read and decide (pure), write what is decided
+together with the key (its commit is the permit to send), call and write how it ended
+(``settle``). A verb that moves no money ends with its one write.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from bailiwick.access.assign import Assignment
+from bailiwick.access.locate import Location
+from bailiwick.base.clock import now_ms
+from bailiwick.base.errors import ApiError
+from bailiwick.base.ids import client_secret, new_id, new_token
+from bailiwick.base.money import payment_currency
+from bailiwick.channels.base import Instruction, Operation
+from bailiwick.node import decide, editing, render
+from bailiwick.node.decide import Step, moved
+from bailiwick.node.idempotency import Answer, Asked, Idempotency, Refused, packed
+from bailiwick.node.requests import (
+    CancelPayment,
+    CapturePayment,
+    ConfirmPayment,
+    CreatePayment,
+    CreateRefund,
+    UpdatePayment,
+    UpdateRefund,
+    method_of,
+)
+from bailiwick.node.routing import Routing
+from bailiwick.node.settle import (
+    FIRST_LOOK_MS,
+    Permitted,
+    Settled,
+    Settlement,
+    permit,
+    stored_attempt,
+    wanted,
+)
+from bailiwick.node.states import Change, State
+from bailiwick.shell.crash import crash_point
+from bailiwick.store.database import Store
+from bailiwick.store.lanes import BadRow, LaneFull, WriteInDoubt, Written
+from bailiwick.store.rows import (
+    AttemptNew,
+    Create,
+    Details,
+    Payment,
+    Refund,
+    RefundNew,
+    StoredKey,
+)
+
+ROUNDS_MAX = 20
+Decider = Callable[[Payment], Awaitable[tuple[Step, AttemptNew | None]]]
+_instruction = msgspec.json.Decoder(Instruction)
+_replace = msgspec.structs.replace
+
+
+class Payments:
+    """What a client can ask of this node's payments."""
+
+    def __init__(self, node: int, store: Store, settlement: Settlement, deadline_s: float) -> None:
+        self._node = node
+        self._store = store
+        self._settlement = settlement
+        self.keys = Idempotency(store, deadline_s, self._in_progress)
+
+    # --- create -------------------------------------------------------------------------
+
+    async def create(
+        self, asked: Asked, request: CreatePayment, location: Location, assignment: Assignment
+    ) -> Answer:
+        """A new payment, confirmed at once if the request says so.
+
+        Raises:
+            ApiError: the request is wrong, or 503 when nothing could be written.
+            Refused: no gateway can take it here; committed as a tombstone.
+        """
+        payment = self.draft(asked, request, location, assignment)
+        attempt: AttemptNew | None = None
+        if request.confirm:
+            if payment.progress.payment_method is None:
+                raise ApiError.invalid(
+                    "You cannot confirm this PaymentIntent because it's missing a payment "
+                    "method: send payment_method with it.",
+                    param="payment_method",
+                    code="payment_intent_unexpected_state",
+                )
+            payment, attempt = await self._with_charge(asked, payment, number=1)
+        row = self._create_row(asked, payment, attempt)
+        crash_point("create.before")
+        written = await self._write(self._store.create(row))
+        if not written.done:
+            return await self._lost(asked)
+        crash_point("create.committed")
+        if attempt is None:
+            assert row.answer_body is not None
+            return Answer(200, row.answer_body)
+        return await self._drive(asked, payment, attempt, written)
+
+    def draft(
+        self, asked: Asked, request: CreatePayment, location: Location, assignment: Assignment
+    ) -> Payment:
+        """The payment that a request describes, not written yet. Raises ApiError."""
+        now = now_ms()
+        identifier = new_id("pi", self._node, now)
+        method = method_of(request)
+        state = State.REQUIRES_CONFIRMATION if method else State.REQUIRES_PAYMENT_METHOD
+        manual = request.capture_method == "manual"
+        where: dict[str, Any] = msgspec.to_builtins(location)
+        where.pop("coordinates", None)  # the country is what was decided on; points are personal
+        details = Details(
+            client_secret=client_secret(identifier),
+            location=where,
+            assignment=editing.assignment_shown(assignment),
+            capture_method="manual" if manual else "automatic",
+            method_types=tuple(request.payment_method_types or ("card",)),
+        )
+        return Payment(
+            id=identifier,
+            merchant=asked.merchant.id,
+            livemode=asked.livemode,
+            version=1,
+            state=state.value,
+            epoch=assignment.epoch,
+            amount=request.amount,
+            currency=payment_currency(request.currency),
+            created_ms=now,
+            updated_ms=now,
+            details=details,
+            progress=editing.first_progress(request, method),
+        )
+
+    async def _with_charge(
+        self, asked: Asked, payment: Payment, number: int
+    ) -> tuple[Payment, AttemptNew]:
+        """The payment as it is once its first attempt is permitted, and that attempt."""
+        routing = self._route(asked, payment)
+        if routing.gateway is None:
+            await self.refuse(asked, "no_gateway")
+        assert routing.gateway is not None
+        attempt = self._settlement.attempt_new(
+            payment, charge_instruction(payment), routing.gateway, asked.key
+        )
+        confirmed = _replace(
+            payment,
+            state=State.PROCESSING.value,
+            attempts=number,
+            open_attempt=attempt.id,
+            charge_attempt=attempt.id,
+            progress=_replace(payment.progress, routing=msgspec.to_builtins(routing)),
+        )
+        return confirmed, attempt
+
+    def _route(self, asked: Asked, payment: Payment) -> Routing:
+        return self._settlement.match(wanted(payment, asked.merchant.strategy))
+
+    def _create_row(self, asked: Asked, payment: Payment, attempt: AttemptNew | None) -> Create:
+        body = render.encode(render.payment_intent(payment))
+        event = "payment_intent.created"
+        done = attempt is None
+        return Create(
+            id=payment.id,
+            merchant=payment.merchant,
+            livemode=payment.livemode,
+            key=asked.key,
+            request_hash=asked.request_hash,
+            operation=asked.operation,
+            expand=packed(asked.expand),
+            writer=new_token(),
+            now_ms=payment.created_ms,
+            epoch=payment.epoch,
+            state=payment.state,
+            amount=payment.amount,
+            currency=payment.currency,
+            details=payment.details,
+            progress=payment.progress,
+            event_id=new_id("evt", self._node, payment.created_ms),
+            event_type=event,
+            event_body=body,
+            endpoints=self._settlement.endpoints.wanting(payment.merchant, payment.livemode, event),
+            attempt_id=None if attempt is None else attempt.id,
+            gateway=None if attempt is None else attempt.gateway,
+            instruction=None if attempt is None else attempt.instruction,
+            check_ms=None if attempt is None else FIRST_LOOK_MS,
+            answer_status=200 if done else None,
+            answer_body=body if done else None,
+            answer_version=render.API_VERSION if done else None,
+        )
+
+    async def refuse(self, asked: Asked, reason: str) -> None:
+        """Commit a tombstone for a key, so that it may be served elsewhere, and say so.
+
+        Raises:
+            Refused: always, unless the key was claimed before: then an error names that.
+        """
+        row = await self._store.row(
+            "key_refuse",
+            asked.merchant.id,
+            asked.livemode,
+            asked.key,
+            asked.request_hash,
+            asked.operation,
+            reason,
+            new_token(),
+            now_ms(),
+            self._settlement.world.epoch,
+        )
+        if row is not None:
+            raise Refused(reason)
+        await self.keys.replay(asked)  # an earlier tombstone of this key is raised by this
+        raise ApiError.unavailable(
+            "This node takes no new payments at the moment. Retry with the same Idempotency-Key."
+        )
+
+    # --- verbs on an existing payment ---------------------------------------------------
+
+    async def confirm(
+        self,
+        asked: Asked,
+        identifier: str,
+        request: ConfirmPayment,
+        elsewhere: dict[str, Any] | None = None,
+    ) -> Answer:
+        """Charge a payment that was created without confirmation, or declined before.
+
+        ``elsewhere``: the payer confirms from another jurisdiction; recorded.
+        """
+
+        async def build(payment: Payment) -> tuple[Step, AttemptNew | None]:
+            if payment.state in (State.PROCESSING, State.REQUIRES_ACTION):
+                decide.moved(payment, Change.CONFIRM, now_ms())  # raises with the remedy
+            dressed = editing.dressed(payment, request, method_of(request))
+            if dressed.progress.payment_method is None:
+                raise ApiError.invalid(
+                    "You cannot confirm this PaymentIntent because it's missing a payment "
+                    "method: send payment_method with the confirmation.",
+                    param="payment_method",
+                    code="payment_intent_unexpected_state",
+                )
+            routing = self._route(asked, dressed)
+            if routing.gateway is None:
+                raise ApiError.unavailable(
+                    f"No gateway of this payment's node can take it now: "
+                    f"{editing.reasons(routing)}. Retry with the same Idempotency-Key."
+                )
+            new = self._settlement.attempt_new(
+                dressed, charge_instruction(dressed), routing.gateway, asked.key
+            )
+            after = moved(
+                payment,
+                Change.CONFIRM,
+                now_ms(),
+                attempts=new.number,
+                open_attempt=new.id,
+                charge_attempt=new.id,
+                progress=_replace(
+                    dressed.progress,
+                    routing=msgspec.to_builtins(routing),
+                    confirmed_elsewhere=elsewhere,
+                ),
+            )
+            step = Step(
+                before=payment,
+                after=after,
+                event="payment_intent.processing",
+                attempt_new=new,
+            )
+            return step, new
+
+        return await self._act(asked, identifier, build)
+
+    async def capture(self, asked: Asked, identifier: str, request: CapturePayment) -> Answer:
+        """Take held money, all or part of it; the rest of the hold is released."""
+
+        async def build(payment: Payment) -> tuple[Step, AttemptNew | None]:
+            after = moved(payment, Change.CAPTURE, now_ms())
+            amount = request.amount_to_capture or payment.amount_capturable
+            if amount > payment.amount_capturable:
+                raise ApiError.invalid(
+                    f"The amount to capture ({amount}) is greater than the capturable amount "
+                    f"({payment.amount_capturable}).",
+                    param="amount_to_capture",
+                    code="amount_too_large",
+                )
+            return await self._follow_up(asked, payment, after, Operation.CAPTURE, amount)
+
+        return await self._act(asked, identifier, build)
+
+    async def cancel(self, asked: Asked, identifier: str, request: CancelPayment) -> Answer:
+        """Close a payment: at once where nothing is outstanding, else by a void."""
+
+        async def build(payment: Payment) -> tuple[Step, AttemptNew | None]:
+            now = now_ms()
+            progress = _replace(payment.progress, cancellation_reason=request.cancellation_reason)
+            if payment.state in (State.REQUIRES_CAPTURE, State.REQUIRES_ACTION):
+                after = moved(payment, Change.VOID, now, progress=progress)
+                amount = payment.amount_capturable or payment.amount
+                return await self._follow_up(asked, payment, after, Operation.VOID, amount)
+            progress = _replace(progress, canceled_ms=now, action_url=None)
+            after = moved(payment, Change.CANCEL, now, progress=progress)
+            step = Step(before=payment, after=after, event="payment_intent.canceled", definite=True)
+            return step, None
+
+        return await self._act(asked, identifier, build)
+
+    async def update(self, asked: Asked, identifier: str, request: UpdatePayment) -> Answer:
+        """Change what may still be changed."""
+
+        async def build(payment: Payment) -> tuple[Step, AttemptNew | None]:
+            return editing.updated(payment, request, now_ms()), None
+
+        return await self._act(asked, identifier, build)
+
+    async def refund(self, asked: Asked, request: CreateRefund) -> Answer:
+        """Give money back, all or part of it."""
+        identifier = await self._refunded_payment(asked, request)
+
+        async def build(payment: Payment) -> tuple[Step, AttemptNew | None]:
+            now = now_ms()
+            free = payment.amount_received - payment.amount_refunded - payment.amount_refunding
+            amount = request.amount or free
+            editing.check_refund(payment, amount, free)
+            refund_id = new_id("re", self._node, now)
+            after = moved(
+                payment,
+                Change.REFUND,
+                now,
+                amount_refunding=payment.amount_refunding + amount,
+            )
+            step, new = await self._follow_up(
+                asked, payment, after, Operation.REFUND, amount, refund_id
+            )
+            assert new is not None
+            details = {"reason": request.reason, "metadata": request.metadata}
+            row = RefundNew(refund_id, "pending", amount, new.id, details)
+            shown = Refund(
+                refund_id,
+                payment.id,
+                payment.merchant,
+                payment.livemode,
+                "pending",
+                amount,
+                payment.currency,
+                new.id,
+                now,
+                details,
+            )
+            return _replace(step, refund_new=row, refund=shown, event="refund.created"), new
+
+        return await self._act(asked, identifier, build)
+
+    async def _refunded_payment(self, asked: Asked, request: CreateRefund) -> str:
+        if request.payment_intent is not None:
+            return request.payment_intent
+        if request.charge is None:
+            raise ApiError.invalid(
+                "One of payment_intent or charge is needed.",
+                param="payment_intent",
+                code="parameter_missing",
+            )
+        attempt = await self._store.attempt(request.charge)
+        mine = attempt is not None and attempt.merchant == asked.merchant.id
+        if attempt is None or not mine or attempt.livemode != asked.livemode:
+            raise ApiError.missing("charge", request.charge, param="charge")
+        return attempt.payment
+
+    async def update_refund(self, asked: Asked, identifier: str, request: UpdateRefund) -> Answer:
+        """Change a refund's metadata."""
+        row = await self._store.refund(identifier)
+        mine = row is not None and row.merchant == asked.merchant.id
+        if row is None or not mine or row.livemode != asked.livemode:
+            raise ApiError.missing("refund", identifier)
+
+        async def build(payment: Payment) -> tuple[Step, AttemptNew | None]:
+            fresh = await self._store.refund(identifier)
+            assert fresh is not None
+            return editing.updated_refund(payment, fresh, request, now_ms()), None
+
+        return await self._act(asked, row.payment, build)
+
+    # --- the shape that all verbs share ---------------------------------------------------
+
+    async def _follow_up(
+        self,
+        asked: Asked,
+        payment: Payment,
+        after: Payment,
+        operation: Operation,
+        amount: int,
+        refund: str | None = None,
+    ) -> tuple[Step, AttemptNew]:
+        """A permitted operation on the charge that holds or took the money."""
+        charged = await self._store.attempt(payment.charge_attempt or "")
+        assert charged is not None, "only a charge leads to these states"
+        original = _instruction.decode(charged.instruction)
+        instruction = Instruction(
+            operation=operation,
+            reference="",
+            amount=amount,
+            currency=payment.currency,
+            method=original.method,
+            provider_ref=charged.provider_ref,
+            charge_reference=charged.id,
+            payment=payment.id,
+        )
+        new = self._settlement.attempt_new(payment, instruction, charged.gateway, asked.key, refund)
+        after = _replace(
+            after,
+            attempts=new.number,
+            open_attempt=payment.open_attempt if refund else new.id,
+        )
+        event = "payment_intent.processing"
+        return Step(before=payment, after=after, event=event, attempt_new=new), new
+
+    async def _act(self, asked: Asked, identifier: str, build: Decider) -> Answer:
+        """Claim the key and make the first move in one commit; then carry out its attempt."""
+        replayed = await self.keys.replay(asked)
+        if replayed is not None:
+            return replayed
+        async with self._settlement.locks.hold(identifier):
+            for _ in range(ROUNDS_MAX):
+                payment = await self.owned(asked, identifier)
+                step, attempt = await build(payment)
+                settled = await self._begin(asked, step, attempt)
+                if isinstance(settled, Written):
+                    break
+                if settled is not None:
+                    return settled
+            else:
+                raise ApiError.conflict(
+                    "The PaymentIntent is being changed by other requests. Retry with the same "
+                    "Idempotency-Key."
+                )
+        if attempt is None:
+            status, body = await self._answer_now(asked, step)
+            return Answer(status, body)
+        return await self._drive(asked, step.after, attempt, settled)
+
+    async def _begin(
+        self, asked: Asked, step: Step, attempt: AttemptNew | None
+    ) -> Written | Answer | None:
+        """Write the first move: its fate, or a replay; None when the payment has moved on."""
+        target = step.refund.id if step.refund is not None else step.after.id
+        status, body, answer_key = 200, None, None
+        if attempt is None:
+            status, body = await self._answer_now(asked, step)
+            answer_key = asked.key
+        row = self._settlement.move(
+            step, claim=asked.claim(target), answer_key=answer_key, status=status, body=body
+        )
+        crash_point("begin.before")
+        written = await self._write(self._store.move(row))
+        if written.done:
+            crash_point("begin.committed")
+            return written
+        return await self.keys.replay(asked)
+
+    async def _answer_now(self, asked: Asked, step: Step) -> tuple[int, msgspec.Raw]:
+        return await self._settlement.answer(step, asked.expand)
+
+    async def _drive(
+        self, asked: Asked, payment: Payment, attempt: AttemptNew, written: Written
+    ) -> Answer:
+        first = Permitted(payment, stored_attempt(payment, attempt), permit(written.begun_boot_ns))
+        settled = await self._settlement.drive(first, asked.expand)
+        return await self._told(asked, settled)
+
+    async def _told(self, asked: Asked, settled: Settled) -> Answer:
+        """The answer once the attempt was carried out."""
+        if settled.step is not None and settled.step.definite and settled.body is not None:
+            return Answer(settled.status, settled.body)
+        # Not definite, or somebody else (a callback) has written the outcome: as it stands.
+        replayed = await self.keys.replay(asked)
+        assert replayed is not None, "the key was claimed with the attempt"
+        return replayed
+
+    async def _write(self, writing: Awaitable[Written]) -> Written:
+        """A first write: when its fate is unknown, nothing is sent and the client retries.
+
+        Should it turn out to have been committed, the permit is never used, and the resolver
+        closes the attempt.
+        """
+        try:
+            return await writing
+        except (WriteInDoubt, LaneFull):
+            raise ApiError.unavailable(
+                "The payment could not be written. Retry with the same Idempotency-Key."
+            ) from None
+        except BadRow:
+            raise ApiError.defect() from None
+
+    async def _lost(self, asked: Asked) -> Answer:
+        """Nothing was written: the key is taken, or the node may not write."""
+        replayed = await self.keys.replay(asked)
+        if replayed is not None:
+            return replayed
+        raise ApiError.unavailable(
+            "This node is fenced and writes nothing. Retry with the same Idempotency-Key.",
+            code="node_fenced",
+        )
+
+    async def _in_progress(self, asked: Asked, stored: StoredKey) -> Answer:
+        """The object of a key without an answer, as it is now; not stored."""
+        target = stored.object or ""
+        if target.startswith("re_"):
+            row = await self._store.refund(target)
+            assert row is not None
+            payment = await self._store.payment(row.payment)
+            assert payment is not None
+            return Answer(200, render.encode(render.refund(row, payment)), replayed=True)
+        payment = await self._store.payment(target)
+        assert payment is not None, "a claimed key has its object"
+        return Answer(200, render.encode(render.payment_intent(payment)), replayed=True)
+
+    async def owned(self, asked: Asked, identifier: str) -> Payment:
+        """A payment of the asking merchant. Raises ApiError (404)."""
+        payment = await self._store.payment(identifier)
+        mine = payment is not None and payment.merchant == asked.merchant.id
+        if payment is None or not mine or payment.livemode != asked.livemode:
+            raise ApiError.missing("payment_intent", identifier, param="intent")
+        return payment
+
+
+def charge_instruction(payment: Payment) -> Instruction:
+    """What the gateway is asked to do for a payment."""
+    progress = payment.progress
+    return Instruction(
+        operation=Operation.CHARGE,
+        reference="",
+        amount=payment.amount,
+        currency=payment.currency,
+        automatic=payment.details.capture_method != "manual",
+        method=payment.details.method_types[0],
+        token=progress.payment_method,
+        description=progress.description,
+        return_url=progress.return_url,
+        payment=payment.id,
+    )

@@ -1,0 +1,57 @@
+"""Refusal tokens: proof, carried by access, that a node has refused a key for ever.
+
+Without a valid token of the home, no other node takes a request that may move money.
+"""
+
+import hashlib
+import hmac
+
+import msgspec
+
+from bailiwick.base.errors import ApiError
+from bailiwick.node.idempotency import Asked
+
+TOKENS_MAX = 16
+REASONS = frozenset({"overloaded", "draining", "no_gateway"})
+
+
+class Refusals(msgspec.Struct, frozen=True):
+    """Makes and checks tokens with the secret that the nodes share."""
+
+    secret: bytes
+
+    def token(self, node: int, epoch: int, reason: str, asked: Asked) -> str:
+        """``<number>.<epoch>.<reason>.<hex mac>``: bound to the key and the request."""
+        return f"{node}.{epoch}.{reason}.{self._mac(node, epoch, reason, asked)}"
+
+    def _mac(self, node: int, epoch: int, reason: str, asked: Asked) -> str:
+        mode = "live" if asked.livemode else "test"
+        text = (
+            f"refusal|{node}|{epoch}|{reason}|{asked.merchant.id}|{mode}|{asked.request_hash}|"
+            f"{asked.key}"
+        )
+        return hmac.new(self.secret, text.encode(), hashlib.sha256).hexdigest()
+
+    def read(self, header: str | None, asked: Asked) -> dict[int, str]:
+        """Which nodes have refused this key, and why.
+
+        Raises:
+            ApiError: 400, a token is not genuine.
+        """
+        refused: dict[int, str] = {}
+        for token in (header or "").split(",")[: TOKENS_MAX + 1]:
+            if not token.strip():
+                continue
+            parts = token.strip().split(".")
+            genuine = len(parts) == 4 and parts[0].isdigit() and parts[1].isdigit()
+            if genuine:
+                node, epoch, reason = int(parts[0]), int(parts[1]), parts[2]
+                expected = self._mac(node, epoch, reason, asked)
+                genuine = reason in REASONS and hmac.compare_digest(expected, parts[3])
+            if not genuine or len(refused) >= TOKENS_MAX:
+                raise ApiError.invalid(
+                    "Bailiwick-Refusals holds a token that is not genuine for this request.",
+                    param="Bailiwick-Refusals",
+                )
+            refused[node] = reason
+        return refused

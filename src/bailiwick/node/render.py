@@ -1,0 +1,226 @@
+"""Stored rows as API objects. Pure; shapes follow https://docs.stripe.com/api.
+
+``location``, ``node``, ``assignment`` and ``routing`` are ours.
+"""
+
+from typing import Any
+
+import msgspec
+
+from bailiwick.base.ids import node_of, time_of
+from bailiwick.node import states
+from bailiwick.store.rows import Attempt, Payment, Refund
+
+API_VERSION = "2026-10-28.endive"
+_encode = msgspec.json.Encoder().encode
+Object = dict[str, Any]
+
+
+class ChargeView(msgspec.Struct, frozen=True):
+    """What a charge object shows of an attempt: its end, not how it was reached."""
+
+    id: str
+    state: str
+    amount: int
+    gateway: str
+    provider_ref: str | None = None
+    failure: Object | None = None
+
+
+def encode(value: Any) -> msgspec.Raw:
+    """An object as JSON bytes that nobody re-encodes."""
+    return msgspec.Raw(_encode(value))
+
+
+def charge_view(attempt: Attempt) -> ChargeView:
+    """The charge of a stored attempt."""
+    result = {} if attempt.result is None else msgspec.json.decode(attempt.result)
+    failure = None
+    if attempt.state == "declined":
+        failure = {key: result.get(key) for key in ("code", "decline_code", "message")}
+    return ChargeView(
+        attempt.id, attempt.state, attempt.amount, attempt.gateway, attempt.provider_ref, failure
+    )
+
+
+def payment_intent(
+    payment: Payment, *, public: bool = False, charge: Object | None = None
+) -> Object:
+    """A payment as a ``payment_intent``.
+
+    ``public`` leaves out what a payer's browser need not see; ``charge`` stands in for the
+    charge's id where the client asked to expand it.
+    """
+    details = payment.details
+    progress = payment.progress
+    status = states.shown(payment.state)
+    next_action = None
+    if progress.action_url is not None and status == "requires_action":
+        next_action = {
+            "type": "redirect_to_url",
+            "redirect_to_url": {"url": progress.action_url, "return_url": progress.return_url},
+        }
+    shown: Object = {
+        "id": payment.id,
+        "object": "payment_intent",
+        "amount": payment.amount,
+        "amount_capturable": payment.amount_capturable,
+        "amount_details": {"tip": {}},
+        "amount_received": payment.amount_received,
+        "application": None,
+        "application_fee_amount": None,
+        "automatic_payment_methods": None,
+        "canceled_at": None if progress.canceled_ms is None else progress.canceled_ms // 1000,
+        "cancellation_reason": progress.cancellation_reason,
+        "capture_method": details.capture_method,
+        "client_secret": details.client_secret,
+        "confirmation_method": "automatic",
+        "created": payment.created_ms // 1000,
+        "currency": payment.currency.lower(),
+        "customer": progress.customer,
+        "description": progress.description,
+        "last_payment_error": progress.last_error,
+        "latest_charge": charge or payment.charge_attempt,
+        "livemode": payment.livemode,
+        "metadata": progress.metadata,
+        "next_action": next_action,
+        "on_behalf_of": None,
+        "payment_method": progress.payment_method,
+        "payment_method_options": {},
+        "payment_method_types": details.method_types,
+        "processing": None,
+        "receipt_email": progress.receipt_email,
+        "review": None,
+        "setup_future_usage": progress.setup_future_usage,
+        "shipping": progress.shipping,
+        "source": None,
+        "statement_descriptor": progress.statement_descriptor,
+        "statement_descriptor_suffix": None,
+        "status": status,
+        "transfer_data": None,
+        "transfer_group": None,
+        "node": details.assignment.get("name"),
+        "location": details.location,
+        "assignment": details.assignment,
+        "routing": progress.routing,
+    }
+    if public:
+        for name in ("metadata", "node", "location", "assignment", "routing", "customer"):
+            del shown[name]
+    return shown
+
+
+def charge(payment: Payment, view: ChargeView) -> Object:
+    """An attempt to charge as a ``charge``."""
+    holds = payment.charge_attempt == view.id and view.state == "approved"
+    failed = view.state in ("declined", "unsent")
+    failure = view.failure or {}
+    return {
+        "id": view.id,
+        "object": "charge",
+        "amount": view.amount,
+        "amount_captured": payment.amount_received if holds else 0,
+        "amount_refunded": payment.amount_refunded + payment.amount_refunding if holds else 0,
+        "balance_transaction": None,
+        "billing_details": {"address": None, "email": None, "name": None, "phone": None},
+        "captured": holds and payment.amount_received > 0,
+        "created": time_of(view.id) // 1000,
+        "currency": payment.currency.lower(),
+        "customer": payment.progress.customer,
+        "description": payment.progress.description,
+        "disputed": False,
+        "failure_code": failure.get("code"),
+        "failure_message": failure.get("message"),
+        "livemode": payment.livemode,
+        "metadata": payment.progress.metadata,
+        "outcome": None
+        if not failed
+        else {
+            "network_status": "declined_by_network",
+            "reason": failure.get("decline_code") or failure.get("code"),
+            "type": "issuer_declined",
+        },
+        "paid": holds,
+        "payment_intent": payment.id,
+        "payment_method": payment.progress.payment_method,
+        "payment_method_details": {"type": payment.details.method_types[0]},
+        "receipt_email": payment.progress.receipt_email,
+        "refunded": holds and 0 < payment.amount_received == payment.amount_refunded,
+        "status": "succeeded" if holds else "failed" if failed else "pending",
+        "gateway": view.gateway,
+        "provider_reference": view.provider_ref,
+    }
+
+
+def refund(row: Refund, payment: Payment, *, expanded: Object | None = None) -> Object:
+    """A refund; ``expanded`` replaces ids by objects."""
+    details = row.details
+    return {
+        "id": row.id,
+        "object": "refund",
+        "amount": row.amount,
+        "balance_transaction": None,
+        "charge": payment.charge_attempt,
+        "created": row.created_ms // 1000,
+        "currency": row.currency.lower(),
+        "destination_details": None,
+        "failure_reason": details.get("failure_reason"),
+        "metadata": details.get("metadata", {}),
+        "payment_intent": row.payment,
+        "reason": details.get("reason"),
+        "receipt_number": None,
+        "source_transfer_reversal": None,
+        "status": row.state,
+        "transfer_reversal": None,
+        **(expanded or {}),
+    }
+
+
+def event(
+    identifier: str, type_: str, body: msgspec.Raw, livemode: bool, payment: str, seq: int
+) -> Object:
+    """An event around the object as it was."""
+    return {
+        "id": identifier,
+        "object": "event",
+        "api_version": API_VERSION,
+        "created": time_of(identifier) // 1000,
+        "data": {"object": body},
+        "livemode": livemode,
+        "pending_webhooks": 0,
+        "request": {"id": None, "idempotency_key": None},
+        "type": type_,
+        "node": node_of(identifier),
+        "payment": payment,
+        "sequence": seq,
+    }
+
+
+def webhook_endpoint(row: Object, *, secret: bool = False) -> Object:
+    """A webhook endpoint; its secret is shown once, when it is made."""
+    details = row["details"]
+    shown = {
+        "id": row["id"],
+        "object": "webhook_endpoint",
+        "api_version": details.get("api_version"),
+        "application": None,
+        "created": row["created_ms"] // 1000,
+        "description": details.get("description"),
+        "enabled_events": row["events"],
+        "livemode": row["livemode"],
+        "metadata": details.get("metadata", {}),
+        "status": row["status"],
+        "url": row["url"],
+    }
+    return {**shown, "secret": row["secret"]} if secret else shown
+
+
+def page(objects: list[Object], url: str, has_more: bool) -> Object:
+    """A list answer."""
+    return {"object": "list", "url": url, "has_more": has_more, "data": objects}
+
+
+def card_error(error: Object, intent: Object) -> Object:
+    """The 402 answer for a declined payment; the intent rides along."""
+    shown = {key: value for key, value in error.items() if value is not None}
+    return {"error": {**shown, "payment_intent": intent}}

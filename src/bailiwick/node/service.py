@@ -1,0 +1,136 @@
+"""A node, assembled: what it is made of, how it starts, how it stops."""
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+import asyncpg
+import structlog
+
+from bailiwick.node.callbacks import Callbacks
+from bailiwick.node.config import Loaded
+from bailiwick.node.gateways import Gateways
+from bailiwick.node.load import Load
+from bailiwick.node.payments import Payments
+from bailiwick.node.refusals import Refusals
+from bailiwick.node.resolver import Resolver
+from bailiwick.node.settle import Settlement
+from bailiwick.node.webhooks import Deliverer, Endpoints
+from bailiwick.store.database import Store
+from bailiwick.store.migrate import migrate
+from bailiwick.world import atlas
+from bailiwick.world.current import CurrentWorld
+from bailiwick.world.snapshot import World
+
+WATCH_S = 1.0
+DELIVER_EVERY_S = 0.25
+log = structlog.get_logger()
+
+
+class Node:
+    """One regional transaction node."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        settings = loaded.settings
+        self.settings = settings
+        self.number = settings.number
+        self.atlas = atlas.load(Path(settings.mmdb) if settings.mmdb else None)
+        self.current = CurrentWorld(loaded.world, self._acceptable)
+        self.store = Store(settings.dsn, lambda: self.world.epoch, settings.pool_max)
+        public_url = settings.public_url or f"http://{settings.listen}"
+        self.gateways = Gateways(settings.gateways, loaded.accounts, public_url.rstrip("/"))
+        self.endpoints = Endpoints()
+        self.settlement = Settlement(
+            self.number, self.store, self.gateways, self.endpoints, lambda: self.world
+        )
+        self.payments = Payments(
+            self.number, self.store, self.settlement, settings.deadline_ms / 1000
+        )
+        self.callbacks = Callbacks(self.store, self.gateways, self.settlement)
+        self.resolver = Resolver(
+            self.store, self.gateways, self.settlement, settings.resolve_every_ms / 1000
+        )
+        self.deliverer = Deliverer(
+            self.store,
+            self.endpoints,
+            private=settings.webhook_private_addresses,
+            every_s=DELIVER_EVERY_S,
+        )
+        self.load = Load(self.number, settings.capacity, self.store)
+        self.refusals = Refusals(loaded.internal_secret)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def world(self) -> World:
+        """The World in force."""
+        return self.current.world
+
+    def _acceptable(self, world: World) -> str | None:
+        if self.number not in world.topology.by_number:
+            return f"topology.toml: nodes: this node, number {self.number}, is not among them"
+        return world.topology.geo_problem(self.atlas.digest)
+
+    async def start(self) -> None:
+        """Migrate, connect the database and the gateways, and begin to look after open ends.
+
+        Raises:
+            OSError, asyncpg.PostgresError, MigrationError: the database cannot be used.
+        """
+        connection = await asyncpg.connect(self.settings.dsn, timeout=10)
+        try:
+            for name in await migrate(connection, self.number):
+                log.info("migrated", migration=name)
+        finally:
+            await connection.close()
+        await self.store.open()
+        await self.endpoints.load(self.store)
+        await self._look()
+        await self.gateways.connect()
+        loops = (self.resolver.run(), self.deliverer.run(), self._watch(), self.current.watch())
+        self._tasks = [asyncio.create_task(each) for each in loops]
+
+    async def stop(self) -> None:
+        """Stop looking, then disconnect. Requests under way have ended by now."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.gateways.close()
+        await self.store.close()
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(WATCH_S)
+            try:
+                async with asyncio.timeout(WATCH_S * 3):
+                    await self._look()
+                    await self.endpoints.load(self.store)
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+                self.load.database_answers = False
+
+    async def _look(self) -> None:
+        fence = await self.store.fence()
+        self.load.draining = fence.draining
+        self.load.fenced = fence.fenced
+        self.load.database_answers = True
+
+    def ready(self) -> list[str]:
+        """Why the node cannot take payments now; empty when it can."""
+        problems = []
+        if not self.load.database_answers:
+            problems.append("the database does not answer")
+        if self.load.fenced:
+            problems.append("the node is fenced")
+        if not any(gateway.usage == "open" for gateway in self.gateways.all()):
+            problems.append("no gateway is open")
+        return problems
+
+
+@contextlib.asynccontextmanager
+async def running(loaded: Loaded):  # type: ignore[no-untyped-def]
+    """A started node, stopped at the end."""
+    node = Node(loaded)
+    await node.start()
+    try:
+        yield node
+    finally:
+        await node.stop()

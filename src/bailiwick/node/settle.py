@@ -1,0 +1,451 @@
+"""Call, then write: carry out an attempt that was committed, and commit how it ended.
+
+``drive`` is the second half of every payment's path; the resolver and callbacks enter at
+``settle``. No database transaction is open during a call.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import structlog
+
+from bailiwick.base.clock import boot_ns, now_ms
+from bailiwick.base.errors import ApiError
+from bailiwick.base.ids import new_id, new_token
+from bailiwick.channels.base import Instruction, Operation, Outcome, Permit, Phase, Result, read
+from bailiwick.node import decide, render
+from bailiwick.node.decide import Step
+from bailiwick.node.gateways import Gateways
+from bailiwick.node.idempotency import unpacked
+from bailiwick.node.routing import Routing, Wanted
+from bailiwick.node.webhooks import Endpoints
+from bailiwick.shell.crash import crash_point
+from bailiwick.store.database import Store
+from bailiwick.store.lanes import LaneFull, WriteInDoubt
+from bailiwick.store.rows import Attempt, AttemptNew, Claim, Move, Payment
+from bailiwick.world.snapshot import World
+
+PERMIT_NS = 5_000_000_000
+"""How long after its batch was begun an attempt's first byte may be sent. A fence waits so long."""
+ATTEMPTS_MAX = 3
+ROUNDS_MAX = 12
+FIRST_LOOK_MS = 6_000
+"""When the resolver first looks at an attempt that nobody has ended: once its permit is over."""
+OPEN_LOOK_MS = 1_000
+
+log = structlog.get_logger()
+_instruction = msgspec.json.Decoder(Instruction)
+
+
+class Permitted(msgspec.Struct, frozen=True):
+    """An attempt whose commit is done, and its permit to send."""
+
+    payment: Payment
+    attempt: Attempt
+    permit: Permit
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """How an attempt's outcome was written.
+
+    Attributes:
+        step: the change written; None when there was nothing to do.
+        next: the next attempt, committed and to be driven.
+        status, body: the answer to the request that asked for the attempt.
+    """
+
+    payment: Payment
+    step: Step | None = None
+    next: Permitted | None = None
+    status: int = 200
+    body: msgspec.Raw | None = None
+
+
+class Locks:
+    """One holder per payment in this process: it spares the database vain writes.
+
+    What keeps money exact is the guard in SQL; this only keeps order.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[str, tuple[asyncio.Lock, list[None]]] = {}
+
+    @asynccontextmanager
+    async def hold(self, payment: str) -> AsyncIterator[None]:
+        """Wait for one's turn on a payment."""
+        lock, holders = self._held.setdefault(payment, (asyncio.Lock(), []))
+        holders.append(None)
+        try:
+            async with lock:
+                yield
+        finally:
+            holders.pop()
+            if not holders:
+                self._held.pop(payment, None)
+
+
+class Settlement:
+    """Carries out attempts and commits their ends."""
+
+    def __init__(
+        self, node: int, store: Store, gateways: Gateways, endpoints: Endpoints, world: "Any"
+    ) -> None:
+        self._node = node
+        self._store = store
+        self._gateways = gateways
+        self.endpoints = endpoints
+        self._world = world
+        self.locks = Locks()
+        self.inflight: dict[str, asyncio.Task[Any] | None] = {}
+        """Attempts whose call this process has open, with the task that waits for the answer."""
+
+    @property
+    def world(self) -> World:
+        """The World in force."""
+        world: World = self._world()
+        return world
+
+    async def drive(self, permitted: Permitted, expand: list[str] | None = None) -> Settled:
+        """Send an attempt and settle it, and those that follow it, to the first outcome.
+
+        Raises:
+            ApiError: 503, the outcome could not be written; the resolver will end it.
+        """
+        now: Permitted | None = permitted
+        while now is not None:
+            self.inflight[now.attempt.id] = asyncio.current_task()
+            try:
+                result = await self._call(now)
+            except asyncio.CancelledError:
+                # A callback or the resolver has written the outcome while we waited for it.
+                _uncancel()
+                return Settled(now.payment)
+            finally:
+                del self.inflight[now.attempt.id]
+            settled = await self.settle(now.attempt, result, now.payment, expand)
+            now = settled.next
+        return settled
+
+    async def _call(self, permitted: Permitted) -> Result:
+        """One exchange with the provider, read as an outcome."""
+        attempt = permitted.attempt
+        gateway = self._gateways.get(attempt.gateway)
+        if gateway is None:
+            return _unsent("the gateway is no longer configured")
+        instruction = _instruction.decode(attempt.instruction)
+        crash_point("call.before")
+        exchange = await gateway.send(instruction, permitted.permit)
+        crash_point("call.answered")
+        if exchange.phase is Phase.UNSENT:
+            gateway.saw(Outcome.UNKNOWN, "unsent")
+            return _unsent(exchange.error)
+        result = read(gateway.channel, instruction, exchange)
+        gateway.saw(result.outcome, result.detail)
+        return result
+
+    async def settle(
+        self,
+        attempt: Attempt,
+        result: Result,
+        payment: Payment | None = None,
+        expand: list[str] | None = None,
+    ) -> Settled:
+        """Commit an outcome. ``payment`` as last seen saves a read; it is guarded anyway.
+
+        Raises:
+            ApiError: 503, it could not be written now; nothing is lost, the attempt stays open.
+        """
+        async with self.locks.hold(attempt.payment):
+            for round_ in range(ROUNDS_MAX):
+                if payment is None:
+                    payment, attempt = await self._fresh(attempt)
+                step = await self._decide(payment, attempt, result)
+                if step is None:
+                    return Settled(payment)
+                row, settled = await self._row(step, attempt, expand)
+                crash_point("settle.before")
+                try:
+                    written = await self._store.move(row)
+                except (WriteInDoubt, LaneFull):
+                    await asyncio.sleep(0.05 * 2 ** min(round_, 5))
+                    payment = None
+                    continue
+                if written.done:
+                    crash_point("settle.committed")
+                    self._stop_waiting(attempt.id, settled)
+                    return self._with_next(settled, step, written.begun_boot_ns)
+                payment = None
+        raise ApiError.unavailable(
+            "The outcome could not be written yet. Retry with the same Idempotency-Key."
+        )
+
+    def _stop_waiting(self, attempt: str, settled: Settled) -> None:
+        """The outcome is definite: whoever still waits for the provider's answer need not."""
+        waiting = self.inflight.get(attempt)
+        definite = settled.step is not None and settled.step.definite
+        if definite and waiting is not None and waiting is not asyncio.current_task():
+            waiting.cancel()
+
+    async def _fresh(self, attempt: Attempt) -> tuple[Payment, Attempt]:
+        payment = await self._store.payment(attempt.payment)
+        again = await self._store.attempt(attempt.id)
+        assert payment is not None and again is not None, "attempts are never deleted"
+        return payment, again
+
+    async def _decide(self, payment: Payment, attempt: Attempt, result: Result) -> Step | None:
+        now, look = now_ms(), OPEN_LOOK_MS
+        operation = Operation(attempt.operation)
+        if operation is Operation.CHARGE:
+            following = await self._next(payment, attempt, result)
+            return following or decide.charge(payment, attempt, result, now, look)
+        if operation is Operation.CAPTURE:
+            return decide.capture(payment, attempt, result, now, look)
+        if operation is Operation.VOID:
+            charged = await self._store.attempt(payment.charge_attempt or "")
+            assert charged is not None, "a void follows a charge"
+            return decide.void(payment, attempt, charged, result, now, look)
+        row = await self._store.refund(attempt.refund or "")
+        assert row is not None, "a refund is written with its attempt"
+        return decide.refund(payment, attempt, row, result, now, look)
+
+    async def _next(self, payment: Payment, attempt: Attempt, result: Result) -> Step | None:
+        """The next gateway's attempt, only after a definite no-charge that allows it."""
+        merchant = self.world.merchants.by_id.get(payment.merchant)
+        may = result.retryable and merchant is not None and merchant.cascade
+        if (
+            result.outcome is not Outcome.DECLINED
+            or not may
+            or attempt.state not in decide.OPEN
+            or payment.open_attempt != attempt.id
+            or attempt.number >= ATTEMPTS_MAX
+        ):
+            return None
+        tried = {attempt.gateway}
+        if attempt.number > 1:
+            tried = {each.gateway for each in await self._store.attempts(payment.id)}
+        assert merchant is not None
+        routing = self._gateways.match(wanted(payment, merchant.strategy), tried)
+        if routing.gateway is None:
+            return None
+        new = self.attempt_new(
+            payment, _instruction.decode(attempt.instruction), routing.gateway, attempt.key
+        )
+        facts = msgspec.to_builtins(routing)
+        return decide.next_attempt(payment, attempt, result, new, facts, now_ms())
+
+    def attempt_new(
+        self,
+        payment: Payment,
+        instruction: Instruction,
+        gateway: str,
+        key: str | None,
+        refund: str | None = None,
+    ) -> AttemptNew:
+        """An attempt to commit for an instruction, under a fresh reference."""
+        prefix = "ch" if instruction.operation is Operation.CHARGE else "at"
+        identifier = new_id(prefix, self._node, now_ms())
+        chosen = self._gateways.get(gateway)
+        callback_url = None if chosen is None else chosen.callback_url
+        instruction = msgspec.structs.replace(
+            instruction, reference=identifier, callback_url=callback_url
+        )
+        return AttemptNew(
+            id=identifier,
+            number=payment.attempts + 1,
+            operation=instruction.operation.value,
+            gateway=gateway,
+            amount=instruction.amount,
+            epoch=self.world.epoch,
+            instruction=instruction,
+            check_ms=FIRST_LOOK_MS,
+            refund=refund,
+            key=key,
+        )
+
+    async def _row(
+        self, step: Step, attempt: Attempt, expand: list[str] | None
+    ) -> tuple[Move, Settled]:
+        """The move for a step, with the stored answer once the outcome is definite."""
+        key = attempt.key if step.definite else None
+        if key is not None and expand is None:
+            stored = await self._store.key(attempt.merchant, attempt.livemode, key)
+            expand = unpacked(None if stored is None else stored.expand)
+        status, body = await self.answer(step, expand or [], attempt)
+        settled = Settled(step.after, step, None, status, body)
+        row = self.move(step, answer_key=key, status=status, body=body)
+        return row, settled
+
+    async def answer(
+        self, step: Step, expand: list[str], attempt: Attempt | None = None
+    ) -> tuple[int, msgspec.Raw]:
+        """Status and body for the request that asked for a step."""
+        charge = await self._charge_view(step, attempt) if expand else None
+        return answer(step, expand, charge)
+
+    def match(self, wanted: Wanted) -> Routing:
+        """Match a gateway."""
+        return self._gateways.match(wanted)
+
+    async def _charge_view(self, step: Step, attempt: Attempt | None) -> render.ChargeView | None:
+        """The charge as it will be once the step is written."""
+        charged = step.after.charge_attempt
+        if charged is None:
+            return None
+        same = attempt is not None and charged == attempt.id
+        row = attempt if same else await self._store.attempt(charged)
+        assert row is not None
+        for end in step.attempt_ends or []:
+            if end.id == row.id:
+                row = msgspec.structs.replace(
+                    row,
+                    state=end.state,
+                    provider_ref=end.provider_ref or row.provider_ref,
+                    result=render.encode(end.result),
+                )
+        return render.charge_view(row)
+
+    def move(
+        self,
+        step: Step,
+        *,
+        claim: Claim | None = None,
+        answer_key: str | None = None,
+        status: int = 200,
+        body: msgspec.Raw | None = None,
+    ) -> Move:
+        """The row that writes a step."""
+        before, after = step.before, step.after
+        if step.refund is not None:
+            event_body = render.encode(render.refund(step.refund, after))
+        elif body is not None and status == 200:
+            event_body = body  # the answer is the object as it is now: encode it once
+        else:
+            event_body = render.encode(render.payment_intent(after))
+        return Move(
+            id=after.id,
+            expected_version=before.version,
+            expected_state=before.state,
+            writer=new_token(),
+            now_ms=after.updated_ms,
+            state=after.state,
+            amount=after.amount,
+            amount_capturable=after.amount_capturable,
+            amount_received=after.amount_received,
+            amount_refunding=after.amount_refunding,
+            amount_refunded=after.amount_refunded,
+            attempts=after.attempts,
+            open_attempt=after.open_attempt,
+            charge_attempt=after.charge_attempt,
+            progress=after.progress,
+            event_id=new_id("evt", self._node, after.updated_ms),
+            event_type=step.event,
+            event_body=event_body,
+            endpoints=self.endpoints.wanting(after.merchant, after.livemode, step.event),
+            claim=claim,
+            attempt_ends=step.attempt_ends,
+            attempt_new=step.attempt_new,
+            refund_new=step.refund_new,
+            refund_end=step.refund_end,
+            postings=step.postings,
+            review=step.review,
+            answer_key=answer_key,
+            answer_status=status if answer_key is not None else None,
+            answer_body=body if answer_key is not None else None,
+            answer_version=render.API_VERSION if answer_key is not None else None,
+        )
+
+    def _with_next(self, settled: Settled, step: Step, begun_boot_ns: int) -> Settled:
+        if step.attempt_new is None:
+            return settled
+        attempt = stored_attempt(step.after, step.attempt_new)
+        return msgspec.structs.replace(
+            settled, next=Permitted(step.after, attempt, permit(begun_boot_ns))
+        )
+
+
+def permit(begun_boot_ns: int) -> Permit:
+    """Leave to send, counted from the start of the batch that committed the attempt."""
+    return Permit(begun_boot_ns + PERMIT_NS)
+
+
+def expired(granted: Permit) -> bool:
+    """Whether a permit has run out."""
+    return boot_ns() >= granted.expires_boot_ns
+
+
+def wanted(payment: Payment, strategy: str) -> Wanted:
+    """What a payment asks of a gateway."""
+    return Wanted(
+        payment=payment.id,
+        country=payment.details.location["country"],
+        amount=payment.amount,
+        currency=payment.currency,
+        method=payment.details.method_types[0],
+        manual_capture=payment.details.capture_method == "manual",
+        livemode=payment.livemode,
+        strategy=strategy,
+    )
+
+
+def stored_attempt(payment: Payment, new: AttemptNew) -> Attempt:
+    """A new attempt as it stands in the database after its commit."""
+    return Attempt(
+        id=new.id,
+        payment=payment.id,
+        number=new.number,
+        refund=new.refund,
+        merchant=payment.merchant,
+        livemode=payment.livemode,
+        operation=new.operation,
+        gateway=new.gateway,
+        state="permitted",
+        amount=new.amount,
+        currency=payment.currency,
+        key=new.key,
+        instruction=render.encode(new.instruction),
+        provider_ref=None,
+        result=None,
+        age_ms=0,
+        checks=0,
+        replays=0,
+    )
+
+
+def answer(
+    step: Step, expand: list[str], charge: render.ChargeView | None
+) -> tuple[int, msgspec.Raw]:
+    """Status and body for the request that asked for a step."""
+    after = step.after
+    shown = None if charge is None else render.charge(after, charge)
+    intent = render.payment_intent(after, charge=shown if "latest_charge" in expand else None)
+    if step.error is not None:
+        status = 402 if step.error["type"] == "card_error" else 400
+        return status, render.encode(render.card_error(step.error, intent))
+    if step.refund is None:
+        return 200, render.encode(intent)
+    expanded: dict[str, Any] = {}
+    if "payment_intent" in expand:
+        expanded["payment_intent"] = intent
+    if "charge" in expand and shown is not None:
+        expanded["charge"] = shown
+    return 200, render.encode(render.refund(step.refund, after, expanded=expanded))
+
+
+def _uncancel() -> None:
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()
+
+
+def _unsent(error: str | None) -> Result:
+    """No byte left this process: definitely no charge, and another gateway may be tried."""
+    return Result(
+        Outcome.DECLINED,
+        code="processing_error",
+        message="The provider could not be reached; nothing was sent. Try again.",
+        detail="unsent",
+        retryable=True,
+    )

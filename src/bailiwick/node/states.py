@@ -1,0 +1,133 @@
+"""The one transition table of a payment, and what its states mean to a client.
+
+Whatever changes a payment names its change here; a change that the table does not hold does not
+happen. The SQL check list, the diagram in the documentation and the tests come from it.
+"""
+
+from enum import StrEnum
+
+from bailiwick.base.errors import ApiError
+
+
+class State(StrEnum):
+    """Where a payment is."""
+
+    REQUIRES_PAYMENT_METHOD = "requires_payment_method"
+    REQUIRES_CONFIRMATION = "requires_confirmation"
+    REQUIRES_ACTION = "requires_action"
+    PROCESSING = "processing"
+    REQUIRES_CAPTURE = "requires_capture"
+    CAPTURING = "capturing"
+    VOIDING = "voiding"
+    SUCCEEDED = "succeeded"
+    CANCELED = "canceled"
+
+
+class Change(StrEnum):
+    """What may happen to a payment."""
+
+    DRESS = "dress"  # a payment method was given
+    UNDRESS = "undress"  # the payment method was taken away
+    EDIT = "edit"  # description, metadata and the like
+    CONFIRM = "confirm"  # an attempt to charge is permitted
+    RETRY = "retry"  # the attempt ended without a charge; the next one is permitted
+    WAIT = "wait"  # the provider has not decided, or we do not know
+    ACT = "act"  # the payer has to do something
+    CAPTURED = "captured"  # the money is taken
+    AUTHORIZED = "authorized"  # the money is held
+    DECLINED = "declined"  # definitely no charge
+    CAPTURE = "capture"  # a capture is permitted
+    REFUSED = "refused"  # capture or void definitely did not happen
+    EXPIRE = "expire"  # the hold had run out before the capture
+    RESUME = "resume"  # the void was refused while the charge is still open
+    VOID = "void"  # a void is permitted
+    VOIDED = "voided"  # the hold is gone
+    CANCEL = "cancel"  # nothing was outstanding: closed at once
+    REFUND = "refund"  # a refund is permitted
+    REFUNDED = "refunded"  # a refund ended, either way
+    LATE = "late"  # money moved for an attempt that had ended without
+
+
+_S = State
+_C = Change
+_ANY = tuple(State)
+
+TRANSITIONS: dict[tuple[State, Change], State] = {
+    (_S.REQUIRES_PAYMENT_METHOD, _C.DRESS): _S.REQUIRES_CONFIRMATION,
+    (_S.REQUIRES_CONFIRMATION, _C.DRESS): _S.REQUIRES_CONFIRMATION,
+    (_S.REQUIRES_PAYMENT_METHOD, _C.UNDRESS): _S.REQUIRES_PAYMENT_METHOD,
+    (_S.REQUIRES_CONFIRMATION, _C.UNDRESS): _S.REQUIRES_PAYMENT_METHOD,
+    (_S.REQUIRES_PAYMENT_METHOD, _C.CONFIRM): _S.PROCESSING,
+    (_S.REQUIRES_CONFIRMATION, _C.CONFIRM): _S.PROCESSING,
+    (_S.PROCESSING, _C.RETRY): _S.PROCESSING,
+    (_S.REQUIRES_ACTION, _C.RETRY): _S.PROCESSING,
+    (_S.PROCESSING, _C.WAIT): _S.PROCESSING,
+    (_S.REQUIRES_ACTION, _C.WAIT): _S.PROCESSING,
+    (_S.CAPTURING, _C.WAIT): _S.CAPTURING,
+    (_S.VOIDING, _C.WAIT): _S.VOIDING,
+    (_S.SUCCEEDED, _C.WAIT): _S.SUCCEEDED,
+    (_S.PROCESSING, _C.ACT): _S.REQUIRES_ACTION,
+    (_S.PROCESSING, _C.CAPTURED): _S.SUCCEEDED,
+    (_S.REQUIRES_ACTION, _C.CAPTURED): _S.SUCCEEDED,
+    (_S.CAPTURING, _C.CAPTURED): _S.SUCCEEDED,
+    (_S.PROCESSING, _C.AUTHORIZED): _S.REQUIRES_CAPTURE,
+    (_S.REQUIRES_ACTION, _C.AUTHORIZED): _S.REQUIRES_CAPTURE,
+    (_S.PROCESSING, _C.DECLINED): _S.REQUIRES_PAYMENT_METHOD,
+    (_S.REQUIRES_ACTION, _C.DECLINED): _S.REQUIRES_PAYMENT_METHOD,
+    (_S.REQUIRES_CAPTURE, _C.CAPTURE): _S.CAPTURING,
+    (_S.CAPTURING, _C.REFUSED): _S.REQUIRES_CAPTURE,
+    (_S.REQUIRES_CAPTURE, _C.VOID): _S.VOIDING,
+    (_S.VOIDING, _C.VOIDED): _S.CANCELED,
+    (_S.VOIDING, _C.REFUSED): _S.REQUIRES_CAPTURE,
+    (_S.REQUIRES_ACTION, _C.VOID): _S.VOIDING,
+    (_S.VOIDING, _C.RESUME): _S.PROCESSING,
+    (_S.CAPTURING, _C.EXPIRE): _S.CANCELED,
+    (_S.REQUIRES_PAYMENT_METHOD, _C.CANCEL): _S.CANCELED,
+    (_S.REQUIRES_CONFIRMATION, _C.CANCEL): _S.CANCELED,
+    (_S.SUCCEEDED, _C.REFUND): _S.SUCCEEDED,
+    (_S.SUCCEEDED, _C.REFUNDED): _S.SUCCEEDED,
+    **{(state, _C.EDIT): state for state in _ANY},
+    **{(state, _C.LATE): state for state in _ANY},
+}
+
+TERMINAL = frozenset({State.SUCCEEDED, State.CANCELED})
+
+_SHOWN = {State.CAPTURING: "processing", State.VOIDING: "processing"}
+_REMEDY = {
+    State.PROCESSING: "its outcome is not known yet; retrieve it until it is",
+    State.CAPTURING: "a capture is under way; retrieve it until that has ended",
+    State.VOIDING: "a cancellation is under way; retrieve it until that has ended",
+    State.SUCCEEDED: "refund it instead",
+    State.CANCELED: "create a new one",
+    State.REQUIRES_CAPTURE: "capture or cancel it",
+    State.REQUIRES_ACTION: "the payer has to finish the authentication first, or cancel it",
+    State.REQUIRES_PAYMENT_METHOD: "confirm it with a payment_method",
+    State.REQUIRES_CONFIRMATION: "confirm it first",
+}
+
+
+def shown(state: str) -> str:
+    """The status that a client sees: capture and void under way are ``processing``."""
+    return _SHOWN.get(State(state), state)
+
+
+def after(state: str, change: Change) -> State:
+    """The state that follows.
+
+    Raises:
+        ApiError: 400, the table does not hold this change; names the remedy.
+    """
+    here = State(state)
+    found = TRANSITIONS.get((here, change))
+    if found is None:
+        raise ApiError.invalid(
+            f"You cannot {change.value} this PaymentIntent because it has a status of "
+            f"{shown(here)}: {_REMEDY[here]}.",
+            code="payment_intent_unexpected_state",
+        )
+    return found
+
+
+def allows(state: str, change: Change) -> bool:
+    """Whether the table holds this change."""
+    return (State(state), change) in TRANSITIONS

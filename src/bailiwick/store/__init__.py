@@ -1,0 +1,1 @@
+"""Storage: PostgreSQL only, group commit, SQL in named files."""

@@ -1,0 +1,236 @@
+"""The node's database: two lanes that write payments, a pool that reads, and the small writes.
+
+All reads go to the primary: a decision taken from a replica that lags has paid twice elsewhere.
+"""
+
+from collections.abc import Callable, Iterable
+
+import asyncpg
+import msgspec
+
+from bailiwick.store.lanes import Lane, Written
+from bailiwick.store.rows import (
+    Attempt,
+    Create,
+    Details,
+    Move,
+    Payment,
+    Progress,
+    Refund,
+    StoredKey,
+)
+from bailiwick.store.statements import statement
+
+_details = msgspec.json.Decoder(Details)
+_progress = msgspec.json.Decoder(Progress)
+LOWEST_ID = ""
+HIGHEST_ID = "~"
+
+
+class Fence(msgspec.Struct, frozen=True):
+    """Whether this database may be written, and by whom."""
+
+    node: int
+    epoch: int
+    fenced: bool
+    draining: bool
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Which part of a list: ids between two bounds, newest or oldest first."""
+
+    limit: int
+    below: str = HIGHEST_ID
+    above: str = LOWEST_ID
+    oldest_first: bool = False
+
+
+class Store:
+    """One node's PostgreSQL database."""
+
+    def __init__(self, dsn: str, epoch: Callable[[], int], pool_max: int = 12) -> None:
+        self._dsn = dsn
+        self._pool_max = pool_max
+        self._pool: asyncpg.Pool | None = None
+        lane = statement("lane_settings")
+
+        async def connect(settings: str) -> asyncpg.Connection:
+            connection = await asyncpg.connect(
+                dsn,
+                timeout=5,
+                command_timeout=15,
+                server_settings={"application_name": "bailiwick-lane", "jit": "off"},
+            )
+            await connection.execute(settings)
+            return connection
+
+        async def for_create() -> asyncpg.Connection:
+            # Inserts only: the join is between the batch and itself, and wants to be hashed.
+            return await connect(lane)
+
+        async def for_move() -> asyncpg.Connection:
+            return await connect(lane + "; SET enable_hashjoin = off")
+
+        self.creates: Lane[Create] = Lane(
+            "create", statement("create"), for_create, _verify_creates, epoch
+        )
+        self.moves: Lane[Move] = Lane("move", statement("move"), for_move, _verify_moves, epoch)
+
+    async def open(self) -> None:
+        """Connect everything.
+
+        Raises:
+            OSError, asyncpg.PostgresError: the server cannot be reached or refuses us.
+        """
+
+        async def keep(_: asyncpg.Connection) -> None:
+            """No reset query on release: one round trip less, and nothing here needs it."""
+
+        self._pool = await asyncpg.create_pool(
+            self._dsn,
+            min_size=2,
+            max_size=self._pool_max,
+            reset=keep,
+            command_timeout=10,
+            timeout=5,
+            server_settings={"application_name": "bailiwick-read", "jit": "off"},
+        )
+        await self.creates.start()
+        await self.moves.start()
+
+    async def close(self) -> None:
+        """Finish the batches under way and disconnect."""
+        await self.creates.stop()
+        await self.moves.stop()
+        if self._pool is not None:
+            await self._pool.close()
+
+    async def create(self, row: Create) -> Written:
+        """Queue a new payment and wait for its fate; see ``Lane.write``."""
+        return await self.creates.write(row)
+
+    async def move(self, row: Move) -> Written:
+        """Queue a move and wait for its fate; see ``Lane.write``."""
+        return await self.moves.write(row)
+
+    async def rows(self, name: str, *args: object) -> list[asyncpg.Record]:
+        """Run a named statement, bounded in time."""
+        assert self._pool is not None
+        return await self._pool.fetch(statement(name), *args, timeout=10)
+
+    async def row(self, name: str, *args: object) -> asyncpg.Record | None:
+        """The first row of a named statement."""
+        assert self._pool is not None
+        return await self._pool.fetchrow(statement(name), *args, timeout=10)
+
+    async def key(self, merchant: str, livemode: bool, key: str) -> StoredKey | None:
+        """A claimed idempotency key."""
+        row = await self.row("key_find", merchant, livemode, key)
+        return None if row is None else StoredKey(*row)
+
+    async def payment(self, identifier: str) -> Payment | None:
+        """A payment by id, whoever owns it: the caller checks the merchant."""
+        row = await self.row("payment_find", identifier)
+        return None if row is None else payment_of(row)
+
+    async def payments(
+        self, merchant: str, livemode: bool, page: Page, since_ms: int, until_ms: int
+    ) -> list[Payment]:
+        """A page of a merchant's payments."""
+        found = await self._page("payment", merchant, livemode, page, since_ms, until_ms)
+        return [payment_of(row) for row in found]
+
+    async def refunds(
+        self, merchant: str, livemode: bool, page: Page, payment: str | None
+    ) -> list[Refund]:
+        """A page of a merchant's refunds, of one payment or all."""
+        found = await self._page("refund", merchant, livemode, page, payment)
+        return [refund_of(row) for row in found]
+
+    async def events(
+        self, merchant: str, livemode: bool, page: Page, types: list[str] | None
+    ) -> list[asyncpg.Record]:
+        """A page of a merchant's events."""
+        return await self._page("event", merchant, livemode, page, types)
+
+    async def refund(self, identifier: str) -> Refund | None:
+        """A refund by id."""
+        row = await self.row("refund_find", identifier)
+        return None if row is None else refund_of(row)
+
+    async def attempt(self, identifier: str) -> Attempt | None:
+        """An attempt by id."""
+        row = await self.row("attempt_find", identifier)
+        return None if row is None else attempt_of(row)
+
+    async def attempts(self, payment: str) -> list[Attempt]:
+        """All attempts of a payment, in order."""
+        return [attempt_of(row) for row in await self.rows("attempts_of_payment", payment)]
+
+    async def due(self, limit: int, lease_ms: int) -> list[Attempt]:
+        """Claim open attempts that are due for a look."""
+        return [attempt_of(row) for row in await self.rows("attempts_due", limit, lease_ms)]
+
+    async def fence(self) -> Fence:
+        """The fence row."""
+        row = await self.row("fence_read")
+        assert row is not None, "migrated databases have exactly one fence row"
+        return Fence(*row)
+
+    async def _page(
+        self, table: str, merchant: str, livemode: bool, page: Page, *filters: object
+    ) -> list[asyncpg.Record]:
+        order = "oldest" if page.oldest_first else "newest"
+        return await self.rows(
+            f"{table}_list_{order}",
+            merchant,
+            livemode,
+            page.below,
+            page.above,
+            page.limit,
+            *filters,
+        )
+
+
+def payment_of(row: asyncpg.Record) -> Payment:
+    """A payment from the columns of ``payment_find``, in order."""
+    values = list(row)
+    values[10] = _details.decode(values[10])
+    values[11] = _progress.decode(values[11])
+    return Payment(*values)
+
+
+def refund_of(row: asyncpg.Record) -> Refund:
+    """A refund from the columns of ``refund_find``, in order."""
+    values = list(row)
+    values[9] = msgspec.json.decode(values[9])
+    return Refund(*values)
+
+
+def attempt_of(row: asyncpg.Record) -> Attempt:
+    """An attempt from the columns of ``attempt_find``, in order."""
+    values = list(row)
+    values[12] = msgspec.Raw(values[12].encode())
+    values[14] = None if values[14] is None else msgspec.Raw(values[14].encode())
+    return Attempt(*values)
+
+
+async def _verify_creates(connection: asyncpg.Connection, rows: list[Create]) -> set[int]:
+    return await _tokens(
+        connection,
+        "verify_create",
+        [row.merchant for row in rows],
+        [row.livemode for row in rows],
+        [row.key for row in rows],
+    )
+
+
+async def _verify_moves(connection: asyncpg.Connection, rows: list[Move]) -> set[int]:
+    ids = [row.id for row in rows]
+    return await _tokens(connection, "verify_move", ids, [row.expected_version + 1 for row in rows])
+
+
+async def _tokens(
+    connection: asyncpg.Connection, name: str, *columns: Iterable[object]
+) -> set[int]:
+    return {row[0] for row in await connection.fetch(statement(name), *columns)}

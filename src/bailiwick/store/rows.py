@@ -1,0 +1,249 @@
+"""The rows that go into the store: what the SQL files take, field by field.
+
+Batches travel as one JSON array per statement; a field that is left at its default is not sent
+and arrives as NULL. A test compares these structs with the column lists of the SQL files.
+"""
+
+from typing import Any
+
+import msgspec
+
+
+class Details(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is fixed when a payment is created."""
+
+    client_secret: str
+    location: dict[str, Any]
+    assignment: dict[str, Any]
+    capture_method: str = "automatic"
+    method_types: tuple[str, ...] = ("card",)
+
+
+class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What may change during a payment's life, beside the guarded columns."""
+
+    payment_method: str | None = None
+    description: str | None = None
+    metadata: dict[str, str] = {}
+    receipt_email: str | None = None
+    statement_descriptor: str | None = None
+    return_url: str | None = None
+    setup_future_usage: str | None = None
+    customer: str | None = None
+    shipping: dict[str, Any] | None = None
+    routing: dict[str, Any] | None = None
+    last_error: dict[str, Any] | None = None
+    action_url: str | None = None
+    canceled_ms: int | None = None
+    cancellation_reason: str | None = None
+    confirmed_elsewhere: dict[str, Any] | None = None
+
+
+class Payment(msgspec.Struct, frozen=True):
+    """A payment as stored. Amounts are minor units of ``currency``."""
+
+    id: str
+    merchant: str
+    livemode: bool
+    version: int
+    state: str
+    epoch: int
+    amount: int
+    currency: str
+    created_ms: int
+    updated_ms: int
+    details: Details
+    progress: Progress
+    amount_capturable: int = 0
+    amount_received: int = 0
+    amount_refunding: int = 0
+    amount_refunded: int = 0
+    attempts: int = 0
+    open_attempt: str | None = None
+    charge_attempt: str | None = None
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """An attempt as stored; ``instruction`` is what was (or may have been) sent."""
+
+    id: str
+    payment: str
+    number: int
+    refund: str | None
+    merchant: str
+    livemode: bool
+    operation: str
+    gateway: str
+    state: str
+    amount: int
+    currency: str
+    key: str | None
+    instruction: msgspec.Raw
+    provider_ref: str | None
+    result: msgspec.Raw | None
+    age_ms: int
+    checks: int
+    replays: int
+
+
+class Refund(msgspec.Struct, frozen=True):
+    """A refund as stored."""
+
+    id: str
+    payment: str
+    merchant: str
+    livemode: bool
+    state: str
+    amount: int
+    currency: str
+    attempt: str
+    created_ms: int
+    details: dict[str, Any]
+
+
+class StoredKey(msgspec.Struct, frozen=True):
+    """A claimed idempotency key as stored."""
+
+    request_hash: str
+    operation: str
+    object: str | None
+    expand: str | None
+    refused: str | None
+    writer: int
+    answer_status: int | None
+    answer_body: str | None
+
+
+class Create(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One row of ``create.sql``."""
+
+    id: str
+    merchant: str
+    livemode: bool
+    key: str
+    request_hash: str
+    operation: str
+    writer: int
+    now_ms: int
+    epoch: int
+    state: str
+    amount: int
+    currency: str
+    details: Details
+    progress: Progress
+    event_id: str
+    event_type: str
+    event_body: msgspec.Raw
+    expand: str | None = None
+    attempt_id: str | None = None
+    gateway: str | None = None
+    instruction: Any = None
+    check_ms: int | None = None
+    endpoints: list[str] | None = None
+    answer_status: int | None = None
+    answer_body: msgspec.Raw | None = None
+    answer_version: str | None = None
+
+
+class Claim(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A key to claim together with a move."""
+
+    key: str
+    request_hash: str
+    operation: str
+    object: str | None = None
+    expand: str | None = None
+
+
+class AttemptEnd(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A new state of an attempt. ``check_ms`` from now the resolver looks; None: it is closed."""
+
+    id: str
+    state: str
+    provider_ref: str | None = None
+    result: Any = None
+    check_ms: int | None = None
+
+
+class AttemptNew(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An attempt to commit: the permit to send its instruction once."""
+
+    id: str
+    number: int
+    operation: str
+    gateway: str
+    amount: int
+    epoch: int
+    instruction: Any
+    check_ms: int
+    refund: str | None = None
+    key: str | None = None
+
+
+class RefundNew(msgspec.Struct, frozen=True):
+    """A refund to write with its attempt."""
+
+    id: str
+    state: str
+    amount: int
+    attempt: str
+    details: dict[str, Any]
+
+
+class RefundEnd(msgspec.Struct, frozen=True):
+    """A new state of a refund."""
+
+    id: str
+    state: str
+    details: dict[str, Any]
+
+
+class Leg(msgspec.Struct, frozen=True):
+    """One leg of a double entry; positive is a debit of the account."""
+
+    leg: int
+    account: str
+    amount: int
+
+
+class Review(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Something a person must look at."""
+
+    attempt: str
+    reason: str
+    detail: str | None = None
+
+
+class Move(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One row of ``move.sql``: a payment from ``expected_version`` to the next."""
+
+    id: str
+    expected_version: int
+    expected_state: str
+    writer: int
+    now_ms: int
+    state: str
+    amount: int
+    amount_capturable: int
+    amount_received: int
+    amount_refunding: int
+    amount_refunded: int
+    attempts: int
+    progress: Progress
+    event_id: str
+    event_type: str
+    event_body: msgspec.Raw
+    open_attempt: str | None = None
+    charge_attempt: str | None = None
+    claim: Claim | None = None
+    attempt_ends: list[AttemptEnd] | None = None
+    attempt_new: AttemptNew | None = None
+    refund_new: RefundNew | None = None
+    refund_end: RefundEnd | None = None
+    postings: list[Leg] | None = None
+    endpoints: list[str] | None = None
+    answer_key: str | None = None
+    answer_status: int | None = None
+    answer_body: msgspec.Raw | None = None
+    answer_version: str | None = None
+    review: Review | None = None

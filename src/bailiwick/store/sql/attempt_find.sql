@@ -1,0 +1,6 @@
+-- One attempt, with its age by the database's clock. $1: id.
+SELECT id, payment, number, refund, merchant, livemode, operation, gateway, state, amount, currency,
+       key, instruction, provider_ref, result,
+       (extract(epoch FROM clock_timestamp() - permitted_at) * 1000)::bigint AS age_ms,
+       checks, replays
+  FROM attempt WHERE id = $1

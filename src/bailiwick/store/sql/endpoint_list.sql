@@ -1,0 +1,3 @@
+-- All webhook endpoints; they are few and kept in memory.
+SELECT id, merchant, livemode, url, secret, events, status, created_ms, details
+  FROM webhook_endpoint ORDER BY id DESC

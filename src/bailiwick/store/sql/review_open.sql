@@ -1,0 +1,3 @@
+-- Ask a person to look. $1: payment, $2: attempt, $3: reason, $4: detail.
+INSERT INTO review (payment, attempt, reason, detail) VALUES ($1, $2, $3, $4)
+ON CONFLICT DO NOTHING

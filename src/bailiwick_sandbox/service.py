@@ -1,0 +1,383 @@
+"""The bank at work: operations on the books, the faults on their way, and what follows later."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import msgspec
+
+from bailiwick_sandbox import checks
+from bailiwick_sandbox.books import Books, Ledger, wall_ms
+from bailiwick_sandbox.callbacks import Callbacks
+from bailiwick_sandbox.config import Config
+from bailiwick_sandbox.delay import Delay
+from bailiwick_sandbox.exchange import Answer, Exchange, answer, error, refused
+from bailiwick_sandbox.faults import CALLBACK_KINDS, LIES, Fault, FaultBoard
+from bailiwick_sandbox.records import (
+    CaptureRequest,
+    Charge,
+    ChargeRequest,
+    Refund,
+    RefundRequest,
+    Refusal,
+    VoidRequest,
+    charge_view,
+    refund_view,
+)
+from bailiwick_sandbox.sources import SOURCES
+from bailiwick_sandbox.spoil import INTERNAL, UNREADABLE
+from bailiwick_sandbox.views import operation_view
+
+_log = logging.getLogger("bailiwick_sandbox")
+
+_CHARGE = msgspec.json.Decoder(ChargeRequest)
+_CAPTURE = msgspec.json.Decoder(CaptureRequest)
+_VOID = msgspec.json.Decoder(VoidRequest)
+_REFUND = msgspec.json.Decoder(RefundRequest)
+
+# How many once-only faults of sources are remembered; the oldest are forgotten first.
+_REMEMBERED = 100_000
+_EARLY_TIMEOUT_S = 3.0
+# Callback faults of a charge that leave each callback alone: a shuffled charge gets its two in
+# the wrong order, by their times and not by chance.
+_IN_ORDER = ("", "callback_shuffle")
+
+
+class Done(NamedTuple):
+    """An operation carried out (or refused, without a row) and the answer it deserves."""
+
+    answer: Answer
+    row: Charge | Refund | None
+
+
+Act = Callable[[Fault | None], Done]
+
+
+class Service:
+    """The providers' operations, over the books."""
+
+    def __init__(self, config: Config, books: Books, public_url: str) -> None:
+        self.config = config
+        self.books = books
+        self.public_url = public_url.rstrip("/")
+        self.faults = FaultBoard(config.server.seed)
+        self.delay = Delay(config.server.seed)
+        self.callbacks = Callbacks()
+        self.calls: dict[str, dict[str, int]] = {name: {} for name in books.ledgers}
+        self._hosts = tuple(config.server.callback_hosts)
+        self._once: OrderedDict[tuple[str, str, str], None] = OrderedDict()
+        # Until when a look-up of (provider, reference) says 404.
+        self._hidden: dict[tuple[str, str], int] = {}
+
+    def start(self) -> None:
+        """Take up what an earlier run left unfinished; needs a running loop."""
+        self.callbacks.start()
+        for ledger, row in list(self.books.unfinished()):
+            self._schedule(ledger, row)
+
+    async def charge(self, exchange: Exchange, ledger: Ledger, body: bytes) -> None:
+        """POST /{provider}/charges."""
+        request = checks.decode(_CHARGE, body)
+        self._check_urls(request.return_url, request.callback_url)
+        source = SOURCES.get(request.source)
+        own: Fault | None = None
+        if source is not None and source.fault and source.fault_on == "charge":
+            own = self._own(ledger, "charge", request.reference, source.fault)
+        await self._perform(exchange, ledger, "charge", partial(self._charge, ledger, request), own)
+
+    async def capture(
+        self, exchange: Exchange, ledger: Ledger, charge_id: str, body: bytes
+    ) -> None:
+        """POST /{provider}/charges/{id}/capture."""
+        request = checks.decode(_CAPTURE, body)
+        own = self._own_of(ledger, charge_id, "capture", request.reference)
+        act = partial(self._capture, ledger, charge_id, request)
+        await self._perform(exchange, ledger, "capture", act, own)
+
+    async def void(self, exchange: Exchange, ledger: Ledger, charge_id: str, body: bytes) -> None:
+        """POST /{provider}/charges/{id}/void."""
+        request = checks.decode(_VOID, body)
+        own = self._own_of(ledger, charge_id, "void", request.reference)
+        act = partial(self._void, ledger, charge_id, request)
+        await self._perform(exchange, ledger, "void", act, own)
+
+    async def refund(self, exchange: Exchange, ledger: Ledger, body: bytes) -> None:
+        """POST /{provider}/refunds."""
+        request = checks.decode(_REFUND, body)
+        self._check_urls(None, request.callback_url)
+        own = self._own_of(ledger, request.charge, "refund", request.reference)
+        act = partial(self._refund, ledger, request)
+        await self._perform(exchange, ledger, "refund", act, own)
+
+    async def query(self, exchange: Exchange, ledger: Ledger, reference: str) -> None:
+        """GET /{provider}/operations/{reference}."""
+        known = ledger.references.get(reference)
+        own: Fault | None = None
+        if known is not None and known[0] == "charge":
+            own = self._own_of(ledger, known[1], "query", reference)
+        act = partial(self._query, ledger, reference)
+        await self._perform(exchange, ledger, "query", act, own)
+
+    def payer_answers(self, ledger: Ledger, charge_id: str, approve: bool) -> Charge:
+        """The payer pressed a button on the redirect page; raises Refusal."""
+        row, changed = self.books.answer_action(ledger, charge_id, approve)
+        if changed:
+            self._notify(ledger, row)
+        return row
+
+    # The operations themselves: synchronous, so that nothing comes between.
+
+    def _charge(self, ledger: Ledger, request: ChargeRequest, fault: Fault | None) -> Done:
+        percent, lie, view_lie, callback_fault = 100, "", "", ""
+        if fault is not None:
+            if fault.kind == "partial_approval":
+                percent = fault.params.percent
+            elif fault.kind in LIES:
+                view_lie = fault.kind
+                lie = "" if fault.params.answer_only else fault.kind
+            elif fault.kind in CALLBACK_KINDS:
+                callback_fault = fault.kind
+        row, replayed = self.books.charge(
+            ledger,
+            request,
+            partial(self._redirect_url, ledger.name),
+            percent=percent,
+            lie=lie,
+            callback_fault=callback_fault,
+        )
+        if row.next_status and not replayed:
+            self._schedule(ledger, row)
+        return Done(answer(charge_view(row, view_lie), replayed=replayed), row)
+
+    def _capture(
+        self, ledger: Ledger, charge_id: str, request: CaptureRequest, fault: Fault | None
+    ) -> Done:
+        row, replayed = self.books.capture(ledger, charge_id, request)
+        return Done(answer(charge_view(row, _lie(fault)), replayed=replayed), row)
+
+    def _void(
+        self, ledger: Ledger, charge_id: str, request: VoidRequest, fault: Fault | None
+    ) -> Done:
+        row, replayed = self.books.void(ledger, charge_id, request)
+        return Done(answer(charge_view(row, _lie(fault)), replayed=replayed), row)
+
+    def _refund(self, ledger: Ledger, request: RefundRequest, fault: Fault | None) -> Done:
+        row, replayed = self.books.refund(ledger, request)
+        if row.next_status and not replayed:
+            self._schedule(ledger, row)
+        return Done(answer(refund_view(row, _lie(fault)), replayed=replayed), row)
+
+    def _query(self, ledger: Ledger, reference: str, fault: Fault | None) -> Done:
+        until = self._hidden.get((ledger.name, reference), 0)
+        if until and until <= wall_ms():
+            del self._hidden[ledger.name, reference]
+            until = 0
+        if until or reference not in ledger.references or _is(fault, "eventual_read"):
+            return Done(error(404, "not_found", "No operation has this reference."), None)
+        return Done(answer(operation_view(self.books, ledger, reference, _lie(fault))), None)
+
+    # The faults on the way.
+
+    async def _perform(
+        self, exchange: Exchange, ledger: Ledger, operation: str, act: Act, own: Fault | None
+    ) -> None:
+        counts = self.calls[ledger.name]
+        counts[operation] = counts.get(operation, 0) + 1
+        fault, latency_ms = self.faults.pick(ledger.name, operation)
+        fault = fault or own
+        if fault is not None and fault.kind == "latency":
+            self.faults.note("latency")
+            latency_ms += fault.delay_ms
+            fault = None
+        wait_ms = latency_ms + self.delay.sample_ms()
+        if wait_ms:
+            await asyncio.sleep(wait_ms / 1000)
+        if fault is None:
+            await exchange.answer(_carry_out(act, None).answer)
+            return
+        self.faults.note(fault.kind)
+        if not await self._without_processing(exchange, ledger, act, fault):
+            await self._after_processing(exchange, ledger, act, fault)
+
+    async def _without_processing(
+        self, exchange: Exchange, ledger: Ledger, act: Act, fault: Fault
+    ) -> bool:
+        kind = fault.kind
+        if kind == "reset_before":
+            await exchange.reset()
+        elif kind == "hang_before":
+            await exchange.hang(fault.params.hang_ms)
+        elif kind == "error_500_before":
+            await exchange.answer(INTERNAL)
+        elif kind == "rate_limited":
+            after = (b"retry-after", b"%d" % fault.params.retry_after_s)
+            await exchange.answer(
+                error(429, "rate_limited", "Too many requests; slow down.", headers=[after])
+            )
+        elif kind == "credentials_revoked":
+            await exchange.answer(unauthorized())
+        elif kind == "late":
+            loop = asyncio.get_running_loop()
+            loop.call_later(fault.delay_ms / 1000, self._late, ledger, act)
+            await self._bad_answer(exchange, fault, "hang", None)
+        else:
+            return False
+        return True
+
+    async def _after_processing(
+        self, exchange: Exchange, ledger: Ledger, act: Act, fault: Fault
+    ) -> None:
+        kind = fault.kind
+        done = _carry_out(act, fault)
+        if kind == "early_callback":
+            await self._deliver_early(ledger, done.row)
+        elif kind == "duplicate_callback":
+            self._notify(ledger, done.row, fault=fault)
+        elif kind == "eventual_read":
+            self._hide(ledger, done.row, fault)
+            if done.row is not None:
+                await self._bad_answer(exchange, fault, "500", done.answer)
+                return
+        elif kind in CALLBACK_KINDS and isinstance(done.row, Charge) and not done.row.next_status:
+            # A charge that ends later sends its (spoiled) callback by itself.
+            self._notify(ledger, done.row, fault=fault)
+        elif kind in UNREADABLE:
+            self._notify(ledger, done.row, delay_ms=self.config.server.settle_ms)
+            await UNREADABLE[kind](exchange, done.answer, fault)
+            return
+        await exchange.answer(done.answer)
+
+    async def _bad_answer(
+        self, exchange: Exchange, fault: Fault, usual: str, good: Answer | None
+    ) -> None:
+        manner = fault.params.answer or usual
+        if manner == "hang":
+            await exchange.hang(fault.params.hang_ms)
+        else:
+            await exchange.answer(good if manner == "ok" and good is not None else INTERNAL)
+
+    def _hide(self, ledger: Ledger, row: Charge | Refund | None, fault: Fault) -> None:
+        if row is None:
+            return
+        self._hidden[ledger.name, row.reference] = wall_ms() + fault.delay_ms
+        self._notify(ledger, row, delay_ms=fault.delay_ms)
+
+    def _own(self, ledger: Ledger, operation: str, reference: str, kind: str) -> Fault | None:
+        """The fault of a source: once a reference, so that trying again can succeed."""
+        if kind in CALLBACK_KINDS:
+            return Fault(kind)
+        once = (ledger.name, operation, reference)
+        if once in self._once:
+            return None
+        self._once[once] = None
+        if len(self._once) > _REMEMBERED:
+            self._once.popitem(last=False)
+        return Fault(kind)
+
+    def _own_of(
+        self, ledger: Ledger, charge_id: str, operation: str, reference: str
+    ) -> Fault | None:
+        charge = ledger.charges.get(charge_id)
+        if charge is None:
+            return None
+        source = SOURCES[charge.source]
+        if not source.fault or source.fault_on != operation:
+            return None
+        return self._own(ledger, operation, reference, source.fault)
+
+    # What follows later.
+
+    def _late(self, ledger: Ledger, act: Act) -> None:
+        self._notify(ledger, _carry_out(act, None).row)
+
+    def _schedule(self, ledger: Ledger, row: Charge | Refund) -> None:
+        wait_ms = max(1, row.next_at - wall_ms())
+        asyncio.get_running_loop().call_later(wait_ms / 1000, self._advance, ledger, row)
+
+    def _advance(self, ledger: Ledger, before: Charge | Refund) -> None:
+        row: Charge | Refund
+        try:
+            if isinstance(before, Charge):
+                row, changed = self.books.advance_charge(ledger, before.id)
+            else:
+                row, changed = self.books.advance_refund(ledger, before.id)
+        except Refusal as refusal:
+            _log.error("cannot finish %s: %s", before.id, refusal.message)
+            asyncio.get_running_loop().call_later(1.0, self._advance, ledger, before)
+            return
+        if not changed:
+            # The timer was early by the clock, or the row was ended by someone else.
+            if row.next_status:
+                self._schedule(ledger, row)
+            return
+        self._notify(ledger, row)
+        if isinstance(before, Charge) and before.callback_fault == "callback_shuffle":
+            self._notify(ledger, before, delay_ms=200)
+
+    async def _deliver_early(self, ledger: Ledger, row: Charge | Refund | None) -> None:
+        delivery = self._notify(ledger, row)
+        if delivery is not None:
+            await asyncio.wait({delivery}, timeout=_EARLY_TIMEOUT_S)
+
+    def _notify(
+        self,
+        ledger: Ledger,
+        row: Charge | Refund | None,
+        *,
+        fault: Fault | None = None,
+        delay_ms: int = 0,
+    ) -> asyncio.Future[bool] | None:
+        if row is None:
+            return None
+        charge = row if isinstance(row, Charge) else ledger.charges[row.charge]
+        url = row.callback_url or charge.callback_url
+        if url is None:
+            return None
+        ruled, latency_ms = self.faults.pick(ledger.name, "callback")
+        if ruled is not None:
+            self.faults.note(ruled.kind)
+            fault = ruled
+        elif fault is None and charge is row and charge.callback_fault not in _IN_ORDER:
+            fault = Fault(charge.callback_fault)
+        view = charge_view(row) if isinstance(row, Charge) else refund_view(row)
+        return self.callbacks.send(
+            ledger.provider, url, view, fault=fault, delay_ms=delay_ms + latency_ms
+        )
+
+    def _redirect_url(self, provider: str, charge_id: str) -> str:
+        return f"{self.public_url}/{provider}/pay/{charge_id}"
+
+    def _check_urls(self, return_url: str | None, callback_url: str | None) -> None:
+        if return_url is not None:
+            problem = checks.return_problem(return_url)
+            if problem:
+                raise Refusal(400, "url_invalid", problem, "return_url")
+        if callback_url is not None:
+            problem = checks.callback_problem(callback_url, self._hosts)
+            if problem:
+                raise Refusal(400, "url_invalid", problem, "callback_url")
+
+
+def unauthorized() -> Answer:
+    """The answer to a key that is none, or is one no more."""
+    return error(401, "unauthorized", "The api key is missing, wrong or revoked.")
+
+
+def _carry_out(act: Act, fault: Fault | None) -> Done:
+    try:
+        return act(fault)
+    except Refusal as refusal:
+        return Done(refused(refusal), None)
+
+
+def _is(fault: Fault | None, kind: str) -> bool:
+    return fault is not None and fault.kind == kind
+
+
+def _lie(fault: Fault | None) -> str:
+    return fault.kind if fault is not None and fault.kind in LIES else ""

@@ -1,0 +1,287 @@
+"""Lists over all nodes, webhook endpoints on all nodes, callbacks, and the world as it changes."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+import pytest
+from access_kit import PUBLISHABLE, SECRET, Call, Reply, access, write_world
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bailiwick.access.endpoints import derive
+from bailiwick.access.lists import Page, merge
+from bailiwick.access.rates import Rates
+from bailiwick.base.ids import is_id, new_id, node_of
+from bailiwick.world.merchants import Merchant, Principal
+
+
+def raws(ids: list[str]) -> list[msgspec.Raw]:
+    return [msgspec.Raw(json.dumps({"id": i}).encode()) for i in ids]
+
+
+def listing(ids: list[str], params: dict[str, str]) -> tuple[list[str], bool]:
+    """What a node answers: up to ``limit`` objects nearest to the cursor, newest first."""
+    limit = int(params.get("limit", 10))
+    found = sorted(ids, reverse=True)
+    if "starting_after" in params:
+        found = [i for i in found if i < params["starting_after"]]
+    if "ending_before" in params:
+        found = [i for i in found if i > params["ending_before"]]
+        return found[-limit:], len(found) > limit
+    return found[:limit], len(found) > limit
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 999), max_size=12, unique=True), min_size=1, max_size=4),
+    st.integers(1, 7),
+    st.none() | st.integers(0, 999),
+    st.booleans(),
+)
+def test_merged_pages_are_those_of_one_list(
+    parts: list[list[int]], limit: int, cursor: int | None, backwards: bool
+) -> None:
+    nodes = [[f"pi_{n:04}{node}" for n in part] for node, part in enumerate(parts)]
+    params = {"limit": str(limit)}
+    if cursor is not None:
+        params["ending_before" if backwards else "starting_after"] = f"pi_{cursor:04}"
+    pages = [Page(raws(ids), more) for ids, more in (listing(node, params) for node in nodes)]
+    found, more = merge(pages, limit, backwards=backwards and cursor is not None)
+    expected, expected_more = listing([i for node in nodes for i in node], params)
+    assert [json.loads(bytes(raw))["id"] for raw in found] == expected
+    assert more == expected_more
+
+
+def serving(ids: list[str]) -> Any:
+    def answer(call: Call) -> Reply:
+        params = {name: values[0] for name, values in parse_qs(call.query.decode()).items()}
+        found, more = listing(ids, params)
+        data = [{"id": i, "object": "payment_intent"} for i in found]
+        return 200, {}, {"object": "list", "url": call.path, "has_more": more, "data": data}
+
+    return answer
+
+
+async def test_lists_page_over_all_nodes(tmp_path: Path) -> None:
+    async with access(tmp_path, ("europe", "apac", "americas")) as it:
+        ids: list[list[str]] = [[], [], []]
+        for moment in range(23):
+            number = moment % 3
+            ids[number].append(new_id("pi", number + 1, 1_700_000_000_000 + moment))
+        for node, own in zip(it.nodes, ids, strict=True):
+            node.answer = serving(own)
+        wanted = sorted((i for own in ids for i in own), reverse=True)
+        seen: list[str] = []
+        cursor = ""
+        while True:
+            status, page = await it.json("GET", f"/v1/payment_intents?limit=5{cursor}")
+            assert status == 200
+            assert (page["object"], page["url"]) == ("list", "/v1/payment_intents")
+            assert "unavailable_nodes" not in page
+            seen += [each["id"] for each in page["data"]]
+            if not page["has_more"]:
+                break
+            cursor = f"&starting_after={seen[-1]}"
+        assert seen == wanted
+        _, back = await it.json("GET", f"/v1/payment_intents?limit=5&ending_before={wanted[10]}")
+        assert [each["id"] for each in back["data"]] == wanted[5:10]
+        assert back["has_more"]
+        assert it.nodes[0].calls[0].headers["authorization"] == f"Bearer {SECRET}"
+
+
+async def test_a_missing_node_is_named_unless_a_part_is_enough(tmp_path: Path) -> None:
+    async with access(tmp_path) as it:
+        it.nodes[0].answer = serving([new_id("pi", 1, 5)])
+        await it.nodes[1].server.stop()
+        status, body = await it.json("GET", "/v1/payment_intents?created%5Bgte%5D=5")
+        assert (status, body["error"]["code"]) == (503, "node_unavailable")
+        assert "apac" in body["error"]["message"]
+        status, body = await it.json("GET", "/v1/payment_intents?partial=allow&created%5Bgte%5D=5")
+        assert (status, body["unavailable_nodes"], len(body["data"])) == (200, ["apac"], 1)
+        assert it.nodes[0].calls[-1].query == b"created%5Bgte%5D=5"
+        it.nodes[0].answer = lambda call: (400, {}, {"error": {"message": "bad filter"}})
+        assert (await it.json("GET", "/v1/events?partial=allow"))[0] == 400
+
+
+async def test_a_filter_by_payment_asks_its_node_alone(tmp_path: Path) -> None:
+    async with access(tmp_path) as it:
+        target = f"/v1/refunds?payment_intent={new_id('pi', 2, 5)}"
+        assert await it.json("GET", target) == (200, {"node": "apac"})
+        assert it.nodes[0].calls == []
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=101", "limit=x", "limit=1.0", "partial=yes", "limit=1&limit=2",
+              "starting_after=a&ending_before=b"]
+)  # fmt: skip
+async def test_bad_list_parameters(tmp_path: Path, query: str) -> None:
+    async with access(tmp_path) as it:
+        status, body = await it.json("GET", f"/v1/payment_intents?{query}")
+        assert (status, body["error"]["type"]) == (400, "invalid_request_error")
+        assert it.nodes[0].calls == []
+
+
+def test_endpoint_names_are_derived_from_the_key() -> None:
+    one = Principal(Merchant("acct_1", "One"), "secret", False)
+    two = Principal(Merchant("acct_2", "Two"), "secret", False)
+    live = Principal(Merchant("acct_1", "One"), "secret", True)
+    first = derive(b"s", one, b"k")
+    assert first == derive(b"s", one, b"k")
+    assert is_id(first[0], "we")
+    assert node_of(first[0]) == 0
+    others = [
+        derive(b"s", one, b"l"), derive(b"s", two, b"k"), derive(b"s", live, b"k"),
+        derive(b"t", one, b"k"), derive(b"s", one, None), derive(b"s", one, None),
+    ]  # fmt: skip
+    names = {first, *others}
+    assert len({i for i, _ in names}) == len({s for _, s in names}) == 7
+
+
+async def test_webhook_endpoints_are_made_on_every_node_and_a_retry_converges(
+    tmp_path: Path,
+) -> None:
+    async with access(tmp_path) as it:
+        body, headers = "url=https://x.test&enabled_events[]=*", {"idempotency-key": "k"}
+        down = it.nodes[1].answer
+        it.nodes[1].answer = lambda call: (500, {}, {"error": {}})
+        assert (await it.call("POST", "/v1/webhook_endpoints", body, headers=headers)).status == 503
+        it.nodes[1].answer = down
+        assert (await it.call("POST", "/v1/webhook_endpoints", body, headers=headers)).status == 200
+        calls = [call for node in it.nodes for call in node.calls]
+        assert {(c.method, c.path, c.body.decode()) for c in calls} == {
+            ("PUT", "/v1/webhook_endpoints", body)
+        }
+        resources = {c.headers["bailiwick-resource"] for c in calls}
+        assert len(calls) == 4
+        assert len(resources) == 1
+        assert is_id(json.loads(resources.pop())["id"], "we")
+
+
+async def test_webhook_endpoints_are_changed_everywhere_and_read_anywhere(tmp_path: Path) -> None:
+    async with access(tmp_path) as it:
+        target = f"/v1/webhook_endpoints/{new_id('we', 0, 5)}"
+        assert (await it.call("POST", target, "disabled=true")).status == 200
+        assert len(it.nodes[0].calls) == len(it.nodes[1].calls) == 1
+        it.nodes[0].answer = lambda call: (404, {}, {"error": {"message": "gone"}})
+        assert await it.json("DELETE", target) == (200, {"node": "apac"})
+        it.nodes[1].answer = it.nodes[0].answer
+        assert (await it.json("DELETE", target))[0] == 404
+        assert (await it.json("DELETE", "/v1/webhook_endpoints/pi_x"))[0] == 404
+        it.nodes[1].answer = lambda call: (200, {}, {"node": "apac"})
+        await it.nodes[0].server.stop()
+        for path in (target, "/v1/webhook_endpoints?limit=3"):
+            assert await it.json("GET", path) == (200, {"node": "apac"})
+        assert it.nodes[1].calls[-1].query == b"limit=3"
+        assert (await it.json("POST", target))[0] == 503
+
+
+async def test_callbacks_go_to_the_node_with_their_own_headers(tmp_path: Path) -> None:
+    async with access(tmp_path) as it:
+        headers = {
+            "sandbox-signature": "t=1,v1=ab",
+            "content-type": "application/json",
+            "bailiwick-refusals": "forged",
+        }
+        for name in ("apac", "2"):
+            target = f"/v1/nodes/{name}/callbacks/sandbox-upi?x=1"
+            answer = await it.call("POST", target, '{"a":1}', key=None, headers=headers)
+            assert (answer.status, json.loads(answer.body)) == (200, {"node": "apac"})
+        call = it.nodes[1].calls[0]
+        assert (call.path, call.query) == ("/v1/callbacks/sandbox-upi", b"x=1")
+        assert call.body == b'{"a":1}'
+        assert call.headers["sandbox-signature"] == "t=1,v1=ab"
+        assert "bailiwick-refusals" not in call.headers
+        assert (await it.json("POST", "/v1/nodes/mars/callbacks/x", key=None))[0] == 404
+        assert (await it.json("POST", "/v1/nodes/apac/callbacks/a%2Fb", key=None))[0] == 404
+
+
+async def test_topology_status_and_metrics(tmp_path: Path) -> None:
+    async with access(tmp_path) as it:
+        _, view = await it.json("GET", "/v1/topology", key=PUBLISHABLE)
+        assert [(n["number"], n["name"], n["usage"]) for n in view["nodes"]] == [
+            (1, "europe", "open"),
+            (2, "apac", "open"),
+        ]
+        assert view["jurisdictions"][0]["places"] == ["DE"]
+        assert (await it.json("GET", "/v1/topology", key=None))[0] == 401
+        assert await it.json("GET", "/healthz", key=None) == (200, {"status": "ok"})
+        status, ready = await it.json("GET", "/readyz", key=None)
+        assert (status, ready["open"]) == (200, ["apac", "europe"])
+        await it.call("POST", "/v1/payment_intents", "location[country]=DE")
+        await it.call("GET", "/v1/payment_intents/pi_4242424242424242")
+        text = (await it.call("GET", "/metrics", key=None)).body.decode()
+        assert 'bailiwick_access_assigned_total{node="europe"} 1.0' in text
+        assert 'bailiwick_access_node_open{node="apac"} 1.0' in text
+        assert 'bailiwick_access_hop_seconds_count{node="europe"} 1.0' in text
+        assert 'route="/v1/payment_intents/{identifier}",status="404"' in text
+        assert "4242" not in text
+        for node in it.nodes:
+            await node.server.stop()
+        await it.front.board.ask_all()
+        assert (await it.json("GET", "/readyz", key=None))[0] == 503
+
+
+async def test_the_world_is_taken_up_and_worse_ones_refused(tmp_path: Path) -> None:
+    async with access(tmp_path) as it:
+        nodes = {node.name: (node.number, node.url) for node in it.nodes}
+        swapped = {"apac": nodes["apac"], "europe": nodes["europe"]}
+        create = ("POST", "/v1/payment_intents", "location[country]=DE")
+        assert (await it.json(*create))[1] == {"node": "europe"}
+        current = it.front.current
+
+        write_world(tmp_path, swapped, epoch=1)
+        assert not await current.check()
+        assert "without raising the epoch" in (current.problem or "")
+        write_world(tmp_path, swapped, epoch=3)
+        assert await current.check()
+        assert current.problem is None
+        assert (await it.json(*create))[1] == {"node": "apac"}
+        assert it.nodes[1].calls[-1].headers["bailiwick-epoch"] == "3"
+
+        for damage in ("epoch = 2", "epoch = "):
+            text = (tmp_path / "topology.toml").read_text()
+            (tmp_path / "topology.toml").write_text(text.replace("epoch = 3", damage))
+            assert not await current.check()
+            assert current.problem
+            assert (await it.json(*create))[1] == {"node": "apac"}
+            (tmp_path / "topology.toml").write_text(text)
+        await current.check()
+        assert current.problem is None
+
+        # A revoked key is gone with the file, without a new epoch.
+        write_world(tmp_path, swapped, epoch=3, keys=" ")
+        assert await current.check()
+        assert (await it.json(*create))[0] == 401
+
+
+async def test_a_request_under_way_survives_a_new_world(tmp_path: Path) -> None:
+    async with access(tmp_path) as it:
+        gate = asyncio.Event()
+
+        async def slow(call: Call) -> Reply:
+            await gate.wait()
+            return 200, {}, {"node": "apac"}
+
+        it.nodes[1].answer = slow
+        pending = asyncio.create_task(
+            it.json("POST", "/v1/payment_intents", "location[country]=IN&confirm=true")
+        )
+        while not it.nodes[1].calls:
+            await asyncio.sleep(0.01)
+        write_world(tmp_path, {"europe": (1, it.nodes[0].url)}, epoch=2)
+        assert await it.front.current.check()
+        gate.set()
+        assert await pending == (200, {"node": "apac"})
+        assert (await it.json("GET", f"/v1/payment_intents/{new_id('pi', 2, 5)}"))[0] == 404
+
+
+def test_rates() -> None:
+    rates = Rates(10, burst=2)
+    assert [rates.admit("a", 0) for _ in range(3)] == [True, True, False]
+    assert rates.admit("b", 0)
+    assert [rates.admit("a", 0.1), rates.admit("a", 0.1)] == [True, False]
+    assert [rates.admit("a", 100) for _ in range(3)] == [True, True, False]
+    assert all(Rates(0).admit("a", 0) for _ in range(100))

@@ -1,0 +1,108 @@
+"""Card numbers, tokens and secrets go; order numbers, times and ids stay."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bailiwick.channels.base import Exchange, Phase, Reply, Request
+from bailiwick.channels.redact import has_card_number, is_card_number, redact, transcript
+
+CARDS = [
+    "4242424242424242",
+    "4000056655665556",
+    "5555555555554444",
+    "2223003122003222",
+    "378282246310005",
+    "371449635398431",
+    "6011111111111117",
+    "3056930009020004",
+    "36227206271667",
+    "3566002020360505",
+    "6200000000000005",
+    "4222222222222",
+    "6759649826438453",
+]
+
+
+@pytest.mark.parametrize("card", CARDS)
+def test_published_test_cards_are_found(card: str) -> None:
+    assert is_card_number(card)
+    groups = [card[start : start + 4] for start in range(0, len(card), 4)]
+    for text in (card, " ".join(groups), "-".join(groups), "+".join(groups), "%20".join(groups)):
+        for around in (f'{{"number":"{text}"}}', f"card={text}&x=1", f"on {text}, 7 of 12"):
+            assert has_card_number(around)
+            clean = redact(around)
+            assert not has_card_number(clean)
+            assert card[-4:] not in clean
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "4242424242424241",  # the check digit is wrong
+        "1790000000000000",  # no issuer range
+        "created 1790000000000 ms",
+        "order 20261123-000042-0001",
+        "0000000000000000",
+        "42424242",
+        "424242424242424242424242424242",
+        "pi_01jd3x4m5n6p7q8r9s0tabcdef",
+        '{"amount":1099,"created":1790000000}',
+    ],
+)
+def test_other_numbers_stay(text: str) -> None:
+    assert not has_card_number(text)
+    assert redact(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("Authorization: Bearer abc.def-123", "abc.def-123"),
+        ("key sk_live_51abcDEF", "51abcDEF"),
+        ("rk_test_zzz9", "zzz9"),
+        ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "MfKQ9r8"),
+        ('{"client_secret": "pi_77_secret_Dm43"}', "Dm43"),
+        ('{"api_key":"k\\"qqq"}', "qqq"),
+        ('{"cvc":"123","cvv": 456}', "123"),
+        ("card[cvc]=987&x=1", "987"),
+        ("card%5Bcvc%5D=987", "987"),
+        ("a=1&password=hunter2", "hunter2"),
+        ("https://x.test/?access_token=tttt", "tttt"),
+        ("pm_1PgafyB7WZ01zgkWSjxsAJo3", "PgafyB7"),
+        ("my literal", "literal"),
+    ],
+)
+def test_secrets_go(text: str, secret: str) -> None:
+    assert secret not in redact(text, ["literal"])
+
+
+def test_test_tokens_and_references_stay() -> None:
+    text = "payment_method=pm_card_visa&reference=ch_a1&pinned=1"
+    assert redact(text) == text
+
+
+@given(st.text(max_size=60), st.sampled_from(CARDS), st.text(max_size=60))
+def test_redaction_is_final(before: str, card: str, after: str) -> None:
+    clean = redact(f"{before}|{card}|{after}")
+    assert card not in clean
+    assert redact(clean) == clean
+
+
+def test_hardly_any_order_number_is_taken_for_a_card() -> None:
+    numbers = random.Random(1)
+    taken = sum(is_card_number(str(numbers.randrange(10**15, 10**16))) for _ in range(5000))
+    assert taken < 5000 * 0.04
+
+
+def test_a_transcript_is_plain_and_clean() -> None:
+    request = Request(
+        "POST", "https://x.test/?api_key=kk", {"X-API-Key": "zz"}, b"\xff4242424242424242"
+    )
+    reply = Reply(200, {"set-cookie": "sid=1", "b": "2"}, b'{"secret":"s"}')
+    kept = transcript(request, Exchange(Phase.ANSWERED, reply))
+    text = str(kept)
+    for secret in ("kk", "zz", "4242", "sid", '"s"'):
+        assert secret not in text
