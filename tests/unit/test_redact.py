@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bailiwick.base.cards import has_card_number, is_card_number
 from bailiwick.channels.base import Exchange, Phase, Reply, Request
-from bailiwick.channels.redact import has_card_number, is_card_number, redact, transcript
+from bailiwick.channels.redact import redact, transcript
 
 CARDS = [
     "4242424242424242",

@@ -1,10 +1,12 @@
 """Recognise card numbers, so that they are refused at the edge and never kept.
 
-Issuer range, length and check digit together, so that order numbers and timestamps pass.
+Issuer range, length and check digit together, so that order numbers and timestamps stay.
 Ranges: the card schemes' published issuer identification numbers (ISO/IEC 7812).
 """
 
 import re
+
+CARD = "[card]"
 
 # first, last (as digits of equal width), lengths
 _RANGES: tuple[tuple[str, str, tuple[int, ...]], ...] = (
@@ -36,33 +38,68 @@ _RANGES: tuple[tuple[str, str, tuple[int, ...]], ...] = (
     ("6363", "6363", (16,)),
     ("9792", "9792", (16,)),
 )
-CANDIDATE = re.compile(r"(?<!\d)\d(?:(?:[ \-.+]|%20)?\d){11,18}(?!\d)")
-_SEPARATORS = re.compile(r"%20|[ \-.+]")
+_RUN = re.compile(r"[0-9]+(?:(?:[ \-.+]|%20)[0-9]+)*")
+_GROUP = re.compile(r"(?<!%)[0-9]+")
+_CARD_DIGITS_MIN, _CARD_DIGITS_MAX = 12, 19
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 
 
 def _luhn(digits: str) -> bool:
     total = 0
     for place, char in enumerate(reversed(digits)):
-        value = ord(char) - 48
-        total += _DOUBLED[value] if place % 2 else value
+        digit = ord(char) - 48
+        total += _DOUBLED[digit] if place % 2 else digit
     return total % 10 == 0
 
 
-def is_card(text: str) -> bool:
-    """Whether these digits (separators allowed) are a card number."""
-    digits = _SEPARATORS.sub("", text)
-    if not digits.isascii() or not digits.isdigit() or not _luhn(digits):
-        return False
-    return any(
-        first <= digits[: len(first)] <= last and len(digits) in lengths
+def is_card_number(digits: str) -> bool:
+    """Whether a string of ASCII digits has a card's issuer range, length and check digit."""
+    size = len(digits)
+    in_range = any(
+        size in lengths and first <= digits[: len(first)] <= last
         for first, last, lengths in _RANGES
+    )
+    return in_range and _luhn(digits)
+
+
+def _cards(run: str) -> list[tuple[int, int]]:
+    """Where card numbers stand in a run of digit groups: from one group's start to an end."""
+    blank = run.replace("%20", "   ")
+    groups = [(found.start(), found.end()) for found in _GROUP.finditer(blank)]
+    spans: list[tuple[int, int]] = []
+    first = 0
+    while first < len(groups):
+        digits = ""
+        step = 1
+        for last in range(first, len(groups)):
+            digits += blank[groups[last][0] : groups[last][1]]
+            if len(digits) > _CARD_DIGITS_MAX:
+                break
+            if len(digits) >= _CARD_DIGITS_MIN and is_card_number(digits):
+                spans.append((groups[first][0], groups[last][1]))
+                step = last - first + 1
+                break
+        first += step
+    return spans
+
+
+def _without_cards(match: re.Match[str]) -> str:
+    run = match.group()
+    if len(run) < _CARD_DIGITS_MIN:
+        return run
+    for start, end in reversed(_cards(run)):
+        run = run[:start] + CARD + run[end:]
+    return run
+
+
+def has_card_number(text: str) -> bool:
+    """Whether a card number is anywhere in the text, plain or grouped."""
+    return any(
+        len(found.group()) >= _CARD_DIGITS_MIN and _cards(found.group())
+        for found in _RUN.finditer(text)
     )
 
 
-def find_card(text: str) -> str | None:
-    """The first card number in a text, as it stands there."""
-    for match in CANDIDATE.finditer(text):
-        if is_card(match[0]):
-            return match[0]
-    return None
+def without_cards(text: str) -> str:
+    """The text with every card number replaced by ``[card]``."""
+    return _RUN.sub(_without_cards, text)

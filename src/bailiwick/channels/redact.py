@@ -8,45 +8,10 @@ schemes' published issuer identification numbers (ISO/IEC 7812).
 import re
 from collections.abc import Iterable, Mapping
 
+from bailiwick.base.cards import without_cards
 from bailiwick.channels.base import Exchange, Request
 
 REMOVED = "[removed]"
-CARD = "[card]"
-
-# first, last (as digits of equal width), lengths
-_RANGES: tuple[tuple[str, str, tuple[int, ...]], ...] = (
-    ("4", "4", (13, 16, 19)),
-    ("51", "55", (16,)),
-    ("2221", "2720", (16,)),
-    ("34", "34", (15,)),
-    ("37", "37", (15,)),
-    ("300", "305", (14, 16, 17, 18, 19)),
-    ("309", "309", (14, 16, 17, 18, 19)),
-    ("36", "36", (14, 15, 16, 17, 18, 19)),
-    ("38", "39", (14, 16, 17, 18, 19)),
-    ("3528", "3589", (16, 17, 18, 19)),
-    ("6011", "6011", (16, 17, 18, 19)),
-    ("644", "649", (16, 17, 18, 19)),
-    ("65", "65", (16, 17, 18, 19)),
-    ("60", "60", (16,)),
-    ("62", "62", (16, 17, 18, 19)),
-    ("81", "82", (16, 17, 18, 19)),
-    ("508", "508", (16,)),
-    ("5018", "5018", tuple(range(12, 20))),
-    ("5020", "5020", tuple(range(12, 20))),
-    ("5038", "5038", tuple(range(12, 20))),
-    ("5893", "5893", tuple(range(12, 20))),
-    ("6304", "6304", tuple(range(12, 20))),
-    ("6759", "6763", tuple(range(12, 20))),
-    ("2200", "2204", (16, 17, 18, 19)),
-    ("506", "507", (16, 18, 19)),
-    ("6363", "6363", (16,)),
-    ("9792", "9792", (16,)),
-)
-_RUN = re.compile(r"[0-9]+(?:(?:[ \-.+]|%20)[0-9]+)*")
-_GROUP = re.compile(r"(?<!%)[0-9]+")
-_CARD_DIGITS_MIN, _CARD_DIGITS_MAX = 12, 19
-_DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 
 _TOKENS = re.compile(
     r"\b(?:sk|rk|pk)_(?:test|live)_[A-Za-z0-9_]+|\bwhsec_[A-Za-z0-9+/=_]+"
@@ -78,62 +43,6 @@ _SECRET_HEADERS = frozenset(
 )
 
 
-def _luhn(digits: str) -> bool:
-    total = 0
-    for place, char in enumerate(reversed(digits)):
-        digit = ord(char) - 48
-        total += _DOUBLED[digit] if place % 2 else digit
-    return total % 10 == 0
-
-
-def is_card_number(digits: str) -> bool:
-    """Whether a string of ASCII digits has a card's issuer range, length and check digit."""
-    size = len(digits)
-    in_range = any(
-        size in lengths and first <= digits[: len(first)] <= last
-        for first, last, lengths in _RANGES
-    )
-    return in_range and _luhn(digits)
-
-
-def _cards(run: str) -> list[tuple[int, int]]:
-    """Where card numbers stand in a run of digit groups: from one group's start to an end."""
-    blank = run.replace("%20", "   ")
-    groups = [(found.start(), found.end()) for found in _GROUP.finditer(blank)]
-    spans: list[tuple[int, int]] = []
-    first = 0
-    while first < len(groups):
-        digits = ""
-        step = 1
-        for last in range(first, len(groups)):
-            digits += blank[groups[last][0] : groups[last][1]]
-            if len(digits) > _CARD_DIGITS_MAX:
-                break
-            if len(digits) >= _CARD_DIGITS_MIN and is_card_number(digits):
-                spans.append((groups[first][0], groups[last][1]))
-                step = last - first + 1
-                break
-        first += step
-    return spans
-
-
-def _without_cards(match: re.Match[str]) -> str:
-    run = match.group()
-    if len(run) < _CARD_DIGITS_MIN:
-        return run
-    for start, end in reversed(_cards(run)):
-        run = run[:start] + CARD + run[end:]
-    return run
-
-
-def has_card_number(text: str) -> bool:
-    """Whether a card number is anywhere in the text, plain or grouped."""
-    return any(
-        len(found.group()) >= _CARD_DIGITS_MIN and _cards(found.group())
-        for found in _RUN.finditer(text)
-    )
-
-
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """The text without card numbers, tokens, named secrets and the given literal secrets."""
     for secret in secrets:
@@ -143,7 +52,7 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     text = _TOKENS.sub(REMOVED, text)
     text = _JSON_FIELD.sub(rf'\1"{REMOVED}"', text)
     text = _FORM_FIELD.sub(rf"\1{REMOVED}", text)
-    return _RUN.sub(_without_cards, text)
+    return without_cards(text)
 
 
 def headers(given: Mapping[str, str], secrets: Iterable[str] = ()) -> dict[str, str]:

@@ -123,21 +123,7 @@ class Gateway:
         usage = self.usage
         if usage == self._constant.usage:
             return self._constant
-        constant = self._constant
-        return GatewayFacts(
-            constant.name,
-            constant.channel,
-            constant.kind,
-            usage,
-            constant.livemode,
-            constant.priority,
-            constant.cost_bps,
-            constant.cost_fixed,
-            constant.countries,
-            constant.currencies,
-            constant.methods,
-            constant.manual_capture,
-        )
+        return msgspec.structs.replace(self._constant, usage=usage)
 
     async def connect(self) -> None:
         """Check the credentials and warm the pool; the result is the usage state."""
@@ -248,4 +234,5 @@ def _constant_facts(settings: GatewaySettings, profile: Profile) -> GatewayFacts
         currencies,
         frozenset(settings.methods) & frozenset(profile.methods),
         profile.manual_capture,
+        profile.multiples,
     )

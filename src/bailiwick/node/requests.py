@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from bailiwick.base.cards import find_card
+from bailiwick.base.cards import has_card_number
 from bailiwick.base.errors import ApiError
 from bailiwick.base.money import AMOUNT_MAX
 
@@ -240,8 +240,8 @@ def refuse_cards(params: dict[str, Any], prefix: str = "") -> None:
             refuse_cards(value, where)
         elif isinstance(value, list):
             refuse_cards({str(place): item for place, item in enumerate(value)}, where)
-        elif find_card(name) is not None or find_card(str(value)) is not None:
-            shown = prefix or "a parameter's name" if find_card(name) is not None else where
+        elif has_card_number(name) or has_card_number(str(value)):
+            shown = (prefix or "a parameter's name") if has_card_number(name) else where
             raise ApiError.invalid(
                 f"{shown[:100]} holds a card number. Card numbers are not accepted: have the "
                 "payer's browser exchange it for a token at the provider and send the token.",

@@ -3,7 +3,7 @@
 ``explain`` calls the same function as a payment.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from hashlib import blake2b
 
 import msgspec
@@ -27,7 +27,7 @@ class GatewayFacts(msgspec.Struct, frozen=True):
     currencies: frozenset[str]
     methods: frozenset[str]
     manual_capture: bool
-    inflight: int = 0
+    multiples: Mapping[str, int] = {}
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -85,6 +85,8 @@ def _why_not(facts: GatewayFacts, wanted: Wanted) -> str | None:
         return f"does not take {wanted.method}"
     if facts.currencies and wanted.currency not in facts.currencies:
         return f"does not take {wanted.currency}"
+    if wanted.amount % facts.multiples.get(wanted.currency, 1):
+        return f"takes only multiples of {facts.multiples[wanted.currency]} in {wanted.currency}"
     if facts.countries and wanted.country not in facts.countries:
         return f"does not serve {wanted.country}"
     if wanted.manual_capture and not facts.manual_capture:

@@ -137,7 +137,10 @@ class Settlement:
             return _unsent("the gateway is no longer configured")
         instruction = _instruction.decode(attempt.instruction)
         crash_point("call.before")
-        exchange = await gateway.send(instruction, permitted.permit)
+        try:
+            exchange = await gateway.send(instruction, permitted.permit)
+        except ValueError:
+            return _unsent("the gateway cannot express it")
         crash_point("call.answered")
         if exchange.phase is Phase.UNSENT:
             gateway.saw(Outcome.UNKNOWN, "unsent")
