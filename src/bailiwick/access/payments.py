@@ -270,11 +270,19 @@ def _nobody(placed: Placed) -> ApiError:
     why = "; ".join(
         f"{c.name}: {c.reason}" for c in placed.assignment.considered if c.verdict != "not_allowed"
     )
-    return ApiError.unavailable(
-        f"No node takes payments of {placed.assignment.rule} now ({why}). Retry with the same "
-        "Idempotency-Key.",
+    refused = placed.last is not None
+    remedy = (
+        "Nothing was charged, and this key will not be taken any more: try again with a new "
+        "Idempotency-Key."
+        if refused
+        else "Retry with the same Idempotency-Key."
+    )
+    error = ApiError.unavailable(
+        f"No node takes payments of {placed.assignment.rule} now ({why}). {remedy}",
         code="no_node",
     )
+    error.retry = not refused
+    return error
 
 
 async def create(

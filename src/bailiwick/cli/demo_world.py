@@ -349,6 +349,8 @@ def _node_toml(region: Region, ports: Ports, dsn: str, keys: dict[str, dict[str,
         'world = "../../world"',
         'internal_secret_file = "../../secrets/internal"',
         f"public_url = {_toml('http://' + listen)}",
+        # The demo is for one machine: a merchant's server is tried out on it too.
+        "webhook_private_addresses = true",
     ]
     for provider in region.providers:
         lines += [

@@ -8,7 +8,7 @@ import falcon.asgi
 import msgspec
 
 from bailiwick.base.errors import ApiError
-from bailiwick.node import inbound, metrics, reading
+from bailiwick.node import inbound, metrics, reading, render
 from bailiwick.node.endpoints import EndpointItem, EndpointList
 from bailiwick.node.idempotency import Answer, Asked, Refused
 from bailiwick.node.requests import (
@@ -148,6 +148,8 @@ class PaymentIntent(Route):
         await self.answer(
             response, asked, lambda: payments.confirm(asked, identifier, wish, elsewhere)
         )
+        if who.kind != "secret" and response.data is not None:
+            response.data = render.public(response.data)
 
     async def on_post_capture(self, request: Request, response: Response, identifier: str) -> None:
         """Capture."""

@@ -114,8 +114,10 @@ def _waiting(
             change, event = Change.ACT, "payment_intent.requires_action"
             progress = _replace(progress, action_url=result.action_url)
     suspicious = result.detail in SUSPICIOUS
-    if change is Change.WAIT and attempt.state == state and not suspicious:
-        return None
+    if change is Change.WAIT and attempt.state == state:
+        seen = {} if attempt.result is None else msgspec.json.decode(attempt.result)
+        if not suspicious or seen.get("detail") == result.detail:
+            return None
     if attempt.refund is not None:
         event = "refund.updated"
     return Step(

@@ -22,15 +22,28 @@ from bailiwick.node.states import Change, State
 from bailiwick.store.rows import Payment, Progress, Refund, RefundEnd
 
 _replace = msgspec.structs.replace
+CONSIDERED_MAX = 12
 _BEFORE_CHARGE = (State.REQUIRES_PAYMENT_METHOD, State.REQUIRES_CONFIRMATION)
 
 
 def assignment_shown(assignment: Assignment) -> dict[str, Any]:
-    """An assignment as it is stored and shown, with the chosen node's name."""
+    """An assignment as it is stored and shown, with the chosen node's name.
+
+    Nodes without any jurisdiction over the place are left out: there may be a thousand of them.
+    """
+    allowed = [each for each in assignment.considered if each.verdict != "not_allowed"]
     shown: dict[str, Any] = msgspec.to_builtins(assignment)
-    for each in assignment.considered:
+    shown["considered"] = msgspec.to_builtins(allowed[:CONSIDERED_MAX])
+    for each in allowed:
         if each.node == assignment.node:
             shown["name"] = each.name
+    return shown
+
+
+def routing_shown(routing: Routing) -> dict[str, Any]:
+    """A routing decision as it is stored and shown, bounded in length."""
+    shown: dict[str, Any] = msgspec.to_builtins(routing)
+    shown["considered"] = shown["considered"][:CONSIDERED_MAX]
     return shown
 
 

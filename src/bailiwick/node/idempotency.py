@@ -79,6 +79,12 @@ def unpacked(expand: str | None) -> list[str]:
     return expand.split(",") if expand else []
 
 
+def _look_at(task: "asyncio.Task[Answer]") -> None:
+    """Whoever asked may have gone: the outcome is in the database, not in this exception."""
+    if not task.cancelled():
+        task.exception()
+
+
 class Running(msgspec.Struct, frozen=True):
     """A request under way in this process."""
 
@@ -122,6 +128,7 @@ class Idempotency:
         joined = running is not None
         if running is None:
             task = asyncio.ensure_future(self._work(asked, work))
+            task.add_done_callback(_look_at)
             running = self._running[asked.identity] = Running(asked.request_hash, task)
         elif running.request_hash != asked.request_hash:
             raise ApiError.mismatch()

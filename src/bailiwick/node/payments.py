@@ -91,15 +91,15 @@ class Payments:
                     code="payment_intent_unexpected_state",
                 )
             payment, attempt = await self._with_charge(asked, payment, number=1)
+        body = bytes(render.encode(render.payment_intent(payment)))
         row = self._create_row(asked, payment, attempt)
         crash_point("create.before")
-        written = await self._write(self._store.create(row))
+        written = await self._write(self._store.create(row, body))
         if not written.done:
             return await self._lost(asked)
         crash_point("create.committed")
         if attempt is None:
-            assert row.answer_body is not None
-            return Answer(200, row.answer_body)
+            return Answer(200, body)
         return await self._drive(asked, payment, attempt, written)
 
     def draft(
@@ -152,7 +152,7 @@ class Payments:
             attempts=number,
             open_attempt=attempt.id,
             charge_attempt=attempt.id,
-            progress=_replace(payment.progress, routing=msgspec.to_builtins(routing)),
+            progress=_replace(payment.progress, routing=editing.routing_shown(routing)),
         )
         return confirmed, attempt
 
@@ -160,7 +160,6 @@ class Payments:
         return self._settlement.match(wanted(payment, asked.merchant.strategy))
 
     def _create_row(self, asked: Asked, payment: Payment, attempt: AttemptNew | None) -> Create:
-        body = render.encode(render.payment_intent(payment))
         event = "payment_intent.created"
         done = attempt is None
         return Create(
@@ -181,14 +180,12 @@ class Payments:
             progress=payment.progress,
             event_id=new_id("evt", self._node, payment.created_ms),
             event_type=event,
-            event_body=body,
             endpoints=self._settlement.endpoints.wanting(payment.merchant, payment.livemode, event),
             attempt_id=None if attempt is None else attempt.id,
             gateway=None if attempt is None else attempt.gateway,
             instruction=None if attempt is None else attempt.instruction,
             check_ms=None if attempt is None else FIRST_LOOK_MS,
             answer_status=200 if done else None,
-            answer_body=body if done else None,
             answer_version=render.API_VERSION if done else None,
         )
 
@@ -260,7 +257,7 @@ class Payments:
                 charge_attempt=new.id,
                 progress=_replace(
                     dressed.progress,
-                    routing=msgspec.to_builtins(routing),
+                    routing=editing.routing_shown(routing),
                     confirmed_elsewhere=elsewhere,
                 ),
             )
@@ -437,7 +434,7 @@ class Payments:
                     "Idempotency-Key."
                 )
         if attempt is None:
-            status, body = await self._answer_now(asked, step)
+            status, body, _ = await self._settlement.answer(step, asked.expand)
             return Answer(status, body)
         return await self._drive(asked, step.after, attempt, settled)
 
@@ -446,22 +443,24 @@ class Payments:
     ) -> Written | Answer | None:
         """Write the first move: its fate, or a replay; None when the payment has moved on."""
         target = step.refund.id if step.refund is not None else step.after.id
-        status, body, answer_key = 200, None, None
+        status, body, plain, answer_key = 200, None, False, None
         if attempt is None:
-            status, body = await self._answer_now(asked, step)
+            status, body, plain = await self._settlement.answer(step, asked.expand)
             answer_key = asked.key
-        row = self._settlement.move(
-            step, claim=asked.claim(target), answer_key=answer_key, status=status, body=body
+        row, event_body = self._settlement.move(
+            step,
+            claim=asked.claim(target),
+            answer_key=answer_key,
+            status=status,
+            body=body,
+            plain=plain,
         )
         crash_point("begin.before")
-        written = await self._write(self._store.move(row))
+        written = await self._write(self._store.move(row, event_body))
         if written.done:
             crash_point("begin.committed")
             return written
         return await self.keys.replay(asked)
-
-    async def _answer_now(self, asked: Asked, step: Step) -> tuple[int, msgspec.Raw]:
-        return await self._settlement.answer(step, asked.expand)
 
     async def _drive(
         self, asked: Asked, payment: Payment, attempt: AttemptNew, written: Written

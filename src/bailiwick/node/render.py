@@ -14,6 +14,7 @@ from bailiwick.store.rows import Attempt, Payment, Refund
 API_VERSION = "2026-10-28.endive"
 _encode = msgspec.json.Encoder().encode
 Object = dict[str, Any]
+_PRIVATE = frozenset({"metadata", "node", "location", "assignment", "routing", "customer"})
 
 
 class ChargeView(msgspec.Struct, frozen=True):
@@ -104,10 +105,22 @@ def payment_intent(
         "assignment": details.assignment,
         "routing": progress.routing,
     }
-    if public:
-        for name in ("metadata", "node", "location", "assignment", "routing", "customer"):
-            del shown[name]
-    return shown
+    return _without_private(shown) if public else shown
+
+
+def _without_private(intent: Object) -> Object:
+    return {name: value for name, value in intent.items() if name not in _PRIVATE}
+
+
+def public(body: bytes) -> bytes:
+    """A stored answer about a payment as a payer's browser may see it."""
+    answer: Object = msgspec.json.decode(body)
+    error = answer.get("error")
+    if error is None:
+        return _encode(_without_private(answer))
+    if "payment_intent" in error:
+        error["payment_intent"] = _without_private(error["payment_intent"])
+    return _encode(answer)
 
 
 def charge(payment: Payment, view: ChargeView) -> Object:

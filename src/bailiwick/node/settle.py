@@ -16,7 +16,7 @@ from bailiwick.base.clock import boot_ns, now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.base.ids import new_id, new_token
 from bailiwick.channels.base import Instruction, Operation, Outcome, Permit, Phase, Result, read
-from bailiwick.node import decide, render
+from bailiwick.node import decide, editing, render
 from bailiwick.node.decide import Step
 from bailiwick.node.gateways import Gateways
 from bailiwick.node.idempotency import unpacked
@@ -168,10 +168,10 @@ class Settlement:
                 step = await self._decide(payment, attempt, result)
                 if step is None:
                     return Settled(payment)
-                row, settled = await self._row(step, attempt, expand)
+                row, event_body, settled = await self._row(step, attempt, expand)
                 crash_point("settle.before")
                 try:
-                    written = await self._store.move(row)
+                    written = await self._store.move(row, event_body)
                 except (WriteInDoubt, LaneFull):
                     await asyncio.sleep(0.05 * 2 ** min(round_, 5))
                     payment = None
@@ -236,7 +236,7 @@ class Settlement:
         new = self.attempt_new(
             payment, _instruction.decode(attempt.instruction), routing.gateway, attempt.key
         )
-        facts = msgspec.to_builtins(routing)
+        facts = editing.routing_shown(routing)
         return decide.next_attempt(payment, attempt, result, new, facts, now_ms())
 
     def attempt_new(
@@ -270,23 +270,24 @@ class Settlement:
 
     async def _row(
         self, step: Step, attempt: Attempt, expand: list[str] | None
-    ) -> tuple[Move, Settled]:
+    ) -> tuple[Move, bytes, Settled]:
         """The move for a step, with the stored answer once the outcome is definite."""
         key = attempt.key if step.definite else None
         if key is not None and expand is None:
             stored = await self._store.key(attempt.merchant, attempt.livemode, key)
             expand = unpacked(None if stored is None else stored.expand)
-        status, body = await self.answer(step, expand or [], attempt)
+        status, body, plain = await self.answer(step, expand or [], attempt)
         settled = Settled(step.after, step, None, status, body)
-        row = self.move(step, answer_key=key, status=status, body=body)
-        return row, settled
+        row, event_body = self.move(step, answer_key=key, status=status, body=body, plain=plain)
+        return row, event_body, settled
 
     async def answer(
         self, step: Step, expand: list[str], attempt: Attempt | None = None
-    ) -> tuple[int, msgspec.Raw]:
-        """Status and body for the request that asked for a step."""
+    ) -> tuple[int, msgspec.Raw, bool]:
+        """Status and body for the request that asked for a step; plain: the object as it is."""
         charge = await self._charge_view(step, attempt) if expand else None
-        return answer(step, expand, charge)
+        status, body = answer(step, expand, charge)
+        return status, body, status == 200 and not expand
 
     def match(self, wanted: Wanted) -> Routing:
         """Match a gateway."""
@@ -318,16 +319,20 @@ class Settlement:
         answer_key: str | None = None,
         status: int = 200,
         body: msgspec.Raw | None = None,
-    ) -> Move:
-        """The row that writes a step."""
+        plain: bool = False,
+    ) -> tuple[Move, bytes]:
+        """The row that writes a step, and its event's body.
+
+        A ``plain`` answer is the event's body too, and stored once.
+        """
         before, after = step.before, step.after
-        if step.refund is not None:
+        if body is not None and plain:
+            event_body = body
+        elif step.refund is not None:
             event_body = render.encode(render.refund(step.refund, after))
-        elif body is not None and status == 200:
-            event_body = body  # the answer is the object as it is now: encode it once
         else:
             event_body = render.encode(render.payment_intent(after))
-        return Move(
+        row = Move(
             id=after.id,
             expected_version=before.version,
             expected_state=before.state,
@@ -345,7 +350,6 @@ class Settlement:
             progress=after.progress,
             event_id=new_id("evt", self._node, after.updated_ms),
             event_type=step.event,
-            event_body=event_body,
             endpoints=self.endpoints.wanting(after.merchant, after.livemode, step.event),
             claim=claim,
             attempt_ends=step.attempt_ends,
@@ -356,9 +360,10 @@ class Settlement:
             review=step.review,
             answer_key=answer_key,
             answer_status=status if answer_key is not None else None,
-            answer_body=body if answer_key is not None else None,
+            answer_body=body if answer_key is not None and not plain else None,
             answer_version=render.API_VERSION if answer_key is not None else None,
         )
+        return row, bytes(event_body)
 
     def _with_next(self, settled: Settled, step: Step, begun_boot_ns: int) -> Settled:
         if step.attempt_new is None:

@@ -105,13 +105,13 @@ class Store:
         if self._pool is not None:
             await self._pool.close()
 
-    async def create(self, row: Create) -> Written:
+    async def create(self, row: Create, body: bytes) -> Written:
         """Queue a new payment and wait for its fate; see ``Lane.write``."""
-        return await self.creates.write(row)
+        return await self.creates.write(row, body)
 
-    async def move(self, row: Move) -> Written:
+    async def move(self, row: Move, body: bytes) -> Written:
         """Queue a move and wait for its fate; see ``Lane.write``."""
-        return await self.moves.write(row)
+        return await self.moves.write(row, body)
 
     async def rows(self, name: str, *args: object) -> list[asyncpg.Record]:
         """Run a named statement, bounded in time."""

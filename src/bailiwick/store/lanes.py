@@ -68,16 +68,16 @@ class BadRow(Exception):
 
 
 RowT = TypeVar("RowT", bound=Row)
-Waiting = tuple[RowT, "asyncio.Future[Written]"]
+Waiting = tuple[RowT, str, "asyncio.Future[Written]"]
 _encode = msgspec.json.Encoder().encode
 
 
 class Lane(Generic[RowT]):
     """One batcher with its own connection.
 
-    ``sql`` takes the rows as JSON and the epoch, and returns the writer tokens of the rows that
-    were written. ``verify`` takes a list of rows and returns the writer tokens found in the
-    tables: it decides what a commit did whose answer was lost.
+    ``sql`` takes the rows as JSON, the epoch and the events' bodies, and returns the writer
+    tokens of the rows that were written. ``verify`` takes a list of rows and returns the writer
+    tokens found in the tables: it decides what a commit did whose answer was lost.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class Lane(Generic[RowT]):
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         while self._queue:
-            self._queue.popleft()[1].cancel()
+            self._queue.popleft()[2].cancel()
         if self._connection is not None:
             await self._connection.close()
 
@@ -131,8 +131,8 @@ class Lane(Generic[RowT]):
             return max(self._last_ms, (boot_ns() - self._begun_ns) // 1_000_000)
         return self._last_ms
 
-    def write(self, row: RowT) -> "asyncio.Future[Written]":
-        """Queue a row; the future tells whether it was written.
+    def write(self, row: RowT, body: bytes) -> "asyncio.Future[Written]":
+        """Queue a row with its event's body; the future tells whether it was written.
 
         Raises (through the future where not at once):
             LaneFull: nothing was done. WriteInDoubt: see there. BadRow: refused by the database.
@@ -140,7 +140,7 @@ class Lane(Generic[RowT]):
         if len(self._queue) >= QUEUE_MAX:
             raise LaneFull
         future: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
-        self._queue.append((row, future))
+        self._queue.append((row, body.decode(), future))
         self._wake.set()
         return future
 
@@ -180,7 +180,7 @@ class Lane(Generic[RowT]):
         for _ in range(RETRIES_MAX):
             begun = boot_ns()
             try:
-                tokens = await self._execute([row for row, _ in batch])
+                tokens = await self._execute(batch)
             except _TRANSIENT:
                 continue
             except _LOST as error:
@@ -193,19 +193,21 @@ class Lane(Generic[RowT]):
                 log.error("lane_defect", lane=self.name, error=repr(error))
                 _fail(batch, WriteInDoubt(repr(error)))
                 return
-            for row, future in batch:
+            for row, _, future in batch:
                 if not future.done():
                     future.set_result(Written(row.writer in tokens, begun))
             return
         _fail(batch, LaneFull("the database keeps refusing the batch as conflicting"))
 
-    async def _execute(self, rows: list[RowT]) -> set[int]:
+    async def _execute(self, batch: list[Waiting[RowT]]) -> set[int]:
         if self._statement is None:
             await self._reopen()
         assert self._statement is not None
         self.batches += 1
-        self.rows += len(rows)
-        found = await self._statement.fetch(_encode(rows).decode(), self._epoch())
+        self.rows += len(batch)
+        rows = _encode([row for row, _, _ in batch]).decode()
+        bodies = [body for _, body, _ in batch]
+        found = await self._statement.fetch(rows, self._epoch(), bodies)
         return {record[0] for record in found}
 
     async def _one_by_one(self, batch: list[Waiting[RowT]], error: Exception) -> None:
@@ -225,12 +227,12 @@ class Lane(Generic[RowT]):
         try:
             await self._reopen()
             assert self._connection is not None
-            tokens = await self._verify(self._connection, [row for row, _ in batch])
+            tokens = await self._verify(self._connection, [row for row, _, _ in batch])
         except (*_LOST, asyncpg.PostgresError) as again:
             self._drop()
             _fail(batch, WriteInDoubt(type(again).__name__))
             return
-        for row, future in batch:
+        for row, _, future in batch:
             if future.done():
                 continue
             if row.writer in tokens:
@@ -245,7 +247,7 @@ class Lane(Generic[RowT]):
         self._statement = await self._connection.prepare(self._sql)
         # An empty batch: it ends the transaction that preparing leaves open (and with it the
         # statement timeout, which would otherwise strike the first real batch), and it plans.
-        await self._statement.fetch("[]", self._epoch())
+        await self._statement.fetch("[]", self._epoch(), [])
 
     async def _reopen(self) -> None:
         """Connect again, waiting for a server that restarts; end our lost backend first.
@@ -292,6 +294,6 @@ async def end_backend(connection: asyncpg.Connection, pid: int) -> None:
 
 
 def _fail(batch: "list[Waiting[RowT]]", error: Exception) -> None:
-    for _, future in batch:
+    for _, _, future in batch:
         if not future.done():
             future.set_exception(error)

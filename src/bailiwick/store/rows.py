@@ -115,7 +115,7 @@ class StoredKey(msgspec.Struct, frozen=True):
 
 
 class Create(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """One row of ``create.sql``."""
+    """One row of ``create.sql``; with an ``answer_status``, the event's body is the answer."""
 
     id: str
     merchant: str
@@ -133,7 +133,6 @@ class Create(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     progress: Progress
     event_id: str
     event_type: str
-    event_body: msgspec.Raw
     expand: str | None = None
     attempt_id: str | None = None
     gateway: str | None = None
@@ -141,7 +140,6 @@ class Create(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     check_ms: int | None = None
     endpoints: list[str] | None = None
     answer_status: int | None = None
-    answer_body: msgspec.Raw | None = None
     answer_version: str | None = None
 
 
@@ -215,7 +213,10 @@ class Review(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Move(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """One row of ``move.sql``: a payment from ``expected_version`` to the next."""
+    """One row of ``move.sql``: a payment from ``expected_version`` to the next.
+
+    ``answer_body`` is left out where the event's body is the answer.
+    """
 
     id: str
     expected_version: int
@@ -232,7 +233,6 @@ class Move(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     progress: Progress
     event_id: str
     event_type: str
-    event_body: msgspec.Raw
     open_attempt: str | None = None
     charge_attempt: str | None = None
     claim: Claim | None = None

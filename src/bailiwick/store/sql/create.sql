@@ -2,21 +2,23 @@
 -- it is confirmed at once, the attempt whose commit is the permit to send.
 -- Only the rows whose writer token comes back were written: a key that is taken (in this batch
 -- or before), or a fenced node, leaves no trace.
+-- $1: the rows, $2: the epoch, $3: the events' bodies, beside the rows to be parsed once less.
 WITH open_fence AS (
     SELECT node FROM fence WHERE fenced_at IS NULL AND epoch <= $2 FOR SHARE
 ), input AS MATERIALIZED (
-    SELECT i.* FROM json_to_recordset($1) AS i (
+    SELECT i.*, i.unnest AS event_body FROM ROWS FROM (json_to_recordset($1) AS (
         id text, merchant text, livemode boolean, key text, request_hash text, operation text,
         expand text, writer bigint, now_ms bigint, epoch bigint,
         state text, amount bigint, currency text, details json, progress json,
         attempt_id text, gateway text, instruction json, check_ms integer,
-        event_id text, event_type text, event_body text, endpoints json,
-        answer_status smallint, answer_body text, answer_version text)
+        event_id text, event_type text, endpoints json,
+        answer_status smallint, answer_version text), unnest($3::text[])) AS i
 ), claimed AS (
     INSERT INTO idempotency_key (merchant, livemode, key, request_hash, operation, object, expand,
-                                 writer, created_ms, answer_status, answer_body, answer_version)
+                                 writer, created_ms, answer_status, answer_event, answer_version)
     SELECT i.merchant, i.livemode, i.key, i.request_hash, i.operation, i.id, i.expand,
-           i.writer, i.now_ms, i.answer_status, i.answer_body, i.answer_version
+           i.writer, i.now_ms, i.answer_status,
+           CASE WHEN i.answer_status IS NOT NULL THEN i.event_id END, i.answer_version
       FROM input i CROSS JOIN open_fence
     ON CONFLICT DO NOTHING
     RETURNING writer

@@ -3,18 +3,19 @@
 -- from that write's RETURNING. A row whose guard fails, whose key is taken, or whose node is
 -- fenced, leaves no trace; the writer tokens that come back tell which rows moved.
 -- The caller sends at most one row per payment, sorted by id.
+-- $1: the rows, $2: the epoch, $3: the events' bodies.
 WITH open_fence AS (
     SELECT node FROM fence WHERE fenced_at IS NULL AND epoch <= $2 FOR SHARE
 ), input AS MATERIALIZED (
-    SELECT i.* FROM json_to_recordset($1) AS i (
+    SELECT i.*, i.unnest AS event_body FROM ROWS FROM (json_to_recordset($1) AS (
         id text, expected_version integer, expected_state text, writer bigint, now_ms bigint,
         state text, amount bigint, amount_capturable bigint, amount_received bigint,
         amount_refunding bigint, amount_refunded bigint, attempts integer, open_attempt text,
         charge_attempt text, progress json,
         claim json, attempt_ends json, attempt_new json, refund_new json, refund_end json,
-        postings json, event_id text, event_type text, event_body text, endpoints json,
+        postings json, event_id text, event_type text, endpoints json,
         answer_key text, answer_status smallint, answer_body text, answer_version text,
-        review json)
+        review json), unnest($3::text[])) AS i
 ), locked AS MATERIALIZED (
     SELECT i.*, p.merchant, p.livemode
       FROM open_fence CROSS JOIN input i JOIN payment p ON p.id = i.id
@@ -23,9 +24,11 @@ WITH open_fence AS (
        FOR NO KEY UPDATE OF p
 ), claimed AS (
     INSERT INTO idempotency_key (merchant, livemode, key, request_hash, operation, object, expand,
-                                 writer, created_ms, answer_status, answer_body, answer_version)
+                                 writer, created_ms, answer_status, answer_body, answer_event,
+                                 answer_version)
     SELECT l.merchant, l.livemode, c.key, c.request_hash, c.operation, c.object, c.expand,
-           l.writer, l.now_ms, l.answer_status, l.answer_body, l.answer_version
+           l.writer, l.now_ms, l.answer_status, l.answer_body,
+           CASE WHEN l.answer_status IS NOT NULL THEN l.event_id END, l.answer_version
       FROM locked l CROSS JOIN LATERAL json_to_record(l.claim) AS c (
            key text, request_hash text, operation text, object text, expand text)
      WHERE l.claim IS NOT NULL
@@ -95,7 +98,7 @@ WITH open_fence AS (
 ), answered AS (
     UPDATE idempotency_key k
        SET answer_status = m.answer_status, answer_body = m.answer_body,
-           answer_version = m.answer_version
+           answer_event = m.event_id, answer_version = m.answer_version
       FROM moved m
      WHERE m.claim IS NULL AND m.answer_key IS NOT NULL AND k.merchant = m.merchant AND k.livemode = m.livemode
        AND k.key = m.answer_key AND k.answer_status IS NULL

@@ -27,7 +27,8 @@ CREATE TABLE idempotency_key (
     writer         bigint   NOT NULL,
     created_ms     bigint   NOT NULL,
     answer_status  smallint,
-    answer_body    text,
+    answer_body    text,                       -- null: the body of `answer_event` is the answer
+    answer_event   text COLLATE "C",
     answer_version text,
     PRIMARY KEY (merchant, livemode, key)
 ) WITH (fillfactor = 50);

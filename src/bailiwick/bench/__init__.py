@@ -1,0 +1,1 @@
+"""`bailiwick bench`: load, measure, and check that every payment measured is really there."""
