@@ -153,6 +153,8 @@ class App:
                 return answer({"removed": removed}) if removed else _NOT_FOUND
             case ["GET", "delay"]:
                 return answer(self.service.delay.setting)
+            case ["GET", "delay", "waited"]:
+                return answer({"waited_ms": self.service.delay.waited})
             case ["POST", "delay"]:
                 return self._set_delay(await exchange.body(self._limit))
             case [_, "books" | "faults" | "delay" | "sources"]:

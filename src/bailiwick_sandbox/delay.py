@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 import random
+from collections import OrderedDict
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
 # The 99th percentile of the standard normal distribution.
 _Z99 = 2.3263478740408408
+
+# How many calls' waits are remembered; the oldest are forgotten first.
+_REMEMBERED = 200_000
 
 Milliseconds = Annotated[float, Meta(gt=0, le=600_000)]
 
@@ -30,6 +34,7 @@ class Delay:
         self._mu = 0.0
         self._sigma = 0.0
         self.setting = DelayRequest("zero")
+        self.waited: OrderedDict[str, float] = OrderedDict()
 
     def set(self, request: DelayRequest) -> None:
         """Change the model; raises ValueError when the percentiles are missing or crossed."""
@@ -47,3 +52,10 @@ class Delay:
         if self.setting.kind == "zero":
             return 0.0
         return self._random.lognormvariate(self._mu, self._sigma)
+
+    def note(self, reference: str, waited_ms: float) -> None:
+        """Remember how long an operation really waited, by its reference: whoever measures a
+        client can tell the bank's own time from the client's."""
+        self.waited[reference] = waited_ms
+        if len(self.waited) > _REMEMBERED:
+            self.waited.popitem(last=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
@@ -195,10 +196,15 @@ class Service:
             latency_ms += fault.delay_ms
             fault = None
         wait_ms = latency_ms + self.delay.sample_ms()
+        began = time.perf_counter()
         if wait_ms:
             await asyncio.sleep(wait_ms / 1000)
         if fault is None:
-            await exchange.answer(_carry_out(act, None).answer)
+            done = _carry_out(act, None)
+            if wait_ms and done.row is not None:
+                waited_ms = (time.perf_counter() - began) * 1000
+                self.delay.note(done.row.reference, round(waited_ms, 3))
+            await exchange.answer(done.answer)
             return
         self.faults.note(fault.kind)
         if not await self._without_processing(exchange, ledger, act, fault):

@@ -14,7 +14,7 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
 _VALUES = {char: value for value, char in enumerate(_ALPHABET)}
 _BODY_CHARS = 26
-_SHAPE = re.compile(r"^[a-z]{2,5}_[0-9a-hjkmnp-tv-z]{26}$")
+_SHAPE = re.compile(r"[a-z]{2,5}_[0-9a-hjkmnp-tv-z]{26}")
 NODE_NUMBER_MAX = 0xFFFF
 
 _bits = random.SystemRandom().getrandbits
@@ -40,7 +40,7 @@ def new_id(prefix: str, node: int, now_ms: int) -> str:
 
 def is_id(text: str, prefix: str | None = None) -> bool:
     """Whether ``text`` has the shape of one of our ids (with this prefix, if given)."""
-    if _SHAPE.match(text) is None:
+    if _SHAPE.fullmatch(text) is None:
         return False
     return prefix is None or text.startswith(prefix + "_")
 

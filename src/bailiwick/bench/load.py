@@ -129,7 +129,7 @@ class Load:
         try:
             _, connection = await asyncio.wait_for(
                 loop.create_connection(
-                    lambda: _Connection(self, shots, turn), parts.hostname, parts.port
+                    lambda: _Connection(self, shots, turn), parts.hostname or "", parts.port or 80
                 ),
                 5,
             )

@@ -7,6 +7,7 @@ global, so what is embedded in them is checked too.
 
 import asyncio
 import ipaddress
+import re
 import socket
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +16,10 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _NAT64_LOCAL = ipaddress.ip_network("64:ff9b:1::/48")
+# ASCII only: IDNA turns other digits and dots into an address after our check, and for what
+# looks like an address the connector asks no resolver. International names come as xn--.
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?"
+_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})+")
 
 
 def public_address(text: str) -> bool:
@@ -53,8 +58,8 @@ def allowed_url(url: str, *, private: bool) -> str | None:
     numeric = ":" in host or host.replace(".", "").isdigit()
     if numeric and not public_address(host):
         return "its address is not on the public Internet"
-    if "." not in host and not numeric:
-        return "it needs a fully qualified host name"
+    if not numeric and _NAME.fullmatch(host) is None:
+        return "it needs a fully qualified host name (an international one as xn--...)"
     return None
 
 

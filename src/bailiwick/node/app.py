@@ -102,7 +102,7 @@ class PaymentIntents(Route):
         async def work() -> Answer:
             reason = node.load.refusal()
             if reason is not None:
-                await node.payments.refuse(asked, reason)
+                return await node.payments.refuse(asked, reason)
             return await node.payments.create(asked, wish, location, assignment)
 
         await self.answer(response, asked, work)

@@ -49,17 +49,13 @@ class Callbacks:
         if notice is None:
             return "ignored"
         attempt = await self._attempt(gateway, notice)
-        claimed = await self._store.row(
-            "callback_claim", gateway_name, notice.notice_id, attempt.id
-        )
-        if claimed is None:
+        if await self._store.row("callback_find", gateway_name, notice.notice_id):
             return "seen before"
+        await self._apply(gateway, notice, attempt)
+        # Remembered only once it is carried out: a process that dies in between is told again,
+        # and what is applied twice has no second effect, because settling is guarded.
+        await self._store.rows("callback_claim", gateway_name, notice.notice_id, attempt.id)
         crash_point("callback.claimed")
-        try:
-            await self._apply(gateway, notice, attempt)
-        except BaseException:
-            await self._store.rows("callback_forget", gateway_name, notice.notice_id)
-            raise
         return "taken"
 
     async def _attempt(self, gateway: Gateway, notice: Notice) -> Attempt:

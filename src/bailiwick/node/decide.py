@@ -27,7 +27,9 @@ from bailiwick.store.rows import (
 
 OPEN = frozenset({"permitted", "pending", "unknown"})
 NO_CHARGE = frozenset({"declined", "unsent"})
-SUSPICIOUS = frozenset({"amount_mismatch", "currency_mismatch", "reference_mismatch"})
+SUSPICIOUS = frozenset(
+    {"amount_missing", "amount_mismatch", "currency_mismatch", "reference_mismatch"}
+)
 _replace = msgspec.structs.replace
 
 
@@ -191,11 +193,17 @@ def _charged(payment: Payment, attempt: Attempt, result: Result, now_ms: int) ->
 
 
 def _after_the_end(payment: Payment, attempt: Attempt, result: Result, now_ms: int) -> Step | None:
-    """An answer for an attempt that has ended: a success after "no charge" is never dropped."""
+    """An answer for an attempt that has ended: a success after a definite no is never dropped.
+
+    Money that was taken is booked apart; a refund or void that did happen is only put before a
+    person, because what it would be booked against may be gone.
+    """
     if result.outcome is not Outcome.APPROVED or attempt.state not in NO_CHARGE:
         return None
     assert result.amount is not None
-    taken = result.captured
+    charging = attempt.operation == "charge"
+    taken = attempt.operation == "capture" or (charging and result.captured)
+    held = "late_authorization" if charging else f"late_{attempt.operation}"
     return Step(
         before=payment,
         after=moved(payment, Change.LATE, now_ms),
@@ -204,7 +212,7 @@ def _after_the_end(payment: Payment, attempt: Attempt, result: Result, now_ms: i
         postings=(
             ledger.unexpected(attempt.gateway, payment.merchant, result.amount) if taken else None
         ),
-        review=Review(attempt.id, "late_success" if taken else "late_authorization"),
+        review=Review(attempt.id, "late_success" if taken else held),
     )
 
 
@@ -240,7 +248,9 @@ def capture(
     payment: Payment, attempt: Attempt, result: Result, now_ms: int, check_ms: int
 ) -> Step | None:
     """The outcome of a capture."""
-    if attempt.state not in OPEN or payment.open_attempt != attempt.id:
+    if attempt.state not in OPEN:
+        return _after_the_end(payment, attempt, result, now_ms)
+    if payment.open_attempt != attempt.id:
         return None
     if result.outcome is Outcome.APPROVED:
         assert result.amount is not None
@@ -303,7 +313,9 @@ def void(
     check_ms: int,
 ) -> Step | None:
     """The outcome of a void of the charge ``charged``."""
-    if attempt.state not in OPEN or payment.open_attempt != attempt.id:
+    if attempt.state not in OPEN:
+        return _after_the_end(payment, attempt, result, now_ms)
+    if payment.open_attempt != attempt.id:
         return None
     if result.outcome is Outcome.APPROVED:
         ends = [_end(attempt, "approved", result)]
@@ -358,7 +370,7 @@ def refund(
     if attempt.state not in OPEN:
         if attempt.state == "approved" and result.outcome is Outcome.DECLINED:
             return _refund_returned(payment, attempt, row, result, now_ms)
-        return None
+        return _after_the_end(payment, attempt, result, now_ms)
     if result.outcome is Outcome.APPROVED:
         return _refund_ended(payment, attempt, row, result, now_ms, "succeeded")
     if result.outcome is Outcome.DECLINED:

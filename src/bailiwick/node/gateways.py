@@ -54,7 +54,12 @@ class Breaker:
         self._trials_left = 0
 
     def saw(self, good: bool) -> None:
-        """One outcome of the provider; a decline is good: the provider works."""
+        """One outcome of the provider; a decline is good: the provider works.
+
+        What ends during a pause was begun before it: it neither lengthens nor ends the pause.
+        """
+        if self._clock() < self._shut_until:
+            return
         self._recent.append(good)
         if self._trials_left:
             self._trial(good)

@@ -90,7 +90,10 @@ class Payments:
                     param="payment_method",
                     code="payment_intent_unexpected_state",
                 )
-            payment, attempt = await self._with_charge(asked, payment, number=1)
+            routing = self._route(asked, payment)
+            if routing.gateway is None:
+                return await self.refuse(asked, "no_gateway")
+            payment, attempt = self._with_charge(asked, payment, routing, routing.gateway)
         body = bytes(render.encode(render.payment_intent(payment)))
         row = self._create_row(asked, payment, attempt)
         crash_point("create.before")
@@ -135,21 +138,17 @@ class Payments:
             progress=editing.first_progress(request, method),
         )
 
-    async def _with_charge(
-        self, asked: Asked, payment: Payment, number: int
+    def _with_charge(
+        self, asked: Asked, payment: Payment, routing: Routing, gateway: str
     ) -> tuple[Payment, AttemptNew]:
         """The payment as it is once its first attempt is permitted, and that attempt."""
-        routing = self._route(asked, payment)
-        if routing.gateway is None:
-            await self.refuse(asked, "no_gateway")
-        assert routing.gateway is not None
         attempt = self._settlement.attempt_new(
-            payment, charge_instruction(payment), routing.gateway, asked.key
+            payment, charge_instruction(payment), gateway, asked.key
         )
         confirmed = _replace(
             payment,
             state=State.PROCESSING.value,
-            attempts=number,
+            attempts=attempt.number,
             open_attempt=attempt.id,
             charge_attempt=attempt.id,
             progress=_replace(payment.progress, routing=editing.routing_shown(routing)),
@@ -189,11 +188,14 @@ class Payments:
             answer_version=render.API_VERSION if done else None,
         )
 
-    async def refuse(self, asked: Asked, reason: str) -> None:
+    async def refuse(self, asked: Asked, reason: str) -> Answer:
         """Commit a tombstone for a key, so that it may be served elsewhere, and say so.
 
+        A key that was claimed before gets what it was told then: its payment is here.
+
         Raises:
-            Refused: always, unless the key was claimed before: then an error names that.
+            Refused: the tombstone is there.
+            ApiError: 503, nothing could be written.
         """
         row = await self._store.row(
             "key_refuse",
@@ -209,7 +211,9 @@ class Payments:
         )
         if row is not None:
             raise Refused(reason)
-        await self.keys.replay(asked)  # an earlier tombstone of this key is raised by this
+        replayed = await self.keys.replay(asked)  # raises an earlier tombstone of this key
+        if replayed is not None:
+            return replayed
         raise ApiError.unavailable(
             "This node takes no new payments at the moment. Retry with the same Idempotency-Key."
         )
@@ -429,6 +433,8 @@ class Payments:
                 if settled is not None:
                     return settled
             else:
+                if (await self._store.fence()).fenced:
+                    return await self._lost(asked)
                 raise ApiError.conflict(
                     "The PaymentIntent is being changed by other requests. Retry with the same "
                     "Idempotency-Key."

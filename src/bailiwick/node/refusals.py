@@ -12,6 +12,7 @@ from bailiwick.base.errors import ApiError
 from bailiwick.node.idempotency import Asked
 
 TOKENS_MAX = 16
+TOKEN_CHARS_MAX = 200
 REASONS = frozenset({"overloaded", "draining", "no_gateway"})
 
 
@@ -43,7 +44,8 @@ class Refusals(msgspec.Struct, frozen=True):
             if not token.strip():
                 continue
             parts = token.strip().split(".")
-            genuine = len(parts) == 4 and parts[0].isdigit() and parts[1].isdigit()
+            genuine = len(parts) == 4 and token.isascii() and len(token) <= TOKEN_CHARS_MAX
+            genuine = genuine and parts[0].isdigit() and parts[1].isdigit()
             if genuine:
                 node, epoch, reason = int(parts[0]), int(parts[1]), parts[2]
                 expected = self._mac(node, epoch, reason, asked)

@@ -30,8 +30,9 @@ from bailiwick.store.database import Store
 from bailiwick.store.rows import Attempt
 
 BATCH = 64
-LEASE_MS = 45_000
-"""Longer than one round of questions about one attempt should last."""
+LEASE_MS = 5_000
+"""Until another process of this node may ask as well, which is harmless: questions move nothing
+and a replay is permitted once for each count of replays."""
 REVIEW_AFTER_MS = 120_000
 REVIEW_PENDING_AFTER_MS = 7 * 86_400_000
 LOOK_MIN_MS = 500
@@ -53,7 +54,7 @@ class Resolver:
         self._gateways = gateways
         self._settlement = settlement
         self._every_s = every_s
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[str, asyncio.Task[None]] = {}
         self.resolved = 0
 
     async def run(self) -> None:
@@ -73,9 +74,8 @@ class Resolver:
             return 0
         rows = await self._store.due(min(BATCH, room), LEASE_MS)
         for attempt in rows:
-            task = asyncio.ensure_future(self._guarded(attempt))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            if attempt.id not in self._running:
+                self._running[attempt.id] = asyncio.ensure_future(self._guarded(attempt))
         return len(rows)
 
     async def _guarded(self, attempt: Attempt) -> None:
@@ -85,6 +85,8 @@ class Resolver:
             log.warning("resolve_failed", attempt=attempt.id, error=type(error).__name__)
         except Exception as error:  # a defect in one must not stop the others
             log.error("resolve_defect", attempt=attempt.id, error=error)
+        finally:
+            del self._running[attempt.id]
 
     async def resolve(self, attempt: Attempt) -> None:
         """Ask about one attempt, and settle it if the answer is definite."""
@@ -167,7 +169,7 @@ class Resolver:
         profile = gateway.profile
         sure_ms = PERMIT_NS // 1_000_000 + profile.total_ms + profile.visibility_ms
         sending = attempt.id in self._settlement.inflight
-        if sending or attempt.age_ms < sure_ms or attempt.provider_ref is not None:
+        if sending or attempt.quiet_ms < sure_ms or attempt.provider_ref is not None:
             return None
         return Result(
             Outcome.DECLINED,

@@ -417,6 +417,7 @@ def stored_attempt(payment: Payment, new: AttemptNew) -> Attempt:
         provider_ref=None,
         result=None,
         age_ms=0,
+        quiet_ms=0,
         checks=0,
         replays=0,
     )

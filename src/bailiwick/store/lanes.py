@@ -186,7 +186,7 @@ class Lane(Generic[RowT]):
             except _LOST as error:
                 await self._settle_lost(batch, error)
                 return
-            except asyncpg.PostgresError as error:
+            except (asyncpg.PostgresError, BadRow) as error:
                 await self._one_by_one(batch, error)
                 return
             except Exception as error:  # our defect: the rows must not wait for ever
@@ -203,9 +203,12 @@ class Lane(Generic[RowT]):
         if self._statement is None:
             await self._reopen()
         assert self._statement is not None
+        try:
+            rows = _encode([row for row, _, _ in batch]).decode()
+        except (TypeError, ValueError, OverflowError) as error:  # nothing was sent
+            raise BadRow(str(error)) from None
         self.batches += 1
         self.rows += len(batch)
-        rows = _encode([row for row, _, _ in batch]).decode()
         bodies = [body for _, body, _ in batch]
         found = await self._statement.fetch(rows, self._epoch(), bodies)
         return {record[0] for record in found}

@@ -64,7 +64,11 @@ class Payment(msgspec.Struct, frozen=True):
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """An attempt as stored; ``instruction`` is what was (or may have been) sent."""
+    """An attempt as stored; ``instruction`` is what was (or may have been) sent.
+
+    ``age_ms`` counts from its first permit to send, ``quiet_ms`` from its latest, by the
+    database's clock.
+    """
 
     id: str
     payment: str
@@ -82,6 +86,7 @@ class Attempt(msgspec.Struct, frozen=True):
     provider_ref: str | None
     result: msgspec.Raw | None
     age_ms: int
+    quiet_ms: int
     checks: int
     replays: int
 

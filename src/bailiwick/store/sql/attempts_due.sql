@@ -8,4 +8,5 @@ UPDATE attempt a
 RETURNING a.id, a.payment, a.number, a.refund, a.merchant, a.livemode, a.operation, a.gateway,
        a.state, a.amount, a.currency, a.key, a.instruction, a.provider_ref, a.result,
        (extract(epoch FROM clock_timestamp() - a.permitted_at) * 1000)::bigint AS age_ms,
+       (extract(epoch FROM clock_timestamp() - a.last_permit_at) * 1000)::bigint AS quiet_ms,
        a.checks, a.replays

@@ -1,4 +1,4 @@
--- Remember a callback for ever; no row comes back when it was seen before.
+-- Remember for ever a callback that was carried out.
 -- $1: gateway, $2: notice, $3: our reference.
 INSERT INTO callback (gateway, notice, reference) VALUES ($1, $2, $3)
 ON CONFLICT DO NOTHING RETURNING notice

@@ -82,6 +82,7 @@ CREATE TABLE attempt (
     provider_ref  text,
     result        json,
     permitted_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    last_permit_at timestamptz NOT NULL DEFAULT clock_timestamp(),  -- a replay renews it
     next_check_at timestamptz,                 -- when the resolver looks; null: nothing is open
     checks        integer NOT NULL DEFAULT 0,
     replays       integer NOT NULL DEFAULT 0

@@ -1,0 +1,254 @@
+"""The floor: the node's own two statements, driven by pgbench without any service around them.
+
+Rows have the shape and size of payments that the node has just stored. They go to a database
+of their own on the node's server, so that the node's books stay true. pgbench cannot build a
+batch, so its script holds the batch as text and the server puts the transaction's number in:
+a few microseconds for each payment that the service does not pay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import secrets
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import asyncpg
+import psutil
+
+from bailiwick.bench import processes
+from bailiwick.bench.site import NodeOf
+from bailiwick.store.migrate import migrate
+from bailiwick.store.statements import statement
+
+CASES = ((1, 32), (24, 2))
+"""Rows in a batch, and connections: one by one in a crowd; and as the two lanes do it."""
+
+_MARK = "@@"
+_PLAN = (
+    "-c plan_cache_mode=force_generic_plan -c enable_mergejoin=off -c enable_seqscan=off -c jit=off"
+)
+_TPS = re.compile(r"^tps = ([0-9.]+)", re.MULTILINE)
+_SAMPLE = """
+SELECT p.*, a.id AS attempt_id, a.gateway, a.instruction, a.provider_ref, a.result,
+       k.key, k.request_hash, k.answer_body, e1.id AS first_id, e1.type AS first_type,
+       e1.body AS first_body, e2.id AS last_id, e2.type AS last_type, e2.body AS last_body,
+       (SELECT json_agg(json_build_object('leg', g.leg, 'account', g.account, 'amount', g.amount))
+          FROM posting g WHERE g.payment = p.id) AS postings
+  FROM payment p JOIN attempt a ON a.payment = p.id
+  JOIN idempotency_key k ON k.object = p.id AND k.answer_body IS NOT NULL
+  JOIN event e1 ON e1.payment = p.id AND e1.seq = 1
+  JOIN event e2 ON e2.payment = p.id AND e2.seq = 2
+ WHERE p.state = 'succeeded' AND p.version = 2
+   AND p.id = (SELECT max(id) FROM payment WHERE state = 'succeeded' AND version = 2)
+"""
+
+
+class FloorError(Exception):
+    """pgbench could not be run; the message says why."""
+
+
+def find_pgbench(postgres_pid: int) -> Path | None:
+    """pgbench of the running server's own folder, else any on this machine."""
+    own = Path(psutil.Process(postgres_pid).exe()).parent / "pgbench"
+    if own.exists():
+        return own
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pgbench"))
+    if found:
+        return found[-1]
+    on_path = shutil.which("pgbench")
+    return Path(on_path) if on_path else None
+
+
+async def run(node: NodeOf, seconds: float) -> list[dict[str, Any]]:
+    """Each case's payments per second. The node must hold a succeeded payment.
+
+    Raises FloorError, OSError, asyncpg.PostgresError."""
+    pgbench = find_pgbench(node.postgres_pid)
+    if pgbench is None:
+        raise FloorError("skipped: there is no pgbench beside the server or on this machine")
+    rows = await _sample(node.dsn)
+    name = f"bailiwick_bench_{secrets.token_hex(4)}"
+    owner = urlsplit(node.dsn).username or "postgres"
+    admin = await asyncpg.connect(node.admin_dsn, timeout=5)
+    try:
+        await admin.execute(f'CREATE DATABASE {name} OWNER "{owner}"')
+        try:
+            scratch = await asyncpg.connect(node.dsn, database=name, timeout=5)
+            try:
+                await migrate(scratch, 1)
+            finally:
+                await scratch.close()
+            return [await _case(pgbench, node, name, rows, case, seconds) for case in CASES]
+        finally:
+            await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await admin.close()
+
+
+async def _sample(dsn: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    connection = await asyncpg.connect(dsn, timeout=5)
+    try:
+        row = await connection.fetchrow(_SAMPLE)
+    finally:
+        await connection.close()
+    if row is None:
+        raise FloorError("skipped: the node holds no payment to take the rows' shape from")
+    return shapes(dict(row))
+
+
+def shapes(row: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A stored payment as the two rows that wrote it: for create.sql and for move.sql."""
+    shared = {
+        "id": row["id"],
+        "writer": 0,
+        "now_ms": row["created_ms"],
+        "amount": row["amount"],
+        "progress": json.loads(row["progress"]),
+    }
+    first = {
+        **shared,
+        "merchant": row["merchant"],
+        "livemode": row["livemode"],
+        "key": row["key"],
+        "request_hash": row["request_hash"],
+        "operation": "create",
+        "epoch": row["epoch"],
+        "state": "processing",
+        "currency": row["currency"],
+        "details": json.loads(row["details"]),
+        "attempt_id": row["attempt_id"],
+        "gateway": row["gateway"],
+        "instruction": json.loads(row["instruction"]),
+        "check_ms": 30_000,
+        "event_id": row["first_id"],
+        "event_type": row["first_type"],
+        "event_body": json.loads(row["first_body"]),
+    }
+    last = {
+        **shared,
+        "expected_version": 1,
+        "expected_state": "processing",
+        "state": "succeeded",
+        "amount_capturable": 0,
+        "amount_received": row["amount"],
+        "amount_refunding": 0,
+        "amount_refunded": 0,
+        "attempts": 1,
+        "charge_attempt": row["attempt_id"],
+        "attempt_ends": [
+            {
+                "id": row["attempt_id"],
+                "state": "approved",
+                "provider_ref": row["provider_ref"],
+                "result": json.loads(row["result"] or "null"),
+            }
+        ],
+        "postings": json.loads(row["postings"] or "[]"),
+        "event_id": row["last_id"],
+        "event_type": row["last_type"],
+        "event_body": json.loads(row["last_body"]),
+        "answer_key": row["key"],
+        "answer_status": 200,
+        "answer_body": json.loads(row["answer_body"]),
+    }
+    return first, last
+
+
+def batch(row: dict[str, Any], count: int) -> str:
+    """A batch as SQL text: the row ``count`` times, each time as another payment, with a mark
+    where the transaction's number goes."""
+    found = []
+    for number in range(count):
+        names = {
+            row["id"]: f"pi_{_MARK}-{number:02}",
+            row["event_id"]: f"{row['event_id'][:20]}{_MARK}-{number:02}",
+        }
+        for field in ("attempt_id", "charge_attempt"):
+            if row.get(field):
+                names[row[field]] = f"ch_{_MARK}-{number:02}"
+        key = row.get("key") or row.get("answer_key")
+        if key:
+            names[key] = f"bench-{_MARK}-{number:02}"
+        # A space after each colon: pgbench would take ":true" for one of its variables.
+        text = json.dumps({**row, "writer": "WRITER"})
+        for old, new in names.items():
+            text = text.replace(str(old), new)
+        found.append(text.replace('"WRITER"', f"{_MARK}{number:02}"))
+    return ("[" + ", ".join(found) + "]").replace("'", "''")
+
+
+def script(first: dict[str, Any], last: dict[str, Any], count: int) -> str:
+    """The pgbench script of one case: create a batch, then move it."""
+    creates, moves = batch(first, count), batch(last, count)
+    return "\n".join(
+        (
+            r"\if :ready = 0",
+            f"PREPARE bench_create (json, bigint) AS {statement('create').strip().rstrip(';')};",
+            f"PREPARE bench_move (json, bigint) AS {statement('move').strip().rstrip(';')};",
+            "EXECUTE bench_create('[]', 1);",
+            "SET enable_hashjoin = off;",
+            "EXECUTE bench_move('[]', 1);",
+            r"\set ready 1",
+            r"\endif",
+            r"\set n :n + 1",
+            r"\set tag (:client_id + 1) * 1000000000 + :n",
+            f"EXECUTE bench_create(replace('{creates}', '{_MARK}', ':tag')::json, 1);",
+            f"EXECUTE bench_move(replace('{moves}', '{_MARK}', ':tag')::json, 1);",
+            "",
+        )
+    )
+
+
+async def _case(
+    pgbench: Path,
+    node: NodeOf,
+    database: str,
+    rows: tuple[dict[str, Any], dict[str, Any]],
+    case: tuple[int, int],
+    seconds: float,
+) -> dict[str, Any]:
+    count, clients = case
+    parts = urlsplit(node.dsn)
+    extra = {name: values[0] for name, values in parse_qs(parts.query).items()}
+    environment = {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "PGUSER": parts.username or "",
+        "PGPASSWORD": parts.password or "",
+        "PGHOST": extra.get("host") or parts.hostname or "",
+        "PGPORT": extra.get("port") or str(parts.port or 5432),
+        "PGOPTIONS": _PLAN,
+    }
+    server = [processes.Program("postgres", node.postgres_pid, tree=True)]
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "batch.sql"
+        file.write_text(script(*rows, count), encoding="utf-8")
+        before = processes.spent(server)
+        child = await asyncio.create_subprocess_exec(
+            str(pgbench), "--no-vacuum", "--protocol=simple", f"--client={clients}", "--jobs=1",
+            f"--time={max(1, round(seconds))}", "--define=ready=0", "--define=n=0",
+            f"--file={file}", database,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=environment,
+        )  # fmt: skip
+        out, problem = await child.communicate()
+        used = processes.between(before, processes.spent(server)).roles["postgres"]
+    found = _TPS.search(out.decode())
+    if child.returncode or found is None:
+        raise FloorError(f"pgbench failed: {problem.decode().strip()[-300:]}")
+    tps = float(found[1])
+    done = re.search(r"actually processed: (\d+)", out.decode())
+    payments = int(done[1]) * count if done else 0
+    return {
+        "batch": count,
+        "connections": clients,
+        "transactions_per_s": round(tps, 1),
+        "payments_per_s": round(tps * count, 1),
+        "postgres_us_per_payment": round(used / payments * 1e6, 1) if payments else None,
+        "pgbench": str(pgbench),
+    }

@@ -1,0 +1,221 @@
+"""One measured run: load, warm-up apart, with counters read on both sides of it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import msgspec
+
+from bailiwick.bench import figures, processes
+from bailiwick.bench import site as sites
+from bailiwick.bench.database import Commits, Counts, Node, lane_commits, weak_settings
+from bailiwick.bench.load import Endpoint, Load, Outcome, Plan
+from bailiwick.bench.site import Charge, Site
+
+DELAYS: dict[str, dict[str, Any]] = {
+    "zero": {"kind": "zero"},
+    "lognormal": {"kind": "lognormal", "p50_ms": 120, "p99_ms": 380},
+}
+ONE_COUNTRY = ("DE",)
+SPREAD = ("DE", "IN", "BR")
+"""Places whose homes are the three nodes of the demo: with fewer nodes fewer of them differ."""
+
+
+class Scenario(msgspec.Struct, frozen=True):
+    """What to run. ``rate`` in payments/s for open load; times in seconds."""
+
+    target: Literal["access", "node"]
+    clients: int = 64
+    seconds: float = 10.0
+    payments: int | None = None
+    rate: float | None = None
+    delay: str = "zero"
+    spread: bool = False
+    warmup: float = 3.0
+
+    @property
+    def mode(self) -> str:
+        """Open or closed."""
+        return "closed" if self.rate is None else "open"
+
+
+class Ledgers(msgspec.Struct, frozen=True):
+    """What nodes and providers hold at one moment."""
+
+    nodes: list[Counts]
+    charges: dict[str, Charge]
+
+
+class Meter(msgspec.Struct, frozen=True):
+    """The counters of one moment."""
+
+    cpu: processes.Spent
+    commits: dict[str, Commits]
+    lanes: dict[str, int]
+
+
+class WeakDatabase(Exception):
+    """A database does not keep what it commits: nothing is measured on it."""
+
+
+class Bench:
+    """A site with connections to its databases, for any number of runs."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.nodes = [Node(each.name, each.dsn) for each in site.nodes]
+        self.settings: dict[str, dict[str, str]] = {}
+        self._programs = site.programs()
+
+    async def open(self) -> None:
+        """Connect, and refuse databases that are not durable. Raises WeakDatabase, OSError,
+        asyncpg.PostgresError."""
+        for node in self.nodes:
+            await node.open()
+            self.settings[node.name] = await node.settings()
+        problems = [
+            f"database of node {name}: {problem}"
+            for name, settings in self.settings.items()
+            for problem in weak_settings(settings)
+        ]
+        if problems:
+            raise WeakDatabase("; ".join(problems))
+
+    async def close(self) -> None:
+        """Disconnect."""
+        for node in self.nodes:
+            await node.close()
+
+    async def run(self, scenario: Scenario) -> dict[str, Any]:
+        """One run. Raises LoadError, SiteError, WatchError."""
+        before = await self._ledgers()
+        usual = sites.delay(self.site)
+        load = Load(self._endpoints(scenario), self.site.secret_key)
+        sites.set_delay(self.site, DELAYS[scenario.delay])
+        try:
+            await load.connect(scenario.clients)
+            references = []
+            if scenario.warmup:
+                warm = await load.run(self._plan(scenario, warm=True))
+                references += warm.references
+            at = datetime.now(UTC).isoformat(timespec="seconds")
+            first = await self._meter()
+            outcome = await load.run(self._plan(scenario))
+            last = await self._meter()
+            references += outcome.references
+        finally:
+            load.close()
+            sites.set_delay(self.site, usual)
+        after = await self._ledgers()
+        accounts = figures.account(
+            references, before.nodes, after.nodes, before.charges, after.charges
+        )
+        loaded = [
+            node
+            for node, old, new in zip(self.nodes, before.nodes, after.nodes, strict=True)
+            if new.payments > old.payments
+        ]
+        settled = {node.name: await node.settled_commits(first.commits[node.name])
+                   for node in loaded}  # fmt: skip
+        return {
+            "at": at,
+            "scenario": {"mode": scenario.mode, **msgspec.structs.asdict(scenario)},
+            "loaded_nodes": [node.name for node in loaded],
+            **_throughput(outcome),
+            **self._latency(scenario, outcome),
+            **self._costs(outcome, first, last, settled),
+            "memory_mb": processes.memory_mb(self._programs),
+            "accounts": accounts,
+        }
+
+    def _plan(self, scenario: Scenario, *, warm: bool = False) -> Plan:
+        seconds = scenario.warmup if warm else scenario.seconds
+        payments = None if warm else scenario.payments
+        return Plan(scenario.clients, seconds, payments, scenario.rate)
+
+    def _endpoints(self, scenario: Scenario) -> list[Endpoint]:
+        countries = SPREAD if scenario.spread else ONE_COUNTRY
+        if scenario.target == "access":
+            return [Endpoint(each.url, countries) for each in self.site.access]
+        # A node alone refuses what is not its own, so each country goes to its home.
+        by_url: dict[str, tuple[str, ...]] = {}
+        for country in countries:
+            url = self._home(country)
+            by_url[url] = (*by_url.get(url, ()), country)
+        return [Endpoint(url, places) for url, places in by_url.items()]
+
+    def _home(self, country: str) -> str:
+        """The URL of a country's home, by the world's own rules."""
+        from pathlib import Path
+
+        from bailiwick.access.assign import assign
+        from bailiwick.access.locate import Evidence, locate
+        from bailiwick.world import atlas, snapshot
+
+        world = snapshot.load(Path(self.site.world))
+        place = locate(Evidence(country=country), atlas.load(), world.topology.overrides)
+        home = assign(place, world.topology).home
+        return world.topology.by_number[home].url
+
+    async def _ledgers(self) -> Ledgers:
+        return Ledgers([await node.counts() for node in self.nodes], sites.charges(self.site))
+
+    async def _meter(self) -> Meter:
+        commits = {node.name: await node.commits() for node in self.nodes}
+        lanes = {
+            node.name: lane_commits(sites.fetch(node.url + "/metrics").decode())
+            for node in self.site.nodes
+        }
+        return Meter(processes.spent(self._programs), commits, lanes)
+
+    def _latency(self, scenario: Scenario, outcome: Outcome) -> dict[str, Any]:
+        total = figures.latency_ms(outcome.taken_s)
+        if scenario.delay == "zero":
+            return {"latency_ms": total, "added_ms": total, "added_by": "total"}
+        added = figures.added_s(outcome.succeeded_s, outcome.references, sites.waited_ms(self.site))
+        return {
+            "latency_ms": total,
+            "added_ms": figures.latency_ms(added),
+            "added_by": f"each of {len(added)} payments less its provider's own delay",
+        }
+
+    def _costs(
+        self, outcome: Outcome, first: Meter, last: Meter, settled: dict[str, Commits]
+    ) -> dict[str, Any]:
+        count = max(len(outcome.references), 1)
+        used = processes.between(first.cpu, last.cpu)
+        ours: dict[str, float] = {}
+        for role, seconds in used.roles.items():
+            kind, _, name = role.partition(" ")
+            key = kind if not name or name in settled else "idle nodes"
+            ours[key] = ours.get(key, 0.0) + seconds
+        written = sum(last.commits[n].written - first.commits[n].written for n in settled)
+        every = sum(settled[n].all - first.commits[n].all for n in settled)
+        lanes = sum(last.lanes[n] - first.lanes[n] for n in settled)
+        cores = processes.machine()["cores"] or 1
+        other = max(0.0, used.machine - sum(ours.values()))
+        return {
+            "cpu_us_per_payment": {
+                role: round(seconds / count * 1e6, 1) for role, seconds in sorted(ours.items())
+            },
+            "cores_used": round(sum(ours.values()) / outcome.seconds, 2),
+            "others_share": round(other / cores / outcome.seconds, 3),
+            "commits_per_payment": {
+                "written": round(written / count, 4),
+                "lanes": round(lanes / count, 4),
+                "all_statistics": round(every / count, 4),
+            },
+        }
+
+
+def _throughput(outcome: Outcome) -> dict[str, Any]:
+    succeeded = len(outcome.references)
+    return {
+        "seconds": round(outcome.seconds, 3),
+        "sent": outcome.sent,
+        "succeeded": succeeded,
+        "dropped": outcome.dropped,
+        "errors": dict(outcome.errors),
+        "payments_per_s": round(succeeded / outcome.seconds, 1),
+    }

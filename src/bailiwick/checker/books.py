@@ -1,0 +1,127 @@
+"""The providers' own books, as an auditor gets them: GET /books, times in ms of their clock."""
+
+from __future__ import annotations
+
+import aiohttp
+import msgspec
+
+from bailiwick.checker.places import PlaceError
+
+_TIMEOUT_S = 120
+
+
+class Charge(msgspec.Struct, frozen=True, gc=False):
+    """A charge in a provider's books."""
+
+    provider: str
+    id: str
+    reference: str
+    amount: int
+    currency: str
+    status: str
+    created: int
+    updated: int
+    amount_authorized: int = 0
+    amount_captured: int = 0
+    amount_refunded: int = 0
+    void_reason: str = ""
+
+    @property
+    def live(self) -> bool:
+        """Whether it holds or took the payer's money."""
+        return self.status in ("authorized", "captured")
+
+
+class Capture(msgspec.Struct, frozen=True, gc=False):
+    """A capture in a provider's books."""
+
+    provider: str
+    reference: str
+    charge: str
+    amount: int
+    currency: str
+    created: int
+
+    @property
+    def updated(self) -> int:
+        """It never changes."""
+        return self.created
+
+
+class Void(msgspec.Struct, frozen=True, gc=False):
+    """A void in a provider's books."""
+
+    provider: str
+    reference: str
+    charge: str
+    created: int
+
+    @property
+    def updated(self) -> int:
+        """It never changes."""
+        return self.created
+
+
+class Refund(msgspec.Struct, frozen=True, gc=False):
+    """A refund in a provider's books."""
+
+    provider: str
+    reference: str
+    charge: str
+    amount: int
+    currency: str
+    status: str
+    created: int
+    updated: int
+
+
+Row = Charge | Capture | Void | Refund
+
+
+class Books(msgspec.Struct, frozen=True):
+    """All rows of all providers."""
+
+    providers: dict[str, object]
+    charges: list[Charge]
+    captures: list[Capture]
+    voids: list[Void]
+    refunds: list[Refund]
+
+    def by_reference(self) -> dict[str, list[Row]]:
+        """Every row under the reference that it was asked for with."""
+        found: dict[str, list[Row]] = {}
+        for rows in (self.charges, self.captures, self.voids, self.refunds):
+            for row in rows:
+                found.setdefault(row.reference, []).append(row)
+        return found
+
+
+def kind(row: Row) -> str:
+    """The operation that a row records."""
+    return type(row).__name__.lower()
+
+
+def parse(document: bytes) -> Books:
+    """Read the document. Raises PlaceError."""
+    try:
+        return msgspec.json.decode(document, type=Books)
+    except msgspec.DecodeError as error:
+        raise PlaceError(f"the books cannot be read: {error}") from None
+
+
+async def read(url: str) -> Books:
+    """Fetch the books. Raises PlaceError."""
+    timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout, trust_env=False) as session,
+            session.get(url, allow_redirects=False) as answer,
+        ):
+            if answer.status != 200:
+                raise PlaceError(f"{url} answered {answer.status}: is it the sandbox's /books?")
+            body = await answer.read()
+    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        raise PlaceError(
+            f"the books at {url} cannot be read ({type(error).__name__}): does the sandbox run?"
+        ) from None
+    return parse(body)

@@ -1,0 +1,79 @@
+"""What an invariant found: how much was compared and what is wrong."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+SHOWN_MAX = 20
+
+
+class Violation(msgspec.Struct, frozen=True):
+    """One thing that must not be. ``node`` is empty where it is about several."""
+
+    node: str
+    id: str
+    wrong: str
+
+
+class Found:
+    """The verdict on one invariant, gathered over all nodes.
+
+    ``may_be_empty``: there may rightly be nothing to compare although there are payments.
+    """
+
+    def __init__(self, name: str, rule: str, may_be_empty: bool = False) -> None:
+        self.name = name
+        self.rule = rule
+        self.may_be_empty = may_be_empty
+        self.compared = 0
+        self.count = 0
+        self.violations: list[Violation] = []
+
+    def compare(self, rows: int = 1) -> None:
+        """Rows were compared."""
+        self.compared += rows
+
+    def broken(self, node: str, identifier: str, wrong: str) -> None:
+        """One violation; all are counted, the first few are kept."""
+        self.count += 1
+        if len(self.violations) < SHOWN_MAX:
+            self.violations.append(Violation(node, identifier, wrong))
+
+    def require_rows(self, payments: int) -> None:
+        """A check that looked at nothing proves nothing: that is a violation by itself."""
+        if payments and not self.compared and not self.may_be_empty:
+            self.broken("", self.name, f"nothing was compared although there are {payments} payments")
+
+    def shown(self) -> dict[str, Any]:
+        """As it is printed."""
+        return {
+            "name": self.name,
+            "rule": self.rule,
+            "compared": self.compared,
+            "count": self.count,
+            "violations": [msgspec.to_builtins(each) for each in self.violations],
+        }
+
+
+class Findings:
+    """All verdicts of one run, in the order in which they were asked for."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, Found] = {}
+
+    def of(self, function: Callable[..., Any], *, may_be_empty: bool = False) -> Found:
+        """The verdict for an invariant: named like its function, its rule is the docstring."""
+        name = function.__name__
+        found = self._by_name.get(name)
+        if found is None:
+            rule = " ".join((inspect.getdoc(function) or "").split())
+            found = self._by_name[name] = Found(name, rule, may_be_empty)
+        return found
+
+    def all(self) -> list[Found]:
+        """Every verdict."""
+        return list(self._by_name.values())

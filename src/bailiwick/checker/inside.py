@@ -1,0 +1,255 @@
+"""Invariants inside one node's database, each one set-based query.
+
+A posting's positive leg is a debit. ``merchant:<id>`` is what is owed to the merchant,
+``unexpected:<id>`` what came for a payment that had ended without, ``receivable:<gateway>`` what
+the provider holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from bailiwick.checker.findings import Found
+from bailiwick.checker.reader import Reader
+
+Invariant = Callable[[Reader, Found], Awaitable[None]]
+
+
+async def postings_balance(db: Reader, found: Found) -> None:
+    """Postings sum to zero per payment, version and currency (rule 9), in the payment's
+    currency, on accounts that exist, for versions that happened."""
+    await db.compare(found, "SELECT count(*) FROM posting")
+    await db.broken(
+        found,
+        "SELECT payment, 'version ' || seq || ' sums to ' || sum(amount) || ' ' || currency"
+        " FROM posting GROUP BY payment, seq, currency HAVING sum(amount) <> 0",
+    )
+    await db.broken(
+        found,
+        """SELECT g.payment, 'leg ' || g.leg || ' of version ' || g.seq || ': ' || CASE
+                  WHEN g.currency <> p.currency THEN 'currency ' || g.currency
+                  WHEN g.seq > p.version THEN 'a version that never was'
+                  ELSE 'account ' || g.account END
+             FROM posting g JOIN payment p ON p.id = g.payment
+            WHERE g.currency <> p.currency OR g.seq > p.version
+               OR NOT (g.account IN ('merchant:' || p.merchant, 'unexpected:' || p.merchant)
+                       OR g.account LIKE 'receivable:_%')""",
+    )
+
+
+async def balances_replay(db: Reader, found: Found) -> None:
+    """Balances equal replay: what the merchant is owed by the postings is amount_received less
+    amount_refunded, and unexpected receipts equal the late successes (rule 2)."""
+    await db.compare(found, "SELECT count(*) FROM payment")
+    await db.broken(
+        found,
+        """SELECT p.id, 'postings owe the merchant ' || coalesce(g.owed, 0) || ', the payment says '
+                  || p.amount_received - p.amount_refunded
+             FROM payment p LEFT JOIN (
+                  SELECT payment, -sum(amount) AS owed FROM posting
+                   WHERE account LIKE 'merchant:%' GROUP BY payment) g ON g.payment = p.id
+            WHERE coalesce(g.owed, 0) <> p.amount_received - p.amount_refunded""",
+    )
+    await db.broken(
+        found,
+        """SELECT coalesce(g.payment, a.payment), 'unexpected receipts are '
+                  || coalesce(g.booked, 0) || ', late successes ' || coalesce(a.late, 0)
+             FROM (SELECT payment, -sum(amount) AS booked FROM posting
+                    WHERE account LIKE 'unexpected:%' GROUP BY payment) g
+             FULL JOIN (
+                  SELECT l.payment, sum((l.result ->> 'amount')::bigint) AS late FROM attempt l
+                   WHERE l.state = 'late' AND EXISTS (
+                         SELECT FROM review r WHERE r.payment = l.payment AND r.attempt = l.id
+                            AND r.reason = 'late_success')
+                   GROUP BY l.payment) a ON a.payment = g.payment
+            WHERE coalesce(g.booked, 0) <> coalesce(a.late, 0)""",
+    )
+
+
+async def refund_guards(db: Reader, found: Found) -> None:
+    """The guard columns tell the truth (rule 4): amount_refunding is the sum of pending refunds,
+    amount_refunded of succeeded ones, and both together never exceed what was received."""
+    await db.compare(found, "SELECT count(*) FROM payment")
+    await db.broken(
+        found,
+        """SELECT p.id, 'refunding ' || p.amount_refunding || ' with pending ' ||
+                  coalesce(r.pending, 0) || ', refunded ' || p.amount_refunded ||
+                  ' with succeeded ' || coalesce(r.done, 0) || ', received ' || p.amount_received
+             FROM payment p LEFT JOIN (
+                  SELECT payment, sum(amount) FILTER (WHERE state = 'pending') AS pending,
+                         sum(amount) FILTER (WHERE state = 'succeeded') AS done
+                    FROM refund GROUP BY payment) r ON r.payment = p.id
+            WHERE p.amount_refunding <> coalesce(r.pending, 0)
+               OR p.amount_refunded <> coalesce(r.done, 0)
+               OR p.amount_refunding + p.amount_refunded > p.amount_received""",
+    )
+
+
+async def refunds_follow_attempts(db: Reader, found: Found) -> None:
+    """A refund ends as its attempt does (rule 1), with the same amount and currency."""
+    await db.compare(found, "SELECT count(*) FROM refund")
+    await db.broken(
+        found,
+        """SELECT r.id, 'refund ' || r.state || ' of ' || r.amount || ' ' || r.currency ||
+                  ', attempt ' || coalesce(a.state || ' of ' || a.amount || ' ' || a.currency,
+                                           'missing')
+             FROM refund r LEFT JOIN attempt a ON a.id = r.attempt AND a.refund = r.id
+            WHERE a.id IS NULL OR a.amount <> r.amount OR a.currency <> r.currency
+               OR a.operation <> 'refund' OR r.state IS DISTINCT FROM CASE
+                  WHEN a.state = 'approved' THEN 'succeeded'
+                  WHEN a.state IN ('declined', 'unsent') THEN 'failed'
+                  WHEN a.state <> 'late' THEN 'pending' END""",
+    )
+
+
+async def one_operation_at_a_time(db: Reader, found: Found) -> None:
+    """No attempt N+1 while N is unknown (rule 2): at most one charge or capture, and one void,
+    is open per payment; the payment names it, and an earlier charge is never the open one."""
+    await db.compare(found, "SELECT count(*) FROM attempt WHERE operation <> 'refund'")
+    await db.broken(
+        found,
+        """SELECT payment, string_agg(id || ' ' || operation || ' ' || state, ', ' ORDER BY number)
+             FROM attempt
+            WHERE state IN ('permitted', 'pending', 'unknown') AND operation <> 'refund'
+            GROUP BY payment
+           HAVING count(*) FILTER (WHERE operation <> 'void') > 1
+               OR count(*) FILTER (WHERE operation = 'void') > 1
+               OR count(*) FILTER (WHERE operation <> 'charge') > 1""",
+    )
+    await db.broken(
+        found,
+        """SELECT o.id, 'open, while attempt ' || n.number || ' (' || n.operation || ') followed'
+             FROM attempt o JOIN attempt n ON n.payment = o.payment AND n.number > o.number
+            WHERE o.state IN ('permitted', 'pending', 'unknown') AND o.operation <> 'refund'
+              AND n.operation IN ('charge', 'capture')""",
+    )
+    await db.broken(
+        found,
+        """SELECT p.id, 'open_attempt is ' || coalesce(p.open_attempt, 'none')
+                  || ' in state ' || p.state || ', that attempt is ' || coalesce(a.state, 'missing')
+             FROM payment p LEFT JOIN attempt a ON a.id = p.open_attempt AND a.payment = p.id
+            WHERE CASE WHEN p.open_attempt IS NULL
+                       THEN p.state IN ('processing', 'requires_action', 'capturing', 'voiding')
+                       ELSE a.state IS NULL OR a.state NOT IN ('permitted', 'pending', 'unknown')
+                            OR a.operation = 'refund' END""",
+    )
+
+
+async def attempts_complete(db: Reader, found: Found) -> None:
+    """An attempt is never lost or repeated: a payment's are numbered from 1 without a gap."""
+    await db.compare(found, "SELECT count(*) FROM payment")
+    await db.broken(
+        found,
+        """SELECT p.id, 'says ' || p.attempts || ' attempts, there are ' || coalesce(a.n, 0)
+                  || coalesce(', the last is ' || a.last, '')
+             FROM payment p LEFT JOIN (
+                  SELECT payment, count(*) AS n, max(number) AS last FROM attempt GROUP BY payment
+                  ) a ON a.payment = p.id
+            WHERE p.attempts <> coalesce(a.n, 0) OR p.attempts <> coalesce(a.last, 0)""",
+    )
+
+
+async def events_gap_free(db: Reader, found: Found) -> None:
+    """A payment's version is its event sequence (rule 3): events 1 to version, without a gap."""
+    await db.compare(found, "SELECT count(*) FROM event")
+    await db.broken(
+        found,
+        """SELECT p.id, 'version ' || p.version || ' with ' || coalesce(e.n, 0) || ' events'
+                  || coalesce(' from ' || e.first || ' to ' || e.last, '')
+             FROM payment p LEFT JOIN (
+                  SELECT payment, count(*) AS n, min(seq) AS first, max(seq) AS last
+                    FROM event GROUP BY payment) e ON e.payment = p.id
+            WHERE e.n IS DISTINCT FROM p.version OR e.first <> 1 OR e.last <> p.version""",
+    )
+
+
+_CHILDREN = (
+    ("attempt", "id", True),
+    ("refund", "id", True),
+    ("event", "id", True),
+    ("posting", "payment || ' posting ' || c.seq || '.' || c.leg", False),
+    ("review", "payment || ' review ' || c.attempt", False),
+    ("delivery", "event || ' to ' || c.endpoint", False),
+)
+
+
+async def tenants_match(db: Reader, found: Found) -> None:
+    """Every row's tenant is its parent's, and no child is without its parent (there are no
+    foreign keys on the hot tables)."""
+    for table, name, owned in _CHILDREN:
+        wrong_owner = "OR c.merchant <> p.merchant OR c.livemode <> p.livemode" if owned else ""
+        told = "'merchant ' || c.merchant || ', the payment''s '" if owned else "'?'"
+        await db.compare(found, f"SELECT count(*) FROM {table}")
+        await db.broken(
+            found,
+            f"""SELECT c.{name}, '{table}: ' || CASE WHEN p.id IS NULL THEN 'no payment '
+                       || c.payment ELSE {told} || p.merchant END
+                  FROM {table} c LEFT JOIN payment p ON p.id = c.payment
+                 WHERE p.id IS NULL {wrong_owner}""",
+        )
+    await db.broken(
+        found,
+        """SELECT d.event || ' to ' || d.endpoint, 'delivery: ' || CASE WHEN e.id IS NULL
+                  THEN 'no event' ELSE 'endpoint of merchant ' || w.merchant END
+             FROM delivery d LEFT JOIN event e ON e.payment = d.payment AND e.seq = d.seq
+                  AND e.id = d.event LEFT JOIN webhook_endpoint w ON w.id = d.endpoint
+            WHERE e.id IS NULL OR w.merchant <> e.merchant OR w.livemode <> e.livemode""",
+    )
+    await db.broken(
+        found,
+        """SELECT k.key, 'key of ' || k.merchant || ' acts on ' || k.object
+             FROM idempotency_key k LEFT JOIN payment p ON p.id = k.object
+                  LEFT JOIN refund r ON r.id = k.object
+            WHERE k.object IS NOT NULL
+              AND (k.merchant, k.livemode) IS DISTINCT FROM
+                  (coalesce(p.merchant, r.merchant), coalesce(p.livemode, r.livemode))""",
+    )
+
+
+async def keys_claimed(db: Reader, found: Found) -> None:
+    """A key is claimed in the same commit as its effect (rule 4): an attempt's key has a row that
+    names its payment or refund, and a refused key (rule 5) has no attempt."""
+    await db.compare(found, "SELECT count(*) FROM attempt WHERE key IS NOT NULL")
+    await db.broken(
+        found,
+        """SELECT a.id, 'key ' || a.key || ': ' || CASE WHEN k.key IS NULL THEN 'never claimed'
+                  WHEN k.refused IS NOT NULL THEN 'refused here (' || k.refused || ')'
+                  ELSE 'claimed for ' || coalesce(k.object, 'nothing') END
+             FROM attempt a LEFT JOIN idempotency_key k
+                  ON k.merchant = a.merchant AND k.livemode = a.livemode AND k.key = a.key
+            WHERE a.key IS NOT NULL AND (k.key IS NULL OR k.refused IS NOT NULL
+                  OR k.object IS NULL OR k.object NOT IN (a.payment, coalesce(a.refund, '')))""",
+    )
+
+
+async def deliveries_done_or_due(db: Reader, found: Found) -> None:
+    """What is owed to a webhook endpoint is never forgotten: each delivery has ended or is due,
+    and none has ended while an earlier one of the same payment is still owed."""
+    found.may_be_empty = True
+    await db.compare(found, "SELECT count(*) FROM delivery")
+    await db.broken(
+        found,
+        "SELECT event || ' to ' || endpoint, 'neither done nor due'"
+        " FROM delivery WHERE next_at IS NULL AND done_at IS NULL",
+    )
+    await db.broken(
+        found,
+        """SELECT event || ' to ' || endpoint, 'done before version ' || owed FROM (
+                  SELECT d.*, min(seq) FILTER (WHERE next_at IS NOT NULL)
+                              OVER (PARTITION BY payment, endpoint) AS owed FROM delivery d) d
+            WHERE done_at IS NOT NULL AND seq > owed""",
+    )
+
+
+INSIDE: tuple[Invariant, ...] = (
+    postings_balance,
+    balances_replay,
+    refund_guards,
+    refunds_follow_attempts,
+    one_operation_at_a_time,
+    attempts_complete,
+    events_gap_free,
+    tenants_match,
+    keys_claimed,
+    deliveries_done_or_due,
+)

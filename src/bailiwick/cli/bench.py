@@ -1,0 +1,253 @@
+"""`bailiwick bench`: load the system, measure it, and check that every payment is there."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from bailiwick.bench.run import Scenario
+    from bailiwick.bench.site import Site
+
+
+@click.command("bench")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Folder of a running demo that nobody else uses; without it one is started and removed.",
+)
+@click.option(
+    "--nodes",
+    type=click.IntRange(1, 6),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="Nodes of the demo that is started.",
+)
+@click.option(
+    "--access",
+    type=click.IntRange(1, 16),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Access processes of the demo that is started.",
+)
+@click.option(
+    "--target",
+    "targets",
+    type=click.Choice(["access", "node"]),
+    multiple=True,
+    help="Through access (the default) or at a node alone; given twice: by turns.",
+)
+@click.option(
+    "--mode",
+    type=click.Choice(["closed", "open"]),
+    default="closed",
+    show_default=True,
+    help="Closed: as fast as answers come. Open: --rate arrivals.",
+)
+@click.option(
+    "--clients",
+    type=click.IntRange(1, 4096),
+    default=64,
+    show_default=True,
+    metavar="N",
+    help="Connections, each with one payment at a time.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.1, 3600),
+    default=10.0,
+    show_default=True,
+    metavar="S",
+    help="How long to measure.",
+)
+@click.option(
+    "--payments",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="How many payments to measure, instead of --seconds.",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(0.1, 100_000),
+    metavar="R",
+    help="Payments per second of the open load, whatever the answers do (100).",
+)
+@click.option(
+    "--delay",
+    type=click.Choice(["zero", "lognormal"]),
+    default="zero",
+    show_default=True,
+    help="The providers' own time; lognormal: p50 120, p99 380 ms.",
+)
+@click.option("--spread", is_flag=True, help="Payers of three regions instead of one country.")
+@click.option(
+    "--warmup",
+    type=click.FloatRange(0, 600),
+    default=3.0,
+    show_default=True,
+    metavar="S",
+    help="Load before the measurement, which only the accounts include.",
+)
+@click.option(
+    "--repeat",
+    type=click.IntRange(1, 100),
+    default=1,
+    show_default=True,
+    metavar="K",
+    help="Measure the same K times and show how far equal runs differ.",
+)
+@click.option(
+    "--pgbench", "floor", is_flag=True, help="Run the node's own statements in pgbench too."
+)
+@click.option(
+    "--locate/--no-locate",
+    "locating",
+    default=True,
+    show_default=True,
+    help="Time locating and assigning too.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(
+    data: Path | None,
+    nodes: int,
+    access: int,
+    targets: tuple[str, ...],
+    mode: str,
+    clients: int,
+    seconds: float,
+    payments: int | None,
+    rate: float | None,
+    delay: str,
+    spread: bool,
+    warmup: float,
+    repeat: int,
+    floor: bool,
+    locating: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Load the system with one-shot payments and measure it.
+
+    Every payment measured is counted at the clients, in the nodes' databases and in the
+    providers' books; when they differ, or a database is not durable, the status is 1.
+
+    \b
+    bailiwick bench --target node --target access --repeat 3
+    bailiwick bench --mode open --rate 100 --delay lognormal
+    """
+    import uvloop
+
+    if rate is not None and mode == "closed":
+        raise click.UsageError("--rate is for open load: add --mode open")
+    if mode == "open":
+        rate = rate or 100.0
+    scenarios = [
+        _scenario(target, clients, seconds, payments, rate, delay, spread, warmup)
+        for target in targets or ("access",)
+    ] * repeat
+    try:
+        with _site(data, nodes, access) as site:
+            report = uvloop.run(_measure(site, scenarios, seconds if floor else None, locating))
+    except _expected() as error:
+        click.echo(f"bailiwick bench: {error}", err=True)
+        sys.exit(1)
+    if as_json:
+        click.echo(json.dumps(report, indent=2, ensure_ascii=False))
+    else:
+        from bailiwick.bench.show import show
+
+        show(report)
+    if any(run["accounts"]["problems"] for run in report["runs"]):
+        sys.exit(1)
+
+
+def _scenario(
+    target: str,
+    clients: int,
+    seconds: float,
+    payments: int | None,
+    rate: float | None,
+    delay: str,
+    spread: bool,
+    warmup: float,
+) -> Scenario:
+    from bailiwick.bench.run import Scenario
+
+    return Scenario(
+        "node" if target == "node" else "access",
+        clients=clients,
+        seconds=seconds,
+        payments=payments,
+        rate=rate,
+        delay=delay,
+        spread=spread,
+        warmup=warmup,
+    )
+
+
+@contextlib.contextmanager
+def _site(data: Path | None, nodes: int, access: int) -> Iterator[Site]:
+    from bailiwick.bench import site
+
+    if data is not None:
+        yield site.read_site(data)
+        return
+    with site.own_site(nodes, access) as own:
+        yield own
+
+
+def _expected() -> tuple[type[Exception], ...]:
+    """What can go wrong outside this program; each says what to do."""
+    import asyncpg
+
+    from bailiwick.bench.load import LoadError
+    from bailiwick.bench.processes import WatchError
+    from bailiwick.bench.run import WeakDatabase
+    from bailiwick.bench.site import SiteError
+
+    return (LoadError, SiteError, WatchError, WeakDatabase, asyncpg.PostgresError, OSError)
+
+
+async def _measure(
+    site: Site, scenarios: list[Scenario], floor_s: float | None, locating: bool
+) -> dict[str, Any]:
+    import msgspec
+
+    from bailiwick import __version__
+    from bailiwick.bench import figures, processes
+    from bailiwick.bench.run import Bench
+
+    report: dict[str, Any] = {"bailiwick": __version__, "machine": processes.machine()}
+    bench = Bench(site)
+    try:
+        await bench.open()
+        report["postgres"] = next(iter(bench.settings.values()))
+        report["runs"] = msgspec.to_builtins([await bench.run(each) for each in scenarios])
+    finally:
+        await bench.close()
+    report["comparison"] = figures.compare(report["runs"])
+    if floor_s is not None:
+        report["pgbench"] = await _floor(site, report["runs"][0]["loaded_nodes"], floor_s)
+    if locating:
+        from bailiwick.bench import locate
+
+        report["locate"] = locate.report(4_000)
+    return report
+
+
+async def _floor(site: Site, loaded: list[str], seconds: float) -> Any:
+    from bailiwick.bench import floor
+
+    node = next((each for each in site.nodes if each.name in loaded), site.nodes[0])
+    try:
+        return await floor.run(node, seconds)
+    except floor.FloorError as error:
+        return str(error)

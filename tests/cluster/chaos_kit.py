@@ -1,0 +1,100 @@
+"""A demo that may be killed at named places, and the checker run over it."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from load_kit import node_of, read_demo
+
+
+def bailiwick(*arguments: str, timeout: float = 180, **environment: str) -> str:
+    """Run one command of the product; its standard output."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bailiwick", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={**os.environ, **environment},
+        check=False,
+    )
+    if done.returncode != 0:
+        raise AssertionError(f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}")
+    return done.stdout
+
+
+class Chaos:
+    """One running demo and what tests do to it."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+
+    @property
+    def demo(self) -> dict[str, Any]:
+        """demo.json as it is now."""
+        return read_demo(self.data)
+
+    def node(self, name: str) -> dict[str, Any]:
+        """One node as it is now."""
+        return node_of(self.demo, name)
+
+    def post(
+        self, url: str, form: dict[str, str] | None = None, body: bytes | None = None
+    ) -> dict[str, Any]:
+        """POST a form or a JSON body; the JSON answer, whatever its status."""
+        data = urllib.parse.urlencode(form or {}).encode() if body is None else body
+        headers = {"Authorization": f"Bearer {self.demo['secret_key']}"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        request = urllib.request.Request(url, data=data, headers=headers, method="POST")
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                found: dict[str, Any] = json.load(answer)
+        except urllib.error.HTTPError as error:
+            found = json.load(error)
+        return found
+
+    def fault(self, **rule: Any) -> str:
+        """Add a fault rule to the sandbox; its id."""
+        url = f"{self.demo['sandbox']['url']}/faults"
+        return str(self.post(url, body=json.dumps(rule).encode())["id"])
+
+    def heal(self) -> None:
+        """Remove all fault rules."""
+        request = urllib.request.Request(f"{self.demo['sandbox']['url']}/faults", method="DELETE")
+        urllib.request.urlopen(request, timeout=10).close()
+
+    def arm(self, name: str, point: str, nth: int = 1) -> None:
+        """Have a node kill itself at a crash point."""
+        url = f"{self.node(name)['url']}/internal/crash"
+        answer = self.post(url, {"point": point, "nth": str(nth)})
+        assert answer == {"armed": point}, answer
+
+    def restarted(self, name: str, pid: int, within_s: float = 30) -> None:
+        """Wait until a node's process has ended and another answers in its place."""
+        deadline = time.monotonic() + within_s
+        while time.monotonic() < deadline:
+            node = self.node(name)
+            if node["pid"] != pid:
+                try:
+                    urllib.request.urlopen(f"{node['url']}/readyz", timeout=2).close()
+                except OSError:
+                    pass
+                else:
+                    return
+            time.sleep(0.1)
+        raise AssertionError(f"node {name}, process {pid}, did not end and come back")
+
+    def check(self, *arguments: str, wait_s: int = 60) -> dict[str, Any]:
+        """The checker's verdict after at most ``wait_s`` of quiet; fails on any violation."""
+        out = bailiwick(
+            "check", "--data", str(self.data), "--json", "--wait", str(wait_s), *arguments
+        )
+        found: dict[str, Any] = json.loads(out)
+        return found

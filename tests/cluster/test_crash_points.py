@@ -1,0 +1,88 @@
+"""Every crash point that the code names is hit by a kill, and nothing is lost at any of them."""
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+import stripe
+from chaos_kit import Chaos
+
+import bailiwick
+
+SOURCE = Path(bailiwick.__file__).parent
+POINTS = sorted(
+    {
+        name
+        for file in SOURCE.rglob("*.py")
+        for name in re.findall(r'^\s+crash_point\("([a-z.]+)"\)', file.read_text(), re.MULTILINE)
+    }
+)
+NODE, COUNTRY = "europe", "DE"
+
+# What brings a payment to the point: the payment method to pay with, or a verb to use.
+BY_METHOD = {
+    "resolve.asked": "pm_sandbox_charge_then_500",
+    "resolve.settled": "pm_sandbox_charge_then_500",
+    "replay.permitted": "pm_sandbox_error_500_before",
+    "callback.claimed": "pm_sandbox_pending",
+    "callback.settled": "pm_sandbox_pending",
+}
+BY_VERB = {"begin.before", "begin.committed"}
+
+
+def test_the_points_are_found() -> None:
+    assert len(POINTS) >= 12
+    assert set(BY_METHOD) | BY_VERB <= set(POINTS), "a point was renamed: rename it here too"
+
+
+def definite(call, *arguments, within_s: float = 75):  # type: ignore[no-untyped-def]
+    """Repeat one request with one key until its outcome is known, as a patient client does."""
+    deadline = time.monotonic() + within_s
+    while True:
+        try:
+            found = call(*arguments)
+        except (stripe.APIConnectionError, stripe.APIError):
+            found = None
+        if found is not None and found.status != "processing":
+            return found
+        assert time.monotonic() < deadline, f"still open: {found}"
+        time.sleep(0.5)
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("point", POINTS)
+def test_a_kill_there_loses_nothing(chaos: Chaos, point: str) -> None:
+    demo = chaos.demo
+    client = stripe.StripeClient(demo["secret_key"], base_addresses={"api": demo["base_url"]})
+    intents = client.v1.payment_intents
+    wish = {
+        "amount": 1999,
+        "currency": "eur",
+        "confirm": True,
+        "payment_method": BY_METHOD.get(point, "pm_card_visa"),
+        "location": {"country": COUNTRY},
+        "metadata": {"point": point},
+    }
+    key = {"idempotency_key": f"crash-{point}-{time.time_ns()}"}
+    pid = chaos.node(NODE)["pid"]
+    if point.startswith("resolve."):
+        chaos.fault(provider="*", operation="callback", kind="callback_drop")
+    if point in BY_VERB:
+        made = definite(intents.create, {**wish, "capture_method": "manual"}, key)
+        chaos.arm(NODE, point)
+        again = {"idempotency_key": f"{key['idempotency_key']}-capture"}
+        paid = definite(intents.capture, made.id, {}, again)
+    else:
+        chaos.arm(NODE, point)
+        paid = definite(intents.create, wish, key)
+    chaos.restarted(NODE, pid)
+    chaos.heal()
+    assert paid.status == "succeeded"
+    assert definite(intents.retrieve, paid.id).amount_received == 1999
+
+
+@pytest.mark.timeout(200)
+def test_the_books_agree_afterwards(chaos: Chaos) -> None:
+    verdict = chaos.check()
+    assert verdict["violations"] == 0

@@ -1,0 +1,70 @@
+"""Processes killed under load, three times each: money stays exact and everything ends."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from chaos_kit import Chaos
+from load_kit import Load, read_demo
+
+IN_FLIGHT_MIN = 32
+KILLS = 3
+VICTIMS: dict[str, Callable[[dict], int]] = {  # type: ignore[type-arg]
+    "node": lambda demo: int(demo["nodes"][1]["pid"]),
+    "access": lambda demo: int(demo["access"][0]["pid"]),
+    "postgres": lambda demo: int(demo["nodes"][1]["postgres_pid"]),
+}
+
+
+async def kill_under_load(chaos: Chaos, victim: str) -> Load:
+    """Kill the victim a few times while 64 clients pay; bring every payment to its end."""
+    load = Load(chaos.demo, name=f"kill-{victim}")
+    load.start()
+    for _ in range(KILLS):
+        await asyncio.sleep(1.5)
+        pid = VICTIMS[victim](read_demo(chaos.data))
+        assert load.outstanding >= IN_FLIGHT_MIN, "too little under way to prove anything"
+        os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + 30
+        while VICTIMS[victim](read_demo(chaos.data)) == pid:
+            assert time.monotonic() < deadline, f"{victim} was not started again"
+            await asyncio.sleep(0.1)
+    await asyncio.sleep(1.5)
+    await load.stop()
+    return load
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("victim", sorted(VICTIMS))
+async def test_killed_under_load(chaos: Chaos, tmp_path: Path, victim: str) -> None:
+    load = await kill_under_load(chaos, victim)
+    history = load.write(tmp_path / "history.jsonl")
+    verdict = await asyncio.to_thread(
+        chaos.check, "--history", str(history), "--reviews-max-share", "0.01"
+    )
+    assert verdict["violations"] == 0
+    paid = [each for each in load.history if each["status"] == "ok"]
+    assert len(paid) >= 300
+    assert len(paid) >= 0.99 * len(load.history), load.statuses
+
+
+@pytest.mark.timeout(300)
+async def test_hang_and_500_end_succeeded(chaos: Chaos, tmp_path: Path) -> None:
+    """The provider charges and then hangs, or answers 500: nothing of it ends in review."""
+    for kind in ("charge_then_hang", "charge_then_500"):
+        chaos.fault(provider="*", operation="charge", kind=kind, share=0.1)
+    load = Load(chaos.demo, name="unknown")
+    load.start()
+    await asyncio.sleep(4)
+    chaos.heal()
+    await load.stop()
+    history = load.write(tmp_path / "history.jsonl")
+    verdict = await asyncio.to_thread(
+        chaos.check, "--history", str(history), "--reviews-max-share", "0"
+    )
+    assert verdict["violations"] == 0
+    assert {each["status"] for each in load.history} == {"ok"}
