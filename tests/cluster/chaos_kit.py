@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -90,6 +91,23 @@ class Chaos:
                     return
             time.sleep(0.1)
         raise AssertionError(f"node {name}, process {pid}, did not end and come back")
+
+    def restart_access(self, place: int) -> None:
+        """Kill an access process and wait for the one that takes its place."""
+        pid = self.demo["access"][place]["pid"]
+        os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            access = self.demo["access"][place]
+            if access["pid"] != pid:
+                try:
+                    urllib.request.urlopen(f"{access['url']}/readyz", timeout=2).close()
+                except OSError:
+                    pass
+                else:
+                    return
+            time.sleep(0.1)
+        raise AssertionError(f"access {place} did not come back")
 
     def check(self, *arguments: str, wait_s: int = 60) -> dict[str, Any]:
         """The checker's verdict after at most ``wait_s`` of quiet; fails on any violation."""

@@ -18,6 +18,7 @@ from bailiwick.shell.forms import parse_form
 from bailiwick.world.topology import Node
 
 LIMIT_DEFAULT, LIMIT_MAX = 10, 100
+TIMEOUT_S = 5.0
 
 
 class Page(msgspec.Struct):
@@ -148,7 +149,14 @@ def _nodes_with(front: Front, params: dict[str, Any]) -> tuple[Node, ...]:
 
 
 async def _ask(front: Front, node: Node, inbound: Inbound, target: bytes) -> Answer | None:
+    """A node's page; None when it is silent, without waiting where that is known already."""
+    report = front.board.report(node.number)
+    if report is not None and node.number not in front.board.answering(
+        front.world.topology.thresholds
+    ):
+        return None
+    lines = [front.epoch_line]
     try:
-        return await send(front, node, inbound, "GET", target, b"", [front.epoch_line])
+        return await send(front, node, inbound, "GET", target, b"", lines, timeout=TIMEOUT_S)
     except HopError:
         return None

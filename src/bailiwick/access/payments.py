@@ -89,6 +89,7 @@ async def send(
     target: bytes,
     body: bytes,
     extra: list[bytes],
+    timeout: float | None = None,
 ) -> Answer:
     """One hop: counted, timed, its usage report taken in.
 
@@ -100,7 +101,7 @@ async def send(
     lines = inbound.lines + extra
     started = time.perf_counter()
     try:
-        answer = await front.client(node).request(method, target, lines, body)
+        answer = await front.client(node).request(method, target, lines, body, timeout=timeout)
     except HopError as error:
         front.metrics.failures[node.name, "busy" if error.busy else error.phase] += 1
         if not error.busy and error.phase == "unsent":
