@@ -2,7 +2,7 @@
 #   make demo            three nodes, two access processes and a sandbox of providers
 #   make help            the other targets
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check clean-demo venv venv-dev lock
+.PHONY: help demo run test check docs clean-demo venv venv-dev lock
 
 PYTHON ?= python3
 VENV ?= $(or $(BAILIWICK_VENV),.venv)
@@ -30,6 +30,10 @@ check: venv-dev ## Types, lint, format, import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 
+docs: venv-dev ## Build the documentation into docs/_build
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-docs.lock
+	$(BIN)/python -m sphinx -W -q -b html docs docs/_build
+
 clean-demo: venv ## Stop the demo and delete its data
 	@$(BIN)/bailiwick demo --data $(DEMO_DATA) --remove
 
@@ -42,4 +46,5 @@ venv-dev: ## The same with the tools for tests and checks
 lock: venv-dev ## Resolve the dependencies anew; ARGS="--upgrade" takes new versions
 	$(LOCK) pyproject.toml --group dev -o requirements-dev.lock $(ARGS)
 	$(LOCK) pyproject.toml -c requirements-dev.lock -o requirements.lock $(ARGS)
+	$(LOCK) docs/requirements.in -c requirements-dev.lock -o requirements-docs.lock $(ARGS)
 	$(LOCK) --group build -c requirements-dev.lock -o requirements-build.lock $(ARGS)

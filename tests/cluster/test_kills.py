@@ -14,9 +14,9 @@ from load_kit import Load, read_demo
 IN_FLIGHT_MIN = 32
 KILLS = 3
 VICTIMS: dict[str, Callable[[dict], int]] = {  # type: ignore[type-arg]
-    "node": lambda demo: int(demo["nodes"][1]["pid"]),
-    "access": lambda demo: int(demo["access"][0]["pid"]),
-    "postgres": lambda demo: int(demo["nodes"][1]["postgres_pid"]),
+    "node": lambda demo: demo["nodes"][1]["pid"] or 0,
+    "access": lambda demo: demo["access"][0]["pid"] or 0,
+    "postgres": lambda demo: demo["nodes"][1]["postgres_pid"] or 0,
 }
 
 
@@ -27,10 +27,13 @@ async def kill_under_load(chaos: Chaos, victim: str) -> Load:
     for _ in range(KILLS):
         await asyncio.sleep(1.5)
         pid = VICTIMS[victim](read_demo(chaos.data))
-        assert load.outstanding >= IN_FLIGHT_MIN, "too little under way to prove anything"
+        until = time.monotonic() + 30
+        while load.outstanding < IN_FLIGHT_MIN:
+            assert time.monotonic() < until, "too little under way to prove anything"
+            await asyncio.sleep(0.01)
         os.kill(pid, signal.SIGKILL)
         deadline = time.monotonic() + 30
-        while VICTIMS[victim](read_demo(chaos.data)) == pid:
+        while VICTIMS[victim](read_demo(chaos.data)) in (pid, 0):
             assert time.monotonic() < deadline, f"{victim} was not started again"
             await asyncio.sleep(0.1)
     await asyncio.sleep(1.5)

@@ -167,6 +167,10 @@ class Placed:
         self.last = answer
         self.assignment = self._match()
 
+    def unsupported(self) -> bool:
+        """Whether every node refused because none of its gateways could ever take this."""
+        return bool(self._refused) and set(self._refused.values()) == {"unsupported"}
+
     def by_usage(self, verdicts: dict[int, str]) -> None:
         """Match again by usage state; with no open node at all it does not count."""
         self._usage = verdicts
@@ -271,6 +275,13 @@ def _nobody(placed: Placed) -> ApiError:
     why = "; ".join(
         f"{c.name}: {c.reason}" for c in placed.assignment.considered if c.verdict != "not_allowed"
     )
+    if placed.unsupported():
+        return ApiError.invalid(
+            f"No gateway takes this payment method, currency and amount in {placed.assignment.rule}"
+            ": change one of them. POST /v1/explain says why for each gateway.",
+            param="payment_method_types",
+            code="payment_method_unsupported",
+        )
     refused = placed.last is not None
     remedy = (
         "Nothing was charged, and this key will not be taken any more: try again with a new "

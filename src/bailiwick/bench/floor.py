@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
+import msgspec
 import psutil
 
 from bailiwick.bench import processes
@@ -31,23 +32,32 @@ CASES = ((1, 32), (24, 2))
 """Rows in a batch, and connections: one by one in a crowd; and as the two lanes do it."""
 
 _MARK = "@@"
+_BETWEEN = "~~~"
+_ENDED_S = 0.5
 _PLAN = (
     "-c plan_cache_mode=force_generic_plan -c enable_mergejoin=off -c enable_seqscan=off -c jit=off"
 )
 _TPS = re.compile(r"^tps = ([0-9.]+)", re.MULTILINE)
 _SAMPLE = """
 SELECT p.*, a.id AS attempt_id, a.gateway, a.instruction, a.provider_ref, a.result,
-       k.key, k.request_hash, k.answer_body, e1.id AS first_id, e1.type AS first_type,
+       k.key, k.request_hash, e1.id AS first_id, e1.type AS first_type,
        e1.body AS first_body, e2.id AS last_id, e2.type AS last_type, e2.body AS last_body,
        (SELECT json_agg(json_build_object('leg', g.leg, 'account', g.account, 'amount', g.amount))
           FROM posting g WHERE g.payment = p.id) AS postings
   FROM payment p JOIN attempt a ON a.payment = p.id
-  JOIN idempotency_key k ON k.object = p.id AND k.answer_body IS NOT NULL
+  JOIN idempotency_key k ON k.object = p.id AND k.answer_status = 200
   JOIN event e1 ON e1.payment = p.id AND e1.seq = 1
   JOIN event e2 ON e2.payment = p.id AND e2.seq = 2
  WHERE p.state = 'succeeded' AND p.version = 2
    AND p.id = (SELECT max(id) FROM payment WHERE state = 'succeeded' AND version = 2)
 """
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """A row as a lane sends it, and its event's body, which travels beside it."""
+
+    row: dict[str, Any]
+    body: str
 
 
 class FloorError(Exception):
@@ -92,7 +102,7 @@ async def run(node: NodeOf, seconds: float) -> list[dict[str, Any]]:
         await admin.close()
 
 
-async def _sample(dsn: str) -> tuple[dict[str, Any], dict[str, Any]]:
+async def _sample(dsn: str) -> tuple[Shape, Shape]:
     connection = await asyncpg.connect(dsn, timeout=5)
     try:
         row = await connection.fetchrow(_SAMPLE)
@@ -103,8 +113,8 @@ async def _sample(dsn: str) -> tuple[dict[str, Any], dict[str, Any]]:
     return shapes(dict(row))
 
 
-def shapes(row: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A stored payment as the two rows that wrote it: for create.sql and for move.sql."""
+def shapes(row: dict[str, Any]) -> tuple[Shape, Shape]:
+    """A stored payment as the rows that wrote it: for create.sql and for move.sql."""
     shared = {
         "id": row["id"],
         "writer": 0,
@@ -129,7 +139,6 @@ def shapes(row: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         "check_ms": 30_000,
         "event_id": row["first_id"],
         "event_type": row["first_type"],
-        "event_body": json.loads(row["first_body"]),
     }
     last = {
         **shared,
@@ -153,18 +162,17 @@ def shapes(row: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         "postings": json.loads(row["postings"] or "[]"),
         "event_id": row["last_id"],
         "event_type": row["last_type"],
-        "event_body": json.loads(row["last_body"]),
         "answer_key": row["key"],
         "answer_status": 200,
-        "answer_body": json.loads(row["answer_body"]),
     }
-    return first, last
+    return Shape(first, row["first_body"]), Shape(last, row["last_body"])
 
 
-def batch(row: dict[str, Any], count: int) -> str:
-    """A batch as SQL text: the row ``count`` times, each time as another payment, with a mark
-    where the transaction's number goes."""
-    found = []
+def batch(shape: Shape, count: int) -> tuple[str, str]:
+    """A batch as SQL text, rows and bodies: the row ``count`` times, each time as another
+    payment, with a mark where the transaction's number goes."""
+    row = shape.row
+    found, bodies = [], []
     for number in range(count):
         names = {
             row["id"]: f"pi_{_MARK}-{number:02}",
@@ -176,31 +184,40 @@ def batch(row: dict[str, Any], count: int) -> str:
         key = row.get("key") or row.get("answer_key")
         if key:
             names[key] = f"bench-{_MARK}-{number:02}"
-        # A space after each colon: pgbench would take ":true" for one of its variables.
-        text = json.dumps({**row, "writer": "WRITER"})
+        text, body = json.dumps({**row, "writer": "WRITER"}), shape.body
         for old, new in names.items():
-            text = text.replace(str(old), new)
+            text, body = text.replace(str(old), new), body.replace(str(old), new)
         found.append(text.replace('"WRITER"', f"{_MARK}{number:02}"))
-    return ("[" + ", ".join(found) + "]").replace("'", "''")
+        bodies.append(body)
+    rows = "[" + ", ".join(found) + "]"
+    return rows.replace("'", "''"), _BETWEEN.join(bodies).replace("'", "''")
 
 
-def script(first: dict[str, Any], last: dict[str, Any], count: int) -> str:
+def _execute(name: str, shape: Shape, count: int) -> str:
+    rows, bodies = batch(shape, count)
+    return (
+        f"EXECUTE {name}(replace('{rows}', '{_MARK}', ':tag')::json, 1, "
+        f"string_to_array(replace('{bodies}', '{_MARK}', ':tag'), '{_BETWEEN}'));"
+    )
+
+
+def script(first: Shape, last: Shape, count: int) -> str:
     """The pgbench script of one case: create a batch, then move it."""
-    creates, moves = batch(first, count), batch(last, count)
+    creates, moves = (statement(name).strip().rstrip(";") for name in ("create", "move"))
     return "\n".join(
         (
             r"\if :ready = 0",
-            f"PREPARE bench_create (json, bigint) AS {statement('create').strip().rstrip(';')};",
-            f"PREPARE bench_move (json, bigint) AS {statement('move').strip().rstrip(';')};",
-            "EXECUTE bench_create('[]', 1);",
+            f"PREPARE bench_create (json, bigint, text[]) AS {creates};",
+            f"PREPARE bench_move (json, bigint, text[]) AS {moves};",
+            "EXECUTE bench_create('[]', 1, '{}');",
             "SET enable_hashjoin = off;",
-            "EXECUTE bench_move('[]', 1);",
+            "EXECUTE bench_move('[]', 1, '{}');",
             r"\set ready 1",
             r"\endif",
             r"\set n :n + 1",
             r"\set tag (:client_id + 1) * 1000000000 + :n",
-            f"EXECUTE bench_create(replace('{creates}', '{_MARK}', ':tag')::json, 1);",
-            f"EXECUTE bench_move(replace('{moves}', '{_MARK}', ':tag')::json, 1);",
+            _execute("bench_create", first, count),
+            _execute("bench_move", last, count),
             "",
         )
     )
@@ -210,7 +227,7 @@ async def _case(
     pgbench: Path,
     node: NodeOf,
     database: str,
-    rows: tuple[dict[str, Any], dict[str, Any]],
+    rows: tuple[Shape, Shape],
     case: tuple[int, int],
     seconds: float,
 ) -> dict[str, Any]:
@@ -237,6 +254,8 @@ async def _case(
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=environment,
         )  # fmt: skip
         out, problem = await child.communicate()
+        # What pgbench's connections used is theirs until they have ended, then their parent's.
+        await asyncio.sleep(_ENDED_S)
         used = processes.between(before, processes.spent(server)).roles["postgres"]
     found = _TPS.search(out.decode())
     if child.returncode or found is None:

@@ -46,37 +46,40 @@ def show(report: dict[str, Any]) -> None:
 
 
 def _runs(runs: list[dict[str, Any]]) -> Table:
-    table = Table(title="CPU in microseconds per payment; commits are transactions that wrote")
-    for name in ("target", "load", "payments/s", "added p50 / p99 ms", "dropped", "errors"):
-        table.add_column(name, justify="left" if name in ("target", "load") else "right")
-    for name in (*ROLES, "commits", "others' CPU"):
-        table.add_column(name, justify="right")
-    for run in runs:
-        table.add_row(*_cells(run))
+    """One column for each run: there are more figures than runs."""
+    table = Table(show_header=False)
+    for _ in range(len(runs) + 1):
+        table.add_column()
+    columns = [_figures(run) for run in runs]
+    for name in columns[0]:
+        table.add_row(name, *(each[name] for each in columns))
     return table
 
 
-def _cells(run: dict[str, Any]) -> list[str]:
+def _figures(run: dict[str, Any]) -> dict[str, str]:
     scenario = run["scenario"]
-    load = f"{scenario['clients']} clients"
-    if scenario["rate"]:
-        load = f"{scenario['rate']:g}/s open"
-    if scenario["delay"] != "zero":
-        load += f", {scenario['delay']}"
-    if scenario["spread"]:
-        load += f", over {len(run['loaded_nodes'])} nodes"
-    added, cpu = run["added_ms"], run["cpu_us_per_payment"]
-    return [
-        scenario["target"],
-        load,
-        f"{run['payments_per_s']:,.0f}",
-        f"{added['p50']:.1f} / {added['p99']:.1f}",
-        str(run["dropped"]),
-        str(sum(run["errors"].values())),
-        *(f"{cpu[role]:.0f}" if role in cpu else "-" for role in ROLES),
-        f"{run['commits_per_payment']['written']:.3f}",
-        f"{run['others_share']:.0%}",
-    ]
+    rate = scenario["rate"]
+    added, cpu, commits = run["added_ms"], run["cpu_us_per_payment"], run["commits_per_payment"]
+    return {
+        "target": scenario["target"],
+        "load": f"{rate:g}/s, open" if rate else f"{scenario['clients']} clients, closed",
+        "payments go to": ", ".join(run["loaded_nodes"]),
+        "provider's delay": scenario["delay"],
+        "payments/s": f"{run['payments_per_s']:,.0f}",
+        "added latency, p50 / p99": f"{added['p50']:.1f} / {added['p99']:.1f} ms",
+        "dropped, errors": f"{run['dropped']}, {sum(run['errors'].values())}",
+        **{f"{role}, CPU": f"{cpu[role]:.0f} us" for role in ROLES if role in cpu},
+        "commits per payment": f"{commits['written']:.3f}",
+        "largest node process": f"{largest(run['memory_mb'], 'node '):.0f} MB",
+        "cores used": f"{run['cores_used']:.2f}",
+        "CPU of other programs": f"{run['others_share']:.0%}",
+        "accounts": "differ" if run["accounts"]["problems"] else "agree",
+    }
+
+
+def largest(memory: dict[str, float], prefix: str) -> float:
+    """The most memory of the roles that begin so."""
+    return max((size for role, size in memory.items() if role.startswith(prefix)), default=0.0)
 
 
 def _show_floor(console: Console, floor: Any) -> None:

@@ -20,15 +20,11 @@ class Violation(msgspec.Struct, frozen=True):
 
 
 class Found:
-    """The verdict on one invariant, gathered over all nodes.
+    """The verdict on one invariant, gathered over all nodes."""
 
-    ``may_be_empty``: there may rightly be nothing to compare although there are payments.
-    """
-
-    def __init__(self, name: str, rule: str, may_be_empty: bool = False) -> None:
+    def __init__(self, name: str, rule: str) -> None:
         self.name = name
         self.rule = rule
-        self.may_be_empty = may_be_empty
         self.compared = 0
         self.count = 0
         self.violations: list[Violation] = []
@@ -43,10 +39,10 @@ class Found:
         if len(self.violations) < SHOWN_MAX:
             self.violations.append(Violation(node, identifier, wrong))
 
-    def require_rows(self, payments: int) -> None:
+    def require_rows(self, there_are: int) -> None:
         """A check that looked at nothing proves nothing: that is a violation by itself."""
-        if payments and not self.compared and not self.may_be_empty:
-            self.broken("", self.name, f"nothing was compared although there are {payments} payments")
+        if there_are and not self.compared:
+            self.broken("", self.name, f"nothing was compared although there are {there_are} rows")
 
     def shown(self) -> dict[str, Any]:
         """As it is printed."""
@@ -65,13 +61,13 @@ class Findings:
     def __init__(self) -> None:
         self._by_name: dict[str, Found] = {}
 
-    def of(self, function: Callable[..., Any], *, may_be_empty: bool = False) -> Found:
+    def of(self, function: Callable[..., Any]) -> Found:
         """The verdict for an invariant: named like its function, its rule is the docstring."""
         name = function.__name__
         found = self._by_name.get(name)
         if found is None:
             rule = " ".join((inspect.getdoc(function) or "").split())
-            found = self._by_name[name] = Found(name, rule, may_be_empty)
+            found = self._by_name[name] = Found(name, rule)
         return found
 
     def all(self) -> list[Found]:

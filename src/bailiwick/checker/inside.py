@@ -133,6 +133,21 @@ async def one_operation_at_a_time(db: Reader, found: Found) -> None:
                        ELSE a.state IS NULL OR a.state NOT IN ('permitted', 'pending', 'unknown')
                             OR a.operation = 'refund' END""",
     )
+    await _open_ones_named(db, found)
+
+
+async def _open_ones_named(db: Reader, found: Found) -> None:
+    await db.broken(
+        found,
+        """SELECT a.id, a.operation || ' is ' || a.state || ', the payment''s open attempt is '
+                  || coalesce(p.open_attempt, 'none')
+             FROM attempt a JOIN payment p ON p.id = a.payment
+                  LEFT JOIN attempt o ON o.id = p.open_attempt
+            WHERE a.state IN ('permitted', 'pending', 'unknown') AND a.operation <> 'refund'
+              AND p.open_attempt IS DISTINCT FROM a.id
+              AND NOT (a.operation = 'charge' AND a.id = p.charge_attempt
+                       AND o.operation IS NOT DISTINCT FROM 'void')""",
+    )
 
 
 async def attempts_complete(db: Reader, found: Found) -> None:
@@ -215,8 +230,8 @@ async def keys_claimed(db: Reader, found: Found) -> None:
         """SELECT a.id, 'key ' || a.key || ': ' || CASE WHEN k.key IS NULL THEN 'never claimed'
                   WHEN k.refused IS NOT NULL THEN 'refused here (' || k.refused || ')'
                   ELSE 'claimed for ' || coalesce(k.object, 'nothing') END
-             FROM attempt a LEFT JOIN idempotency_key k
-                  ON k.merchant = a.merchant AND k.livemode = a.livemode AND k.key = a.key
+             FROM attempt a JOIN payment p ON p.id = a.payment LEFT JOIN idempotency_key k
+                  ON k.merchant = p.merchant AND k.livemode = p.livemode AND k.key = a.key
             WHERE a.key IS NOT NULL AND (k.key IS NULL OR k.refused IS NOT NULL
                   OR k.object IS NULL OR k.object NOT IN (a.payment, coalesce(a.refund, '')))""",
     )
@@ -225,7 +240,6 @@ async def keys_claimed(db: Reader, found: Found) -> None:
 async def deliveries_done_or_due(db: Reader, found: Found) -> None:
     """What is owed to a webhook endpoint is never forgotten: each delivery has ended or is due,
     and none has ended while an earlier one of the same payment is still owed."""
-    found.may_be_empty = True
     await db.compare(found, "SELECT count(*) FROM delivery")
     await db.broken(
         found,

@@ -44,8 +44,8 @@ def from_folder(data: Path) -> Places:
 def _demo(data: Path) -> tuple[list[dict[str, Any]], str]:
     try:
         demo = json.loads((data / "demo.json").read_text(encoding="utf-8"))
-        nodes = [each for each in demo["nodes"] if each["dsn"] is not None]
-        return nodes, demo["sandbox"]["books_url"]
+        nodes, books_url = demo["nodes"], demo["sandbox"]["books_url"]
+        down = [each["name"] for each in nodes if each["dsn"] is None]
     except FileNotFoundError:
         raise PlaceError(
             f"no demo runs in {data}: start one with 'bailiwick demo', name its folder with "
@@ -55,6 +55,11 @@ def _demo(data: Path) -> tuple[list[dict[str, Any]], str]:
         raise PlaceError(
             f"{data / 'demo.json'} cannot be read ({type(error).__name__}); restart the demo"
         ) from None
+    if down:
+        raise PlaceError(
+            f"the database of {', '.join(down)} does not run: without it nothing holds"
+        )
+    return nodes, books_url
 
 
 def named(dsns: tuple[str, ...], books_url: str) -> Places:

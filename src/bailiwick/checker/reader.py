@@ -68,7 +68,8 @@ async def snapshot(node: NodePlace) -> AsyncIterator[Reader]:
         )
     except (OSError, TimeoutError, ValueError, asyncpg.PostgresError) as error:
         raise PlaceError(
-            f"the database of node {node.name} cannot be reached ({error or type(error).__name__})"
+            f"the database of node {node.name} cannot be reached "
+            f"({str(error) or type(error).__name__})"
         ) from None
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):

@@ -16,11 +16,11 @@ from bailiwick.world.topology import Rule, Topology
 
 
 @click.group("topology")
-def topology() -> None:
+def command() -> None:
     """Nodes and the places they have jurisdiction over."""
 
 
-@topology.command()
+@command.command()
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option(

@@ -3,9 +3,11 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+import asyncpg
 import falcon
 import falcon.asgi
 import msgspec
+import structlog
 
 from bailiwick.base.errors import ApiError
 from bailiwick.node import inbound, metrics, reading, render
@@ -30,6 +32,7 @@ from bailiwick.shell.http import read_body
 Request = falcon.asgi.Request
 Response = falcon.asgi.Response
 T = TypeVar("T", bound=msgspec.Struct)
+log = structlog.get_logger()
 
 
 class Route:
@@ -239,7 +242,7 @@ class Explain(Route):
             "location": payment.details.location,
             "assignment": payment.details.assignment,
             "node": node.settings.name,
-            "usage": node.load.usage(node.world.epoch),
+            "node_usage": node.load.usage(node.world.epoch),
             "routing": routing,
         }
         json_answer(response, document)
@@ -294,6 +297,20 @@ class Operations(Route):
         json_answer(response, {"armed": wish.get("point")})
 
 
+async def _database_silent(
+    request: Request, response: Response, error: Exception, params: dict[str, Any]
+) -> None:
+    """The database is away: nothing was decided, so the same request may come again."""
+    log.warning("database_silent", error=error, route=request.uri_template)
+    error_answer(
+        response,
+        ApiError.unavailable(
+            "The node's database does not answer. Retry with the same Idempotency-Key.",
+            code="database_unavailable",
+        ),
+    )
+
+
 class Usage:
     """Middleware: the usage report and the request id ride on every answer."""
 
@@ -315,6 +332,8 @@ def build(node: Node) -> falcon.asgi.App[Any, Any]:
     """The node's application."""
     app = falcon.asgi.App(middleware=[Usage(node)])
     install_errors(app)
+    for fault in (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+        app.add_error_handler(fault, _database_silent)
     intents, intent = PaymentIntents(node), PaymentIntent(node)
     operations = Operations(node)
     app.add_route("/v1/payment_intents", intents)

@@ -71,7 +71,7 @@ class Callbacks:
         return attempt
 
     async def _apply(self, gateway: Gateway, notice: Notice, attempt: Attempt) -> None:
-        if notice.result is None:
+        if notice.result is None or not gateway.profile.signed_callbacks:
             # Not proof by itself: have the resolver ask the provider now.
             await self._store.rows("attempt_postpone", attempt.id, 0.0)
             return

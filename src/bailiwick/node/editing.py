@@ -47,6 +47,11 @@ def routing_shown(routing: Routing) -> dict[str, Any]:
     return shown
 
 
+def plain(given: msgspec.Struct | None) -> dict[str, Any] | None:
+    """A nested parameter as it is stored."""
+    return None if given is None else msgspec.to_builtins(given)
+
+
 def first_progress(request: CreatePayment, method: str | None) -> Progress:
     """What may change, as the create request has it."""
     check_metadata(request.metadata)
@@ -59,7 +64,7 @@ def first_progress(request: CreatePayment, method: str | None) -> Progress:
         return_url=request.return_url,
         setup_future_usage=request.setup_future_usage,
         customer=request.customer,
-        shipping=None if request.shipping is None else msgspec.to_builtins(request.shipping),
+        shipping=plain(request.shipping),
     )
 
 
@@ -100,8 +105,7 @@ def updated(payment: Payment, request: UpdatePayment, now_ms: int) -> Step:
         if value is not UNSET:
             changes[name] = value
     if not isinstance(request.shipping, UnsetType):
-        given = request.shipping
-        changes["shipping"] = None if given is None else msgspec.to_builtins(given)
+        changes["shipping"] = plain(request.shipping)
     columns: dict[str, Any] = {}
     change = Change.EDIT
     if not isinstance(request.amount, UnsetType):

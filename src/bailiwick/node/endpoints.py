@@ -11,7 +11,13 @@ from bailiwick.base.errors import ApiError
 from bailiwick.base.ids import is_id
 from bailiwick.node import inbound, render
 from bailiwick.node.addresses import allowed_url
-from bailiwick.node.requests import CreateEndpoint, UpdateEndpoint, check_metadata, merged
+from bailiwick.node.requests import (
+    CreateEndpoint,
+    ListEndpoints,
+    UpdateEndpoint,
+    check_metadata,
+    merged,
+)
 from bailiwick.node.service import Node
 from bailiwick.node.webhooks import Endpoint
 from bailiwick.shell.answers import json_answer
@@ -108,6 +114,8 @@ class EndpointList:
         await node.endpoints.load(node.store)
         endpoint = node.endpoints.get(given.id)
         assert endpoint is not None
+        if (endpoint.url, endpoint.events) != (wish.url, wish.enabled_events):
+            raise ApiError.mismatch()  # its id follows from the key, which was used before
         json_answer(response, _shown(endpoint, secret=True))
 
     on_post = on_put
@@ -115,10 +123,18 @@ class EndpointList:
     async def on_get(self, request: falcon.asgi.Request, response: falcon.asgi.Response) -> None:
         """List."""
         who = inbound.principal(request, self._node)
+        query = struct_from(inbound.query(request), ListEndpoints)
         await self._node.endpoints.load(self._node.store)
         owned = self._node.endpoints.of(who.merchant.id, who.livemode)
-        objects = [_shown(endpoint) for endpoint in owned]
-        json_answer(response, render.page(objects, "/v1/webhook_endpoints", False))
+        if query.starting_after is not None:
+            owned = [each for each in owned if each.id < query.starting_after]
+        if query.ending_before is not None:
+            owned = [each for each in owned if each.id > query.ending_before]
+        forward = query.ending_before is None
+        kept = owned[: query.limit] if forward else owned[-query.limit :]
+        objects = [_shown(endpoint) for endpoint in kept]
+        more = len(owned) > query.limit
+        json_answer(response, render.page(objects, "/v1/webhook_endpoints", more))
 
 
 class EndpointItem:

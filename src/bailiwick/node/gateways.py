@@ -27,6 +27,7 @@ from bailiwick.channels.http import HttpTransport
 from bailiwick.channels.registry import channel
 from bailiwick.node.config import GatewaySettings
 from bailiwick.node.routing import GatewayFacts, Routing, Wanted, match
+from bailiwick.shell.loops import forever
 
 WINDOW = 64
 WINDOW_MIN = 12
@@ -111,6 +112,7 @@ class Gateway:
         )
         self._breaker = Breaker(asyncio.get_running_loop().time)
         self._problem: str | None = "not connected yet"
+        self._pause_s = CHECK_FIRST_S
         self._constant = _constant_facts(settings, self.profile)
 
     @property
@@ -161,13 +163,14 @@ class Gateway:
             self._problem = "the provider refuses the credentials"
         self._breaker.saw(outcome is not Outcome.UNKNOWN and detail != "rate_limited")
 
-    async def watch(self) -> None:
-        """Connect again for as long as the gateway is closed, seldom while it is open."""
-        pause = CHECK_FIRST_S
-        while True:
-            await self.connect()
-            pause = min(pause * 2, CHECK_EVERY_S) if self._problem else CHECK_EVERY_S
-            await asyncio.sleep(pause)
+    async def watch(self) -> float:
+        """Connect again: soon while the gateway is closed, seldom while it is open.
+
+        Returns the seconds until the next look.
+        """
+        await self.connect()
+        self._pause_s = min(self._pause_s * 2, CHECK_EVERY_S) if self._problem else CHECK_EVERY_S
+        return self._pause_s
 
     async def close(self) -> None:
         """Close its connections."""
@@ -189,7 +192,9 @@ class Gateways:
     async def connect(self) -> None:
         """Connect all gateways at once and go on watching them."""
         await asyncio.gather(*(gateway.connect() for gateway in self._all.values()))
-        self._tasks = [asyncio.create_task(each.watch()) for each in self._all.values()]
+        self._tasks = [
+            asyncio.create_task(forever("gateway", each.watch)) for each in self._all.values()
+        ]
 
     async def close(self) -> None:
         """Stop watching and close all connections."""

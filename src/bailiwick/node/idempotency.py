@@ -54,7 +54,7 @@ class Refused(Exception):
     """This node refused the key for ever: the request may be served elsewhere.
 
     Attributes:
-        reason: overloaded, draining or no_gateway.
+        reason: overloaded, draining, no_gateway (none is open) or unsupported (none ever could).
     """
 
     def __init__(self, reason: str) -> None:

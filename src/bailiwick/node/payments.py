@@ -30,7 +30,7 @@ from bailiwick.node.requests import (
     UpdateRefund,
     method_of,
 )
-from bailiwick.node.routing import Routing
+from bailiwick.node.routing import Routing, transient
 from bailiwick.node.settle import (
     FIRST_LOOK_MS,
     Permitted,
@@ -92,7 +92,8 @@ class Payments:
                 )
             routing = self._route(asked, payment)
             if routing.gateway is None:
-                return await self.refuse(asked, "no_gateway")
+                reason = "no_gateway" if transient(routing) else "unsupported"
+                return await self.refuse(asked, reason)
             payment, attempt = self._with_charge(asked, payment, routing, routing.gateway)
         body = bytes(render.encode(render.payment_intent(payment)))
         row = self._create_row(asked, payment, attempt)
@@ -122,6 +123,7 @@ class Payments:
             assignment=editing.assignment_shown(assignment),
             capture_method="manual" if manual else "automatic",
             method_types=tuple(request.payment_method_types or ("card",)),
+            automatic_methods=editing.plain(request.automatic_payment_methods),
         )
         return Payment(
             id=identifier,

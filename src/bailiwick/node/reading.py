@@ -91,11 +91,14 @@ def _page(query: ListQuery) -> Page:
         raise ApiError.invalid(
             "Only one of starting_after and ending_before can be given.", param="ending_before"
         )
+    since_ms, until_ms = _span(query.created)
     return Page(
         limit=query.limit + 1,
         below=query.starting_after or HIGHEST_ID,
         above=query.ending_before or LOWEST_ID,
         oldest_first=query.ending_before is not None,
+        since_ms=since_ms,
+        until_ms=until_ms,
     )
 
 
@@ -139,8 +142,7 @@ async def payments(node: Node, who: Principal, params: Params) -> Any:
     """GET /v1/payment_intents"""
     query = struct_from(params, ListQuery)
     wishes = _wishes(query, OF_PAYMENT)
-    since, until = _span(query.created)
-    rows = await node.store.payments(who.merchant.id, who.livemode, _page(query), since, until)
+    rows = await node.store.payments(who.merchant.id, who.livemode, _page(query), query.customer)
     shown = [await _payment_object(node, row, wishes) for row in rows]
     return _paged(query, rows, "/v1/payment_intents", shown)
 

@@ -13,7 +13,7 @@ from bailiwick.node.idempotency import Asked
 
 TOKENS_MAX = 16
 TOKEN_CHARS_MAX = 200
-REASONS = frozenset({"overloaded", "draining", "no_gateway"})
+REASONS = frozenset({"overloaded", "draining", "no_gateway", "unsupported"})
 
 
 class Refusals(msgspec.Struct, frozen=True):

@@ -70,7 +70,7 @@ def payment_intent(
         "amount_received": payment.amount_received,
         "application": None,
         "application_fee_amount": None,
-        "automatic_payment_methods": None,
+        "automatic_payment_methods": details.automatic_methods,
         "canceled_at": None if progress.canceled_ms is None else progress.canceled_ms // 1000,
         "cancellation_reason": progress.cancellation_reason,
         "capture_method": details.capture_method,

@@ -75,7 +75,7 @@ class CreatePayment(msgspec.Struct, frozen=True, kw_only=True):
     payment_method_data: MethodData | None = None
     payment_method_types: Annotated[list[Text], Meta(max_length=10)] | None = None
     automatic_payment_methods: AutomaticMethods | None = None
-    confirmation_method: Literal["automatic", "manual"] = "automatic"
+    confirmation_method: Literal["automatic"] = "automatic"
     description: LongText | None = None
     metadata: Metadata = {}
     receipt_email: Text | None = None
@@ -85,7 +85,7 @@ class CreatePayment(msgspec.Struct, frozen=True, kw_only=True):
     customer: Text | None = None
     setup_future_usage: Literal["off_session", "on_session"] | None = None
     off_session: bool | None = None
-    error_on_requires_action: bool = False
+    error_on_requires_action: Literal["false"] | None = None
     use_stripe_sdk: bool | None = None
     shipping: Shipping | None = None
     location: Place | None = None
@@ -103,7 +103,7 @@ class ConfirmPayment(msgspec.Struct, frozen=True):
     return_url: Annotated[str, Meta(max_length=2000)] | None = None
     setup_future_usage: Literal["off_session", "on_session"] | None = None
     off_session: bool | None = None
-    error_on_requires_action: bool = False
+    error_on_requires_action: Literal["false"] | None = None
     use_stripe_sdk: bool | None = None
     client_secret: Text | None = None
     shipping: Shipping | None = None
@@ -193,6 +193,15 @@ class ListQuery(msgspec.Struct, frozen=True):
     type: Text | None = None
     types: Annotated[list[Text], Meta(max_length=20)] | None = None
     partial: Literal["allow"] | None = None
+    expand: Expand = []
+
+
+class ListEndpoints(msgspec.Struct, frozen=True):
+    """GET /v1/webhook_endpoints: newest first, by id."""
+
+    limit: Annotated[int, Meta(ge=1, le=100)] = 10
+    starting_after: Text | None = None
+    ending_before: Text | None = None
     expand: Expand = []
 
 

@@ -57,16 +57,10 @@ class Resolver:
         self._running: dict[str, asyncio.Task[None]] = {}
         self.resolved = 0
 
-    async def run(self) -> None:
-        """Look for ever."""
-        while True:
-            try:
-                claimed = await self._round()
-            except _DATABASE as error:
-                log.warning("resolver_waits", error=type(error).__name__)
-                claimed = 0
-            if claimed < BATCH:
-                await asyncio.sleep(self._every_s)
+    async def step(self) -> float:
+        """Look once; seconds until the next look."""
+        claimed = await self._round()
+        return 0.0 if claimed >= BATCH else self._every_s
 
     async def _round(self) -> int:
         room = 2 * BATCH - len(self._running)

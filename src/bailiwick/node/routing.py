@@ -8,6 +8,8 @@ from hashlib import blake2b
 
 import msgspec
 
+_USAGE = "usage state: "
+
 
 class GatewayFacts(msgspec.Struct, frozen=True):
     """What routing knows about one gateway at this moment.
@@ -59,6 +61,11 @@ class Routing(msgspec.Struct, frozen=True):
     considered: tuple[Considered, ...]
 
 
+def transient(routing: Routing) -> bool:
+    """Whether a gateway that was passed over might take the payment another time."""
+    return any(each.reason.startswith(_USAGE) for each in routing.considered)
+
+
 def match(gateways: Sequence[GatewayFacts], wanted: Wanted, tried: Collection[str] = ()) -> Routing:
     """Choose the gateway for a payment; gateways in ``tried`` have had their attempt."""
     passed = []
@@ -92,7 +99,7 @@ def _why_not(facts: GatewayFacts, wanted: Wanted) -> str | None:
     if wanted.manual_capture and not facts.manual_capture:
         return "cannot authorize without capture"
     if facts.usage != "open":
-        return f"usage state: {facts.usage}"
+        return f"{_USAGE}{facts.usage}"
     return None
 
 

@@ -16,6 +16,7 @@ from bailiwick.node.refusals import Refusals
 from bailiwick.node.resolver import Resolver
 from bailiwick.node.settle import Settlement
 from bailiwick.node.webhooks import Deliverer, Endpoints
+from bailiwick.shell.loops import forever
 from bailiwick.store.database import Store
 from bailiwick.store.migrate import migrate
 from bailiwick.world import atlas
@@ -86,7 +87,12 @@ class Node:
         await self.endpoints.load(self.store)
         await self._look()
         await self.gateways.connect()
-        loops = (self.resolver.run(), self.deliverer.run(), self._watch(), self.current.watch())
+        loops = (
+            forever("resolver", self.resolver.step),
+            self.deliverer.run(),
+            forever("watch", self._watch),
+            self.current.watch(),
+        )
         self._tasks = [asyncio.create_task(each) for each in loops]
 
     async def stop(self) -> None:
@@ -97,15 +103,15 @@ class Node:
         await self.gateways.close()
         await self.store.close()
 
-    async def _watch(self) -> None:
-        while True:
-            await asyncio.sleep(WATCH_S)
-            try:
-                async with asyncio.timeout(WATCH_S * 3):
-                    await self._look()
-                    await self.endpoints.load(self.store)
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
-                self.load.database_answers = False
+    async def _watch(self) -> float:
+        try:
+            async with asyncio.timeout(WATCH_S * 3):
+                await self._look()
+                await self.endpoints.load(self.store)
+        except BaseException:
+            self.load.database_answers = False
+            raise
+        return WATCH_S
 
     async def _look(self) -> None:
         fence = await self.store.fence()

@@ -20,6 +20,7 @@ import structlog
 from bailiwick.base.clock import now_ms
 from bailiwick.node import render
 from bailiwick.node.addresses import GuardedResolver, allowed_url
+from bailiwick.shell.loops import forever
 from bailiwick.store.database import Store
 
 BATCH = 64
@@ -142,13 +143,11 @@ class Deliverer:
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
         ) as self._session:
-            while True:
-                try:
-                    claimed = await self._round()
-                except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
-                    claimed = 0
-                if claimed < BATCH:
-                    await asyncio.sleep(self._every_s)
+            await forever("webhooks", self._step)
+
+    async def _step(self) -> float:
+        claimed = await self._round()
+        return 0.0 if claimed >= BATCH else self._every_s
 
     async def _round(self) -> int:
         room = 4 * BATCH - len(self._running)
@@ -185,6 +184,8 @@ class Deliverer:
         if status == GONE or row["tries"] >= TRIES_MAX:
             log.warning("webhook_given_up", webhook=endpoint.id, status=status)
             await self._done(row, status, None)
+            if status == GONE:
+                await self._store.rows("endpoint_disable", endpoint.id)
             return
         await self._done(row, status, backoff_ms(row["tries"], self._random.random()))
 

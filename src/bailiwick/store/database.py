@@ -37,12 +37,14 @@ class Fence(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Which part of a list: ids between two bounds, newest or oldest first."""
+    """Which part of a list: ids and times between two bounds, newest or oldest first."""
 
     limit: int
     below: str = HIGHEST_ID
     above: str = LOWEST_ID
     oldest_first: bool = False
+    since_ms: int = 0
+    until_ms: int = 2**53
 
 
 class Store:
@@ -134,24 +136,30 @@ class Store:
         return None if row is None else payment_of(row)
 
     async def payments(
-        self, merchant: str, livemode: bool, page: Page, since_ms: int, until_ms: int
+        self, merchant: str, livemode: bool, page: Page, customer: str | None
     ) -> list[Payment]:
-        """A page of a merchant's payments."""
-        found = await self._page("payment", merchant, livemode, page, since_ms, until_ms)
+        """A page of a merchant's payments, of one customer or all."""
+        found = await self._page(
+            "payment", merchant, livemode, page, page.since_ms, page.until_ms, customer
+        )
         return [payment_of(row) for row in found]
 
     async def refunds(
         self, merchant: str, livemode: bool, page: Page, payment: str | None
     ) -> list[Refund]:
         """A page of a merchant's refunds, of one payment or all."""
-        found = await self._page("refund", merchant, livemode, page, payment)
+        found = await self._page(
+            "refund", merchant, livemode, page, payment, page.since_ms, page.until_ms
+        )
         return [refund_of(row) for row in found]
 
     async def events(
         self, merchant: str, livemode: bool, page: Page, types: list[str] | None
     ) -> list[asyncpg.Record]:
-        """A page of a merchant's events."""
-        return await self._page("event", merchant, livemode, page, types)
+        """A page of a merchant's events, of some types or all."""
+        return await self._page(
+            "event", merchant, livemode, page, types, page.since_ms, page.until_ms
+        )
 
     async def refund(self, identifier: str) -> Refund | None:
         """A refund by id."""

@@ -27,13 +27,11 @@ QUEUE_MAX = 8_192
 RETRIES_MAX = 4
 RECONNECT_S = 20.0
 _TRANSIENT = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+# Errors of the server after which the connection is gone, and with it the commit's answer.
 _LOST = (
-    asyncpg.InterfaceError,
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.CannotConnectNowError,
-    OSError,
-    asyncio.TimeoutError,
 )
 
 log = structlog.get_logger()
@@ -159,6 +157,10 @@ class Lane(Generic[RowT]):
             except asyncio.CancelledError:
                 await asyncio.gather(task, return_exceptions=True)
                 raise
+            except Exception as error:  # a lane never dies: whoever waits would wait for ever
+                log.error("lane_defect", lane=self.name, error=error)
+                self._drop()
+                _fail(batch, WriteInDoubt(type(error).__name__))
             self._last_ms = (boot_ns() - self._begun_ns) // 1_000_000
             self._begun_ns = 0
 
@@ -183,15 +185,14 @@ class Lane(Generic[RowT]):
                 tokens = await self._execute(batch)
             except _TRANSIENT:
                 continue
-            except _LOST as error:
-                await self._settle_lost(batch, error)
-                return
             except (asyncpg.PostgresError, BadRow) as error:
-                await self._one_by_one(batch, error)
+                if isinstance(error, _LOST):
+                    await self._settle_lost(batch, error)
+                else:
+                    await self._one_by_one(batch, error)
                 return
-            except Exception as error:  # our defect: the rows must not wait for ever
-                log.error("lane_defect", lane=self.name, error=repr(error))
-                _fail(batch, WriteInDoubt(repr(error)))
+            except Exception as error:  # the driver gave up: the server may have committed
+                await self._settle_lost(batch, error)
                 return
             for row, _, future in batch:
                 if not future.done():
@@ -231,7 +232,7 @@ class Lane(Generic[RowT]):
             await self._reopen()
             assert self._connection is not None
             tokens = await self._verify(self._connection, [row for row, _, _ in batch])
-        except (*_LOST, asyncpg.PostgresError) as again:
+        except Exception as again:
             self._drop()
             _fail(batch, WriteInDoubt(type(again).__name__))
             return
@@ -265,7 +266,7 @@ class Lane(Generic[RowT]):
             try:
                 await self._open()
                 break
-            except (*_LOST, asyncpg.PostgresError):
+            except Exception:  # refused, starting up, cut off: whatever it is, try again
                 self._drop()
                 if asyncio.get_running_loop().time() > deadline:
                     raise

@@ -17,6 +17,7 @@ class Details(msgspec.Struct, frozen=True, omit_defaults=True):
     assignment: dict[str, Any]
     capture_method: str = "automatic"
     method_types: tuple[str, ...] = ("card",)
+    automatic_methods: dict[str, Any] | None = None
 
 
 class Progress(msgspec.Struct, frozen=True, omit_defaults=True):

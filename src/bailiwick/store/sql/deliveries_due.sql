@@ -3,7 +3,7 @@
 UPDATE delivery d
    SET next_at = clock_timestamp() + $2 * interval '1 millisecond', tries = d.tries + 1
   FROM (SELECT w.event, w.endpoint FROM delivery w
-         WHERE w.next_at <= clock_timestamp()
+         WHERE w.next_at <= clock_timestamp() AND EXISTS (SELECT FROM fence WHERE fenced_at IS NULL)
            AND NOT EXISTS (SELECT FROM delivery b
                             WHERE b.payment = w.payment AND b.endpoint = w.endpoint
                               AND b.seq < w.seq AND b.next_at IS NOT NULL)

@@ -1,8 +1,10 @@
 -- A page of a merchant's refunds, newest first. $1: merchant, $2: live mode,
--- $3: ids below this, $4: ids above this, $5: rows at most, $6: of this payment, or null for all.
+-- $3: ids below this, $4: ids above this, $5: rows at most, $6: of this payment, or null for all,
+-- $7: created at or after, $8: at or before (milliseconds).
 SELECT id, payment, merchant, livemode, state, amount, currency, attempt, created_ms, details
   FROM refund
  WHERE merchant = $1 AND livemode = $2 AND id < $3 AND id > $4
        AND ($6::text IS NULL OR payment = $6)
+ AND created_ms BETWEEN $7 AND $8
  ORDER BY id DESC
  LIMIT $5
