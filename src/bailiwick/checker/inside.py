@@ -97,8 +97,8 @@ async def refunds_follow_attempts(db: Reader, found: Found) -> None:
             WHERE a.id IS NULL OR a.amount <> r.amount OR a.currency <> r.currency
                OR a.operation <> 'refund' OR r.state IS DISTINCT FROM CASE
                   WHEN a.state = 'approved' THEN 'succeeded'
-                  WHEN a.state IN ('declined', 'unsent') THEN 'failed'
-                  WHEN a.state <> 'late' THEN 'pending' END""",
+                  WHEN a.state IN ('declined', 'unsent', 'late') THEN 'failed'
+                  ELSE 'pending' END""",
     )
 
 

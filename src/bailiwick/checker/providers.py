@@ -24,6 +24,7 @@ class Joined:
         charges: payment -> its charges in the books.
         unsettled: payments that are not compared as a whole: something is open, or changed in
             the books after the snapshot.
+        late: payments whose charge was captured or voided late, which is booked and in review.
         skipped: attempts at gateways whose provider's books we do not have.
     """
 
@@ -47,6 +48,7 @@ class Joined:
         self.by_id: dict[tuple[str, str], str] = {}
         self.unsettled: set[str] = set()
         self.changed: set[str] = set()
+        self.late: set[str] = set()
         self.skipped = 0
         for attempt in tables.attempts.values():
             self._join(attempt, by_reference.get(attempt.id, []), taken_ms)
@@ -61,6 +63,8 @@ class Joined:
         if any(row.updated >= taken_ms for row in rows):
             self.changed.add(attempt.payment)
             self.unsettled.add(attempt.payment)
+        if attempt.excused and attempt.operation in ("capture", "void"):
+            self.late.add(attempt.payment)
         self.attempts[attempt.id] = attempt
         self.rows[attempt.id] = rows
         for row in rows:
@@ -90,11 +94,13 @@ def attempts_match_books(joined: Joined, found: Found) -> None:
 
 
 def _row_wrong(joined: Joined, attempt: Attempt, rows: list[Row]) -> str | None:
+    if attempt.state == "late" and not attempt.reviewed:
+        return "not in review"
     if len(rows) > 1:
         where = ", ".join(f"{books.kind(row)} at {row.provider}" for row in rows)
         return f"in the books {len(rows)} times: {where}"
     if not rows:
-        if attempt.operation == "void" and attempt.state == "approved":
+        if attempt.operation == "void" and attempt.state in ("approved", "late"):
             return None if _gone(joined, attempt) else "not in the books, and the charge lives"
         return "not in the books" if attempt.state in ("approved", "late") else None
     row = rows[0]
@@ -128,9 +134,9 @@ def _state_wrong(attempt: Attempt, row: Row) -> str | None:
         allowed = ("authorized", "captured", "voided")
         return None if row.status in allowed else f"{row.status} in the books"
     if isinstance(row, Refund):
-        status = "succeeded" if attempt.state == "approved" else "failed"
+        status = "failed" if attempt.state in NO_CHARGE else "succeeded"
         return None if row.status == status else f"{row.status} in the books"
-    return None if attempt.state == "approved" else "done in the books"
+    return "done in the books" if attempt.state in NO_CHARGE else None
 
 
 def one_live_charge(joined: Joined, found: Found) -> None:
@@ -157,8 +163,9 @@ def failed_means_no_charge(joined: Joined, found: Found) -> None:
             if isinstance(row, Charge) and row.status not in ("declined", "voided"):
                 told = f"{attempt.state} for us, {row.status} at {row.provider}"
                 found.broken(joined.node, attempt.id, told)
+    set_aside = joined.unsettled | joined.late
     for payment in joined.payments.values():
-        if payment.state not in UNPAID or payment.id in joined.unsettled:
+        if payment.state not in UNPAID or payment.id in set_aside:
             continue
         found.compare()
         for row, attempt in joined.charges.get(payment.id, []):
@@ -173,7 +180,7 @@ def succeeded_means_one_charge(joined: Joined, found: Found) -> None:
     for payment in joined.payments.values():
         if payment.state not in ("succeeded", "requires_capture") or payment.id in joined.changed:
             continue
-        if _not_ours(joined, payment):
+        if payment.id in joined.late or _not_ours(joined, payment):
             continue
         found.compare()
         rows = [row for row, attempt in joined.charges.get(payment.id, []) if not attempt.excused]
@@ -213,7 +220,12 @@ def _held_wrong(payment: Payment, rows: list[Charge]) -> str | None:
 
 def refunds_match_books(joined: Joined, found: Found) -> None:
     """Refunds in the provider's books never exceed what was captured, and their sum is ours:
-    succeeded ones as refunded, the rest within what is being refunded."""
+    succeeded ones as refunded, the rest within what is being refunded; late ones are in review
+    (rule 2) and not counted."""
+    late: dict[str, int] = {}
+    for each in joined.attempts.values():
+        if each.operation == "refund" and each.excused:
+            late[each.payment] = late.get(each.payment, 0) + each.amount
     for payment in joined.payments.values():
         charges = joined.charges.get(payment.id, [])
         if not charges or payment.id in joined.changed:
@@ -224,6 +236,7 @@ def refunds_match_books(joined: Joined, found: Found) -> None:
                 told = f"{row.reference}: refunded {row.amount_refunded} of {row.amount_captured}"
                 found.broken(joined.node, payment.id, told)
         theirs = sum(row.amount_refunded for row, attempt in charges if not attempt.excused)
+        theirs -= late.get(payment.id, 0)
         if not payment.refunded <= theirs <= payment.refunded + payment.refunding:
             found.broken(
                 joined.node,

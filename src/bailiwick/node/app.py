@@ -24,7 +24,7 @@ from bailiwick.node.requests import (
 )
 from bailiwick.node.service import Node
 from bailiwick.node.settle import wanted
-from bailiwick.shell import crash
+from bailiwick.shell import crash, trace
 from bailiwick.shell.answers import error_answer, install_errors, json_answer
 from bailiwick.shell.forms import Params, struct_from
 from bailiwick.shell.http import read_body
@@ -312,10 +312,14 @@ async def _database_silent(
 
 
 class Usage:
-    """Middleware: the usage report and the request id ride on every answer."""
+    """Middleware: the usage report and the request id ride on every answer; traces go on."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
+
+    async def process_request(self, request: Request, response: Response) -> None:
+        """Follow the request's trace."""
+        trace.follow(request.get_header("traceparent"))
 
     async def process_response(
         self, request: Request, response: Response, resource: object, succeeded: bool

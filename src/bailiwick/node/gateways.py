@@ -27,6 +27,7 @@ from bailiwick.channels.http import HttpTransport
 from bailiwick.channels.registry import channel
 from bailiwick.node.config import GatewaySettings
 from bailiwick.node.routing import GatewayFacts, Routing, Wanted, match
+from bailiwick.shell import trace
 from bailiwick.shell.loops import forever
 
 WINDOW = 64
@@ -152,6 +153,10 @@ class Gateway:
         """One request and its answer."""
         self.inflight += 1
         self.calls += 1
+        span = trace.onward()
+        if span is not None:
+            headers = {**request.headers, "traceparent": span}
+            request = msgspec.structs.replace(request, headers=headers)
         try:
             return await self._transport.exchange(request, self.profile, permit)
         finally:

@@ -400,6 +400,7 @@ class Payments:
         """A permitted operation on the charge that holds or took the money."""
         charged = await self._store.attempt(payment.charge_attempt or "")
         assert charged is not None, "only a charge leads to these states"
+        self._settlement.check_part(payment, charged.gateway, operation, amount)
         original = _instruction.decode(charged.instruction)
         instruction = Instruction(
             operation=operation,

@@ -289,6 +289,22 @@ class Settlement:
         status, body = answer(step, expand, charge)
         return status, body, status == 200 and not expand
 
+    def check_part(self, payment: Payment, gateway: str, operation: Operation, amount: int) -> None:
+        """Refuse a part where the provider can only do the whole. Raises ApiError (400)."""
+        known = self._gateways.get(gateway)
+        if known is None:
+            return
+        profile = known.profile
+        capturing = operation is Operation.CAPTURE and not profile.partial_capture
+        refunding = operation is Operation.REFUND and not profile.partial_refund
+        part_of_hold = capturing and amount < payment.amount_capturable
+        if part_of_hold or (refunding and amount < payment.amount_received):
+            raise ApiError.invalid(
+                f"{profile.title} can only {operation.value} the whole amount.",
+                param="amount_to_capture" if capturing else "amount",
+                code="partial_amount_unsupported",
+            )
+
     def match(self, wanted: Wanted) -> Routing:
         """Match a gateway."""
         return self._gateways.match(wanted)

@@ -29,6 +29,8 @@ from prometheus_client import (
     generate_latest,
 )
 
+from bailiwick.shell import trace
+
 FIELDS: Final = frozenset(
     {
         # line
@@ -84,6 +86,7 @@ def configure(process: str, *, level: str = "info", stream: TextIO | None = None
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
             name_process,
+            name_trace,
             describe_error,
             allow,
             render,
@@ -108,6 +111,14 @@ def logger(**fields: Any) -> Logger:
 
 
 # --- processors ---------------------------------------------------------------------------
+
+
+def name_trace(_logger: Any, _method: str, event: Event) -> Event:
+    """Name the trace on whose behalf the line is written."""
+    known = trace.current()
+    if known is not None:
+        event.setdefault("traceparent", known)
+    return event
 
 
 def describe_error(_logger: Any, _method: str, event: Event) -> Event:
