@@ -13,7 +13,14 @@ from bailiwick.world.merchants import Merchants, Principal
 
 # Everything else, X-Forwarded-For and our own Bailiwick-* names included, stays behind.
 _FORWARDED = frozenset(
-    (b"authorization", b"content-type", b"idempotency-key", b"stripe-version", b"traceparent")
+    (
+        b"authorization",
+        b"bailiwick-timing",
+        b"content-type",
+        b"idempotency-key",
+        b"stripe-version",
+        b"traceparent",
+    )
 )
 _HOP_BY_HOP = frozenset(
     (

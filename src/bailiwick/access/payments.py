@@ -33,6 +33,7 @@ _PASSED = {
         "idempotent-replayed",
         "original-request",
         "retry-after",
+        "server-timing",
         "stripe-should-retry",
         "stripe-version",
     )

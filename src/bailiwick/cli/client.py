@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import sys
 import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 from urllib.parse import urlencode, urlsplit
 
 import click
@@ -94,9 +95,17 @@ def fields(
     return found
 
 
-def post(api: Target, path: str, form: dict[str, str]) -> tuple[int, dict[str, Any], float]:
-    """One POST with a fresh Idempotency-Key: status, answer and seconds. Exits with the remedy
-    when there is no answer."""
+class Told(NamedTuple):
+    """An answer: its status and JSON, and how long it took (``steps``: at the node)."""
+
+    status: int
+    answer: dict[str, Any]
+    seconds: float
+    steps: dict[str, float]
+
+
+def post(api: Target, path: str, form: dict[str, str]) -> Told:
+    """One POST with a fresh Idempotency-Key. Exits with the remedy when there is no answer."""
     parts = urlsplit(api.base_url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         fail(f"--base-url {api.base_url!r} must be like http://127.0.0.1:9000")
@@ -106,6 +115,7 @@ def post(api: Target, path: str, form: dict[str, str]) -> tuple[int, dict[str, A
         "Authorization": f"Bearer {api.key}",
         "Content-Type": "application/x-www-form-urlencoded",
         "Idempotency-Key": str(uuid.uuid4()),
+        "Bailiwick-Timing": "1",
     }
     started = time.perf_counter()
     try:
@@ -125,7 +135,12 @@ def post(api: Target, path: str, form: dict[str, str]) -> tuple[int, dict[str, A
         answer = None
     if not isinstance(answer, dict):
         fail(f"{api.base_url} answered {response.status} without JSON: is it a Bailiwick API?")
-    return response.status, answer, seconds
+    return Told(response.status, answer, seconds, _steps(response.getheader("Server-Timing")))
+
+
+def _steps(header: str | None) -> dict[str, float]:
+    """Milliseconds of each step in a ``Server-Timing`` header."""
+    return {name: float(ms) for name, ms in re.findall(r"(\w+);dur=([0-9.]+)", header or "")}
 
 
 def explain_error(status: int, answer: dict[str, Any]) -> str:

@@ -35,15 +35,16 @@ def command(
     api = client.target(data, base_url, key)
     place = (country, subdivision, coordinates, ip)
     form = client.fields(amount, currency, *place, method, confirm=True)
-    status, answer, seconds = client.post(api, "/v1/explain", form)
+    told = client.post(api, "/v1/explain", form)
+    answer = told.answer
     if as_json:
         click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
         if "error" in answer:
             raise SystemExit(1)
     elif "error" in answer:
-        client.fail(client.explain_error(status, answer))
+        client.fail(client.explain_error(told.status, answer))
     else:
-        _show(answer, f"{amount} {currency.upper()}", seconds)
+        _show(answer, f"{amount} {currency.upper()}", told.seconds)
 
 
 def _show(answer: dict[str, Any], money: str, seconds: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from rich.markup import escape
@@ -11,7 +12,17 @@ _GOOD = {"chosen", "succeeded", "requires_capture", "processing", "requires_acti
 _SIGN = {"chosen": "[green]✓[/]", "in reserve": "[dim]·[/]", "not_reached": "[dim]·[/]"}
 
 
-def located(tree: Tree, location: dict[str, Any] | None) -> None:
+Steps = Mapping[str, float]
+_UNTIMED: Steps = {}
+
+
+def _took(steps: Steps, *names: str) -> str:
+    """How long these steps took together, if that is known."""
+    known = [steps[name] for name in names if name in steps]
+    return f"  [cyan]{sum(known):.2f} ms[/]" if known else ""
+
+
+def located(tree: Tree, location: dict[str, Any] | None, steps: Steps = _UNTIMED) -> None:
     """Where the payer is, and by what."""
     if not location:
         return
@@ -19,7 +30,7 @@ def located(tree: Tree, location: dict[str, Any] | None) -> None:
     branch = tree.add(
         f"[bold]located[/]   {_text(place)}  "
         f"[dim]by {_text(location.get('source'))}, "
-        f"confidence {_text(location.get('confidence'))}[/]"
+        f"confidence {_text(location.get('confidence'))}[/]{_took(steps, 'located')}"
     )
     for name, said in (location.get("evidence") or {}).items():
         branch.add(f"[dim]{_text(name)} says {_text(said)}[/]")
@@ -27,7 +38,9 @@ def located(tree: Tree, location: dict[str, Any] | None) -> None:
         branch.add(f"[yellow]contradiction: {_text(line)}[/]")
 
 
-def assigned(tree: Tree, assignment: dict[str, Any] | None, *, full: bool) -> None:
+def assigned(
+    tree: Tree, assignment: dict[str, Any] | None, steps: Steps = _UNTIMED, *, full: bool
+) -> None:
     """Which node has jurisdiction; with ``full`` also the nodes that were passed over."""
     if not assignment:
         return
@@ -37,6 +50,7 @@ def assigned(tree: Tree, assignment: dict[str, Any] | None, *, full: bool) -> No
     branch = tree.add(
         f"[bold]assigned[/]  {_text(name)}  [dim]rule {_text(assignment.get('rule'))}, residency "
         f"{_text(assignment.get('residency'))}, epoch {_text(assignment.get('epoch'))}[/]"
+        f"{_took(steps, 'assigned')}"
     )
     for each in considered:
         if full or each.get("verdict") in ("refused", "not_open"):
@@ -45,13 +59,15 @@ def assigned(tree: Tree, assignment: dict[str, Any] | None, *, full: bool) -> No
         branch.add(f"[dim]passed over: {_text(line)}[/]")
 
 
-def routed(tree: Tree, routing: dict[str, Any] | None, *, full: bool) -> None:
+def routed(
+    tree: Tree, routing: dict[str, Any] | None, steps: Steps = _UNTIMED, *, full: bool
+) -> None:
     """Which gateway was matched; with ``full`` also the others."""
     if not routing:
         return
     branch = tree.add(
         f"[bold]routed[/]    {_text(routing.get('gateway') or 'no gateway')}  "
-        f"[dim]strategy {_text(routing.get('strategy'))}[/]"
+        f"[dim]strategy {_text(routing.get('strategy'))}[/]{_took(steps, 'routed')}"
     )
     for each in routing.get("considered") or ():
         if full or each.get("verdict") != "in reserve":
@@ -65,17 +81,25 @@ def _considered(branch: Tree, name: Any, each: dict[str, Any]) -> None:
     branch.add(f"{sign} {_text(name)}  [dim]{_text(words)}: {_text(each.get('reason'))}[/]")
 
 
-def result(tree: Tree, intent: dict[str, Any], error: dict[str, Any] | None) -> None:
+def result(
+    tree: Tree,
+    intent: dict[str, Any],
+    error: dict[str, Any] | None,
+    steps: Steps = _UNTIMED,
+) -> None:
     """The attempt and how it ended."""
     charge = intent.get("latest_charge")
     if isinstance(charge, dict):
         charge = charge.get("id")
     if charge:
         gateway = (intent.get("routing") or {}).get("gateway")
-        tree.add(f"[bold]attempted[/] {_text(charge)}  [dim]on {_text(gateway)}[/]")
+        attempted = tree.add(f"[bold]attempted[/] {_text(charge)}  [dim]on {_text(gateway)}[/]")
+        if steps:
+            attempted.add(f"[dim]committed, the permit to send[/]{_took(steps, 'committed')}")
+            attempted.add(f"[dim]sent and answered[/]{_took(steps, 'answered')}")
     status = str(intent.get("status"))
     colour = "green" if status in _GOOD and error is None else "yellow"
-    branch = tree.add(f"[bold]result[/]    [{colour}]{_text(status)}[/]")
+    branch = tree.add(f"[bold]result[/]    [{colour}]{_text(status)}[/]{_took(steps, 'settled')}")
     if error is not None:
         code = error.get("decline_code") or error.get("code")
         branch.add(f"[yellow]{_text(code)}: {_text(error.get('message'))}[/]")

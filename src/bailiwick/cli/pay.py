@@ -40,21 +40,27 @@ def command(
     form = client.fields(amount, currency, *place, method, confirm=True)
     if manual:
         form["capture_method"] = "manual"
-    status, answer, seconds = client.post(api, "/v1/payment_intents", form)
+    told = client.post(api, "/v1/payment_intents", form)
+    answer = told.answer
     error = answer.get("error")
     intent = answer if error is None else error.get("payment_intent")
     if as_json:
-        document = {"status": status, "milliseconds": round(seconds * 1000, 1), "answer": answer}
+        document = {
+            "status": told.status,
+            "milliseconds": round(told.seconds * 1000, 1),
+            "steps_ms": told.steps,
+            "answer": answer,
+        }
         click.echo(json.dumps(document, ensure_ascii=False, indent=2))
     elif isinstance(intent, dict):
-        _show(intent, error, seconds)
+        _show(intent, error, told)
     else:
-        client.fail(client.explain_error(status, answer))
+        client.fail(client.explain_error(told.status, answer))
     if error is not None:
         sys.exit(2)
 
 
-def _show(intent: dict[str, Any], error: dict[str, Any] | None, seconds: float) -> None:
+def _show(intent: dict[str, Any], error: dict[str, Any] | None, told: client.Told) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.tree import Tree
@@ -67,10 +73,10 @@ def _show(intent: dict[str, Any], error: dict[str, Any] | None, seconds: float) 
     shown = money.decimal() if code in CURRENCIES else str(money.amount)
     tree = Tree(
         f"[bold]{escape(str(intent.get('id')))}[/]  {shown} {escape(code)}  "
-        f"[dim]answered in {seconds * 1000:.1f} ms[/]"
+        f"[dim]answered in {told.seconds * 1000:.1f} ms[/]"
     )
-    path_tree.located(tree, intent.get("location"))
-    path_tree.assigned(tree, intent.get("assignment"), full=False)
-    path_tree.routed(tree, intent.get("routing"), full=False)
-    path_tree.result(tree, intent, error)
+    path_tree.located(tree, intent.get("location"), told.steps)
+    path_tree.assigned(tree, intent.get("assignment"), told.steps, full=False)
+    path_tree.routed(tree, intent.get("routing"), told.steps, full=False)
+    path_tree.result(tree, intent, error, told.steps)
     Console(highlight=False).print(tree)

@@ -24,7 +24,7 @@ from bailiwick.node.requests import (
 )
 from bailiwick.node.service import Node
 from bailiwick.node.settle import wanted
-from bailiwick.shell import crash, trace
+from bailiwick.shell import crash, timing, trace
 from bailiwick.shell.answers import error_answer, install_errors, json_answer
 from bailiwick.shell.forms import Params, struct_from
 from bailiwick.shell.http import read_body
@@ -99,8 +99,11 @@ class PaymentIntents(Route):
         params, wish = await self.read(request, CreatePayment)
         asked = inbound.asked(request, who, "create", "", params, wish.expand)
         reading.check_expand(wish.expand, reading.OF_PAYMENT)
+        timing.mark("read")
         location = inbound.located(node, who, wish.location)
+        timing.mark("located")
         assignment = inbound.assigned(node, request, asked, location, moves=wish.confirm)
+        timing.mark("assigned")
 
         async def work() -> Answer:
             reason = node.load.refusal()
@@ -320,6 +323,8 @@ class Usage:
     async def process_request(self, request: Request, response: Response) -> None:
         """Follow the request's trace."""
         trace.follow(request.get_header("traceparent"))
+        if request.get_header("Bailiwick-Timing") is not None:
+            timing.begin()
 
     async def process_response(
         self, request: Request, response: Response, resource: object, succeeded: bool
@@ -327,6 +332,9 @@ class Usage:
         """Set the headers."""
         node = self._node
         response.set_header("Bailiwick-Usage", node.load.header(node.world.epoch))
+        steps = timing.header()
+        if steps is not None:
+            response.set_header("Server-Timing", steps)
         identifier = request.get_header("request-id")
         if identifier is not None:
             response.set_header("request-id", identifier[:64])

@@ -41,6 +41,7 @@ from bailiwick.node.settle import (
     wanted,
 )
 from bailiwick.node.states import Change, State
+from bailiwick.shell import timing
 from bailiwick.shell.crash import crash_point
 from bailiwick.store.database import Store
 from bailiwick.store.lanes import BadRow, LaneFull, WriteInDoubt, Written
@@ -95,6 +96,7 @@ class Payments:
                 reason = "no_gateway" if transient(routing) else "unsupported"
                 return await self.refuse(asked, reason)
             payment, attempt = self._with_charge(asked, payment, routing, routing.gateway)
+            timing.mark("routed")
         body = bytes(render.encode(render.payment_intent(payment)))
         row = self._create_row(asked, payment, attempt)
         crash_point("create.before")
@@ -102,6 +104,7 @@ class Payments:
         if not written.done:
             return await self._lost(asked)
         crash_point("create.committed")
+        timing.mark("committed")
         if attempt is None:
             return Answer(200, body)
         return await self._drive(asked, payment, attempt, written)

@@ -197,7 +197,7 @@ class ListQuery(msgspec.Struct, frozen=True):
 
 
 class ListEndpoints(msgspec.Struct, frozen=True):
-    """GET /v1/webhook_endpoints: newest first, by id."""
+    """GET /v1/webhook_endpoints: sorted by id, descending."""
 
     limit: Annotated[int, Meta(ge=1, le=100)] = 10
     starting_after: Text | None = None

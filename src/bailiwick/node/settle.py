@@ -22,6 +22,7 @@ from bailiwick.node.gateways import Gateways
 from bailiwick.node.idempotency import unpacked
 from bailiwick.node.routing import Routing, Wanted
 from bailiwick.node.webhooks import Endpoints
+from bailiwick.shell import timing
 from bailiwick.shell.crash import crash_point
 from bailiwick.store.database import Store
 from bailiwick.store.lanes import LaneFull, WriteInDoubt
@@ -142,6 +143,7 @@ class Settlement:
         except ValueError:
             return _unsent("the gateway cannot express it")
         crash_point("call.answered")
+        timing.mark("answered")
         if exchange.phase is Phase.UNSENT:
             gateway.saw(Outcome.UNKNOWN, "unsent")
             return _unsent(exchange.error)
@@ -178,6 +180,7 @@ class Settlement:
                     continue
                 if written.done:
                     crash_point("settle.committed")
+                    timing.mark("settled")
                     self._stop_waiting(attempt.id, settled)
                     return self._with_next(settled, step, written.begun_boot_ns)
                 payment = None

@@ -1,0 +1,61 @@
+"""`bailiwick bench` as a user runs it: what it counts must agree; how fast it was is not asked."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from bailiwick.bench.site import Site, own_site
+
+pytestmark = pytest.mark.timeout(240)
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    with own_site(nodes=2, access=1) as own:
+        yield own
+
+
+def bench(site: Site, *arguments: object) -> tuple[int, dict[str, Any]]:
+    data = str(site.world).removesuffix("/world")
+    done = subprocess.run(
+        [sys.executable, "-m", "bailiwick", "bench", "--json", "--no-locate", "--data", data,
+         "--warmup", "0.2", "--clients", "8", *map(str, arguments)],
+        stdout=subprocess.PIPE, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_closed_load_on_both_targets_adds_up(site: Site) -> None:
+    status, report = bench(
+        site, "--target", "node", "--target", "access", "--payments", 60, "--spread"
+    )
+    assert status == 0, report
+    assert [run["scenario"]["target"] for run in report["runs"]] == ["node", "access"]
+    for run in report["runs"]:
+        accounts = run["accounts"]
+        assert accounts["problems"] == []
+        assert run["succeeded"] == run["sent"] == 60
+        assert accounts["answers"] == accounts["payments"] == accounts["charges"] >= 60
+        assert run["errors"] == {}
+        assert len(run["loaded_nodes"]) == 2
+        commits = run["commits_per_payment"]
+        # Two commits at most for each payment; little else writes in so short a time.
+        assert 0 < commits["lanes"] <= 2.2
+        assert commits["written"] >= commits["lanes"] * 0.99
+        assert set(run["cpu_us_per_payment"]) >= {"access", "node", "postgres", "sandbox"}
+    assert report["postgres"]["fsync"] == "on"
+    assert len(report["comparison"]["access_by_node"]) == 1
+
+
+def test_open_load_with_a_delay_that_is_taken_off_again(site: Site) -> None:
+    arguments = ("--mode", "open", "--rate", 60, "--payments", 40, "--delay", "lognormal")
+    status, report = bench(site, *arguments, "--clients", 64)
+    assert status == 0, report
+    run = report["runs"][0]
+    assert run["succeeded"] + run["dropped"] == 40
+    assert run["added_by"].startswith(f"each of {run['succeeded']} payments")
+    assert run["latency_ms"]["p50"] > run["added_ms"]["p50"] > 0
