@@ -7,6 +7,7 @@ operation finds its home from the id alone.
 
 import random
 import re
+import secrets
 
 from bailiwick.base.errors import ApiError
 
@@ -79,4 +80,4 @@ def new_token() -> int:
 
 def client_secret(identifier: str) -> str:
     """An unguessable secret bound to one object, for payer-side calls."""
-    return f"{identifier}_secret_{_bits(144):036x}"
+    return f"{identifier}_secret_{secrets.token_hex(18)}"

@@ -18,6 +18,7 @@ import asyncio
 import functools
 import ssl
 from collections.abc import Callable
+from functools import lru_cache
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
@@ -37,6 +38,18 @@ _HEADERS_MAX = 100
 _KEEPALIVE_S = 15.0
 _USER_AGENT = "bailiwick"
 _SKIP = frozenset({"Accept", "Accept-Encoding", "Content-Type", "User-Agent"})
+
+
+@lru_cache(maxsize=256)
+def _url(text: str) -> URL:
+    return URL(text, encoded=True)
+
+
+@lru_cache(maxsize=64)
+def _timeout(total_ms: int, connect_ms: int, first_byte_ms: int) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(
+        total=total_ms / 1000, connect=connect_ms / 1000, sock_read=first_byte_ms / 1000
+    )
 
 
 class _NotSent(Exception):
@@ -153,14 +166,10 @@ class HttpTransport:
         headers = {"user-agent": _USER_AGENT, "accept-encoding": "identity", **request.headers}
         answer = await session.request(
             request.method,
-            URL(request.url, encoded=True),
+            _url(request.url),
             data=body,
             headers=headers,
-            timeout=aiohttp.ClientTimeout(
-                total=profile.total_ms / 1000,
-                connect=profile.connect_ms / 1000,
-                sock_read=profile.first_byte_ms / 1000,
-            ),
+            timeout=_timeout(profile.total_ms, profile.connect_ms, profile.first_byte_ms),
             allow_redirects=False,
         )
         complete = False

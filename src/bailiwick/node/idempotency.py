@@ -79,6 +79,26 @@ def unpacked(expand: str | None) -> list[str]:
     return expand.split(",") if expand else []
 
 
+async def _done_within(task: "asyncio.Task[Answer]", seconds: float) -> bool:
+    """Wait for a task, but not for ever, without cancelling it (``asyncio.wait``, but lean)."""
+    if task.done():
+        return True
+    waiter: asyncio.Future[None] = task.get_loop().create_future()
+
+    def wake(_: object = None) -> None:
+        if not waiter.done():
+            waiter.set_result(None)
+
+    timer = task.get_loop().call_later(seconds, wake)
+    task.add_done_callback(wake)
+    try:
+        await waiter
+    finally:
+        timer.cancel()
+        task.remove_done_callback(wake)
+    return task.done()
+
+
 def _look_at(task: "asyncio.Task[Answer]") -> None:
     """Whoever asked may have gone: the outcome is in the database, not in this exception."""
     if not task.cancelled():
@@ -132,8 +152,7 @@ class Idempotency:
             running = self._running[asked.identity] = Running(asked.request_hash, task)
         elif running.request_hash != asked.request_hash:
             raise ApiError.mismatch()
-        done, _ = await asyncio.wait({running.task}, timeout=self._deadline_s)
-        if not done:
+        if not await _done_within(running.task, self._deadline_s):
             return await self._unfinished(asked)
         answer = running.task.result()
         return msgspec.structs.replace(answer, replayed=True) if joined else answer

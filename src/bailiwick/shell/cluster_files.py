@@ -36,7 +36,7 @@ DEFAULTS: dict[str, str] = {
     "deadlock_timeout": "200ms",
     "jit": "off",
     "autovacuum": "on",
-    "autovacuum_naptime": "10s",
+    "autovacuum_naptime": "60s",
     "checkpoint_timeout": "10min",
     "timezone": "UTC",
     "log_timezone": "UTC",

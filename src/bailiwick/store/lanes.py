@@ -97,6 +97,7 @@ class Lane(Generic[RowT]):
         self._epoch = epoch
         self._queue: deque[Waiting[RowT]] = deque()
         self._wake = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None  # asked once: it costs a system call
         self._task: asyncio.Task[None] | None = None
         self._connection: asyncpg.Connection | None = None
         self._statement: asyncpg.prepared_stmt.PreparedStatement | None = None
@@ -137,7 +138,9 @@ class Lane(Generic[RowT]):
         """
         if len(self._queue) >= QUEUE_MAX:
             raise LaneFull
-        future: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        future: asyncio.Future[Written] = self._loop.create_future()
         self._queue.append((row, body.decode(), future))
         self._wake.set()
         return future
