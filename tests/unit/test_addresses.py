@@ -1,10 +1,10 @@
 """Where webhooks may not go, in all the ways of writing it."""
 
+import asyncio
 import socket
 
 import pytest
 
-from bailiwick.node import addresses
 from bailiwick.node.addresses import GuardedResolver, allowed_url, public_address
 
 PRIVATE = """
@@ -93,7 +93,7 @@ async def test_a_name_that_leads_inside_is_not_followed(
         good = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("8.8.8.8", 443))
         return [good, (kind, socket.SOCK_STREAM, 6, "", (address, 443))]
 
-    loop = addresses.asyncio.get_running_loop()
+    loop = asyncio.get_running_loop()
     monkeypatch.setattr(loop, "getaddrinfo", leads, raising=False)
     with pytest.raises(OSError, match="not public"):
         await GuardedResolver(False).resolve("rebound.example.com", 443)

@@ -9,6 +9,7 @@ from bailiwick.base.errors import ApiError
 from bailiwick.channels.base import Result
 from bailiwick.node import decide
 from bailiwick.node.decide import Step
+from bailiwick.node.states import Change
 from bailiwick.store.rows import Attempt, AttemptNew, Leg, Payment, Refund
 from tests.unit import payment_kit as kit
 from tests.unit.payment_kit import LOOK, NOW
@@ -345,7 +346,7 @@ def test_a_refund_that_did_happen_after_all_goes_before_a_person() -> None:
 
 def test_what_the_table_does_not_hold_does_not_happen() -> None:
     with pytest.raises(ApiError):
-        decide.moved(kit.payment(state="canceled"), decide.Change.CAPTURED, NOW)
+        decide.moved(kit.payment(state="canceled"), Change.CAPTURED, NOW)
     with pytest.raises(ApiError):
         charge(kit.payment(state="canceled"), kit.attempt(), kit.approved())
 

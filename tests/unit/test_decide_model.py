@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from bailiwick.channels.base import Outcome, Result
-from bailiwick.node import decide
+from bailiwick.node import decide, states
 from bailiwick.node.decide import Step
 from bailiwick.node.states import Change, State
 from bailiwick.store.rows import Attempt, AttemptNew, Refund
@@ -102,7 +102,7 @@ class Life(RuleBasedStateMachine):
 
     # What clients do
 
-    @precondition(lambda self: decide.states.allows(self.payment.state, Change.CONFIRM))
+    @precondition(lambda self: states.allows(self.payment.state, Change.CONFIRM))
     @rule()
     def confirm(self) -> None:
         self.first(Change.CONFIRM, "charge", AMOUNT)
@@ -112,12 +112,12 @@ class Life(RuleBasedStateMachine):
     def capture(self, part: int) -> None:
         self.first(Change.CAPTURE, "capture", min(part, self.payment.amount_capturable))
 
-    @precondition(lambda self: decide.states.allows(self.payment.state, Change.VOID))
+    @precondition(lambda self: states.allows(self.payment.state, Change.VOID))
     @rule()
     def void(self) -> None:
         self.first(Change.VOID, "void", self.payment.amount_capturable or AMOUNT)
 
-    @precondition(lambda self: decide.states.allows(self.payment.state, Change.CANCEL))
+    @precondition(lambda self: states.allows(self.payment.state, Change.CANCEL))
     @rule()
     def cancel(self) -> None:
         after = decide.moved(self.payment, Change.CANCEL, kit.NOW)

@@ -12,7 +12,7 @@ from bailiwick.channels.base import Operation, Profile, Resolve
 
 codes = st.sampled_from(sorted(CURRENCIES))
 amounts = st.integers(-(10**13), 10**13)
-WAYS = dict.fromkeys(Operation, (Resolve.REFERENCE,))
+WAYS: dict[Operation, tuple[Resolve, ...]] = dict.fromkeys(Operation, (Resolve.REFERENCE,))
 
 
 def profile(exponents: dict[str, int]) -> Profile:
@@ -20,9 +20,7 @@ def profile(exponents: dict[str, int]) -> Profile:
 
 
 def test_the_table_is_the_standard_s() -> None:
-    standard = {
-        each.code: each.exponent for each in iso4217.Currency if each.exponent is not None
-    }
+    standard = {each.code: each.exponent for each in iso4217.Currency if each.exponent is not None}
     ours = {code: each.exponent for code, each in CURRENCIES.items() if not each.withdrawn}
     shared = set(ours) & set(standard)
     assert len(shared) > 150

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bailiwick.cli.topology import command as topology as command
+from bailiwick.cli.topology import command
 from bailiwick.world import polygons, snapshot
 from bailiwick.world.places import load_places
 from bailiwick.world.reading import WorldError

@@ -82,10 +82,10 @@ async def create(
 ) -> None:
     """POST: the same endpoint on every node."""
     identifier, signing = derive(front.internal_secret, inbound.principal, inbound.idempotency_key)
-    resource = msgspec.json.encode({"id": identifier, "secret": signing})
+    resource = msgspec.json.encode({"id": identifier, "secret": signing, "created_ms": now_ms()})
     extra = [b"bailiwick-resource: %b\r\n" % resource]
     answers = await _to_all(front, inbound, "PUT", _PATH, body, extra)
-    give(response, _worst(answers))
+    give(response, _first_told(answers))
 
 
 async def change(
@@ -110,6 +110,15 @@ async def change(
 def _worst(answers: list[tuple[Node, Answer]]) -> Answer:
     """The first answer that is an error, else the first."""
     return next((a for _, a in answers if a.status >= 400), answers[0][1])
+
+
+def _first_told(answers: list[tuple[Node, Answer]]) -> Answer:
+    """An error if there is one; else the answer of a node that has only now heard of the
+    endpoint, because that one shows its secret."""
+    worst = _worst(answers)
+    if worst.status >= 400:
+        return worst
+    return next((a for _, a in answers if b'"secret"' in a.body), worst)
 
 
 def _target(identifier: str) -> bytes:

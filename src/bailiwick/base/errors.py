@@ -91,7 +91,6 @@ class ApiError(Exception):
             "idempotency_error",
             "Keys for idempotent requests can only be used with the same parameters they were "
             "first used with. Use a new Idempotency-Key for a different request.",
-            code="idempotency_key_in_use",
         )
 
     @classmethod

@@ -22,6 +22,10 @@ REMEDIES = {
     "reference in its dashboard; nothing is booked until its answer agrees.",
     "amount_missing": "The provider confirmed without saying how much. Compare the reference in "
     "its dashboard; nothing is booked until its answer says.",
+    "contradiction": "The provider said no after it had said yes. Compare the payment with its "
+    "dashboard: the money may have been taken back.",
+    "unwritable": "An outcome could not be written. Report the detail as a defect; compare the "
+    "payment with the provider's dashboard.",
     "late_void": "The provider voided after it had said no. Compare the payment with its "
     "dashboard.",
     "late_refund": "The provider refunded after it had said no. Agree with the merchant: its "

@@ -21,6 +21,7 @@ from bailiwick.node.requests import (
     CreateRefund,
     UpdatePayment,
     UpdateRefund,
+    refuse_unsupported,
 )
 from bailiwick.node.service import Node
 from bailiwick.node.settle import wanted
@@ -97,6 +98,7 @@ class PaymentIntents(Route):
         node = self.node
         who = inbound.principal(request, node)
         params, wish = await self.read(request, CreatePayment)
+        refuse_unsupported(wish)
         asked = inbound.asked(request, who, "create", "", params, wish.expand)
         reading.check_expand(wish.expand, reading.OF_PAYMENT)
         timing.mark("read")
@@ -143,6 +145,7 @@ class PaymentIntent(Route):
         who = inbound.principal(request, node, public=True)
         params, wish = await self.read(request, ConfirmPayment)
         reading.check_expand(wish.expand, reading.OF_PAYMENT)
+        refuse_unsupported(wish)
         asked = inbound.asked(request, who, "confirm", identifier, params, wish.expand)
         if who.kind != "secret":
             await reading.check_client_secret(node, who, identifier, wish.client_secret)

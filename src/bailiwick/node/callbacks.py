@@ -11,7 +11,7 @@ import structlog
 
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
-from bailiwick.channels.base import CallbackRefused, Instruction, Notice, agreed
+from bailiwick.channels.base import CallbackRefused, Instruction, Notice, Outcome, agreed
 from bailiwick.node.gateways import Gateway, Gateways
 from bailiwick.node.settle import Settlement
 from bailiwick.shell.crash import crash_point
@@ -51,7 +51,8 @@ class Callbacks:
         attempt = await self._attempt(gateway, notice)
         if await self._store.row("callback_find", gateway_name, notice.notice_id):
             return "seen before"
-        await self._apply(gateway, notice, attempt)
+        if not await self._apply(gateway, notice, attempt):
+            return "asked"
         # Remembered only once it is carried out: a process that dies in between is told again,
         # and what is applied twice has no second effect, because settling is guarded.
         await self._store.rows("callback_claim", gateway_name, notice.notice_id, attempt.id)
@@ -70,14 +71,16 @@ class Callbacks:
             raise ApiError.missing("attempt", reference, param="reference")
         return attempt
 
-    async def _apply(self, gateway: Gateway, notice: Notice, attempt: Attempt) -> None:
+    async def _apply(self, gateway: Gateway, notice: Notice, attempt: Attempt) -> bool:
+        """Carry out what a callback says; False where it says nothing certain."""
         if notice.result is None or not gateway.profile.signed_callbacks:
             # Not proof by itself: have the resolver ask the provider now.
             await self._store.rows("attempt_postpone", attempt.id, 0.0)
-            return
+            return False
         instruction = _instruction.decode(attempt.instruction)
         result = agreed(instruction, notice.result, gateway.profile)
         settled = await self._settlement.settle(attempt, result)
         crash_point("callback.settled")
         if settled.next is not None:
             await self._settlement.drive(settled.next)
+        return result.outcome is not Outcome.UNKNOWN

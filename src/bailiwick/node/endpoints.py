@@ -90,8 +90,9 @@ class EndpointList:
         check_metadata(wish.metadata)
         _check(node, wish.url, wish.enabled_events)
         await node.endpoints.load(node.store)
+        known = node.endpoints.get(given.id) is not None
         owned = node.endpoints.of(who.merchant.id, who.livemode)
-        if len(owned) >= ENDPOINTS_MAX and node.endpoints.get(given.id) is None:
+        if len(owned) >= ENDPOINTS_MAX and not known:
             raise ApiError.invalid(
                 f"A merchant has at most {ENDPOINTS_MAX} webhook endpoints: delete one first."
             )
@@ -116,7 +117,8 @@ class EndpointList:
         assert endpoint is not None
         if (endpoint.url, endpoint.events) != (wish.url, wish.enabled_events):
             raise ApiError.mismatch()  # its id follows from the key, which was used before
-        json_answer(response, _shown(endpoint, secret=True))
+        # A secret is shown once: whoever repeats the request has got it, or makes another endpoint.
+        json_answer(response, _shown(endpoint, secret=not known))
 
     on_post = on_put
 

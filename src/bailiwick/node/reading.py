@@ -10,7 +10,14 @@ from bailiwick.access.locate import Location
 from bailiwick.base.errors import ApiError
 from bailiwick.base.ids import is_id
 from bailiwick.node import render
-from bailiwick.node.requests import ListQuery, Retrieve, Span
+from bailiwick.node.requests import (
+    ListEvents,
+    ListPayments,
+    ListQuery,
+    ListRefunds,
+    Retrieve,
+    Span,
+)
 from bailiwick.node.service import Node
 from bailiwick.shell.forms import Params, struct_from
 from bailiwick.store.database import HIGHEST_ID, LOWEST_ID, Page
@@ -140,7 +147,7 @@ def _wishes(query: ListQuery, allowed: frozenset[str]) -> list[str]:
 
 async def payments(node: Node, who: Principal, params: Params) -> Any:
     """GET /v1/payment_intents"""
-    query = struct_from(params, ListQuery)
+    query = struct_from(params, ListPayments)
     wishes = _wishes(query, OF_PAYMENT)
     rows = await node.store.payments(who.merchant.id, who.livemode, _page(query), query.customer)
     shown = [await _payment_object(node, row, wishes) for row in rows]
@@ -149,7 +156,7 @@ async def payments(node: Node, who: Principal, params: Params) -> Any:
 
 async def refunds(node: Node, who: Principal, params: Params) -> Any:
     """GET /v1/refunds"""
-    query = struct_from(params, ListQuery)
+    query = struct_from(params, ListRefunds)
     _wishes(query, NOTHING)
     of = query.payment_intent
     if query.charge is not None:
@@ -201,7 +208,7 @@ def _event(row: Any) -> render.Object:
 
 async def events(node: Node, who: Principal, params: Params) -> Any:
     """GET /v1/events"""
-    query = struct_from(params, ListQuery)
+    query = struct_from(params, ListEvents)
     _wishes(query, NOTHING)
     types = query.types or ([query.type] if query.type else None)
     rows = await node.store.events(who.merchant.id, who.livemode, _page(query), types)

@@ -125,6 +125,7 @@ def public(body: bytes) -> bytes:
 
 def charge(payment: Payment, view: ChargeView) -> Object:
     """An attempt to charge as a ``charge``."""
+    late = view.state == "late"  # taken after a definite no: real money, booked apart
     holds = payment.charge_attempt == view.id and view.state == "approved"
     failed = view.state in ("declined", "unsent")
     failure = view.failure or {}
@@ -153,13 +154,13 @@ def charge(payment: Payment, view: ChargeView) -> Object:
             "reason": failure.get("decline_code") or failure.get("code"),
             "type": "issuer_declined",
         },
-        "paid": holds,
+        "paid": holds or late,
         "payment_intent": payment.id,
         "payment_method": payment.progress.payment_method,
         "payment_method_details": {"type": payment.details.method_types[0]},
         "receipt_email": payment.progress.receipt_email,
         "refunded": holds and 0 < payment.amount_received == payment.amount_refunded,
-        "status": "succeeded" if holds else "failed" if failed else "pending",
+        "status": "succeeded" if holds or late else "failed" if failed else "pending",
         "gateway": view.gateway,
         "provider_reference": view.provider_ref,
     }

@@ -85,7 +85,7 @@ class CreatePayment(msgspec.Struct, frozen=True, kw_only=True):
     customer: Text | None = None
     setup_future_usage: Literal["off_session", "on_session"] | None = None
     off_session: bool | None = None
-    error_on_requires_action: Literal["false"] | None = None
+    error_on_requires_action: bool = False
     use_stripe_sdk: bool | None = None
     shipping: Shipping | None = None
     location: Place | None = None
@@ -103,7 +103,7 @@ class ConfirmPayment(msgspec.Struct, frozen=True):
     return_url: Annotated[str, Meta(max_length=2000)] | None = None
     setup_future_usage: Literal["off_session", "on_session"] | None = None
     off_session: bool | None = None
-    error_on_requires_action: Literal["false"] | None = None
+    error_on_requires_action: bool = False
     use_stripe_sdk: bool | None = None
     client_secret: Text | None = None
     shipping: Shipping | None = None
@@ -181,19 +181,34 @@ class Span(msgspec.Struct, frozen=True):
 
 
 class ListQuery(msgspec.Struct, frozen=True):
-    """Query of a list."""
+    """What the queries of all lists have."""
 
     limit: Annotated[int, Meta(ge=1, le=100)] = 10
     starting_after: Text | None = None
     ending_before: Text | None = None
     created: Any = None
-    payment_intent: Text | None = None
-    charge: Text | None = None
-    customer: Text | None = None
-    type: Text | None = None
-    types: Annotated[list[Text], Meta(max_length=20)] | None = None
     partial: Literal["allow"] | None = None
     expand: Expand = []
+
+
+class ListPayments(ListQuery, frozen=True):
+    """GET /v1/payment_intents"""
+
+    customer: Text | None = None
+
+
+class ListRefunds(ListQuery, frozen=True):
+    """GET /v1/refunds"""
+
+    payment_intent: Text | None = None
+    charge: Text | None = None
+
+
+class ListEvents(ListQuery, frozen=True):
+    """GET /v1/events"""
+
+    type: Text | None = None
+    types: Annotated[list[Text], Meta(max_length=20)] | None = None
 
 
 class ListEndpoints(msgspec.Struct, frozen=True):
@@ -235,6 +250,16 @@ def method_of(request: CreatePayment | ConfirmPayment) -> str | None:
     if request.payment_method_data is not None and request.payment_method_data.card is not None:
         return request.payment_method_data.card.token
     return None
+
+
+def refuse_unsupported(request: CreatePayment | ConfirmPayment) -> None:
+    """Refuse what would be taken for done although it is not. Raises ApiError (400)."""
+    if request.error_on_requires_action:
+        raise ApiError.invalid(
+            "error_on_requires_action=true is not supported: leave it out and cancel the "
+            "PaymentIntent when it has a status of requires_action.",
+            param="error_on_requires_action",
+        )
 
 
 def refuse_cards(params: dict[str, Any], prefix: str = "") -> None:

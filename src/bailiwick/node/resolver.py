@@ -99,6 +99,9 @@ class Resolver:
         if result.outcome is Outcome.PENDING:
             await self._still_open(attempt, result)
             return
+        if settled.step is None:
+            await self._later(attempt)  # closed by others meanwhile, or it has to wait for a void
+            return
         self.resolved += 1
         await self._store.rows("review_close_settled", attempt.id, SETTLED_REASONS)
         if settled.next is not None:

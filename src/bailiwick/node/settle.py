@@ -5,6 +5,7 @@
 """
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -25,14 +26,14 @@ from bailiwick.node.webhooks import Endpoints
 from bailiwick.shell import timing
 from bailiwick.shell.crash import crash_point
 from bailiwick.store.database import Store
-from bailiwick.store.lanes import LaneFull, WriteInDoubt
+from bailiwick.store.lanes import BadRow, LaneFull, WriteInDoubt
 from bailiwick.store.rows import Attempt, AttemptNew, Claim, Move, Payment
 from bailiwick.world.snapshot import World
 
 PERMIT_NS = 5_000_000_000
 """How long after its batch was begun an attempt's first byte may be sent. A fence waits so long."""
 ATTEMPTS_MAX = 3
-ROUNDS_MAX = 12
+ROUNDS_MAX = 24
 FIRST_LOOK_MS = 6_000
 """When the resolver first looks at an attempt that nobody has ended: once its permit is over."""
 OPEN_LOOK_MS = 1_000
@@ -169,6 +170,7 @@ class Settlement:
                     payment, attempt = await self._fresh(attempt)
                 step = await self._decide(payment, attempt, result)
                 if step is None:
+                    await self._note_contradiction(attempt, result)
                     return Settled(payment)
                 row, event_body, settled = await self._row(step, attempt, expand)
                 crash_point("settle.before")
@@ -178,15 +180,32 @@ class Settlement:
                     await asyncio.sleep(0.05 * 2 ** min(round_, 5))
                     payment = None
                     continue
+                except BadRow as refused:
+                    # Our defect, and money may have moved: a person must see it.
+                    detail = str(refused)[:200]
+                    await self._store.rows(
+                        "review_open", attempt.payment, attempt.id, "unwritable", detail
+                    )
+                    raise ApiError.defect() from None
                 if written.done:
                     crash_point("settle.committed")
                     timing.mark("settled")
                     self._stop_waiting(attempt.id, settled)
                     return self._with_next(settled, step, written.begun_boot_ns)
                 payment = None
+                # Another process of this node changes the payment: let it finish.
+                await asyncio.sleep(random.uniform(0, 0.002 * 2 ** min(round_, 5)))
         raise ApiError.unavailable(
             "The outcome could not be written yet. Retry with the same Idempotency-Key."
         )
+
+    async def _note_contradiction(self, attempt: Attempt, result: Result) -> None:
+        """A provider that says no after its yes is asked about by a person; nothing is undone."""
+        charging = attempt.operation in (Operation.CHARGE, Operation.CAPTURE)
+        if charging and attempt.state == "approved" and result.outcome is Outcome.DECLINED:
+            await self._store.rows(
+                "review_open", attempt.payment, attempt.id, "contradiction", result.code
+            )
 
     def _stop_waiting(self, attempt: str, settled: Settled) -> None:
         """The outcome is definite: whoever still waits for the provider's answer need not."""

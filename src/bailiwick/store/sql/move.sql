@@ -108,6 +108,8 @@ WITH open_fence AS (
       FROM moved m CROSS JOIN LATERAL json_to_record(m.review) AS r (
            attempt text, reason text, detail text)
      WHERE m.review IS NOT NULL
-    ON CONFLICT DO NOTHING
+    ON CONFLICT (payment, attempt, reason) DO UPDATE
+       SET detail = EXCLUDED.detail, opened_at = now(), closed_at = NULL
+     WHERE review.closed_at IS NOT NULL
 )
 SELECT writer, version FROM moved

@@ -1,0 +1,304 @@
+"""A node without its network: real store, real script, a bank in memory that does as it is told.
+
+The bank is the oracle: what *it* has charged, captured and given back is what the tests hold the
+node's rows against.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from typing import Any, cast
+
+import asyncpg
+import msgspec
+
+from bailiwick.access.assign import Assignment, Considered
+from bailiwick.access.locate import Location
+from bailiwick.base.clock import boot_ns
+from bailiwick.channels.base import (
+    Account,
+    CallbackRefused,
+    Exchange,
+    Instruction,
+    Notice,
+    Operation,
+    Outcome,
+    Permit,
+    Phase,
+    Profile,
+    Reply,
+    Request,
+    Resolve,
+    Result,
+)
+from bailiwick.node.callbacks import Callbacks
+from bailiwick.node.gateways import Gateways
+from bailiwick.node.idempotency import Answer, Asked, request_hash
+from bailiwick.node.payments import Payments
+from bailiwick.node.requests import CreatePayment
+from bailiwick.node.resolver import Resolver
+from bailiwick.node.routing import GatewayFacts, Routing, Wanted, match
+from bailiwick.node.settle import PERMIT_NS, Settlement
+from bailiwick.node.webhooks import Endpoints
+from bailiwick.store.database import Store
+from bailiwick.world.merchants import Merchant, Merchants
+from bailiwick.world.snapshot import World
+
+MERCHANT = Merchant("acct_1", "Shop")
+STRICT = Merchant("acct_2", "No cascade", cascade=False)
+LOCATION = Location("DE", None, None, "explicit", "high", {"country": "DE"})
+ASSIGNMENT = Assignment(1, 1, 1, "DE", "free", (Considered(1, "europe", "chosen", "the home"),))
+BY_REFERENCE: dict[Operation, tuple[Resolve, ...]] = dict.fromkeys(Operation, (Resolve.REFERENCE,))
+PROFILE = Profile("bank", "Bank", BY_REFERENCE, visibility_ms=1_000, total_ms=1_000)
+
+
+class Lost(Exception):
+    """The process dies here, as far as the test is concerned."""
+
+
+class Bank:
+    """A provider in memory: a channel, its gateway and its books in one.
+
+    ``script``: what to do with the next calls of an operation, else approve. Words: approve,
+    hold, decline, retryable, pending, act, unsent, lost (done, but the answer is), never (lost
+    before it arrived), wrong, missing (amount), currency, crash, slow.
+    """
+
+    def __init__(self, name: str = "bank", profile: Profile = PROFILE, priority: int = 1) -> None:
+        self.name = name
+        self.profile = msgspec.structs.replace(profile, name=name)
+        self.channel = self
+        self.account = Account(name, "", {})
+        self.callback_url = f"http://node/v1/callbacks/{name}"
+        self.priority = priority
+        self.usage = "open"
+        self.script: dict[Operation, list[str]] = defaultdict(list)
+        self.done: dict[str, tuple[Instruction, Result]] = {}
+        self.calls: list[Instruction] = []
+        self.queries: list[str] = []
+        self.seen: list[tuple[Outcome, str | None]] = []
+        self.before_answer: Any = None
+        self.hidden = False
+
+    # What the books say
+
+    def taken(self) -> int:
+        """Minor units that payers have paid and not got back."""
+        total = 0
+        for instruction, result in self.done.values():
+            if result.outcome is not Outcome.APPROVED:
+                continue
+            if instruction.operation is Operation.REFUND:
+                total -= instruction.amount
+            elif instruction.operation is Operation.CAPTURE or (
+                instruction.operation is Operation.CHARGE and result.captured
+            ):
+                total += instruction.amount
+        return total
+
+    def called(self, operation: Operation) -> int:
+        """How many calls of an operation arrived."""
+        return sum(each.operation is operation for each in self.calls)
+
+    # Gateway
+
+    async def send(self, instruction: Instruction, permit: Permit) -> Exchange:
+        if boot_ns() >= permit.expires_boot_ns:
+            return Exchange(Phase.UNSENT, None, "permit_expired")
+        words = self.script[instruction.operation]
+        word = words.pop(0) if words else "approve"
+        if word == "unsent":
+            return Exchange(Phase.UNSENT, None, "refused")
+        if word == "never":
+            return Exchange(Phase.SENT, None, "reset")
+        self.calls.append(instruction)
+        result = self.carry_out(instruction, word)
+        if self.before_answer is not None:
+            hook, self.before_answer = self.before_answer, None
+            await hook(instruction)
+        if word == "slow":
+            await asyncio.sleep(0.05)
+        if word == "crash":
+            raise Lost
+        if word == "lost":
+            return Exchange(Phase.SENT, None, "timeout")
+        return Exchange(Phase.ANSWERED, Reply(200, {}, msgspec.json.encode(result)))
+
+    def carry_out(self, instruction: Instruction, word: str) -> Result:
+        known = self.done.get(instruction.reference)
+        if known is not None:
+            return known[1]
+        held = instruction.operation is Operation.CHARGE and not instruction.automatic
+        done = Result(
+            Outcome.APPROVED, f"b_{instruction.reference}", instruction.amount,
+            instruction.currency, not held,
+        )  # fmt: skip
+        replace = msgspec.structs.replace
+        answers = {
+            "decline": Result(Outcome.DECLINED, code="card_declined", message="No."),
+            "expired": Result(Outcome.DECLINED, code="expired", message="Too late."),
+            "retryable": Result(Outcome.DECLINED, code="processing_error", retryable=True),
+            "pending": Result(Outcome.PENDING, done.provider_ref),
+            "act": Result(Outcome.PENDING, done.provider_ref, action_url="https://bank/act"),
+        }
+        result = answers.get(word, done)
+        self.done[instruction.reference] = (instruction, result)
+        lies: dict[str, dict[str, Any]] = {
+            "wrong": {"amount": instruction.amount + 1},
+            "missing": {"amount": None},
+            "currency": {"currency": "USD"},
+        }
+        return replace(result, **lies[word]) if word in lies else result
+
+    def decide(self, reference: str, word: str) -> Result:
+        """What was pending, or declined, becomes something else."""
+        instruction, _ = self.done.pop(reference)
+        return self.carry_out(instruction, word)
+
+    def request(self, instruction: Instruction, account: Account) -> Request:
+        return Request("POST", instruction.reference, {}, msgspec.json.encode(instruction))
+
+    async def exchange(self, request: Request, permit: Permit | None = None) -> Exchange:
+        if request.method == "POST":
+            assert permit is not None
+            return await self.send(msgspec.json.decode(request.body, type=Instruction), permit)
+        self.queries.append(request.url)
+        found = self.done.get(request.url)
+        missing = Result(Outcome.UNKNOWN, not_found=True, detail="not_found")
+        body = missing if found is None or self.hidden else found[1]
+        return Exchange(Phase.ANSWERED, Reply(200, {}, msgspec.json.encode(body)))
+
+    def saw(self, outcome: Outcome, detail: str | None) -> None:
+        self.seen.append((outcome, detail))
+
+    # Channel
+
+    def parse(self, instruction: Instruction, reply: Reply) -> Result:
+        return msgspec.json.decode(reply.body, type=Result)
+
+    def query(self, instruction: Instruction, account: Account, way: Resolve) -> Request | None:
+        return Request("GET", instruction.reference, {})
+
+    def parse_query(self, instruction: Instruction, reply: Reply, way: Resolve) -> Result:
+        return msgspec.json.decode(reply.body, type=Result)
+
+    def callback(
+        self, headers: Mapping[str, str], body: bytes, account: Account, now_ms: int
+    ) -> Notice | None:
+        if headers.get("signature") != "genuine":
+            raise CallbackRefused("forged")
+        return msgspec.json.decode(body, type=Notice)
+
+    def facts(self) -> GatewayFacts:
+        none: frozenset[str] = frozenset()
+        return GatewayFacts(
+            self.name, "bank", "large_domestic_bank", self.usage, False, self.priority, 0, 0,
+            none, none, frozenset({"card"}), True,
+        )  # fmt: skip
+
+
+class Banks:
+    """The node's gateways: the given banks."""
+
+    def __init__(self, *banks: Bank) -> None:
+        self.banks = {bank.name: bank for bank in banks}
+
+    def get(self, name: str) -> Bank | None:
+        return self.banks.get(name)
+
+    def match(self, wanted: Wanted, tried: Collection[str] = ()) -> Routing:
+        return match([bank.facts() for bank in self.banks.values()], wanted, tried)
+
+
+class Region:
+    """One node's pieces on a store."""
+
+    def __init__(self, store: Store, *banks: Bank, deadline_s: float = 10.0) -> None:
+        self.store = store
+        self.banks = Banks(*banks)
+        gateways = cast(Gateways, self.banks)
+        merchants = Merchants(
+            (MERCHANT, STRICT), {each.id: each for each in (MERCHANT, STRICT)}, {}
+        )
+        world = World(1, cast(Any, None), merchants, "sha256:test")
+        self.settlement = Settlement(1, store, gateways, Endpoints(), lambda: world)
+        self.payments = Payments(1, store, self.settlement, deadline_s)
+        self.callbacks = Callbacks(store, gateways, self.settlement)
+        self.resolver = Resolver(store, gateways, self.settlement, 0.01)
+
+    async def pay(self, key: str, **values: Any) -> Answer:
+        """Create and confirm a payment of 1000 EUR cents, as the route does."""
+        merchant = values.pop("merchant", MERCHANT)
+        given = {"amount": 1000, "currency": "eur", "confirm": True,
+                 "payment_method": "pm_card_visa", **values}  # fmt: skip
+        wish = msgspec.convert(given, CreatePayment)
+        made = asked("create", key, given, merchant)
+        return await self.payments.keys.once(
+            made, lambda: self.payments.create(made, wish, LOCATION, ASSIGNMENT)
+        )
+
+    async def act(self, verb: str, key: str, identifier: str, wish: Any) -> Answer:
+        """Capture, cancel or confirm, as the routes do."""
+        made = asked(verb, key, {"id": identifier, "wish": msgspec.to_builtins(wish)})
+        work = getattr(self.payments, verb)
+        return await self.payments.keys.once(made, lambda: work(made, identifier, wish))
+
+    async def refund(self, key: str, wish: Any) -> Answer:
+        made = asked("refund", key, {"wish": msgspec.to_builtins(wish)})
+        return await self.payments.keys.once(made, lambda: self.payments.refund(made, wish))
+
+    async def notify(
+        self, bank: Bank, reference: str, result: Result, notice_id: str, **values: Any
+    ) -> str:
+        """A callback of a bank about one of our references."""
+        operation = values.pop("operation", Operation.CHARGE)
+        notice = Notice(notice_id, operation, reference, result.provider_ref, result, **values)
+        body = msgspec.json.encode(notice)
+        return await self.callbacks.take(bank.name, {"signature": "genuine"}, body)
+
+    async def resolve(self, reference: str, *, age_ms: int | None = None) -> None:
+        """Have the resolver look at an attempt now, as if it were so old."""
+        attempt = await self.store.attempt(reference)
+        assert attempt is not None
+        if age_ms is not None:
+            attempt = msgspec.structs.replace(attempt, age_ms=age_ms, quiet_ms=age_ms)
+        await self.resolver.resolve(attempt)
+
+    async def settled(self, settle: Any) -> None:
+        """Wait until a condition on the database holds."""
+        async with asyncio.timeout(10):
+            while not await settle():
+                await asyncio.sleep(0.01)
+
+
+def asked(operation: str, key: str, params: dict[str, Any], merchant: Merchant = MERCHANT) -> Asked:
+    return Asked(merchant, False, key, request_hash(operation, "", params), operation, [])
+
+
+def body(answer: Answer) -> dict[str, Any]:
+    found: dict[str, Any] = msgspec.json.decode(bytes(answer.body))
+    return found
+
+
+SURE_MS = PERMIT_NS // 1_000_000 + PROFILE.total_ms + PROFILE.visibility_ms
+"""After so long without a sign of it, "not found" is definite."""
+
+
+async def reviews(sql: asyncpg.Connection) -> set[str]:
+    """The reasons of the open reviews."""
+    return {row[0] for row in await sql.fetch("SELECT reason FROM review WHERE closed_at IS NULL")}
+
+
+async def balance(sql: asyncpg.Connection, account: str) -> int:
+    """The sum over accounts of this pattern."""
+    found = await sql.fetchval(
+        "SELECT coalesce(sum(amount), 0)::bigint FROM posting WHERE account LIKE $1", account
+    )
+    return int(found)
+
+
+async def paid(region: Region, key: str = "k0", **values: Any) -> dict[str, Any]:
+    """A payment that the bank took, as an object."""
+    answer = await region.pay(key, **values)
+    assert answer.status == 200, bytes(answer.body)
+    return body(answer)

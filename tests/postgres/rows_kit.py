@@ -1,0 +1,122 @@
+"""Rows for the lanes, with only what a test cares about spelled out."""
+
+import asyncio
+from typing import Any
+
+import asyncpg
+
+from bailiwick.base.clock import now_ms
+from bailiwick.base.ids import new_id, new_token
+from bailiwick.store.database import Store
+from bailiwick.store.lanes import Written
+from bailiwick.store.rows import AttemptEnd, Claim, Create, Details, Leg, Move, Progress
+
+BODY = b'{"object":"payment_intent"}'
+TABLES = ("idempotency_key", "payment", "attempt", "refund", "event", "posting", "delivery",
+          "review")  # fmt: skip
+
+
+def create(**values: Any) -> Create:
+    """A payment of 1000 EUR cents, confirmed at once."""
+    identifier = new_id("pi", 1, now_ms())
+    given: dict[str, Any] = {
+        "id": identifier,
+        "merchant": "acct_1",
+        "livemode": False,
+        "key": "key-" + identifier,
+        "request_hash": "h" * 32,
+        "operation": "create",
+        "writer": new_token(),
+        "now_ms": now_ms(),
+        "epoch": 1,
+        "state": "processing",
+        "amount": 1000,
+        "currency": "EUR",
+        "details": Details("cs_1", {"country": "DE"}, {"node": 1}),
+        "progress": Progress(payment_method="pm_card_visa"),
+        "event_id": new_id("evt", 1, now_ms()),
+        "event_type": "payment_intent.created",
+        "attempt_id": new_id("ch", 1, now_ms()),
+        "gateway": "bank",
+        "instruction": {"reference": "ref"},
+        "check_ms": 30_000,
+    }
+    return Create(**{**given, **values})
+
+
+def move(of: Create, version: int = 1, **values: Any) -> Move:
+    """The success of ``create``'s charge."""
+    given: dict[str, Any] = {
+        "id": of.id,
+        "expected_version": version,
+        "expected_state": "processing" if version == 1 else "succeeded",
+        "writer": new_token(),
+        "now_ms": now_ms(),
+        "state": "succeeded",
+        "amount": of.amount,
+        "amount_capturable": 0,
+        "amount_received": of.amount,
+        "amount_refunding": 0,
+        "amount_refunded": 0,
+        "attempts": 1,
+        "progress": of.progress,
+        "event_id": new_id("evt", 1, now_ms()),
+        "event_type": "payment_intent.succeeded",
+        "charge_attempt": of.attempt_id,
+    }
+    if version == 1:
+        given["attempt_ends"] = [AttemptEnd(of.attempt_id or "", "approved", "bank_1", {})]
+        given["postings"] = [Leg(1, "receivable:bank", 1000), Leg(2, "merchant:acct_1", -1000)]
+    return Move(**{**given, **values})
+
+
+def claim(key: str, object_id: str = "pi_x") -> Claim:
+    return Claim(key, "h" * 32, "capture", object_id)
+
+
+async def write(store: Store, *rows: Create | Move) -> list[Written | BaseException]:
+    """Queue rows in one go, so that they share batches, and wait for all their fates."""
+    waiting = [
+        store.creates.write(row, BODY) if isinstance(row, Create) else store.moves.write(row, BODY)
+        for row in rows
+    ]
+    return await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def done(store: Store, *rows: Create | Move) -> list[bool]:
+    """Which of the rows were written; an error is raised."""
+    fates = []
+    for fate in await write(store, *rows):
+        if isinstance(fate, BaseException):
+            raise fate
+        fates.append(fate.done)
+    return fates
+
+
+async def counts(sql: asyncpg.Connection) -> dict[str, int]:
+    """How many rows each table holds."""
+    return {table: await sql.fetchval(f"SELECT count(*) FROM {table}") for table in TABLES}
+
+
+async def sound(sql: asyncpg.Connection) -> None:
+    """What must hold in every database, whatever happened."""
+    gaps = await sql.fetch(
+        "SELECT p.id FROM payment p LEFT JOIN event e ON e.payment = p.id GROUP BY p.id, p.version"
+        " HAVING count(e.seq) <> p.version OR min(e.seq) <> 1 OR max(e.seq) <> p.version"
+    )
+    assert gaps == [], "one event for each version, without a gap"
+    unbalanced = await sql.fetch(
+        "SELECT payment, seq FROM posting GROUP BY payment, seq, currency HAVING sum(amount) <> 0"
+    )
+    assert unbalanced == []
+    columns = await sql.fetch(
+        "SELECT p.id FROM payment p LEFT JOIN posting g"
+        "    ON g.payment = p.id AND g.account LIKE 'merchant:%'"
+        " GROUP BY p.id HAVING coalesce(-sum(g.amount), 0) <> p.amount_received - p.amount_refunded"
+    )
+    assert columns == [], "balances equal the columns"
+    orphans = await sql.fetchval(
+        "SELECT count(*) FROM attempt a WHERE NOT EXISTS (SELECT FROM payment p"
+        " WHERE p.id = a.payment AND p.merchant = a.merchant AND p.livemode = a.livemode)"
+    )
+    assert orphans == 0

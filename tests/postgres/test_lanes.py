@@ -1,0 +1,358 @@
+"""Group commit: who wins, what is written, and that nothing else is."""
+
+import asyncio
+from typing import Any
+
+import asyncpg
+import msgspec
+import pytest
+
+from bailiwick.base.clock import boot_ns
+from bailiwick.node.settle import PERMIT_NS, expired, permit
+from bailiwick.store import lanes
+from bailiwick.store.database import Store
+from bailiwick.store.lanes import BadRow, LaneFull, Written
+from bailiwick.store.rows import AttemptEnd, AttemptNew, Leg, RefundNew, Review
+from tests.postgres.rows_kit import BODY, claim, counts, create, done, move, sound, write
+
+replace = msgspec.structs.replace
+NOTHING = dict.fromkeys(
+    ("idempotency_key", "payment", "attempt", "refund", "event", "posting", "delivery", "review"), 0
+)
+
+
+async def test_a_payment_s_life(store: Store, sql: asyncpg.Connection) -> None:
+    row = create()
+    assert await done(store, row) == [True]
+    assert await done(store, move(row)) == [True]
+    payment = await store.payment(row.id)
+    assert payment is not None
+    assert (payment.state, payment.version, payment.amount_received) == ("succeeded", 2, 1000)
+    attempt = await store.attempt(row.attempt_id or "")
+    assert attempt is not None
+    assert (attempt.state, attempt.provider_ref, attempt.key) == ("approved", "bank_1", row.key)
+    assert await counts(sql) == {**NOTHING, "idempotency_key": 1, "payment": 1, "attempt": 1,
+                                 "event": 2, "posting": 2}  # fmt: skip
+    await sound(sql)
+
+
+async def test_a_crowd_shares_commits(store: Store, sql: asyncpg.Connection) -> None:
+    rows = [create() for _ in range(600)]
+    assert all(await done(store, *rows))
+    assert store.creates.batches <= 4
+    assert all(await done(store, *[move(row) for row in rows]))
+    await sound(sql)
+
+
+async def test_the_same_key_a_hundred_times_in_one_batch(
+    store: Store, sql: asyncpg.Connection
+) -> None:
+    rows = [create(key="same") for _ in range(100)]
+    batches = store.creates.batches
+    fates = await done(store, *rows)
+    assert store.creates.batches == batches + 1
+    assert fates.count(True) == 1
+    winner = rows[fates.index(True)]
+    stored = await store.key("acct_1", False, "same")
+    assert stored is not None and (stored.writer, stored.object) == (winner.writer, winner.id)
+    assert await counts(sql) == {
+        **NOTHING, "idempotency_key": 1, "payment": 1, "attempt": 1, "event": 1,
+    }  # fmt: skip
+    assert await done(store, create(key="same")) == [False]
+    await sound(sql)
+
+
+async def test_keys_are_a_merchant_s_and_a_mode_s_own(store: Store) -> None:
+    rows = [create(key="k"), create(key="k", livemode=True), create(key="k", merchant="acct_2")]
+    assert await done(store, *rows) == [True, True, True]
+
+
+async def test_the_same_payment_many_times(store: Store, sql: asyncpg.Connection) -> None:
+    row = create()
+    await done(store, row)
+    batches = store.moves.batches
+    fates = await done(store, *[move(row) for _ in range(20)])
+    assert fates.count(True) == 1
+    assert store.moves.batches == batches + 20, "one write per payment and batch"
+    assert (await counts(sql))["event"] == 2 and (await counts(sql))["posting"] == 2
+    await sound(sql)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"expected_version": 2}, {"expected_version": 0}, {"expected_state": "requires_capture"},
+     {"id": "pi_unknown"}],
+)  # fmt: skip
+async def test_a_stale_move_leaves_no_trace(
+    store: Store, sql: asyncpg.Connection, values: dict[str, Any]
+) -> None:
+    row = create()
+    await done(store, row)
+    before = await counts(sql)
+    stale = move(row, claim=claim("k2", row.id), review=Review(row.attempt_id or "", "x"), **values)
+    assert await done(store, stale) == [False]
+    assert await counts(sql) == before
+    attempt = await store.attempt(row.attempt_id or "")
+    assert attempt is not None and attempt.state == "permitted"
+
+
+async def test_a_taken_key_in_a_move_leaves_no_trace(store: Store, sql: asyncpg.Connection) -> None:
+    first, second = create(), create()
+    await done(store, first, second)
+    assert await done(store, move(first, claim=claim("k", first.id))) == [True]
+    before = await counts(sql)
+    new = AttemptNew("at_new", 2, "capture", "bank", 1000, 1, {}, 1_000)
+    refund = RefundNew("re_new", "pending", 10, "at_new", {})
+    refused = move(
+        second,
+        claim=claim("k", second.id),
+        attempt_new=new,
+        refund_new=refund,
+        review=Review("ch", "x"),
+        endpoints=["we_1"],
+    )
+    assert await done(store, refused) == [False]
+    assert await counts(sql) == before
+    payment = await store.payment(second.id)
+    assert payment is not None and (payment.version, payment.state) == (1, "processing")
+    stored = await store.key("acct_1", False, "k")
+    assert stored is not None and stored.object == first.id
+
+
+async def test_two_moves_with_one_key_in_one_batch(store: Store, sql: asyncpg.Connection) -> None:
+    rows = [create() for _ in range(10)]
+    await done(store, *rows)
+    fates = await done(store, *[move(row, claim=claim("one", row.id)) for row in rows])
+    assert fates.count(True) == 1
+    assert (await counts(sql))["posting"] == 2
+    await sound(sql)
+
+
+async def test_a_bad_row_fails_alone(store: Store, sql: asyncpg.Connection) -> None:
+    bad = [
+        create(amount=0),
+        create(currency="euro"),
+        create(merchant="acct\u0000"),
+        create(amount=2**70),
+        create(instruction=object()),
+        create(merchant="\ud800"),
+    ]
+    good = [create() for _ in range(5)]
+    fates = await write(store, *good[:2], *bad, *good[2:])
+    wrong = fates[2 : 2 + len(bad)]
+    assert all(isinstance(fate, BadRow) for fate in wrong), wrong
+    right = fates[:2] + fates[2 + len(bad) :]
+    assert all(isinstance(fate, Written) and fate.done for fate in right)
+    assert (await counts(sql))["payment"] == len(good)
+    moves: list[Any] = [move(row) for row in good]
+    moves[1] = replace(moves[1], amount_received=1001)
+    moves[3] = replace(moves[3], amount_refunded=1001)
+    fates = await write(store, *moves)
+    assert [isinstance(fate, BadRow) for fate in fates] == [False, True, False, True, False]
+    for place in (1, 3):
+        payment = await store.payment(good[place].id)
+        assert payment is not None and payment.version == 1
+    assert (await counts(sql))["posting"] == 6
+    await sound(sql)
+
+
+async def test_a_fenced_database_writes_nothing(store: Store, sql: asyncpg.Connection) -> None:
+    row = create()
+    await done(store, row)
+    await sql.execute("UPDATE fence SET fenced_at = now()")
+    before = await counts(sql)
+    assert await done(store, create(), create()) == [False, False]
+    assert await done(store, move(row, claim=claim("k", row.id))) == [False]
+    assert await store.row("attempt_replay", row.attempt_id, 0, 60_000.0) is None
+    refusal = ("acct_1", False, "k9", "h", "create", "draining", 1, 1, 1)
+    assert await store.row("key_refuse", *refusal) is None
+    await sql.execute("UPDATE attempt SET next_check_at = now()")
+    assert await store.due(10, 1_000) == []
+    assert await counts(sql) == before
+    await sql.execute("UPDATE fence SET fenced_at = NULL")
+    assert await done(store, move(row)) == [True]
+    assert len(await store.rows("key_refuse", *refusal)) == 1
+
+
+@pytest.mark.parametrize(("fence_epoch", "written"), [(1, True), (2, False)])
+async def test_an_epoch_below_the_fence_is_refused(
+    store: Store, sql: asyncpg.Connection, fence_epoch: int, written: bool
+) -> None:
+    row = create()
+    await done(store, row)
+    await sql.execute("UPDATE fence SET epoch = $1", fence_epoch)
+    assert await done(store, create()) == [written]
+    assert await done(store, move(row)) == [written]
+
+
+async def test_a_fence_waits_for_the_batch_under_way(dsn: str, sql: asyncpg.Connection) -> None:
+    holder = await asyncpg.connect(dsn)
+    async with holder.transaction():
+        await holder.fetch("SELECT FROM fence FOR SHARE")
+        fencing = asyncio.ensure_future(sql.execute("UPDATE fence SET fenced_at = now()"))
+        await asyncio.sleep(0.1)
+        assert not fencing.done()
+    await asyncio.wait_for(fencing, 5)
+    await holder.close()
+
+
+async def test_answers_are_stored_with_their_event(store: Store) -> None:
+    at_once = create(answer_status=200, attempt_id=None, instruction=None)
+    await done(store, at_once)
+    stored = await store.key("acct_1", False, at_once.key)
+    assert stored is not None and (stored.answer_status, stored.answer_body) == (200, BODY.decode())
+    later = create()
+    await done(store, later)
+    stored = await store.key("acct_1", False, later.key)
+    assert stored is not None and (stored.answer_status, stored.answer_body) == (None, None)
+    body = msgspec.Raw(b'{"error":{"code":"card_declined"}}')
+    answered = move(later, answer_key=later.key, answer_status=402, answer_body=body)
+    await done(store, answered)
+    stored = await store.key("acct_1", False, later.key)
+    assert stored is not None
+    assert (stored.answer_status, stored.answer_body) == (402, bytes(body).decode())
+    # The first definite answer stays.
+    again = move(later, 2, answer_key=later.key, answer_status=200)
+    assert await done(store, again) == [True]
+    stored = await store.key("acct_1", False, later.key)
+    assert stored is not None and stored.answer_status == 402
+
+
+async def test_everything_that_belongs_to_a_move_is_written_with_it(
+    store: Store, sql: asyncpg.Connection
+) -> None:
+    row = create()
+    await done(store, row)
+    full = move(
+        row,
+        attempts=2,
+        amount_refunding=10,
+        attempt_new=AttemptNew("at_2", 2, "refund", "bank", 10, 1, {"a": 1}, 1_000, "re_1", "k"),
+        refund_new=RefundNew("re_1", "pending", 10, "at_2", {"reason": None}),
+        endpoints=["we_1", "we_2"],
+        review=Review(row.attempt_id or "", "amount_mismatch", "detail"),
+        claim=claim("k", "re_1"),
+    )
+    assert await done(store, full) == [True]
+    assert await counts(sql) == {
+        "idempotency_key": 2, "payment": 1, "attempt": 2, "refund": 1, "event": 2, "posting": 2,
+        "delivery": 2, "review": 1,
+    }  # fmt: skip
+    refund = await store.refund("re_1")
+    assert refund is not None and (refund.payment, refund.currency) == (row.id, "EUR")
+
+
+async def test_cancelling_a_waiter_does_not_cancel_the_commit(
+    store: Store, sql: asyncpg.Connection
+) -> None:
+    rows = [create() for _ in range(20)]
+    waiting = [asyncio.ensure_future(store.create(row, BODY)) for row in rows]
+    await asyncio.sleep(0)
+    for task in waiting[::2]:
+        task.cancel()
+    fates = await asyncio.gather(*waiting, return_exceptions=True)
+    assert all(isinstance(fate, asyncio.CancelledError) for fate in fates[::2])
+    assert all(isinstance(fate, Written) and fate.done for fate in fates[1::2])
+    assert (await counts(sql))["payment"] == 20
+    assert await done(store, create()) == [True]
+
+
+async def test_a_stop_lets_the_batch_end(dsn: str, sql: asyncpg.Connection) -> None:
+    store = Store(dsn, lambda: 1, pool_max=2)
+    await store.open()
+    # The batch waits for this lock while the lane is stopped.
+    async with sql.transaction():
+        await sql.execute("LOCK TABLE idempotency_key IN EXCLUSIVE MODE")
+        waiting = store.creates.write(create(), BODY)
+        await asyncio.sleep(0.05)
+        behind = store.creates.write(create(), BODY)
+        stopping = asyncio.ensure_future(store.close())
+        await asyncio.sleep(0.05)
+        assert not stopping.done()
+    await asyncio.wait_for(stopping, 5)
+    assert (await waiting).done
+    assert behind.cancelled()
+    assert (await counts(sql))["payment"] == 1
+
+
+async def test_a_full_queue_refuses_at_once(
+    store: Store, sql: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "QUEUE_MAX", 3)
+    async with sql.transaction():
+        await sql.execute("LOCK TABLE idempotency_key IN EXCLUSIVE MODE")
+        first = store.creates.write(create(), BODY)
+        await asyncio.sleep(0.05)
+        waiting = [store.creates.write(create(), BODY) for _ in range(3)]
+        with pytest.raises(LaneFull):
+            store.creates.write(create(), BODY)
+        assert store.creates.lag_ms >= 40
+    assert (await first).done
+    assert all(fate.done for fate in await asyncio.gather(*waiting))
+    assert (await counts(sql))["payment"] == 4
+
+
+async def test_waiters_are_told_only_after_the_commit(store: Store, dsn: str) -> None:
+    """What a waiter was told is there for everybody else at that very moment."""
+    other = await asyncpg.connect(dsn)
+    for _ in range(20):
+        row = create()
+        assert (await store.create(row, BODY)).done
+        assert await other.fetchval("SELECT writer FROM payment WHERE id = $1", row.id) == (
+            row.writer
+        )
+    await other.close()
+
+
+async def test_nobody_is_told_before_the_commit(store: Store, sql: asyncpg.Connection) -> None:
+    async with sql.transaction():
+        await sql.execute("LOCK TABLE event IN EXCLUSIVE MODE")
+        waiting = store.creates.write(create(), BODY)
+        await asyncio.sleep(0.1)
+        assert not waiting.done()
+    assert (await waiting).done
+
+
+async def test_a_permit_counts_from_the_batch_s_begin(store: Store) -> None:
+    before = boot_ns()
+    written = await store.create(create(), BODY)
+    assert before <= written.begun_boot_ns <= boot_ns()
+    granted = permit(written.begun_boot_ns)
+    assert granted.expires_boot_ns == written.begun_boot_ns + PERMIT_NS
+    assert not expired(granted)
+
+
+async def test_open_attempts_are_claimed_once(store: Store, sql: asyncpg.Connection) -> None:
+    rows = [create(check_ms=0) for _ in range(30)]
+    await done(store, *rows)
+    several = await asyncio.gather(*[store.due(10, 60_000) for _ in range(4)])
+    claimed = [attempt.id for some in several for attempt in some]
+    assert len(claimed) == len(set(claimed)) <= 30
+    while more := await store.due(10, 60_000):
+        claimed += [attempt.id for attempt in more]
+    assert sorted(claimed) == sorted(row.attempt_id or "" for row in rows)
+
+
+async def test_a_replay_is_permitted_once_for_each_count(
+    store: Store, sql: asyncpg.Connection
+) -> None:
+    row = create()
+    await done(store, row)
+    asked = [store.row("attempt_replay", row.attempt_id, 0, 60_000.0) for _ in range(8)]
+    granted = [found for found in await asyncio.gather(*asked) if found is not None]
+    assert len(granted) == 1
+    assert await store.row("attempt_replay", row.attempt_id, 1, 0.0) is None, "too old"
+    end = AttemptEnd(row.attempt_id or "", "declined", None, {})
+    await done(store, move(row, attempt_ends=[end], postings=None, amount_received=0))
+    assert await store.row("attempt_replay", row.attempt_id, 1, 60_000.0) is None, "it has ended"
+
+
+async def test_postings_of_an_unbalanced_move_are_seen(
+    store: Store, sql: asyncpg.Connection
+) -> None:
+    """The checks of this suite are not blind."""
+    row = create()
+    await done(store, row)
+    await done(store, move(row, postings=[Leg(1, "merchant:acct_1", -1000)]))
+    with pytest.raises(AssertionError):
+        await sound(sql)

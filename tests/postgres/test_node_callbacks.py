@@ -1,0 +1,147 @@
+"""Callbacks: before the answer, again and again, late, forged, cut short."""
+
+import asyncio
+from typing import Any
+
+import asyncpg
+import msgspec
+import pytest
+
+from bailiwick.base.errors import ApiError
+from bailiwick.channels.base import Operation, Outcome, Result
+from bailiwick.node.requests import CancelPayment, ConfirmPayment, CreateRefund
+from bailiwick.store.database import Store
+from tests.postgres.node_kit import (
+    Bank,
+    Lost,
+    Region,
+    balance,
+    body,
+    paid,
+    reviews,
+)
+from tests.postgres.rows_kit import counts, sound
+
+APPROVED = Outcome.APPROVED
+
+
+async def test_a_callback_that_comes_before_the_answer(
+    region: Region, bank: Bank, sql: asyncpg.Connection
+) -> None:
+    async def early(instruction: Any) -> None:
+        result = bank.done[instruction.reference][1]
+        assert await region.notify(bank, instruction.reference, result, "n1") == "taken"
+
+    bank.before_answer = early
+    answer = await paid(region, "k")
+    assert answer["status"] == "succeeded"
+    assert (await counts(sql))["event"] == 2, "the answer was a no-op"
+    assert bytes((await region.pay("k")).body) == msgspec.json.encode(answer)
+    assert region.settlement.inflight == {}
+    await sound(sql)
+
+
+async def test_a_callback_a_hundred_times(
+    region: Region, bank: Bank, sql: asyncpg.Connection
+) -> None:
+    bank.script[Operation.CHARGE] = ["pending"]
+    reference = (await paid(region, "k"))["latest_charge"]
+    done = bank.decide(reference, "approve")
+    told = await asyncio.gather(
+        *[region.notify(bank, reference, done, f"n{n % 2}") for n in range(100)]
+    )
+    assert set(told) <= {"taken", "seen before"}
+    assert await region.notify(bank, reference, done, "n0") == "seen before"
+    assert await balance(sql, "merchant:%") == -1000
+    assert (await counts(sql))["event"] == 3
+    await sound(sql)
+
+
+async def test_a_seen_callback_is_not_taken_again_even_when_it_would_count(
+    region: Region, bank: Bank, sql: asyncpg.Connection
+) -> None:
+    """A refund that came back, then the old callback of its success: it stays as it is."""
+    answer = await paid(region)
+    refund = body(await region.refund("r", CreateRefund(payment_intent=answer["id"])))
+    row = await region.store.refund(refund["id"])
+    assert row is not None
+    good = Result(APPROVED, "b", 1000, "EUR")
+    lost = Result(Outcome.DECLINED, "b", code="lost_or_stolen_card")
+    kind = {"operation": Operation.REFUND}
+    assert await region.notify(bank, row.attempt, good, "n1", **kind) == "taken"
+    assert await region.notify(bank, row.attempt, lost, "n2", **kind) == "taken"
+    payment = await region.store.payment(answer["id"])
+    assert payment is not None and payment.amount_refunded == 0
+    before = await counts(sql)
+    assert await region.notify(bank, row.attempt, good, "n1", **kind) == "seen before"
+    assert await counts(sql) == before
+    await sound(sql)
+
+
+async def test_a_callback_that_could_not_be_carried_out_is_taken_when_it_comes_again(
+    region: Region, bank: Bank, sql: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bank.script[Operation.CHARGE] = ["decline"]
+    assert (await region.pay("k")).status == 402
+    (reference,) = bank.done
+    done = bank.decide(reference, "approve")
+
+    async def dies(*_: Any, **__: Any) -> None:
+        raise Lost
+
+    with monkeypatch.context() as patch:
+        patch.setattr(region.settlement, "settle", dies)
+        with pytest.raises(Lost):
+            await region.notify(bank, reference, done, "n1")
+    # Also when the process itself was gone: nothing but the database tells.
+    assert await region.notify(bank, reference, done, "n1") == "taken"
+    assert await reviews(sql) == {"late_success"}
+
+
+async def test_callbacks_that_are_not_for_us(region: Region, bank: Bank, store: Store) -> None:
+    bank.script[Operation.CHARGE] = ["pending"]
+    reference = (await paid(region, "k"))["latest_charge"]
+    good = Result(APPROVED, "b", 1000, "EUR")
+    other = Bank("other")
+    both = Region(store, bank, other)
+    for work, status in (
+        (both.notify(other, reference, good, "n1"), 404),
+        (region.notify(bank, "ch_unknown", good, "n1"), 404),
+        (region.notify(bank, reference, good, "n1", operation=Operation.REFUND), 404),
+        (region.callbacks.take("bank", {"signature": "x"}, b"{}"), 400),
+        (region.callbacks.take("nobody", {}, b"{}"), 404),
+    ):
+        with pytest.raises(ApiError) as refused:
+            await work
+        assert refused.value.status == status
+    payment = await store.attempt(reference)
+    assert payment is not None and payment.state == "pending"
+    wrong = Result(APPROVED, "b", 999, "EUR")
+    assert await region.notify(bank, reference, wrong, "n2") == "asked"  # not certain: not kept
+    row = await store.attempt(reference)
+    assert row is not None and row.state == "unknown"
+
+
+@pytest.mark.parametrize("state", ["requires_payment_method", "canceled", "succeeded"])
+async def test_a_late_success_is_never_dropped(
+    region: Region, bank: Bank, sql: asyncpg.Connection, state: str
+) -> None:
+    bank.script[Operation.CHARGE] = ["decline"]
+    declined = body(await region.pay("k"))["error"]["payment_intent"]
+    reference = declined["latest_charge"]
+    if state == "canceled":
+        await region.act("cancel", "x", declined["id"], CancelPayment())
+    if state == "succeeded":
+        wish = ConfirmPayment(payment_method="pm_card_visa")
+        assert (await region.act("confirm", "y", declined["id"], wish)).status == 200
+    expected = 1000 if state == "succeeded" else 0
+    done = bank.decide(reference, "approve")
+    for n in range(3):
+        await region.notify(bank, reference, done, f"n{n}")
+    payment = await region.store.payment(declined["id"])
+    assert payment is not None
+    assert (payment.state, payment.amount_received) == (state, expected)
+    assert await balance(sql, "unexpected:%") == -1000
+    assert await balance(sql, "receivable:%") == bank.taken() == 1000 + expected
+    assert await reviews(sql) == {"late_success"}
+    await sound(sql)

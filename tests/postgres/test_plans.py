@@ -1,0 +1,105 @@
+"""The batches' plans over large tables: one index look-up a row, whatever the tables' size."""
+
+import json
+from typing import Any
+
+import asyncpg
+import msgspec
+import pytest
+
+from bailiwick.store.database import Store
+from bailiwick.store.rows import Create, Move
+from bailiwick.store.statements import statement
+from tests.postgres.rows_kit import claim, create, move
+
+ROWS = 200_000
+BIG = {"payment", "attempt", "idempotency_key", "event", "posting", "refund", "delivery"}
+
+
+async def fill(sql: asyncpg.Connection) -> None:
+    await sql.execute(f"""
+        SET synchronous_commit = off;
+        INSERT INTO payment (id, merchant, livemode, version, state, writer, epoch, amount,
+                             currency, created_ms, updated_ms, details, progress)
+        SELECT 'pi_' || lpad(n::text, 26, '0'), 'acct_1', false, 1, 'processing', n, 1, 1000,
+               'EUR', n, n, '{{}}', '{{}}' FROM generate_series(1, {ROWS}) n;
+        INSERT INTO attempt (id, payment, number, merchant, livemode, operation, gateway, state,
+                             amount, currency, epoch, writer, instruction)
+        SELECT 'ch_' || lpad(n::text, 26, '0'), 'pi_' || lpad(n::text, 26, '0'), 1, 'acct_1',
+               false, 'charge', 'bank', 'approved', 1000, 'EUR', 1, n, '{{}}'
+          FROM generate_series(1, {ROWS}) n;
+        INSERT INTO idempotency_key (merchant, livemode, key, request_hash, operation, writer,
+                                     created_ms)
+        SELECT 'acct_1', false, 'k' || n, 'h', 'create', n, n FROM generate_series(1, {ROWS}) n;
+        ANALYZE payment, attempt, idempotency_key;
+    """)
+
+
+def nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    found = [plan]
+    for child in plan.get("Plans", []):
+        found += nodes(child)
+    return found
+
+
+async def plan(store: Store, name: str, rows: list[Create] | list[Move]) -> list[dict[str, Any]]:
+    """How a lane's own connection would run a batch."""
+    lane: Any = store.creates if name == "create" else store.moves
+    connection: asyncpg.Connection = await lane._connect()
+    try:
+        await connection.execute(f"PREPARE batch (json, bigint, text[]) AS {statement(name)}")
+        text = msgspec.json.encode(rows).decode().replace("'", "''")
+        bodies = ",".join("'{}'" for _ in rows)
+        explained = await connection.fetchval(
+            f"EXPLAIN (FORMAT JSON) EXECUTE batch ('{text}', 1, ARRAY[{bodies}])"
+        )
+    finally:
+        await connection.close()
+    return nodes(json.loads(explained)[0]["Plan"])
+
+
+@pytest.fixture
+async def full(store: Store, sql: asyncpg.Connection) -> Store:
+    await fill(sql)
+    return store
+
+
+async def test_batches_only_use_indexes(full: Store) -> None:
+    rows = [create() for _ in range(64)]
+    created = await plan(full, "create", rows)
+    moved = await plan(full, "move", [move(row, claim=claim("k", row.id)) for row in rows])
+    for found in (created, moved):
+        for node in found:
+            kind, table = node["Node Type"], node.get("Relation Name")
+            assert not (table in BIG and kind in ("Seq Scan", "Bitmap Heap Scan")), node
+    assert not [node for node in moved if node["Node Type"] in ("Hash Join", "Merge Join")]
+    indexed = {
+        (node["Relation Name"], node["Index Name"])
+        for node in moved
+        if node["Node Type"].startswith("Index")
+    }
+    tables = ("payment", "attempt", "idempotency_key", "refund")
+    assert {(table, f"{table}_pkey") for table in tables} <= indexed
+
+
+READS: dict[str, list[Any]] = {
+    "payment_find": ["pi_1"],
+    "attempt_find": ["ch_1"],
+    "attempts_of_payment": ["pi_1"],
+    "key_find": ["acct_1", False, "k1"],
+    "attempts_due": [10, 1_000],
+    "payment_list_newest": ["acct_1", False, "~", "", 10, 0, 2**53],
+    "payment_list_oldest": ["acct_1", False, "~", "", 10, 0, 2**53],
+    "event_list_newest": ["acct_1", False, "~", "", 10],
+    "refund_list_newest": ["acct_1", False, "~", "", 10],
+}
+
+
+async def test_reads_only_use_indexes(full: Store, sql: asyncpg.Connection) -> None:
+    for name, arguments in READS.items():
+        explain = await sql.prepare(f"EXPLAIN (FORMAT JSON) {statement(name)}")
+        filters = [None] * (len(explain.get_parameters()) - len(arguments))
+        explained = await explain.fetchval(*arguments, *filters)
+        for node in nodes(json.loads(explained)[0]["Plan"]):
+            big = node.get("Relation Name") in ("payment", "attempt", "idempotency_key")
+            assert not (big and node["Node Type"] == "Seq Scan"), (name, node)

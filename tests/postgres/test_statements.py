@@ -1,0 +1,203 @@
+"""Every SQL file against the schema and against the structs that travel through it."""
+
+import re
+from typing import Any
+
+import asyncpg
+import msgspec
+import pytest
+
+from bailiwick.node.states import State
+from bailiwick.node.webhooks import Endpoint
+from bailiwick.store import migrate as migrations_module
+from bailiwick.store import rows
+from bailiwick.store.database import Fence
+from bailiwick.store.migrate import MigrationError, migrate
+from bailiwick.store.statements import migrations, names, statement
+
+FIELDS: dict[tuple[str, str], type[msgspec.Struct]] = {
+    ("create", "$1"): rows.Create,
+    ("move", "$1"): rows.Move,
+    ("move", "l.claim"): rows.Claim,
+    ("move", "m.attempt_ends"): rows.AttemptEnd,
+    ("move", "m.attempt_new"): rows.AttemptNew,
+    ("move", "m.refund_new"): rows.RefundNew,
+    ("move", "m.refund_end"): rows.RefundEnd,
+    ("move", "m.postings"): rows.Leg,
+    ("move", "m.review"): rows.Review,
+}
+COLUMNS: dict[str, Any] = {
+    "payment_find": rows.Payment,
+    "payment_list_newest": rows.Payment,
+    "payment_list_oldest": rows.Payment,
+    "attempt_find": rows.Attempt,
+    "attempts_due": rows.Attempt,
+    "attempts_of_payment": rows.Attempt,
+    "refund_find": rows.Refund,
+    "refund_list_newest": rows.Refund,
+    "refund_list_oldest": rows.Refund,
+    "key_find": rows.StoredKey,
+    "fence_read": Fence,
+    "endpoint_list": Endpoint,
+}
+_RECORD = re.compile(
+    r"json_to_record(?:set)?\(([$\w.]+)\)\s+AS\s+(?:\w+\s*)?\(([^()]*)\)", re.DOTALL
+)
+
+
+def records(name: str) -> dict[str, dict[str, str]]:
+    """The column definitions of each JSON argument of a statement: name to type."""
+    found = {}
+    for argument, body in _RECORD.findall(statement(name)):
+        pairs = [part.split() for part in body.replace("\n", " ").split(",")]
+        found[argument] = {pair[0]: pair[1] for pair in pairs}
+    return found
+
+
+def plain(name: str) -> str:
+    """A statement without its comments."""
+    return re.sub(r"--[^\n]*", "", statement(name))
+
+
+@pytest.mark.parametrize("name", [name for name in names() if name != "lane_settings"])
+async def test_every_file_prepares(name: str, sql: asyncpg.Connection) -> None:
+    prepared = await sql.prepare(statement(name))
+    numbers = {int(found) for found in re.findall(r"\$(\d+)", plain(name))}
+    assert numbers == set(range(1, len(prepared.get_parameters()) + 1)), "no gap in parameters"
+    if name in COLUMNS:
+        columns = [each.name for each in prepared.get_attributes()]
+        assert columns == list(COLUMNS[name].__struct_fields__)
+
+
+def test_every_file_says_what_it_is_for() -> None:
+    for name in names():
+        first = statement(name).splitlines()[0]
+        assert first.startswith("-- ") and len(first) > 20, name
+
+
+async def test_the_lane_settings_hold(sql: asyncpg.Connection) -> None:
+    await sql.execute(statement("lane_settings"))
+    assert await sql.fetchval("SHOW plan_cache_mode") == "force_generic_plan"
+    assert await sql.fetchval("SHOW statement_timeout") == "10s"
+
+
+@pytest.mark.parametrize(("name", "argument"), sorted(FIELDS))
+def test_rows_and_records_have_the_same_fields(name: str, argument: str) -> None:
+    assert set(records(name)[argument]) == set(FIELDS[name, argument].__struct_fields__)
+
+
+def test_no_record_was_forgotten() -> None:
+    found = {(name, argument) for name in names() for argument in records(name)}
+    assert found == set(FIELDS)
+
+
+@pytest.mark.parametrize(("name", "argument"), sorted(FIELDS))
+def test_types_fit(name: str, argument: str) -> None:
+    hints = {field.name: field.type for field in msgspec.structs.fields(FIELDS[name, argument])}
+    fits: dict[str, Any] = {
+        "text": (str, msgspec.Raw),
+        "bigint": int,
+        "integer": int,
+        "smallint": int,
+        "boolean": bool,
+    }
+    for column, kind in records(name)[argument].items():
+        hint = hints[column]
+        options = getattr(hint, "__args__", (hint,)) if kind != "json" else ()
+        for option in options:
+            if option is not type(None):
+                assert issubclass(option, fits[kind]), (column, kind, hint)
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "argument"),
+    [("create", "payment", "$1"), ("create", "attempt", "$1"), ("create", "event", "$1")],
+)
+def test_what_is_inserted_is_listed(name: str, target: str, argument: str) -> None:
+    listed = re.search(rf"INSERT INTO {target} \(([^)]*)\)", statement(name))
+    assert listed is not None
+    assert len(listed.group(1).split(",")) >= 9
+
+
+# Migrations
+
+
+async def test_migrations_are_applied_once(schema_dsn: str) -> None:
+    connection = await asyncpg.connect(schema_dsn)
+    try:
+        assert await migrate(connection, 3) == [name for name, _ in migrations()]
+        assert await migrate(connection, 3) == []
+        assert await connection.fetchval("SELECT node FROM fence") == 3
+        with pytest.raises(MigrationError, match="belongs to node 3, not to node 4"):
+            await migrate(connection, 4)
+        await connection.execute("UPDATE schema_migration SET sha256 = 'other'")
+        with pytest.raises(MigrationError, match="applied in another form"):
+            await migrate(connection, 3)
+        held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = $1"
+        assert await connection.fetchval(held, connection.get_server_pid()) == 0
+    finally:
+        await connection.close()
+
+
+async def test_a_migration_that_fails_leaves_nothing(
+    schema_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = [*migrations(), ("0002_broken", "CREATE TABLE half (n int); SELECT nonsense")]
+    monkeypatch.setattr(migrations_module, "migrations", lambda: broken)
+    connection = await asyncpg.connect(schema_dsn)
+    try:
+        with pytest.raises(asyncpg.UndefinedColumnError):
+            await migrate(connection, 1)
+        assert await connection.fetchval("SELECT to_regclass('half')") is None
+        applied = await connection.fetch("SELECT name FROM schema_migration")
+        assert [row[0] for row in applied] == [name for name, _ in migrations()]
+    finally:
+        await connection.close()
+
+
+# Append-only
+
+
+@pytest.mark.parametrize("table", ["posting", "event"])
+@pytest.mark.parametrize(
+    "change",
+    ["UPDATE {} SET created_ms = 0", "DELETE FROM {}", "TRUNCATE {}",
+     "UPDATE {} SET payment = payment WHERE false"],
+)  # fmt: skip
+async def test_history_cannot_be_changed(sql: asyncpg.Connection, table: str, change: str) -> None:
+    await sql.execute(
+        "INSERT INTO posting VALUES ('pi_1', 1, 1, 'a', 5, 'EUR', 0);"
+        "INSERT INTO event VALUES ('evt_1', 'pi_1', 1, 'acct_1', false, 'x', '{}', 1, 0)"
+    )
+    with pytest.raises(asyncpg.RaiseError, match="append-only"):
+        await sql.execute(change.format(table))
+    assert await sql.fetchval(f"SELECT count(*) FROM {table}") == 1
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "amount_received = 1001", "amount_received = -1", "amount_capturable = 1001",
+        "amount_refunded = 501", "amount_refunding = 501", "amount_refunding = -1",
+        "amount_refunded = 300, amount_refunding = 201", "amount = 0", "state = 'failed'",
+        "currency = 'eur'", "version = 0",
+    ],
+)  # fmt: skip
+async def test_amounts_out_of_bounds_are_refused_by_the_table(
+    sql: asyncpg.Connection, row: str
+) -> None:
+    await sql.execute(
+        "INSERT INTO payment (id, merchant, livemode, version, state, writer, epoch, amount,"
+        " currency, amount_received, created_ms, updated_ms, details, progress) VALUES"
+        " ('pi_1', 'acct_1', false, 1, 'succeeded', 1, 1, 1000, 'EUR', 500, 0, 0, '{}', '{}')"
+    )
+    with pytest.raises(asyncpg.CheckViolationError):
+        await sql.execute(f"UPDATE payment SET {row}")
+
+
+async def test_the_states_of_the_schema_are_the_table_s(sql: asyncpg.Connection) -> None:
+    text = await sql.fetchval(
+        "SELECT pg_get_constraintdef(oid) FROM pg_constraint"
+        " WHERE conname = 'payment_state_check' AND conrelid = 'payment'::regclass"
+    )
+    assert set(re.findall(r"'([a-z_]+)'", text)) == {state.value for state in State}
