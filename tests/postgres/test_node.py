@@ -199,7 +199,7 @@ async def test_not_found_means_nothing_while_our_own_call_is_open(
 async def test_a_permit_that_ran_out_is_not_used(
     region: Region, bank: Bank, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bailiwick.node.payments.permit", lambda begun: Permit(begun))
+    monkeypatch.setattr("bailiwick.node.acting.permit", lambda begun: Permit(begun))
     answer = await region.pay("k")
     assert (answer.status, bank.calls) == (402, [])
     assert body(answer)["error"]["code"] == "processing_error"

@@ -154,10 +154,10 @@ async def test_webhook_endpoints_are_made_on_every_node_and_a_retry_converges(
         assert {(c.method, c.path, c.body.decode()) for c in calls} == {
             ("PUT", "/v1/webhook_endpoints", body)
         }
-        resources = {c.headers["bailiwick-resource"] for c in calls}
+        resources = [json.loads(c.headers["bailiwick-resource"]) for c in calls]
         assert len(calls) == 4
-        assert len(resources) == 1
-        assert is_id(json.loads(resources.pop())["id"], "we")
+        assert len({(each["id"], each["secret"]) for each in resources}) == 1
+        assert is_id(resources[0]["id"], "we")
 
 
 async def test_webhook_endpoints_are_changed_everywhere_and_read_anywhere(tmp_path: Path) -> None:

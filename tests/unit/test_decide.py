@@ -7,7 +7,7 @@ import pytest
 
 from bailiwick.base.errors import ApiError
 from bailiwick.channels.base import Result
-from bailiwick.node import decide
+from bailiwick.node import decide, following
 from bailiwick.node.decide import Step
 from bailiwick.node.states import Change
 from bailiwick.store.rows import Attempt, AttemptNew, Leg, Payment, Refund
@@ -209,7 +209,7 @@ def test_the_next_gateway() -> None:
 
 
 def capture(payment: Payment, attempt: Attempt, result: Result) -> Step | None:
-    return decide.capture(payment, attempt, result, NOW + 5, LOOK)
+    return following.capture(payment, attempt, result, NOW + 5, LOOK)
 
 
 @pytest.mark.parametrize("amount", [1000, 300])
@@ -254,7 +254,7 @@ def test_a_late_capture_is_booked_apart() -> None:
 
 
 def void(payment: Payment, result: Result, charged: Attempt, row: Attempt = VOID) -> Step | None:
-    return decide.void(payment, row, charged, result, NOW + 5, LOOK)
+    return following.void(payment, row, charged, result, NOW + 5, LOOK)
 
 
 def test_a_void_of_a_hold() -> None:
@@ -301,7 +301,7 @@ def test_an_unknown_void_and_a_late_one() -> None:
 
 
 def refund(payment: Payment, row: Attempt, result: Result, of: Refund | None = None) -> Step | None:
-    return decide.refund(payment, row, of or kit.refund(), result, NOW + 5, LOOK)
+    return following.refund(payment, row, of or kit.refund(), result, NOW + 5, LOOK)
 
 
 def test_a_refund() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from bailiwick.channels.base import Outcome, Result
-from bailiwick.node import decide, states
+from bailiwick.node import decide, following, states
 from bailiwick.node.decide import Step
 from bailiwick.node.states import Change, State
 from bailiwick.store.rows import Attempt, AttemptNew, Refund
@@ -183,13 +183,13 @@ class Life(RuleBasedStateMachine):
     def settle(self, row: Attempt, result: Result, said: str) -> None:
         payment, now = self.payment, kit.NOW
         if row.operation == "capture":
-            self.write(decide.capture(payment, row, result, now, kit.LOOK))
+            self.write(following.capture(payment, row, result, now, kit.LOOK))
         elif row.operation == "void":
             charged = self.attempts[payment.charge_attempt or ""]
-            self.write(decide.void(payment, row, charged, result, now, kit.LOOK))
+            self.write(following.void(payment, row, charged, result, now, kit.LOOK))
         elif row.operation == "refund":
             of = self.refunds[row.refund or ""]
-            self.write(decide.refund(payment, row, of, result, now, kit.LOOK))
+            self.write(following.refund(payment, row, of, result, now, kit.LOOK))
         elif self.may_cascade(row, said):
             new = self.new("charge", AMOUNT)
             self.write(decide.next_attempt(payment, row, result, new, {}, now))

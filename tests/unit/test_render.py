@@ -56,7 +56,7 @@ def test_a_browser_sees_nothing_private() -> None:
     ("state", "status", "paid"),
     [("approved", "succeeded", True), ("declined", "failed", False), ("unsent", "failed", False),
      ("permitted", "pending", False), ("unknown", "pending", False), ("pending", "pending", False),
-     ("late", "pending", False)],
+     ("late", "succeeded", True)],
 )  # fmt: skip
 def test_a_charge_is_paid_only_when_approved(state: str, status: str, paid: bool) -> None:
     payment = kit.payment(state="succeeded", amount_received=1000, charge_attempt="ch_1")

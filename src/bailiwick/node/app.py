@@ -24,7 +24,7 @@ from bailiwick.node.requests import (
     refuse_unsupported,
 )
 from bailiwick.node.service import Node
-from bailiwick.node.settle import wanted
+from bailiwick.node.writing import wanted
 from bailiwick.shell import crash, timing, trace
 from bailiwick.shell.answers import error_answer, install_errors, json_answer
 from bailiwick.shell.forms import Params, struct_from

@@ -79,12 +79,12 @@ def decline_of(result: Result, attempt: Attempt) -> dict[str, Any]:
     return {key: value for key, value in error.items() if value is not None}
 
 
-def _closed(result: Result) -> str:
+def closed(result: Result) -> str:
     """The end state of an attempt that definitely moved nothing."""
     return "unsent" if result.detail == "unsent" else "declined"
 
 
-def _end(attempt: Attempt, state: str, result: Result, check_ms: int | None = None) -> AttemptEnd:
+def ended(attempt: Attempt, state: str, result: Result, check_ms: int | None = None) -> AttemptEnd:
     kept = {
         key: value
         for key, value in (
@@ -101,7 +101,7 @@ def _end(attempt: Attempt, state: str, result: Result, check_ms: int | None = No
     return AttemptEnd(attempt.id, state, result.provider_ref, kept, check_ms)
 
 
-def _waiting(
+def waiting(
     payment: Payment, attempt: Attempt, result: Result, now_ms: int, check_ms: int
 ) -> Step | None:
     """Not decided yet, or not known: recorded once, then only looked at again."""
@@ -127,7 +127,7 @@ def _waiting(
         after=moved(payment, change, now_ms, progress=progress),
         event=event,
         definite=change is Change.ACT,
-        attempt_ends=[_end(attempt, state, result, check_ms)],
+        attempt_ends=[ended(attempt, state, result, check_ms)],
         review=Review(attempt.id, str(result.detail)) if suspicious else None,
     )
 
@@ -137,7 +137,7 @@ def charge(
 ) -> Step | None:
     """The outcome of an attempt to charge."""
     if attempt.state not in OPEN:
-        return _after_the_end(payment, attempt, result, now_ms)
+        return after_the_end(payment, attempt, result, now_ms)
     if payment.open_attempt != attempt.id:
         # A void has taken over: what became of the charge is asked when that has ended.
         return None
@@ -154,15 +154,15 @@ def charge(
             event="payment_intent.payment_failed",
             definite=True,
             error=error,
-            attempt_ends=[_end(attempt, _closed(result), result)],
+            attempt_ends=[ended(attempt, closed(result), result)],
         )
-    return _waiting(payment, attempt, result, now_ms, check_ms)
+    return waiting(payment, attempt, result, now_ms, check_ms)
 
 
 def _charged(payment: Payment, attempt: Attempt, result: Result, now_ms: int) -> Step:
     assert result.amount is not None and 0 < result.amount <= payment.amount
     progress = _replace(payment.progress, last_error=None, action_url=None)
-    ends = [_end(attempt, "approved", result)]
+    ends = [ended(attempt, "approved", result)]
     if not result.captured:
         after = moved(
             payment,
@@ -192,7 +192,7 @@ def _charged(payment: Payment, attempt: Attempt, result: Result, now_ms: int) ->
     )
 
 
-def _after_the_end(payment: Payment, attempt: Attempt, result: Result, now_ms: int) -> Step | None:
+def after_the_end(payment: Payment, attempt: Attempt, result: Result, now_ms: int) -> Step | None:
     """An answer for an attempt that has ended: a success after a definite no is never dropped.
 
     Money that was taken is booked apart; a refund or void that did happen is only put before a
@@ -208,7 +208,7 @@ def _after_the_end(payment: Payment, attempt: Attempt, result: Result, now_ms: i
         before=payment,
         after=moved(payment, Change.LATE, now_ms),
         event="bailiwick.late_success",
-        attempt_ends=[_end(attempt, "late", result)],
+        attempt_ends=[ended(attempt, "late", result)],
         postings=(
             ledger.unexpected(attempt.gateway, payment.merchant, result.amount) if taken else None
         ),
@@ -218,14 +218,14 @@ def _after_the_end(payment: Payment, attempt: Attempt, result: Result, now_ms: i
 
 def next_attempt(
     payment: Payment,
-    ended: Attempt,
+    attempt: Attempt,
     result: Result,
     new: AttemptNew,
     routing: dict[str, Any],
     now_ms: int,
 ) -> Step:
     """The attempt ended definitely without a charge: the next gateway gets its permit."""
-    state = _closed(result)
+    state = closed(result)
     progress: Progress = _replace(payment.progress, routing=routing, action_url=None)
     return Step(
         before=payment,
@@ -239,197 +239,6 @@ def next_attempt(
             charge_attempt=new.id,
         ),
         event="payment_intent.processing",
-        attempt_ends=[_end(ended, state, result)],
+        attempt_ends=[ended(attempt, state, result)],
         attempt_new=new,
-    )
-
-
-def capture(
-    payment: Payment, attempt: Attempt, result: Result, now_ms: int, check_ms: int
-) -> Step | None:
-    """The outcome of a capture."""
-    if attempt.state not in OPEN:
-        return _after_the_end(payment, attempt, result, now_ms)
-    if payment.open_attempt != attempt.id:
-        return None
-    if result.outcome is Outcome.APPROVED:
-        assert result.amount is not None
-        after = moved(
-            payment,
-            Change.CAPTURED,
-            now_ms,
-            amount_received=result.amount,
-            amount_capturable=0,
-            open_attempt=None,
-        )
-        return Step(
-            before=payment,
-            after=after,
-            event="payment_intent.succeeded",
-            definite=True,
-            attempt_ends=[_end(attempt, "approved", result)],
-            postings=ledger.captured(attempt.gateway, payment.merchant, result.amount),
-        )
-    if result.outcome is Outcome.DECLINED:
-        return _capture_refused(payment, attempt, result, now_ms)
-    return _waiting(payment, attempt, result, now_ms, check_ms)
-
-
-def _capture_refused(payment: Payment, attempt: Attempt, result: Result, now_ms: int) -> Step:
-    ends = [_end(attempt, _closed(result), result)]
-    message = result.message or "The provider refused the capture."
-    if result.code in ("charge_expired_for_capture", "expired"):
-        progress = _replace(payment.progress, canceled_ms=now_ms, cancellation_reason="automatic")
-        after = moved(
-            payment,
-            Change.EXPIRE,
-            now_ms,
-            amount_capturable=0,
-            open_attempt=None,
-            progress=progress,
-        )
-        error = refusal("charge_expired_for_capture", message)
-        event = "payment_intent.canceled"
-    else:
-        after = moved(payment, Change.REFUSED, now_ms, open_attempt=None)
-        error = refusal(result.code or "capture_refused", message)
-        event = "bailiwick.capture_refused"
-    return Step(
-        before=payment, after=after, event=event, definite=True, error=error, attempt_ends=ends
-    )
-
-
-def refusal(code: str, message: str) -> dict[str, Any]:
-    """A provider's definite no to a capture, void or refund, as the answer's error."""
-    return {"type": "invalid_request_error", "code": code, "message": message}
-
-
-def void(
-    payment: Payment,
-    attempt: Attempt,
-    charged: Attempt,
-    result: Result,
-    now_ms: int,
-    check_ms: int,
-) -> Step | None:
-    """The outcome of a void of the charge ``charged``."""
-    if attempt.state not in OPEN:
-        return _after_the_end(payment, attempt, result, now_ms)
-    if payment.open_attempt != attempt.id:
-        return None
-    if result.outcome is Outcome.APPROVED:
-        ends = [_end(attempt, "approved", result)]
-        if charged.state in OPEN:
-            gone = Result(Outcome.DECLINED, detail="voided")
-            ends.append(_end(charged, "declined", gone))
-        after = moved(
-            payment,
-            Change.VOIDED,
-            now_ms,
-            amount_capturable=0,
-            open_attempt=None,
-            progress=_replace(payment.progress, canceled_ms=now_ms, action_url=None),
-        )
-        return Step(
-            before=payment,
-            after=after,
-            event="payment_intent.canceled",
-            definite=True,
-            attempt_ends=ends,
-        )
-    if result.outcome is Outcome.DECLINED:
-        held = payment.amount_capturable > 0
-        after = moved(
-            payment,
-            Change.REFUSED if held else Change.RESUME,
-            now_ms,
-            open_attempt=None if held else charged.id,
-            progress=_replace(payment.progress, cancellation_reason=None),
-        )
-        message = result.message or "The provider refused the cancellation."
-        return Step(
-            before=payment,
-            after=after,
-            event="bailiwick.cancel_refused",
-            definite=True,
-            error=refusal(result.code or "cancel_refused", message),
-            attempt_ends=[_end(attempt, _closed(result), result)],
-        )
-    return _waiting(payment, attempt, result, now_ms, check_ms)
-
-
-def refund(
-    payment: Payment,
-    attempt: Attempt,
-    row: Refund,
-    result: Result,
-    now_ms: int,
-    check_ms: int,
-) -> Step | None:
-    """The outcome of a refund; its reservation is kept until that is definite."""
-    if attempt.state not in OPEN:
-        if attempt.state == "approved" and result.outcome is Outcome.DECLINED:
-            return _refund_returned(payment, attempt, row, result, now_ms)
-        return _after_the_end(payment, attempt, result, now_ms)
-    if result.outcome is Outcome.APPROVED:
-        return _refund_ended(payment, attempt, row, result, now_ms, "succeeded")
-    if result.outcome is Outcome.DECLINED:
-        return _refund_ended(payment, attempt, row, result, now_ms, "failed")
-    step = _waiting(payment, attempt, result, now_ms, check_ms)
-    if step is None:
-        return None
-    return _replace(step, refund=row, definite=result.outcome is Outcome.PENDING)
-
-
-def _failure(row: Refund, result: Result) -> Refund:
-    details = {**row.details, "failure_reason": result.code or "unknown"}
-    return _replace(row, state="failed", details=details)
-
-
-def _refund_ended(
-    payment: Payment, attempt: Attempt, row: Refund, result: Result, now_ms: int, state: str
-) -> Step:
-    done = state == "succeeded"
-    ended = _replace(row, state=state) if done else _failure(row, result)
-    after = moved(
-        payment,
-        Change.REFUNDED,
-        now_ms,
-        amount_refunding=payment.amount_refunding - row.amount,
-        amount_refunded=payment.amount_refunded + (row.amount if done else 0),
-    )
-    message = result.message or "The provider refused the refund."
-    return Step(
-        before=payment,
-        after=after,
-        event="refund.updated" if done else "refund.failed",
-        definite=True,
-        error=None if done else refusal(result.code or "refund_failed", message),
-        attempt_ends=[_end(attempt, "approved" if done else _closed(result), result)],
-        refund_end=RefundEnd(ended.id, ended.state, ended.details),
-        refund=ended,
-        postings=(ledger.refunded(attempt.gateway, payment.merchant, row.amount) if done else None),
-    )
-
-
-def _refund_returned(
-    payment: Payment, attempt: Attempt, row: Refund, result: Result, now_ms: int
-) -> Step:
-    """A refund that had succeeded has come back: the money is the merchant's again."""
-    ended = _failure(row, result)
-    after = moved(
-        payment,
-        Change.REFUNDED,
-        now_ms,
-        amount_refunded=payment.amount_refunded - row.amount,
-    )
-    return Step(
-        before=payment,
-        after=after,
-        event="refund.failed",
-        definite=True,
-        attempt_ends=[_end(attempt, _closed(result), result)],
-        refund_end=RefundEnd(ended.id, ended.state, ended.details),
-        refund=ended,
-        postings=ledger.refund_returned(attempt.gateway, payment.merchant, row.amount),
     )

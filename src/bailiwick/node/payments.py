@@ -5,7 +5,6 @@ together with the key (its commit is the permit to send), call and write how it 
 (``settle``). A verb that moves no money ends with its one write.
 """
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -18,8 +17,9 @@ from bailiwick.base.ids import client_secret, new_id, new_token
 from bailiwick.base.money import payment_currency
 from bailiwick.channels.base import Instruction, Operation
 from bailiwick.node import decide, editing, render
+from bailiwick.node.acting import Acting
 from bailiwick.node.decide import Step, moved
-from bailiwick.node.idempotency import Answer, Asked, Idempotency, Refused, packed
+from bailiwick.node.idempotency import Answer, Asked, Refused, packed
 from bailiwick.node.requests import (
     CancelPayment,
     CapturePayment,
@@ -31,20 +31,10 @@ from bailiwick.node.requests import (
     method_of,
 )
 from bailiwick.node.routing import Routing, transient
-from bailiwick.node.settle import (
-    FIRST_LOOK_MS,
-    Permitted,
-    Settled,
-    Settlement,
-    permit,
-    stored_attempt,
-    wanted,
-)
 from bailiwick.node.states import Change, State
+from bailiwick.node.writing import FIRST_LOOK_MS, wanted
 from bailiwick.shell import timing
 from bailiwick.shell.crash import crash_point
-from bailiwick.store.database import Store
-from bailiwick.store.lanes import BadRow, LaneFull, WriteInDoubt, Written
 from bailiwick.store.rows import (
     AttemptNew,
     Create,
@@ -52,23 +42,14 @@ from bailiwick.store.rows import (
     Payment,
     Refund,
     RefundNew,
-    StoredKey,
 )
 
-ROUNDS_MAX = 20
-Decider = Callable[[Payment], Awaitable[tuple[Step, AttemptNew | None]]]
 _instruction = msgspec.json.Decoder(Instruction)
 _replace = msgspec.structs.replace
 
 
-class Payments:
+class Payments(Acting):
     """What a client can ask of this node's payments."""
-
-    def __init__(self, node: int, store: Store, settlement: Settlement, deadline_s: float) -> None:
-        self._node = node
-        self._store = store
-        self._settlement = settlement
-        self.keys = Idempotency(store, deadline_s, self._in_progress)
 
     # --- create -------------------------------------------------------------------------
 
@@ -389,8 +370,6 @@ class Payments:
 
         return await self._act(asked, row.payment, build)
 
-    # --- the shape that all verbs share ---------------------------------------------------
-
     async def _follow_up(
         self,
         asked: Asked,
@@ -423,118 +402,6 @@ class Payments:
         )
         event = "payment_intent.processing"
         return Step(before=payment, after=after, event=event, attempt_new=new), new
-
-    async def _act(self, asked: Asked, identifier: str, build: Decider) -> Answer:
-        """Claim the key and make the first move in one commit; then carry out its attempt."""
-        replayed = await self.keys.replay(asked)
-        if replayed is not None:
-            return replayed
-        async with self._settlement.locks.hold(identifier):
-            for _ in range(ROUNDS_MAX):
-                payment = await self.owned(asked, identifier)
-                step, attempt = await build(payment)
-                settled = await self._begin(asked, step, attempt)
-                if isinstance(settled, Written):
-                    break
-                if settled is not None:
-                    return settled
-            else:
-                if (await self._store.fence()).fenced:
-                    return await self._lost(asked)
-                raise ApiError.conflict(
-                    "The PaymentIntent is being changed by other requests. Retry with the same "
-                    "Idempotency-Key."
-                )
-        if attempt is None:
-            status, body, _ = await self._settlement.answer(step, asked.expand)
-            return Answer(status, body)
-        return await self._drive(asked, step.after, attempt, settled)
-
-    async def _begin(
-        self, asked: Asked, step: Step, attempt: AttemptNew | None
-    ) -> Written | Answer | None:
-        """Write the first move: its fate, or a replay; None when the payment has moved on."""
-        target = step.refund.id if step.refund is not None else step.after.id
-        status, body, plain, answer_key = 200, None, False, None
-        if attempt is None:
-            status, body, plain = await self._settlement.answer(step, asked.expand)
-            answer_key = asked.key
-        row, event_body = self._settlement.move(
-            step,
-            claim=asked.claim(target),
-            answer_key=answer_key,
-            status=status,
-            body=body,
-            plain=plain,
-        )
-        crash_point("begin.before")
-        written = await self._write(self._store.move(row, event_body))
-        if written.done:
-            crash_point("begin.committed")
-            return written
-        return await self.keys.replay(asked)
-
-    async def _drive(
-        self, asked: Asked, payment: Payment, attempt: AttemptNew, written: Written
-    ) -> Answer:
-        first = Permitted(payment, stored_attempt(payment, attempt), permit(written.begun_boot_ns))
-        settled = await self._settlement.drive(first, asked.expand)
-        return await self._told(asked, settled)
-
-    async def _told(self, asked: Asked, settled: Settled) -> Answer:
-        """The answer once the attempt was carried out."""
-        if settled.step is not None and settled.step.definite and settled.body is not None:
-            return Answer(settled.status, settled.body)
-        # Not definite, or somebody else (a callback) has written the outcome: as it stands.
-        replayed = await self.keys.replay(asked)
-        assert replayed is not None, "the key was claimed with the attempt"
-        return replayed
-
-    async def _write(self, writing: Awaitable[Written]) -> Written:
-        """A first write: when its fate is unknown, nothing is sent and the client retries.
-
-        Should it turn out to have been committed, the permit is never used, and the resolver
-        closes the attempt.
-        """
-        try:
-            return await writing
-        except (WriteInDoubt, LaneFull):
-            raise ApiError.unavailable(
-                "The payment could not be written. Retry with the same Idempotency-Key."
-            ) from None
-        except BadRow:
-            raise ApiError.defect() from None
-
-    async def _lost(self, asked: Asked) -> Answer:
-        """Nothing was written: the key is taken, or the node may not write."""
-        replayed = await self.keys.replay(asked)
-        if replayed is not None:
-            return replayed
-        raise ApiError.unavailable(
-            "This node is fenced and writes nothing. Retry with the same Idempotency-Key.",
-            code="node_fenced",
-        )
-
-    async def _in_progress(self, asked: Asked, stored: StoredKey) -> Answer:
-        """The object of a key without an answer, as it is now; not stored."""
-        target = stored.object or ""
-        if target.startswith("re_"):
-            row = await self._store.refund(target)
-            assert row is not None
-            payment = await self._store.payment(row.payment)
-            assert payment is not None
-            return Answer(200, render.encode(render.refund(row, payment)), replayed=True)
-        payment = await self._store.payment(target)
-        assert payment is not None, "a claimed key has its object"
-        return Answer(200, render.encode(render.payment_intent(payment)), replayed=True)
-
-    async def owned(self, asked: Asked, identifier: str) -> Payment:
-        """A payment of the asking merchant. Raises ApiError (404)."""
-        payment = await self._store.payment(identifier)
-        mine = payment is not None and payment.merchant == asked.merchant.id
-        if payment is None or not mine or payment.livemode != asked.livemode:
-            raise ApiError.missing("payment_intent", identifier, param="intent")
-        return payment
 
 
 def charge_instruction(payment: Payment) -> Instruction:

@@ -6,7 +6,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -15,27 +15,25 @@ import structlog
 
 from bailiwick.base.clock import boot_ns, now_ms
 from bailiwick.base.errors import ApiError
-from bailiwick.base.ids import new_id, new_token
 from bailiwick.channels.base import Instruction, Operation, Outcome, Permit, Phase, Result, read
-from bailiwick.node import decide, editing, render
+from bailiwick.node import decide, editing, following
 from bailiwick.node.decide import Step
 from bailiwick.node.gateways import Gateways
 from bailiwick.node.idempotency import unpacked
 from bailiwick.node.routing import Routing, Wanted
 from bailiwick.node.webhooks import Endpoints
+from bailiwick.node.writing import Writing, stored_attempt, wanted
 from bailiwick.shell import timing
 from bailiwick.shell.crash import crash_point
 from bailiwick.store.database import Store
 from bailiwick.store.lanes import BadRow, LaneFull, WriteInDoubt
-from bailiwick.store.rows import Attempt, AttemptNew, Claim, Move, Payment
+from bailiwick.store.rows import Attempt, Move, Payment
 from bailiwick.world.snapshot import World
 
 PERMIT_NS = 5_000_000_000
 """How long after its batch was begun an attempt's first byte may be sent. A fence waits so long."""
 ATTEMPTS_MAX = 3
 ROUNDS_MAX = 24
-FIRST_LOOK_MS = 6_000
-"""When the resolver first looks at an attempt that nobody has ended: once its permit is over."""
 OPEN_LOOK_MS = 1_000
 
 log = structlog.get_logger()
@@ -89,26 +87,21 @@ class Locks:
                 self._held.pop(payment, None)
 
 
-class Settlement:
+class Settlement(Writing):
     """Carries out attempts and commits their ends."""
 
     def __init__(
-        self, node: int, store: Store, gateways: Gateways, endpoints: Endpoints, world: "Any"
+        self,
+        node: int,
+        store: Store,
+        gateways: Gateways,
+        endpoints: Endpoints,
+        world: Callable[[], World],
     ) -> None:
-        self._node = node
-        self._store = store
-        self._gateways = gateways
-        self.endpoints = endpoints
-        self._world = world
+        super().__init__(node, store, gateways, endpoints, world)
         self.locks = Locks()
         self.inflight: dict[str, asyncio.Task[Any] | None] = {}
         """Attempts whose call this process has open, with the task that waits for the answer."""
-
-    @property
-    def world(self) -> World:
-        """The World in force."""
-        world: World = self._world()
-        return world
 
     async def drive(self, permitted: Permitted, expand: list[str] | None = None) -> Settled:
         """Send an attempt and settle it, and those that follow it, to the first outcome.
@@ -224,17 +217,17 @@ class Settlement:
         now, look = now_ms(), OPEN_LOOK_MS
         operation = Operation(attempt.operation)
         if operation is Operation.CHARGE:
-            following = await self._next(payment, attempt, result)
-            return following or decide.charge(payment, attempt, result, now, look)
+            cascade = await self._next(payment, attempt, result)
+            return cascade or decide.charge(payment, attempt, result, now, look)
         if operation is Operation.CAPTURE:
-            return decide.capture(payment, attempt, result, now, look)
+            return following.capture(payment, attempt, result, now, look)
         if operation is Operation.VOID:
             charged = await self._store.attempt(payment.charge_attempt or "")
             assert charged is not None, "a void follows a charge"
-            return decide.void(payment, attempt, charged, result, now, look)
+            return following.void(payment, attempt, charged, result, now, look)
         row = await self._store.refund(attempt.refund or "")
         assert row is not None, "a refund is written with its attempt"
-        return decide.refund(payment, attempt, row, result, now, look)
+        return following.refund(payment, attempt, row, result, now, look)
 
     async def _next(self, payment: Payment, attempt: Attempt, result: Result) -> Step | None:
         """The next gateway's attempt, only after a definite no-charge that allows it."""
@@ -261,35 +254,6 @@ class Settlement:
         facts = editing.routing_shown(routing)
         return decide.next_attempt(payment, attempt, result, new, facts, now_ms())
 
-    def attempt_new(
-        self,
-        payment: Payment,
-        instruction: Instruction,
-        gateway: str,
-        key: str | None,
-        refund: str | None = None,
-    ) -> AttemptNew:
-        """An attempt to commit for an instruction, under a fresh reference."""
-        prefix = "ch" if instruction.operation is Operation.CHARGE else "at"
-        identifier = new_id(prefix, self._node, now_ms())
-        chosen = self._gateways.get(gateway)
-        callback_url = None if chosen is None else chosen.callback_url
-        instruction = msgspec.structs.replace(
-            instruction, reference=identifier, callback_url=callback_url
-        )
-        return AttemptNew(
-            id=identifier,
-            number=payment.attempts + 1,
-            operation=instruction.operation.value,
-            gateway=gateway,
-            amount=instruction.amount,
-            epoch=self.world.epoch,
-            instruction=instruction,
-            check_ms=FIRST_LOOK_MS,
-            refund=refund,
-            key=key,
-        )
-
     async def _row(
         self, step: Step, attempt: Attempt, expand: list[str] | None
     ) -> tuple[Move, bytes, Settled]:
@@ -302,14 +266,6 @@ class Settlement:
         settled = Settled(step.after, step, None, status, body)
         row, event_body = self.move(step, answer_key=key, status=status, body=body, plain=plain)
         return row, event_body, settled
-
-    async def answer(
-        self, step: Step, expand: list[str], attempt: Attempt | None = None
-    ) -> tuple[int, msgspec.Raw, bool]:
-        """Status and body for the request that asked for a step; plain: the object as it is."""
-        charge = await self._charge_view(step, attempt) if expand else None
-        status, body = answer(step, expand, charge)
-        return status, body, status == 200 and not expand
 
     def check_part(self, payment: Payment, gateway: str, operation: Operation, amount: int) -> None:
         """Refuse a part where the provider can only do the whole. Raises ApiError (400)."""
@@ -331,78 +287,6 @@ class Settlement:
         """Match a gateway."""
         return self._gateways.match(wanted)
 
-    async def _charge_view(self, step: Step, attempt: Attempt | None) -> render.ChargeView | None:
-        """The charge as it will be once the step is written."""
-        charged = step.after.charge_attempt
-        if charged is None:
-            return None
-        same = attempt is not None and charged == attempt.id
-        row = attempt if same else await self._store.attempt(charged)
-        assert row is not None
-        for end in step.attempt_ends or []:
-            if end.id == row.id:
-                row = msgspec.structs.replace(
-                    row,
-                    state=end.state,
-                    provider_ref=end.provider_ref or row.provider_ref,
-                    result=render.encode(end.result),
-                )
-        return render.charge_view(row)
-
-    def move(
-        self,
-        step: Step,
-        *,
-        claim: Claim | None = None,
-        answer_key: str | None = None,
-        status: int = 200,
-        body: msgspec.Raw | None = None,
-        plain: bool = False,
-    ) -> tuple[Move, bytes]:
-        """The row that writes a step, and its event's body.
-
-        A ``plain`` answer is the event's body too, and stored once.
-        """
-        before, after = step.before, step.after
-        if body is not None and plain:
-            event_body = body
-        elif step.refund is not None:
-            event_body = render.encode(render.refund(step.refund, after))
-        else:
-            event_body = render.encode(render.payment_intent(after))
-        row = Move(
-            id=after.id,
-            expected_version=before.version,
-            expected_state=before.state,
-            writer=new_token(),
-            now_ms=after.updated_ms,
-            state=after.state,
-            amount=after.amount,
-            amount_capturable=after.amount_capturable,
-            amount_received=after.amount_received,
-            amount_refunding=after.amount_refunding,
-            amount_refunded=after.amount_refunded,
-            attempts=after.attempts,
-            open_attempt=after.open_attempt,
-            charge_attempt=after.charge_attempt,
-            progress=after.progress,
-            event_id=new_id("evt", self._node, after.updated_ms),
-            event_type=step.event,
-            endpoints=self.endpoints.wanting(after.merchant, after.livemode, step.event),
-            claim=claim,
-            attempt_ends=step.attempt_ends,
-            attempt_new=step.attempt_new,
-            refund_new=step.refund_new,
-            refund_end=step.refund_end,
-            postings=step.postings,
-            review=step.review,
-            answer_key=answer_key,
-            answer_status=status if answer_key is not None else None,
-            answer_body=body if answer_key is not None and not plain else None,
-            answer_version=render.API_VERSION if answer_key is not None else None,
-        )
-        return row, bytes(event_body)
-
     def _with_next(self, settled: Settled, step: Step, begun_boot_ns: int) -> Settled:
         if step.attempt_new is None:
             return settled
@@ -420,65 +304,6 @@ def permit(begun_boot_ns: int) -> Permit:
 def expired(granted: Permit) -> bool:
     """Whether a permit has run out."""
     return boot_ns() >= granted.expires_boot_ns
-
-
-def wanted(payment: Payment, strategy: str) -> Wanted:
-    """What a payment asks of a gateway."""
-    return Wanted(
-        payment=payment.id,
-        country=payment.details.location["country"],
-        amount=payment.amount,
-        currency=payment.currency,
-        method=payment.details.method_types[0],
-        manual_capture=payment.details.capture_method == "manual",
-        livemode=payment.livemode,
-        strategy=strategy,
-    )
-
-
-def stored_attempt(payment: Payment, new: AttemptNew) -> Attempt:
-    """A new attempt as it stands in the database after its commit."""
-    return Attempt(
-        id=new.id,
-        payment=payment.id,
-        number=new.number,
-        refund=new.refund,
-        merchant=payment.merchant,
-        livemode=payment.livemode,
-        operation=new.operation,
-        gateway=new.gateway,
-        state="permitted",
-        amount=new.amount,
-        currency=payment.currency,
-        key=new.key,
-        instruction=render.encode(new.instruction),
-        provider_ref=None,
-        result=None,
-        age_ms=0,
-        quiet_ms=0,
-        checks=0,
-        replays=0,
-    )
-
-
-def answer(
-    step: Step, expand: list[str], charge: render.ChargeView | None
-) -> tuple[int, msgspec.Raw]:
-    """Status and body for the request that asked for a step."""
-    after = step.after
-    shown = None if charge is None else render.charge(after, charge)
-    intent = render.payment_intent(after, charge=shown if "latest_charge" in expand else None)
-    if step.error is not None:
-        status = 402 if step.error["type"] == "card_error" else 400
-        return status, render.encode(render.card_error(step.error, intent))
-    if step.refund is None:
-        return 200, render.encode(intent)
-    expanded: dict[str, Any] = {}
-    if "payment_intent" in expand:
-        expanded["payment_intent"] = intent
-    if "charge" in expand and shown is not None:
-        expanded["charge"] = shown
-    return 200, render.encode(render.refund(step.refund, after, expanded=expanded))
 
 
 def _uncancel() -> None:
