@@ -12,6 +12,7 @@ import structlog
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.channels.base import CallbackRefused, Instruction, Notice, Outcome, agreed
+from bailiwick.node.decide import OPEN
 from bailiwick.node.gateways import Gateway, Gateways
 from bailiwick.node.settle import Settlement
 from bailiwick.shell.crash import crash_point
@@ -83,4 +84,4 @@ class Callbacks:
         crash_point("callback.settled")
         if settled.next is not None:
             await self._settlement.drive(settled.next)
-        return result.outcome is not Outcome.UNKNOWN
+        return result.outcome is not Outcome.UNKNOWN or attempt.state not in OPEN

@@ -55,7 +55,8 @@ class Bounds(msgspec.Struct, frozen=True):
     """What one exchange may take: seconds and bytes.
 
     Attributes:
-        connect_s: for a free connection: waiting, look-up, TCP and TLS together.
+        connect_s: for a connection: waiting for a free one, look-up, TCP and TLS together.
+        wait_s: for waiting alone; then ``connect_s`` begins after it. None: within ``connect_s``.
         silence_s: from the write to the answer's first byte, and between any two pieces of it.
         total_s: for everything.
         until_close: an answer without length, ended by closing, is accepted.
@@ -65,6 +66,7 @@ class Bounds(msgspec.Struct, frozen=True):
     silence_s: float
     total_s: float
     body_bytes: int
+    wait_s: float | None = None
     header_bytes: int = 64 * 1024
     header_line_bytes: int = 8_190
     headers: int = 100
@@ -321,7 +323,8 @@ class Connection(asyncio.Protocol):
         coding = headers.get(b"transfer-encoding")
         if status < 200:
             self._interim += 1
-            if status < 100 or self._interim > _INTERIM_MAX or length or coding:
+            bodiless = length in (None, b"0") and coding is None
+            if status < 100 or self._interim > _INTERIM_MAX or not bodiless:
                 self._refuse("garbage")
             return
         if status > 599 or self._parser.get_http_version() not in ("1.1", "1.0"):

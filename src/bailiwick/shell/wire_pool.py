@@ -31,20 +31,23 @@ def origin(text: str) -> Origin:
     Raises:
         ValueError: it is something else; user names and passwords are refused too.
     """
+    if not text.isprintable():  # urlsplit would drop line ends and tabs in silence
+        raise ValueError("a url must not hold control characters")
     parts = urlsplit(text)
     host, tls = parts.hostname or "", parts.scheme == "https"
-    if parts.scheme not in ("http", "https") or "@" in parts.netloc or parts.path:
-        raise ValueError("a url must be http(s)://host:port")
-    if ":" in host:
-        if "%" in host or not ipaddress.IPv6Address(host):
-            raise ValueError("an IPv6 address must have no zone")
-    elif not _NAME.fullmatch(host):
-        raise ValueError("the host is missing or not in ASCII")
     usual = 443 if tls else 80
     port = usual if parts.port is None else parts.port
-    if port == 0:
-        raise ValueError("the port must not be 0")
-    shown = f"[{host}]" if ":" in host else host
+    if ":" in host:
+        ipaddress.IPv6Address(host)
+        shown = f"[{host}]"
+    elif _NAME.fullmatch(host):
+        shown = host
+    else:
+        raise ValueError("a url's host must be a name in ASCII or an address")
+    # Only what is understood as a whole: no user, no zone of an address, no path.
+    plain = text.lower() in (f"{parts.scheme}://{shown}", f"{parts.scheme}://{shown}:{port}")
+    if parts.scheme not in ("http", "https") or not plain or "%" in host or port == 0:
+        raise ValueError("a url must begin with http(s)://host or http(s)://host:port")
     return Origin(tls, host, port, shown if port == usual else f"{shown}:{port}")
 
 
@@ -101,9 +104,7 @@ class Pool:
         deadline = now + bounds.total_s
         while True:
             kept = self._take(now)
-            connection = kept or await self._acquire(
-                loop, min(deadline, now + bounds.connect_s), deadline
-            )
+            connection = kept or await self._acquire(loop, bounds, now, deadline)
             try:
                 waiter = connection.start(request, bounds, deadline, gate)
             except WireError as error:
@@ -136,13 +137,14 @@ class Pool:
         return None
 
     async def _acquire(
-        self, loop: asyncio.AbstractEventLoop, connect_at: float, deadline: float
+        self, loop: asyncio.AbstractEventLoop, bounds: Bounds, began: float, deadline: float
     ) -> Connection:
         """Wait for a connection to become free, or open one."""
+        wait_s = bounds.connect_s if bounds.wait_s is None else bounds.wait_s
         while not self._closed and self._open >= self._limit:
             if self._waiting is not None and len(self._waiters) >= self._waiting:
                 raise WireError(False, "busy")
-            connection = await self._wait_turn(loop, connect_at)
+            connection = await self._wait_turn(loop, min(deadline, began + wait_s))
             if connection is not None:
                 if connection.unfit() is None:
                     return connection
@@ -151,8 +153,9 @@ class Pool:
             raise WireError(False, "closed")
         self._open += 1
         connection = Connection(loop, tls=self._context is not None)
+        since = began if bounds.wait_s is None else loop.time()
         try:
-            await self._connect(loop, connection, min(connect_at, deadline))
+            await self._connect(loop, connection, min(deadline, since + bounds.connect_s))
             if self._closed:
                 raise WireError(False, "closed")
         except BaseException:
@@ -163,9 +166,7 @@ class Pool:
         self._busy.add(connection)
         return connection
 
-    async def _wait_turn(
-        self, loop: asyncio.AbstractEventLoop, until: float
-    ) -> Connection | None:
+    async def _wait_turn(self, loop: asyncio.AbstractEventLoop, until: float) -> Connection | None:
         """Wait for a freed connection, or None for room to open one."""
         turn: asyncio.Future[Connection | None] = loop.create_future()
         self._waiters.append(turn)
