@@ -31,7 +31,6 @@ check: venv-dev ## Types, lint, format, import rules
 	$(BIN)/lint-imports
 
 docs: venv-dev ## Build the documentation into docs/_build
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-docs.lock
 	$(BIN)/python -m sphinx -W -q -b html docs docs/_build
 
 clean-demo: venv ## Stop the demo and delete its data
@@ -46,5 +45,4 @@ venv-dev: ## The same with the tools for tests and checks
 lock: venv-dev ## Resolve the dependencies anew; ARGS="--upgrade" takes new versions
 	$(LOCK) pyproject.toml --group dev -o requirements-dev.lock $(ARGS)
 	$(LOCK) pyproject.toml -c requirements-dev.lock -o requirements.lock $(ARGS)
-	$(LOCK) docs/requirements.in -c requirements-dev.lock -o requirements-docs.lock $(ARGS)
 	$(LOCK) --group build -c requirements-dev.lock -o requirements-build.lock $(ARGS)

@@ -1,6 +1,7 @@
 """A provider of one's own: a raw TCP server that answers each request with given bytes."""
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -25,7 +26,11 @@ class ScriptedServer:
         connections: accepted so far.
     """
 
-    def __init__(self, *answers: Answer) -> None:
+    def __init__(
+        self, *answers: Answer, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+    ) -> None:
+        self._host = host
+        self._tls = tls
         self._answers = list(answers) or [http(200, b"{}")]
         self.heads: list[bytes] = []
         self.bodies: list[bytes] = []
@@ -36,7 +41,9 @@ class ScriptedServer:
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=1024)
+        self._server = await asyncio.start_server(
+            self._serve, self._host, 0, backlog=1024, ssl=self._tls
+        )
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

@@ -1,8 +1,10 @@
 """What a newcomer does: clone, `make demo`, paste the printed commands, look, check, stop."""
 
+import base64
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -23,8 +25,6 @@ from bailiwick.shell.ports import free_port
 
 pytestmark = [
     pytest.mark.timeout(600),
-    pytest.mark.skipif(shutil.which("git") is None, reason="no git here"),
-    pytest.mark.skipif(shutil.which("make") is None, reason="no make here"),
 ]
 
 REPO = Path(__file__).parents[2]
@@ -74,8 +74,7 @@ def clone() -> Iterator[Clone]:
     try:
         source = ["git", "clone", "--quiet", "--no-hardlinks", str(REPO), str(fresh.folder)]
         done = subprocess.run(source, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            pytest.skip(f"the working folder cannot be cloned: {done.stderr.strip()[:200]}")
+        assert done.returncode == 0, f"the working folder cannot be cloned: {done.stderr}"
         yield fresh
     finally:
         program = fresh.folder / ".venv" / "bin" / "bailiwick"
@@ -116,18 +115,30 @@ def printed_commands(text: str) -> dict[str, str]:
     return dict(found)
 
 
+def pasted(clone: Clone, command: str) -> dict[str, Any]:
+    """What a printed command answers: by curl, or where there is none, as curl would ask."""
+    if shutil.which("curl") is not None:
+        found: dict[str, Any] = json.loads(clone.shell(command.replace("curl ", "curl -sS ", 1)))
+        return found
+    words = shlex.split(command)
+    user = words[words.index("-u") + 1]
+    form = "&".join(words[place + 1] for place, word in enumerate(words) if word == "-d")
+    request = urllib.request.Request(words[1], data=form.encode(), method="POST")
+    request.add_header("Authorization", "Basic " + base64.b64encode(user.encode()).decode())
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return dict(json.load(answer))
+
+
 async def test_a_newcomer_s_first_minute(clone: Clone) -> None:
     data = clone.data
     text = clone.shell(f'make demo ARGS="--background --data {data} --port {free_port()}"')
     demo = clone.demo()
     commands = printed_commands(text)
     assert set(commands) == set(HOMES)
-    if shutil.which("curl") is None:
-        pytest.skip("no curl here")
 
     payments = {}
     for title, command in commands.items():
-        payment = json.loads(clone.shell(command.replace("curl ", "curl -sS ", 1)))
+        payment = pasted(clone, command)
         assert payment["status"] == "succeeded", payment
         assert payment["node"] == HOMES[title]
         payments[payment["id"]] = payment
@@ -146,22 +157,20 @@ async def test_a_newcomer_s_first_minute(clone: Clone) -> None:
     with urllib.request.urlopen(demo["sandbox"]["books_url"], timeout=10) as response:
         charges = json.load(response)["charges"]
     assert len(charges) == 3
-    assert {charge["provider"] for charge in charges} == {
-        payment["routing"]["gateway"] for payment in payments.values()
-    }
+    banks = {charge["provider"] for charge in charges}
+    assert len(banks) == 3
+    assert banks == {payment["routing"]["gateway"] for payment in payments.values()}
     assert {charge["reference"] for charge in charges} == {
         payment["latest_charge"] for payment in payments.values()
     }
     assert {charge["status"] for charge in charges} == {"captured"}
 
-    if (clone.folder / "src" / "bailiwick" / "cli" / "check.py").exists():
-        told = clone.shell(f'make --silent run ARGS="check --data {data} --json"')
-        assert isinstance(json.loads(told), dict)
+    told = json.loads(clone.shell(f'make --silent run ARGS="check --data {data} --json"'))
+    assert (told["ok"], told["payments"], told["attempts"]) == (True, 3, 3)
 
     # What the README and the pages say next.
-    if (clone.folder / "docs" / "env.py").exists():
-        line = f'eval "$(python3 docs/env.py {data})"; echo $BASE_URL $NODE_URL'
-        assert clone.shell(line).split()[0] == demo["base_url"]
+    line = f'eval "$(python3 docs/env.py {data})"; echo $BASE_URL $NODE_URL'
+    assert clone.shell(line).split()[0] == demo["base_url"]
 
     clone.shell(f'make demo ARGS="--stop --data {data}"')
     assert all_gone(processes(demo))

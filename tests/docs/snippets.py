@@ -5,7 +5,6 @@ A comment in the line before a block says how it is tested, if not by simply run
     <!-- run: by the clone test -->       tests/cluster/test_fresh_clone.py runs these commands
     <!-- run: by the test run itself -->  a command that would start the tests from within
     <!-- needs: psql pg_dump -->          programs without which the block is skipped
-    <!-- needs: bailiwick check -->       a command of ours, likewise
     <!-- parse: node.toml -->             read by the product's own parser, not run
 
 ``text`` blocks are drawings and formulas; every other language is run or parsed.

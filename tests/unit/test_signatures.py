@@ -5,13 +5,12 @@ import datetime
 import time
 
 import pytest
+import standardwebhooks
 import stripe
 
 from bailiwick.access.endpoints import derive
 from bailiwick.node.webhooks import BACKOFF_MAX_MS, TRIES_MAX, backoff_ms, signatures
 from bailiwick.world.merchants import Merchant, Principal
-
-standardwebhooks = pytest.importorskip("standardwebhooks")
 
 BODY = '{"id":"evt_1","object":"event","data":{"object":{"name":"Zoë"}}}'.encode()
 _, SECRET = derive(b"cluster", Principal(Merchant("acct_1", "Shop"), "secret", False), b"key-1")

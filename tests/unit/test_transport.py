@@ -1,22 +1,33 @@
 """The transport over a real network with faults: what it says about a request is exactly so."""
 
+import ast
 import asyncio
 import inspect
 import ssl
+import textwrap
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import aiohttp.http_writer
 import pytest
-from aiohttp.http import StreamWriter
 
 from bailiwick.base.clock import boot_ns
 from bailiwick.channels import http as module
 from bailiwick.channels.base import Exchange, Permit, Phase, Request
 from bailiwick.channels.http import HttpTransport
+from bailiwick.shell.wire_client import Connection
 from tests.faultproxy import FaultProxy
 from tests.scripted import ScriptedServer, http
-from tests.unit.transport_kit import FAST, HASTY, OK, answered, expired, fresh, get, post
+from tests.unit.transport_kit import (
+    FAST,
+    HASTY,
+    OK,
+    SpyTransport,
+    answered,
+    expired,
+    fresh,
+    get,
+    post,
+)
 
 
 @pytest.fixture
@@ -134,29 +145,63 @@ async def test_nothing_runs_between_the_check_and_the_write(
         return boot_ns()
 
     monkeypatch.setattr(module, "boot_ns", checking)
-    for name in ("_write", "_writelines"):
-        original = getattr(StreamWriter, name)
-
-        def spy(self: StreamWriter, data: object, original: object = original) -> None:
-            trace.append("write")
-            original(self, data)  # type: ignore[operator]
-
-        monkeypatch.setattr(StreamWriter, name, spy)
+    spied = SpyTransport.install(monkeypatch, lambda _data: trace.append("write"))
     async with ScriptedServer(OK) as server:
         await answered(transport, post(server.port, body))
-    assert trace[:2] == ["check", "write"]
-    assert trace.count("check") == 1
+        await answered(transport, post(server.port, body))
+    assert trace[:3] == ["check", "write", "loop"]
+    assert trace.count("check") == trace.count("write") == 2
+    assert [data.endswith(b"\r\n\r\n" + body) for data in spied.written] == [True, True]
 
 
-def test_aiohttp_awaits_nothing_before_its_write_that_we_use() -> None:
-    """If these change, read ``StreamWriter.write`` and ``BytesPayload`` again."""
-    source = inspect.getsource(aiohttp.http_writer.StreamWriter.write)
-    before = source.partition("self._send_headers_with_payload(chunk, False)")[0]
-    awaits = [line.strip() for line in before.splitlines() if "await " in line]
-    assert awaits == [
-        "await self._on_chunk_sent(chunk)",  # only with a trace
-        "chunk = await self._compress.compress(chunk)",  # only with compression
+@pytest.mark.parametrize("warm", [False, True])
+async def test_nothing_reaches_the_socket_after_the_permit_has_run_out(
+    transport: HttpTransport, monkeypatch: pytest.MonkeyPatch, warm: bool
+) -> None:
+    spied = SpyTransport.install(monkeypatch)
+    async with ScriptedServer(OK) as server:
+        if warm:
+            await answered(transport, post(server.port))
+        before = len(spied.written)
+        for request in (post(server.port), get(server.port), post(server.port, b"x" * 300_000)):
+            done = await transport.exchange(request, FAST, expired())
+            assert done == Exchange(Phase.UNSENT, None, "permit_expired")
+        assert len(spied.written) == before
+        assert server.connections == 1
+
+
+async def test_the_last_nanosecond_counts(
+    transport: HttpTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "boot_ns", lambda: 1_000)
+    async with ScriptedServer(OK) as server:
+        done = await transport.exchange(post(server.port), FAST, Permit(1_000))
+        assert done == Exchange(Phase.UNSENT, None, "permit_expired")
+        done = await transport.exchange(post(server.port), FAST, Permit(1_001))
+        assert done.phase is Phase.ANSWERED
+
+
+def test_no_function_between_the_check_and_the_write_can_be_suspended() -> None:
+    """``start`` is an ordinary function, and its check is the last thing before its write."""
+    assert not inspect.iscoroutinefunction(Connection.start)
+    assert not inspect.isgeneratorfunction(Connection.start)
+    tree = ast.parse(textwrap.dedent(inspect.getsource(Connection.start))).body[0]
+    assert isinstance(tree, ast.FunctionDef)
+    lines = [ast.unparse(statement).split("\n")[0] for statement in tree.body]
+    check = lines.index("against = self.unfit() or (None if gate is None else gate())")
+    assert lines[check + 1 : check + 4] == [
+        "if against is not None:",
+        "self.waiter = waiter",
+        "self.transport.write(request)",
     ]
+    inner = [
+        node
+        for node in ast.walk(ast.parse(inspect.getsource(module)))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == "gate"
+    ]
+    assert [type(node) for node in inner] == [ast.FunctionDef]
+    waits = ast.Await | ast.Yield | ast.YieldFrom
+    assert not any(isinstance(node, waits) for node in ast.walk(inner[0]))
 
 
 # Before the first byte
@@ -275,26 +320,31 @@ async def test_proxies_of_the_environment_are_ignored(
 async def test_a_cancelled_exchange_writes_nothing_later(
     transport: HttpTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bodies: list[module._Body] = []
-
-    class Watched(module._Body):
-        def __init__(self, value: bytes, permit: Permit | None) -> None:
-            super().__init__(value, permit)
-            bodies.append(self)
-
-    monkeypatch.setattr(module, "_Body", Watched)
+    spied = SpyTransport.install(monkeypatch)
     async with ScriptedServer(OK) as server:
         await answered(transport, post(server.port))
         for turns in range(6):
             task = asyncio.create_task(transport.exchange(post(server.port), FAST, fresh()))
             for _ in range(turns):
                 await asyncio.sleep(0)
-            seen = server.requests
+            seen, written = server.requests, len(spied.written)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             await asyncio.sleep(0.02)
             assert server.requests <= seen + 1
-    assert all(body.shut for body in bodies)
+            assert len(spied.written) == written
+
+
+async def test_a_cancelled_exchange_closes_its_connection(transport: HttpTransport) -> None:
+    async with ScriptedServer(None, OK) as server:
+        task = asyncio.create_task(transport.exchange(post(server.port), FAST, fresh()))
+        while server.requests == 0:
+            await asyncio.sleep(0.001)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        done = await answered(transport, get(server.port))
+        assert done.reply is not None
+        assert server.connections == 2
 
 
 async def test_the_recorder_sees_no_secret() -> None:

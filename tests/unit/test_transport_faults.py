@@ -1,14 +1,15 @@
 """The transport when connections break: what was sent is never sent again nor called unsent."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
-from aiohttp.http import StreamWriter
 
-from bailiwick.channels import http as module
 from bailiwick.channels.base import Exchange, Phase, Request
 from bailiwick.channels.http import HttpTransport
+from bailiwick.shell.wire_client import Bounds, Connection, WireError
 from tests.faultproxy import FaultProxy
 from tests.scripted import Last, ScriptedServer, http
 from tests.unit.transport_kit import FAST, HASTY, OK, answered, fresh, get, post
@@ -68,28 +69,28 @@ async def test_a_connection_reset_while_idle_is_replaced(transport: HttpTranspor
         assert proxy.connections == 2
 
 
+def before_the_write(monkeypatch: pytest.MonkeyPatch, harm: Callable[[Connection], object]) -> None:
+    """Harm each connection once, when it has been chosen and nothing is written yet."""
+    original = Connection.start
+
+    def start(self: Connection, *args: Any) -> object:
+        harm(self)
+        return original(self, *args)
+
+    monkeypatch.setattr(Connection, "start", start)
+
+
 async def test_a_connection_dying_just_before_the_write_is_unsent(
     transport: HttpTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with ScriptedServer(OK) as server:
         await answered(transport, post(server.port))
-        session = transport._session
-        assert session is not None
-        connector = session.connector
-        assert connector is not None
-        original = connector.connect
-
-        async def dying(*args: object, **kwargs: object) -> object:
-            got = await original(*args, **kwargs)  # type: ignore[arg-type]
-            assert got.transport is not None
-            got.transport.abort()
-            return got
-
-        monkeypatch.setattr(connector, "connect", dying)
+        before_the_write(monkeypatch, Connection.close)
         done = await transport.exchange(post(server.port), FAST, fresh())
-        assert done.phase is Phase.UNSENT
-        assert done.error == "connection_lost"
+        assert done == Exchange(Phase.UNSENT, None, "connection_lost")
         assert server.requests == 1
+        # The kept one was replaced, as nothing was said on it; the fresh one was the last try.
+        assert server.connections == 2
 
 
 async def test_bytes_before_the_request_are_not_its_answer(transport: HttpTransport) -> None:
@@ -98,50 +99,92 @@ async def test_bytes_before_the_request_are_not_its_answer(transport: HttpTransp
         await answered(transport, post(server.port))
         server.writers[0].write(http(402, b'{"error":{"type":"card_error"}}'))
         await asyncio.sleep(0.05)
-        for request in (post(server.port), get(server.port)):
-            done = await transport.exchange(request, FAST, fresh())
-            if done.phase is Phase.UNSENT:
-                assert done.reply is None
-                break
-            assert done.reply is not None
-            assert done.reply.body == b'{"ok":true}'
-        assert server.requests == 1
+        done = await answered(transport, post(server.port))
+        assert done.reply is not None
+        assert done.reply.body == b'{"ok":true}'
+        assert (server.requests, server.connections) == (2, 2)
+
+
+async def test_bytes_that_the_loop_has_not_read_yet_are_not_its_answer(
+    transport: HttpTransport,
+) -> None:
+    async with ScriptedServer(OK) as server:
         await answered(transport, post(server.port))
-        assert server.requests == 2
+        # asyncio writes at once: it lies in our socket, and no turn of the loop comes between.
+        server.writers[0].write(http(402, b'{"error":{"type":"card_error"}}'))
+        done = await answered(transport, post(server.port))
+        assert done.reply is not None
+        assert done.reply.status == 200
+        assert (server.requests, server.connections) == (2, 2)
+
+
+async def test_a_close_that_the_loop_has_not_seen_yet(transport: HttpTransport) -> None:
+    async with ScriptedServer(OK) as server:
+        await answered(transport, post(server.port))
+        server.writers[0].get_extra_info("socket").shutdown(socket.SHUT_WR)
+        await answered(transport, post(server.port))
+        assert (server.requests, server.connections) == (2, 2)
 
 
 async def test_bytes_just_before_the_write_stop_it(
     transport: HttpTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    early = http(402, b'{"error":{"type":"card_error"}}')
     async with ScriptedServer(OK) as server:
         await answered(transport, post(server.port))
-        session = transport._session
-        assert session is not None
-        connector = session.connector
-        assert connector is not None
-        original = connector.connect
-
-        async def chatty(*args: object, **kwargs: object) -> object:
-            got = await original(*args, **kwargs)  # type: ignore[arg-type]
-            assert got.protocol is not None
-            early = http(402, b'{"error":{"type":"card_error"}}')
-            asyncio.get_running_loop().call_soon(got.protocol.data_received, early)
-            return got
-
-        monkeypatch.setattr(connector, "connect", chatty)
+        before_the_write(monkeypatch, lambda each: each.data_received(early))
         done = await transport.exchange(post(server.port), FAST, fresh())
-        assert done == Exchange(Phase.UNSENT, None, "connection_stale")
+        assert done.phase is Phase.UNSENT
+        assert done.error in ("connection_stale", "connection_lost")
         await asyncio.sleep(0.02)
         assert server.requests == 1
 
 
-async def test_a_shut_or_used_gate_writes_nothing() -> None:
-    for shut, sent in ((True, False), (False, True)):
-        body = module._Body(b"x", None)
-        body.shut, body.sent = shut, sent
-        writer = StreamWriter(None, asyncio.get_running_loop())  # type: ignore[arg-type]
-        with pytest.raises(module._NotSent, match="closed"):
-            await body.write_with_length(writer, None)
+async def test_a_server_that_speaks_first_is_not_answered() -> None:
+    """Full front ends greet with 503: the request was not read, so it must not be written."""
+    read: list[bytes] = []
+
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(http(402, b'{"error":{"type":"card_error"}}'))
+        read.append(await reader.read())
+        writer.close()
+
+    server = await asyncio.start_server(greet, "127.0.0.1", 0)
+    transport = HttpTransport()
+    slow = asyncio.get_running_loop().create_connection
+
+    async def slowly(*args: Any, **kwargs: Any) -> object:
+        made = await slow(*args, **kwargs)
+        await asyncio.sleep(0.02)
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asyncio.get_running_loop(), "create_connection", slowly)
+        done = await transport.exchange(post(server.sockets[0].getsockname()[1]), FAST, fresh())
+    assert done.phase is Phase.UNSENT
+    assert done.error in ("connection_stale", "connection_lost")
+    await asyncio.sleep(0.02)
+    assert read == [b""]
+    await transport.close()
+    server.close()
+
+
+async def test_a_used_connection_takes_no_second_request() -> None:
+    async with ScriptedServer(None) as server:
+        loop = asyncio.get_running_loop()
+        connection = Connection(loop, tls=False)
+        await loop.create_connection(lambda: connection, "127.0.0.1", server.port)
+        bounds = Bounds(connect_s=1, silence_s=1, total_s=1, body_bytes=10)
+        request = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+        first = connection.start(request, bounds, loop.time(), loop.time() + 1)
+        with pytest.raises(WireError) as refused:
+            connection.start(request, bounds, loop.time(), loop.time() + 1)
+        assert (refused.value.sent, refused.value.word) == (False, "connection_stale")
+        connection.close()
+        with pytest.raises(WireError) as lost:
+            await first
+        assert (lost.value.sent, lost.value.word) == (True, "disconnected")
+        assert server.requests <= 1
 
 
 async def test_a_slow_first_byte(transport: HttpTransport) -> None:

@@ -1,8 +1,15 @@
 """What the tests of the transport share: profiles, requests, permits."""
 
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
 from bailiwick.base.clock import boot_ns
 from bailiwick.channels.base import Exchange, Permit, Phase, Profile, Request
 from bailiwick.channels.http import HttpTransport
+from bailiwick.shell.wire_client import Connection
 from tests.scripted import http
 
 FAST = Profile(
@@ -49,3 +56,44 @@ async def answered(transport: HttpTransport, request: Request) -> Exchange:
     done = await transport.exchange(request, FAST, fresh())
     assert done.phase is Phase.ANSWERED, done
     return done
+
+
+class SpyTransport:
+    """Stands before a connection's real transport and keeps every write."""
+
+    def __init__(self, inner: Any, written: list[bytes], tell: Callable[[bytes], object]) -> None:
+        self._inner = inner
+        self._written = written
+        self._tell = tell
+
+    def write(self, data: bytes) -> None:
+        self._written.append(data)
+        self._tell(data)
+        self._inner.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("writelines", "write_eof", "sendfile"):
+            raise AssertionError(f"{name} is a way past the check")
+        return getattr(self._inner, name)
+
+    @classmethod
+    def install(
+        cls, monkeypatch: pytest.MonkeyPatch, tell: Callable[[bytes], object] = len
+    ) -> "Spied":
+        """Put one before every connection that is made from now on."""
+        spied = Spied()
+        original = Connection.connection_made
+
+        def made(self: Connection, transport: asyncio.BaseTransport) -> None:
+            original(self, transport)
+            self.transport = cls(transport, spied.written, tell)  # type: ignore[assignment]
+
+        monkeypatch.setattr(Connection, "connection_made", made)
+        return spied
+
+
+class Spied:
+    """What was handed to the transports, in order."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []

@@ -17,7 +17,7 @@ from bailiwick.node.requests import (
     check_metadata,
     merged,
 )
-from bailiwick.node.routing import Routing
+from bailiwick.node.routing import Routing, transient
 from bailiwick.node.states import Change, State
 from bailiwick.store.rows import Payment, Progress, Refund, RefundEnd
 
@@ -182,6 +182,22 @@ def updated_refund(payment: Payment, row: Refund, request: UpdateRefund, now_ms:
         definite=True,
         refund_end=RefundEnd(changed.id, changed.state, changed.details),
         refund=changed,
+    )
+
+
+def no_gateway(routing: Routing) -> ApiError:
+    """Why a payment that is at home here cannot be charged: now, or ever."""
+    why = reasons(routing)
+    if transient(routing):
+        return ApiError.unavailable(
+            f"No gateway of this payment's node can take it now: {why}. Retry with the same "
+            "Idempotency-Key.",
+            code="no_gateway",
+        )
+    return ApiError.invalid(
+        f"No gateway of this payment's node takes this payment method, currency and amount: {why}.",
+        param="payment_method_types",
+        code="payment_method_unsupported",
     )
 
 

@@ -231,10 +231,7 @@ class Payments(Acting):
                 )
             routing = self._route(asked, dressed)
             if routing.gateway is None:
-                raise ApiError.unavailable(
-                    f"No gateway of this payment's node can take it now: "
-                    f"{editing.reasons(routing)}. Retry with the same Idempotency-Key."
-                )
+                raise editing.no_gateway(routing)
             new = self._settlement.attempt_new(
                 dressed, charge_instruction(dressed), routing.gateway, asked.key
             )

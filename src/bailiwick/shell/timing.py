@@ -26,7 +26,7 @@ def mark(name: str) -> None:
 def header() -> str | None:
     """The steps so far, each with the milliseconds since the one before; None when off."""
     marks = _marks.get()
-    if marks is None:
+    if marks is None or len(marks) < 2:
         return None
     pairs = itertools.pairwise(marks)
     return ", ".join(f"{name};dur={(at - before) / 1e6:.3f}" for (_, before), (name, at) in pairs)
