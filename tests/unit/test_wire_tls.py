@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,30 @@ async def test_connections_are_kept(transport: HttpTransport, version: ssl.TLSVe
         done = await transport.exchange(order(server.port), FAST, expired())
         assert done == Exchange(Phase.UNSENT, None, "permit_expired")
         assert server.requests == 5
+
+
+async def test_tickets_that_wait_in_the_socket_do_not_stop_the_first_request(
+    transport: HttpTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        with listening.accept()[0] as plain, context().wrap_socket(plain, server_side=True) as tls:
+            tls.recv(4_096)
+            tls.sendall(OK)
+
+    original = asyncio.get_running_loop().create_connection
+
+    async def slowly(*args: Any, **kwargs: Any) -> object:
+        made = await original(*args, **kwargs)
+        time.sleep(0.05)  # the tickets arrive, and the loop has no turn to read them
+        return made
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", slowly)
+    serving = asyncio.create_task(asyncio.to_thread(serve))
+    await answered(transport, order(listening.getsockname()[1]))
+    await serving
+    listening.close()
 
 
 async def test_the_name_is_sent_and_checked(transport: HttpTransport) -> None:

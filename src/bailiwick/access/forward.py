@@ -8,7 +8,6 @@ knows whether money may move, decides.
 
 import ssl
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -90,6 +89,7 @@ class NodeClient:
         self.host = where.host
         self.port = where.port
         self.limits = limits or HopLimits()
+        self._bounds = _bounds(self.limits, self.limits.total_seconds)
         self._host_line = f" HTTP/1.1\r\nhost: {where.authority}\r\n".encode("ascii")
         self._pool = Pool(
             where,
@@ -130,7 +130,8 @@ class NodeClient:
         else:
             lines.append(b"\r\n")
         try:
-            return await self._pool.exchange(b"".join(lines), _bounds(self.limits, timeout))
+            bounds = self._bounds if timeout is None else _bounds(self.limits, timeout)
+            return await self._pool.exchange(b"".join(lines), bounds)
         except WireError as error:
             raise _hop_error(error) from None
 
@@ -143,9 +144,7 @@ class NodeClient:
         self._pool.close()
 
 
-@lru_cache(maxsize=64)
-def _bounds(limits: HopLimits, timeout: float | None) -> Bounds:
-    total = limits.total_seconds if timeout is None else timeout
+def _bounds(limits: HopLimits, total: float) -> Bounds:
     return Bounds(
         connect_s=limits.connect_seconds,
         wait_s=total,

@@ -16,6 +16,7 @@ What "exact" means here:
 
 import asyncio
 import select
+import ssl
 from collections.abc import Callable
 from typing import Literal, Never
 
@@ -46,6 +47,8 @@ Word = Literal[
 ]
 Gate = Callable[[], str | None]
 
+_HEADER_LINE_BYTES_MAX = 8_190
+_HEADERS_MAX = 100
 _INTERIM_MAX = 16
 _EARLY_S = 0.001  # uvloop's timers count whole milliseconds and may fire that much too early
 _GONE = select.POLLRDHUP if hasattr(select, "POLLRDHUP") else 0
@@ -68,8 +71,6 @@ class Bounds(msgspec.Struct, frozen=True):
     body_bytes: int
     wait_s: float | None = None
     header_bytes: int = 64 * 1024
-    header_line_bytes: int = 8_190
-    headers: int = 100
     until_close: bool = False
 
 
@@ -112,30 +113,10 @@ class _StopError(Exception):
 class Connection(asyncio.Protocol):
     """One connection, with at most one request on it."""
 
-    __slots__ = (
-        "_began",
-        "_body",
-        "_bounds",
-        "_deadline",
-        "_head_done",
-        "_header_bytes",
-        "_headers",
-        "_headers_seen",
-        "_heard",
-        "_interim",
-        "_loop",
-        "_parser",
-        "_poll",
-        "_raw_bytes",
-        "_stop",
-        "_timer",
-        "_timer_at",
-        "_tls_first",
-        "_to_close",
-        "idle_since",
-        "transport",
-        "usable",
-        "waiter",
+    __slots__ = tuple(
+        "_began _body _bounds _deadline _head_done _header_bytes _headers _headers_seen _interim"
+        " _loop _parser _poll _raw_bytes _status _stop _timer _timer_at _tls_first _to_close"
+        " _version_seen heard transport usable waiter".split()
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, *, tls: bool) -> None:
@@ -148,7 +129,8 @@ class Connection(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.usable = False
         self.waiter: asyncio.Future[Answer] | None = None
-        self.idle_since = 0.0
+        self.heard = 0.0  # loop time of the last byte, or of the last write
+        self._version_seen = False
 
     # --- sending
 
@@ -157,7 +139,7 @@ class Connection(asyncio.Protocol):
         transport = self.transport
         if transport is None or transport.is_closing():
             return "connection_lost"
-        if not self.usable or self.waiter is not None:
+        if not self.usable:
             return "connection_stale"
         if self._poll.poll(0):
             # Closed by the other side, or bytes nobody asked for, and the loop has not read
@@ -167,32 +149,42 @@ class Connection(asyncio.Protocol):
         return None
 
     def start(
-        self, request: bytes, bounds: Bounds, deadline: float, gate: Gate | None = None
+        self,
+        request: bytes,
+        bounds: Bounds,
+        now: float,
+        deadline: float,
+        gate: Gate | None = None,
     ) -> asyncio.Future[Answer]:
         """Write a request, unless the connection or the gate is against it.
 
         The future ends with the answer, or with a ``WireError`` that says ``sent``.
 
         Args:
+            now: loop time.
             deadline: loop time by which the answer must be complete.
             gate: asked immediately before the write; the reason for not writing, or None.
 
         Raises:
             WireError: nothing was written.
         """
+        if self.waiter is not None:
+            raise WireError(False, "connection_stale")
         self._bounds = bounds
         self._deadline = deadline
-        self._heard = self._loop.time()
+        self.heard = now
         self._raw_bytes = self._header_bytes = self._headers_seen = self._interim = 0
         self._stop: Word = "garbage"
         self._next_message()
         waiter: asyncio.Future[Answer] = self._loop.create_future()
-        against = self.unfit() or (gate() if gate is not None else None)
+        against = self.unfit() or (None if gate is None else gate())
         if against is not None:
             raise WireError(False, against)
         self.waiter = waiter
         self.transport.write(request)  # type: ignore[union-attr]  # unfit() looked
-        self._watch()
+        at = self._timer_at
+        if self._timer is None or deadline < at or now + bounds.silence_s < at:
+            self._watch()
         return waiter
 
     def close(self) -> None:
@@ -201,17 +193,22 @@ class Connection(asyncio.Protocol):
         if self.transport is not None:
             self.transport.abort()
 
-    def flushed(self) -> bool:
-        """Whether all of the last request has left: an early answer may come before that."""
-        return self.transport is not None and self.transport.get_write_buffer_size() == 0
+    def reusable(self) -> bool:
+        """Whether another request may follow: nothing is under way in either direction."""
+        return (
+            self.usable
+            and self.waiter is None
+            and self.transport is not None
+            and self.transport.get_write_buffer_size() == 0  # an answer may come early
+        )
 
     # --- time: one timer a connection, moved on when it fires, not one a request
 
     def _watch(self) -> None:
-        due = min(self._heard + self._bounds.silence_s, self._deadline)
+        due = self.heard + self._bounds.silence_s
+        if due > self._deadline:
+            due = self._deadline
         if self._timer is not None:
-            if self._timer_at <= due:
-                return
             self._timer.cancel()
         self._timer_at = due
         self._timer = self._loop.call_at(due, self._tick)
@@ -223,7 +220,7 @@ class Connection(asyncio.Protocol):
         now = self._loop.time() + _EARLY_S
         if now >= self._deadline:
             self._fail("timeout")
-        elif now >= self._heard + self._bounds.silence_s:
+        elif now >= self.heard + self._bounds.silence_s:
             self._fail("read_timeout")
         else:
             self._watch()
@@ -248,7 +245,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> None:
         self.usable = False
-        if self.waiter is not None and self._head_done and self._to_close:
+        if self.waiter is not None and self._head_done and self._to_close and self._orderly():
             self._complete()
         else:
             self._fail(self._end_word())
@@ -258,18 +255,33 @@ class Connection(asyncio.Protocol):
             # Bytes that no request asked for: the next answer could not be trusted.
             self.close()
             return
-        self._heard = self._loop.time()
+        self.heard = self._loop.time()
         self._raw_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._fail(self._stop)
             return
-        if not self._head_done:
-            if self._raw_bytes > self._bounds.header_bytes:
+        if self._raw_bytes > self._bounds.header_bytes and self.waiter is not None:
+            if not self._head_done:
                 self._fail("headers_too_large")
-        elif self._raw_bytes > 2 * (self._bounds.header_bytes + self._bounds.body_bytes):
-            self._fail("too_large")  # chunk extensions, trailers: bytes that are no body
+            elif self._raw_bytes > 2 * (self._bounds.header_bytes + self._bounds.body_bytes):
+                self._fail("too_large")  # chunk extensions, trailers: bytes that are no body
+
+    def _orderly(self) -> bool:
+        """Whether the other side said that this is the end.
+
+        asyncio and uvloop report a bare FIN and TLS's close_notify alike, but a FIN can be had
+        from anyone on the way: after close_notify alone a read finds an end, not a want.
+        """
+        assert self.transport is not None
+        tls: ssl.SSLObject | None = self.transport.get_extra_info("ssl_object")
+        if tls is None:
+            return True
+        try:
+            return tls.read(1) == b""
+        except ssl.SSLError:
+            return False
 
     def _end_word(self) -> Word:
         began = self.waiter is not None and self._head_done
@@ -302,14 +314,13 @@ class Connection(asyncio.Protocol):
         self._began = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        size = len(name) + len(value) + 4
-        self._header_bytes += size
+        size = len(name) + len(value)
         self._headers_seen += 1
-        bounds = self._bounds
+        self._header_bytes += size
         if (
-            self._headers_seen > bounds.headers
-            or size > bounds.header_line_bytes
-            or self._header_bytes > bounds.header_bytes
+            size > _HEADER_LINE_BYTES_MAX
+            or self._headers_seen > _HEADERS_MAX
+            or self._header_bytes > self._bounds.header_bytes
         ):
             self._refuse("headers_too_large")
         if not self._head_done:  # else a trailer: counted, not believed
@@ -318,7 +329,7 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         self._head_done = True
         headers = self._headers
-        status = self._parser.get_status_code()
+        self._status = status = self._parser.get_status_code()
         length = headers.get(b"content-length")
         coding = headers.get(b"transfer-encoding")
         if status < 200:
@@ -327,7 +338,9 @@ class Connection(asyncio.Protocol):
             if status < 100 or self._interim > _INTERIM_MAX or not bodiless:
                 self._refuse("garbage")
             return
-        if status > 599 or self._parser.get_http_version() not in ("1.1", "1.0"):
+        if not self._version_seen:
+            self._version_seen = self._parser.get_http_version() in ("1.1", "1.0")
+        if status > 599 or not self._version_seen:
             self._refuse("garbage")
         encoding = headers.get(b"content-encoding")
         if encoding is not None and encoding.strip().lower() not in (b"", b"identity"):
@@ -354,7 +367,7 @@ class Connection(asyncio.Protocol):
             self._body = bytearray(self._body + body)
 
     def on_message_complete(self) -> None:
-        if self._parser.get_status_code() < 200:
+        if self._status < 200:
             self._next_message()  # an interim answer; the real one follows
             return
         if not self._parser.should_keep_alive():
@@ -370,4 +383,4 @@ class Connection(asyncio.Protocol):
         waiter, self.waiter = self.waiter, None
         if waiter is not None and not waiter.done():
             body = self._body if isinstance(self._body, bytes) else bytes(self._body)
-            waiter.set_result(Answer(self._parser.get_status_code(), self._headers, body))
+            waiter.set_result(Answer(self._status, self._headers, body))

@@ -103,10 +103,12 @@ class Pool:
         now = loop.time()
         deadline = now + bounds.total_s
         while True:
-            kept = self._take(now)
-            connection = kept or await self._acquire(loop, bounds, now, deadline)
+            kept = connection = self._take(now)
+            if connection is None:
+                connection = await self._acquire(loop, bounds, now, deadline)
+                now = loop.time()
             try:
-                waiter = connection.start(request, bounds, deadline, gate)
+                waiter = connection.start(request, bounds, now, deadline, gate)
             except WireError as error:
                 self._release(connection, loop)
                 if kept is not None and error.word in _STALE:
@@ -129,7 +131,7 @@ class Pool:
         idle = self._idle
         while idle:
             connection = idle.pop()
-            if connection.usable and now - connection.idle_since < self._idle_seconds:
+            if connection.usable and now - connection.heard < self._idle_seconds:
                 self._busy.add(connection)
                 return connection
             self._open -= 1
@@ -200,16 +202,10 @@ class Pool:
             raise WireError(False, _connect_word(error), detail) from None
 
     def _release(self, connection: Connection, loop: asyncio.AbstractEventLoop) -> None:
-        if (
-            connection.usable
-            and connection.waiter is None
-            and connection.flushed()
-            and not self._retired
-        ):
+        if connection.reusable() and not self._retired:
             if self._waiters and self._wake(connection):
                 return
             self._busy.discard(connection)
-            connection.idle_since = loop.time()
             self._idle.append(connection)
             if self._sweeper is None:
                 self._sweeper = loop.call_later(self._idle_seconds, self._sweep, loop)
@@ -233,11 +229,11 @@ class Pool:
         """Close what has been idle for too long."""
         self._sweeper = None
         now = loop.time()
-        while self._idle and now - self._idle[0].idle_since >= self._idle_seconds - 0.001:
+        while self._idle and now - self._idle[0].heard >= self._idle_seconds - 0.001:
             self._idle.popleft().close()
             self._open -= 1
         if self._idle:
-            oldest = self._idle[0].idle_since
+            oldest = self._idle[0].heard
             self._sweeper = loop.call_at(oldest + self._idle_seconds, self._sweep, loop)
 
     def retire(self) -> None:
