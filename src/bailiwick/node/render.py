@@ -123,6 +123,13 @@ def public(body: bytes) -> bytes:
     return _encode(answer)
 
 
+def created(payment: Payment) -> Object:
+    """A payment as its first event tells of it: how it was placed is told by what follows."""
+    shown = payment_intent(payment)
+    del shown["assignment"], shown["routing"]
+    return shown
+
+
 def charge(payment: Payment, view: ChargeView) -> Object:
     """An attempt to charge as a ``charge``."""
     late = view.state == "late"  # taken after a definite no: real money, booked apart
