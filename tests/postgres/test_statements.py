@@ -1,5 +1,6 @@
 """Every SQL file against the schema and against the structs that travel through it."""
 
+import inspect
 import re
 from typing import Any
 
@@ -13,7 +14,7 @@ from bailiwick.store import migrate as migrations_module
 from bailiwick.store import rows
 from bailiwick.store.database import Fence
 from bailiwick.store.migrate import MigrationError, migrate
-from bailiwick.store.statements import migrations, names, statement
+from bailiwick.store.statements import lean, migrations, names, statement
 
 FIELDS: dict[tuple[str, str], type[msgspec.Struct]] = {
     ("create", "$1"): rows.Create,
@@ -67,6 +68,24 @@ async def test_every_file_prepares(name: str, sql: asyncpg.Connection) -> None:
     if name in COLUMNS:
         columns = [each.name for each in prepared.get_attributes()]
         assert columns == list(COLUMNS[name].__struct_fields__)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("create", rows.Create), ("move", rows.Move)])
+async def test_the_lean_statement_leaves_out_only_what_seldom_rows_need(
+    name: str, kind: type[rows.Create] | type[rows.Move], sql: asyncpg.Connection
+) -> None:
+    """A row whose part was left out would lose it silently: the two lists must be the same."""
+    full, cut = statement(name), lean(name)
+    assert await sql.prepare(cut)
+    parts = re.findall(r"--\{ seldom\n(.*?)--\}\n", full, re.DOTALL)
+    assert parts
+    needed = set(re.findall(r"WHERE [a-z]\.(\w+) IS NOT NULL", "".join(parts)))
+    source = inspect.getsource(kind.seldom.fget)  # type: ignore[union-attr]
+    assert needed == set(re.findall(r"self\.(\w+) is not None", source))
+    written = set(re.findall(r"INSERT INTO (\w+)|UPDATE (\w+)", cut))
+    assert written, "the guarded write itself is never left out"
+    for field in needed:
+        assert not re.search(rf"[a-z]\.{field} IS NOT NULL", cut), field
 
 
 def test_every_file_says_what_it_is_for() -> None:

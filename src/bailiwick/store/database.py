@@ -19,7 +19,7 @@ from bailiwick.store.rows import (
     Refund,
     StoredKey,
 )
-from bailiwick.store.statements import statement
+from bailiwick.store.statements import lean, statement
 
 _details = msgspec.json.Decoder(Details)
 _progress = msgspec.json.Decoder(Progress)
@@ -54,29 +54,31 @@ class Store:
         self._dsn = dsn
         self._pool_max = pool_max
         self._pool: asyncpg.Pool | None = None
-        lane = statement("lane_settings")
+        settings = statement("lane_settings")
 
-        async def connect(settings: str) -> asyncpg.Connection:
+        async def connect(session: str) -> asyncpg.Connection:
             connection = await asyncpg.connect(
                 dsn,
                 timeout=5,
                 command_timeout=15,
                 server_settings={"application_name": "bailiwick-lane", "jit": "off"},
             )
-            await connection.execute(settings)
+            await connection.execute(session)
             return connection
 
         async def for_create() -> asyncpg.Connection:
             # Inserts only: the join is between the batch and itself, and wants to be hashed.
-            return await connect(lane)
+            return await connect(settings)
 
         async def for_move() -> asyncpg.Connection:
-            return await connect(lane + "; SET enable_hashjoin = off")
+            return await connect(settings + "; SET enable_hashjoin = off")
 
         self.creates: Lane[Create] = Lane(
-            "create", statement("create"), for_create, _verify_creates, epoch
+            "create", statement("create"), lean("create"), for_create, _verify_creates, epoch
         )
-        self.moves: Lane[Move] = Lane("move", statement("move"), for_move, _verify_moves, epoch)
+        self.moves: Lane[Move] = Lane(
+            "move", statement("move"), lean("move"), for_move, _verify_moves, epoch
+        )
 
     async def open(self) -> None:
         """Connect everything.

@@ -44,6 +44,8 @@ class Row(Protocol):
     def id(self) -> str: ...
     @property
     def writer(self) -> int: ...
+    @property
+    def seldom(self) -> bool: ...
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -74,7 +76,8 @@ class Lane(Generic[RowT]):
     """One batcher with its own connection.
 
     ``sql`` takes the rows as JSON, the epoch and the events' bodies, and returns the writer
-    tokens of the rows that were written. ``verify`` takes a list of rows and returns the writer
+    tokens of the rows that were written; ``lean`` does the same for a batch without ``seldom``
+    rows, and cheaper. ``verify`` takes a list of rows and returns the writer
     tokens found in the tables: it decides what a commit did whose answer was lost.
     """
 
@@ -82,6 +85,7 @@ class Lane(Generic[RowT]):
         self,
         name: str,
         sql: str,
+        lean: str,
         connect: Callable[[], Awaitable[asyncpg.Connection]],
         verify: Callable[[asyncpg.Connection, list[RowT]], Awaitable[set[int]]],
         epoch: Callable[[], int],
@@ -92,6 +96,7 @@ class Lane(Generic[RowT]):
         self._begun_ns = 0
         self._last_ms = 0
         self._sql = sql
+        self._lean_sql = lean
         self._connect = connect
         self._verify = verify
         self._epoch = epoch
@@ -101,6 +106,7 @@ class Lane(Generic[RowT]):
         self._task: asyncio.Task[None] | None = None
         self._connection: asyncpg.Connection | None = None
         self._statement: asyncpg.prepared_stmt.PreparedStatement | None = None
+        self._lean: asyncpg.prepared_stmt.PreparedStatement | None = None
         self._backend_pid = 0
 
     async def start(self) -> None:
@@ -214,7 +220,8 @@ class Lane(Generic[RowT]):
         self.batches += 1
         self.rows += len(batch)
         bodies = [body for _, body, _ in batch]
-        found = await self._statement.fetch(rows, self._epoch(), bodies)
+        lean = None if any(row.seldom for row, _, _ in batch) else self._lean
+        found = await (lean or self._statement).fetch(rows, self._epoch(), bodies)
         return {record[0] for record in found}
 
     async def _one_by_one(self, batch: list[Waiting[RowT]], error: Exception) -> None:
@@ -251,10 +258,13 @@ class Lane(Generic[RowT]):
     async def _open(self) -> None:
         self._connection = await self._connect()
         self._backend_pid = self._connection.get_server_pid()
-        self._statement = await self._connection.prepare(self._sql)
-        # An empty batch: it ends the transaction that preparing leaves open (and with it the
-        # statement timeout, which would otherwise strike the first real batch), and it plans.
-        await self._statement.fetch("[]", self._epoch(), [])
+        statement = await self._connection.prepare(self._sql)
+        self._lean = await self._connection.prepare(self._lean_sql)
+        # Empty batches: they end the transaction that preparing leaves open (and with it the
+        # statement timeout, which would otherwise strike the first real batch), and they plan.
+        for each in (statement, self._lean):
+            await each.fetch("[]", self._epoch(), [])
+        self._statement = statement
 
     async def _reopen(self) -> None:
         """Connect again, waiting for a server that restarts; end our lost backend first.
@@ -284,6 +294,7 @@ class Lane(Generic[RowT]):
             self._connection.terminate()
         self._connection = None
         self._statement = None
+        self._lean = None
 
 
 async def end_backend(connection: asyncpg.Connection, pid: int) -> None:

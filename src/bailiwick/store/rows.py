@@ -148,6 +148,11 @@ class Create(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     answer_status: int | None = None
     answer_version: str | None = None
 
+    @property
+    def seldom(self) -> bool:
+        """Whether the row needs the parts of ``create.sql`` that few rows need."""
+        return self.endpoints is not None
+
 
 class Claim(msgspec.Struct, frozen=True, omit_defaults=True):
     """A key to claim together with a move."""
@@ -253,3 +258,15 @@ class Move(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     answer_body: msgspec.Raw | None = None
     answer_version: str | None = None
     review: Review | None = None
+
+    @property
+    def seldom(self) -> bool:
+        """Whether the row needs the parts of ``move.sql`` that few rows need."""
+        return (
+            self.claim is not None
+            or self.attempt_new is not None
+            or self.refund_new is not None
+            or self.refund_end is not None
+            or self.endpoints is not None
+            or self.review is not None
+        )

@@ -1,5 +1,6 @@
 """The named SQL statements: one file each, loaded once."""
 
+import re
 from functools import cache
 from importlib.resources import files
 
@@ -10,6 +11,15 @@ _ROOT = files("bailiwick.store") / "sql"
 def statement(name: str) -> str:
     """The text of ``sql/<name>.sql``."""
     return (_ROOT / f"{name}.sql").read_text(encoding="utf-8")
+
+
+_SELDOM = re.compile(r"--\{ seldom\n.*?--\}\n", re.DOTALL)
+
+
+@cache
+def lean(name: str) -> str:
+    """The statement without the parts that only few rows need (see ``sql/move.sql``)."""
+    return _SELDOM.sub("", statement(name))
 
 
 def names() -> list[str]:

@@ -2,7 +2,8 @@
 -- follows from it (key, attempts, refund, postings, event, deliveries, answer, review) selected
 -- from that write's RETURNING. A row whose guard fails, whose key is taken, or whose node is
 -- fenced, leaves no trace; the writer tokens that come back tell which rows moved.
--- The caller sends at most one row per payment, sorted by id.
+-- The caller sends at most one row per payment, sorted by id. Parts marked as seldom are left
+-- out for a batch in which no row needs them: each costs, used or not.
 -- $1: the rows, $2: the epoch, $3: the events' bodies.
 WITH open_fence AS (
     SELECT node FROM fence WHERE fenced_at IS NULL AND epoch <= $2 FOR SHARE
@@ -22,6 +23,7 @@ WITH open_fence AS (
      WHERE p.version = i.expected_version AND p.state = i.expected_state
      ORDER BY p.id
        FOR NO KEY UPDATE OF p
+--{ seldom
 ), claimed AS (
     INSERT INTO idempotency_key (merchant, livemode, key, request_hash, operation, object, expand,
                                  writer, created_ms, answer_status, answer_body, answer_event,
@@ -34,6 +36,7 @@ WITH open_fence AS (
      WHERE l.claim IS NOT NULL
     ON CONFLICT DO NOTHING
     RETURNING writer
+--}
 ), moved AS (
     UPDATE payment p
        SET version = p.version + 1, state = l.state, writer = l.writer, updated_ms = l.now_ms,
@@ -43,7 +46,9 @@ WITH open_fence AS (
            open_attempt = l.open_attempt, charge_attempt = l.charge_attempt, progress = l.progress
       FROM locked l
      WHERE p.id = l.id AND p.version = l.expected_version AND p.state = l.expected_state
+--{ seldom
        AND (l.claim IS NULL OR EXISTS (SELECT FROM claimed c WHERE c.writer = l.writer))
+--}
     RETURNING p.id, p.version, p.merchant, p.livemode, p.currency, p.epoch, p.writer, l.now_ms,
               l.claim, l.attempt_ends, l.attempt_new, l.refund_new, l.refund_end, l.postings,
               l.event_id, l.event_type, l.event_body, l.endpoints, l.answer_key,
@@ -56,6 +61,7 @@ WITH open_fence AS (
       FROM moved m CROSS JOIN LATERAL json_to_recordset(m.attempt_ends) AS e (
            id text, state text, provider_ref text, result json, check_ms integer)
      WHERE m.attempt_ends IS NOT NULL AND a.id = e.id
+--{ seldom
 ), begun AS (
     INSERT INTO attempt (id, payment, number, refund, merchant, livemode, operation, gateway,
                          state, amount, currency, epoch, writer, key, instruction, next_check_at)
@@ -79,6 +85,7 @@ WITH open_fence AS (
       FROM moved m CROSS JOIN LATERAL json_to_record(m.refund_end) AS r (
            id text, state text, details json)
      WHERE m.refund_end IS NOT NULL AND f.id = r.id
+--}
 ), posted AS (
     INSERT INTO posting (payment, seq, leg, account, amount, currency, created_ms)
     SELECT m.id, m.version, g.leg, g.account, g.amount, m.currency, m.now_ms
@@ -90,18 +97,22 @@ WITH open_fence AS (
     SELECT m.event_id, m.id, m.version, m.merchant, m.livemode, m.event_type, m.event_body,
            m.writer, m.now_ms
       FROM moved m
+--{ seldom
 ), deliveries AS (
     INSERT INTO delivery (event, endpoint, payment, seq)
     SELECT m.event_id, e.endpoint, m.id, m.version
       FROM moved m CROSS JOIN LATERAL json_array_elements_text(m.endpoints) AS e (endpoint)
      WHERE m.endpoints IS NOT NULL
+--}
 ), answered AS (
     UPDATE idempotency_key k
        SET answer_status = m.answer_status, answer_body = m.answer_body,
            answer_event = m.event_id, answer_version = m.answer_version
       FROM moved m
-     WHERE m.claim IS NULL AND m.answer_key IS NOT NULL AND k.merchant = m.merchant AND k.livemode = m.livemode
-       AND k.key = m.answer_key AND k.answer_status IS NULL
+     WHERE m.claim IS NULL AND m.answer_key IS NOT NULL
+       AND k.merchant = m.merchant AND k.livemode = m.livemode AND k.key = m.answer_key
+       AND k.answer_status IS NULL
+--{ seldom
 ), reviews AS (
     INSERT INTO review (payment, attempt, reason, detail)
     SELECT m.id, r.attempt, r.reason, r.detail
@@ -111,5 +122,6 @@ WITH open_fence AS (
     ON CONFLICT (payment, attempt, reason) DO UPDATE
        SET detail = EXCLUDED.detail, opened_at = now(), closed_at = NULL
      WHERE review.closed_at IS NOT NULL
+--}
 )
 SELECT writer, version FROM moved
