@@ -14,6 +14,7 @@ import os
 import re
 import secrets
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,12 @@ class Shape(msgspec.Struct, frozen=True):
 
 class FloorError(Exception):
     """pgbench could not be run; the message says why."""
+
+
+def _version(pgbench: Path) -> str:
+    """What a pgbench says of itself; where it lies is this machine's affair."""
+    done = subprocess.run([str(pgbench), "--version"], capture_output=True, text=True, check=False)
+    return done.stdout.strip()
 
 
 def find_pgbench(postgres_pid: int) -> Path | None:
@@ -269,5 +276,5 @@ async def _case(
         "transactions_per_s": round(tps, 1),
         "payments_per_s": round(tps * count, 1),
         "postgres_us_per_payment": round(used / payments * 1e6, 1) if payments else None,
-        "pgbench": str(pgbench),
+        "pgbench": _version(pgbench),
     }
