@@ -4,7 +4,6 @@ A comment in the line before a block says how it is tested, if not by simply run
 
     <!-- run: by the clone test -->       tests/cluster/test_fresh_clone.py runs these commands
     <!-- run: by the test run itself -->  a command that would start the tests from within
-    <!-- needs: psql pg_dump -->          programs without which the block is skipped
     <!-- parse: node.toml -->             read by the product's own parser, not run
 
 ``text`` blocks are drawings and formulas; every other language is run or parsed.
@@ -16,7 +15,7 @@ from pathlib import Path
 
 REPO = Path(__file__).parents[2]
 FENCE = re.compile(r"^(?P<indent> *)```(?P<language>[^\s`]*)\s*$")
-NOTE = re.compile(r"^ *<!-- (?P<name>run|needs|parse): (?P<value>.+?) -->\s*$")
+NOTE = re.compile(r"^ *<!-- (?P<name>run|parse): (?P<value>.+?) -->\s*$")
 PARSED_ELSEWHERE = {"benchmarks.md"}
 """Pages of measurements, whose commands take long; their own tests run them."""
 
