@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from bailiwick.node.settle import expired, permit
+from bailiwick.base.clock import boot_ns
+from bailiwick.node.settle import permit
 from bailiwick.shell import engines
 from bailiwick.shell.engines import PostgresServer
 from bailiwick.store.database import Store
@@ -80,7 +81,9 @@ async def test_an_answer_lost_after_the_commit_is_found_by_its_token(
             assert row.key == rival.key, "not there under its token: not ours to claim"
             continue
         assert isinstance(fate, Written) and fate.done
-        assert expired(permit(fate.begun_boot_ns)), "nothing may be sent on such a permit"
+        assert permit(fate.begun_boot_ns).expires_boot_ns < boot_ns(), (
+            "nothing may be sent on such a permit"
+        )
         assert await sql.fetchval("SELECT writer FROM payment WHERE id = $1", row.id) == row.writer
         won.append(row)
     assert len(won) == len(rows), "one of the two that shared a key"

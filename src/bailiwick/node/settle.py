@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from bailiwick.base.clock import boot_ns, now_ms
+from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.channels.base import Instruction, Operation, Outcome, Permit, Phase, Result, read
 from bailiwick.node import decide, editing, following
@@ -299,11 +299,6 @@ class Settlement(Writing):
 def permit(begun_boot_ns: int) -> Permit:
     """Leave to send, counted from the start of the batch that committed the attempt."""
     return Permit(begun_boot_ns + PERMIT_NS)
-
-
-def expired(granted: Permit) -> bool:
-    """Whether a permit has run out."""
-    return boot_ns() >= granted.expires_boot_ns
 
 
 def _uncancel() -> None:
