@@ -7,6 +7,7 @@ from bailiwick.node import render
 from bailiwick.node.decide import Step
 from bailiwick.node.idempotency import Answer, Asked, Idempotency
 from bailiwick.node.settle import Permitted, Settled, Settlement, permit
+from bailiwick.node.tenancy import own
 from bailiwick.node.writing import stored_attempt
 from bailiwick.shell.crash import crash_point
 from bailiwick.store.database import Store
@@ -47,15 +48,14 @@ class Acting:
                     "The PaymentIntent is being changed by other requests. Retry with the same "
                     "Idempotency-Key."
                 )
-        if attempt is None:
-            status, body, _ = await self._settlement.answer(step, asked.expand)
-            return Answer(status, body)
+        assert attempt is not None, "a step without an attempt was answered when it was written"
         return await self._drive(asked, step.after, attempt, settled)
 
     async def _begin(
         self, asked: Asked, step: Step, attempt: AttemptNew | None
     ) -> Written | Answer | None:
-        """Write the first move: its fate, or a replay; None when the payment has moved on."""
+        """Write the first move: its fate, or the answer where that is all, or a replay; None when
+        the payment has moved on."""
         target = step.refund.id if step.refund is not None else step.after.id
         status, body, plain, answer_key = 200, None, False, None
         if attempt is None:
@@ -73,7 +73,7 @@ class Acting:
         written = await self._write(self._store.move(row, event_body))
         if written.done:
             crash_point("begin.committed")
-            return written
+            return written if body is None else Answer(status, body)
         return await self.keys.replay(asked)
 
     async def _drive(
@@ -133,7 +133,4 @@ class Acting:
     async def owned(self, asked: Asked, identifier: str) -> Payment:
         """A payment of the asking merchant. Raises ApiError (404)."""
         payment = await self._store.payment(identifier)
-        mine = payment is not None and payment.merchant == asked.merchant.id
-        if payment is None or not mine or payment.livemode != asked.livemode:
-            raise ApiError.missing("payment_intent", identifier, param="intent")
-        return payment
+        return own(payment, asked, "payment_intent", identifier, param="intent")

@@ -19,6 +19,7 @@ from bailiwick.node.requests import (
     merged,
 )
 from bailiwick.node.service import Node
+from bailiwick.node.tenancy import own
 from bailiwick.node.webhooks import Endpoint
 from bailiwick.shell.answers import json_answer
 from bailiwick.shell.forms import struct_from
@@ -146,11 +147,7 @@ class EndpointItem:
         self._node = node
 
     def _own(self, who: Principal, identifier: str) -> Endpoint:
-        found = self._node.endpoints.get(identifier)
-        mine = found is not None and found.merchant == who.merchant.id
-        if found is None or not mine or found.livemode != who.livemode:
-            raise ApiError.missing("webhook_endpoint", identifier)
-        return found
+        return own(self._node.endpoints.get(identifier), who, "webhook_endpoint", identifier)
 
     async def on_get(
         self, request: falcon.asgi.Request, response: falcon.asgi.Response, identifier: str

@@ -32,6 +32,7 @@ from bailiwick.node.requests import (
 )
 from bailiwick.node.routing import Routing, transient
 from bailiwick.node.states import Change, State
+from bailiwick.node.tenancy import own
 from bailiwick.node.writing import FIRST_LOOK_MS, wanted
 from bailiwick.shell import timing
 from bailiwick.shell.crash import crash_point
@@ -349,17 +350,11 @@ class Payments(Acting):
                 code="parameter_missing",
             )
         attempt = await self._store.attempt(request.charge)
-        mine = attempt is not None and attempt.merchant == asked.merchant.id
-        if attempt is None or not mine or attempt.livemode != asked.livemode:
-            raise ApiError.missing("charge", request.charge, param="charge")
-        return attempt.payment
+        return own(attempt, asked, "charge", request.charge, param="charge").payment
 
     async def update_refund(self, asked: Asked, identifier: str, request: UpdateRefund) -> Answer:
         """Change a refund's metadata."""
-        row = await self._store.refund(identifier)
-        mine = row is not None and row.merchant == asked.merchant.id
-        if row is None or not mine or row.livemode != asked.livemode:
-            raise ApiError.missing("refund", identifier)
+        row = own(await self._store.refund(identifier), asked, "refund", identifier)
 
         async def build(payment: Payment) -> tuple[Step, AttemptNew | None]:
             fresh = await self._store.refund(identifier)

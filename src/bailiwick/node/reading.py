@@ -19,6 +19,7 @@ from bailiwick.node.requests import (
     Span,
 )
 from bailiwick.node.service import Node
+from bailiwick.node.tenancy import own
 from bailiwick.shell.forms import Params, struct_from
 from bailiwick.store.database import HIGHEST_ID, LOWEST_ID, Page
 from bailiwick.store.rows import Payment
@@ -42,16 +43,8 @@ def check_expand(expand: list[str], allowed: frozenset[str]) -> None:
             )
 
 
-def _own(row: Any, who: Principal, kind: str, identifier: str) -> Any:
-    mine = row is not None and row.merchant == who.merchant.id
-    if not mine or row.livemode != who.livemode:
-        raise ApiError.missing(kind, identifier)
-    return row
-
-
 async def _owned(node: Node, who: Principal, identifier: str) -> Payment:
-    payment: Payment = _own(await node.store.payment(identifier), who, "payment_intent", identifier)
-    return payment
+    return own(await node.store.payment(identifier), who, "payment_intent", identifier)
 
 
 async def check_client_secret(
@@ -175,7 +168,7 @@ async def refund(node: Node, who: Principal, identifier: str, params: Params) ->
     """GET /v1/refunds/{id}"""
     query = struct_from(params, Retrieve)
     check_expand(query.expand, OF_REFUND)
-    row = _own(await node.store.refund(identifier), who, "refund", identifier)
+    row = own(await node.store.refund(identifier), who, "refund", identifier)
     owner = await node.store.payment(row.payment)
     assert owner is not None
     expanded: render.Object = {}
@@ -190,7 +183,7 @@ async def charge(node: Node, who: Principal, identifier: str, params: Params) ->
     """GET /v1/charges/{id}: an attempt to charge."""
     query = struct_from(params, Retrieve)
     check_expand(query.expand, OF_CHARGE)
-    attempt = _own(await node.store.attempt(identifier), who, "charge", identifier)
+    attempt = own(await node.store.attempt(identifier), who, "charge", identifier)
     if attempt.operation != "charge":
         raise ApiError.missing("charge", identifier)
     owner = await node.store.payment(attempt.payment)
