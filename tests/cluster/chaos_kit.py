@@ -109,6 +109,18 @@ class Chaos:
             time.sleep(0.1)
         raise AssertionError(f"access {place} did not come back")
 
+    def seen(self, name: str, *, is_open: bool, within_s: float = 20) -> None:
+        """Wait until every access process believes a node open, or not open."""
+        wanted = f'bailiwick_access_node_open{{node="{name}"}} {1.0 if is_open else 0.0}'
+        deadline = time.monotonic() + within_s
+        for access in self.demo["access"]:
+            while True:
+                with urllib.request.urlopen(f"{access['url']}/metrics", timeout=5) as answer:
+                    if wanted in answer.read().decode():
+                        break
+                assert time.monotonic() < deadline, f"{access['url']} never saw {wanted}"
+                time.sleep(0.1)
+
     def check(self, *arguments: str, wait_s: int = 60) -> dict[str, Any]:
         """The checker's verdict after at most ``wait_s`` of quiet; fails on any violation."""
         out = bailiwick(

@@ -15,7 +15,6 @@ import stripe
 from chaos_kit import Chaos
 
 NEXT = "apac"  # second in the rule of Germany
-SETTLE_S = 1.5  # the node looks at its row, and access at the node, every second
 
 
 def sql(chaos: Chaos, node: str, statement: str) -> list[Any]:
@@ -32,12 +31,12 @@ def sql(chaos: Chaos, node: str, statement: str) -> list[Any]:
 @contextmanager
 def draining(chaos: Chaos, node: str) -> Iterator[None]:
     sql(chaos, node, "UPDATE fence SET draining = true")
-    time.sleep(SETTLE_S)
+    chaos.seen(node, is_open=False)
     try:
         yield
     finally:
         sql(chaos, node, "UPDATE fence SET draining = false")
-        time.sleep(SETTLE_S)
+        chaos.seen(node, is_open=True)
 
 
 @pytest.fixture
@@ -112,7 +111,7 @@ def test_a_frozen_home_is_not_gone_around(chaos: Chaos, client: stripe.StripeCli
     node = chaos.node("europe")
     os.kill(node["pid"], signal.SIGSTOP)
     try:
-        time.sleep(4)  # long enough for its usage state to be stale
+        chaos.seen("europe", is_open=False)
         made = client.v1.payment_intents.create(wish("DE", "eur", confirm=False))
         assert made["node"] == NEXT
         with pytest.raises(stripe.APIError) as listed:
@@ -123,7 +122,7 @@ def test_a_frozen_home_is_not_gone_around(chaos: Chaos, client: stripe.StripeCli
         assert part.data
     finally:
         os.kill(node["pid"], signal.SIGCONT)
-    time.sleep(SETTLE_S)
+    chaos.seen("europe", is_open=True)
     assert client.v1.payment_intents.create(wish("DE", "eur"))["node"] == "europe"
 
 
