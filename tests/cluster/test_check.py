@@ -233,11 +233,11 @@ def test_migrate_says_what_it_did(demo: Demo) -> None:
 # table, which rows, what is done to them, and exactly what the checker must name. {plain} and the
 # like are ids of payments; {attempt} is the plain payment's.
 PLANTS = {
-    "a leg is lost": (
-        "posting", "payment = '{plain}'", "DELETE FROM posting WHERE {where} AND leg = 1",
-        {"postings_balance"},
+    "a posting is lost": (
+        "posting", "payment = '{plain}'", "DELETE FROM posting WHERE {where}",
+        {"balances_replay"},
     ),
-    "both legs change": (
+    "a posting changes": (
         "posting", "payment = '{plain}'", "UPDATE posting SET amount = amount * 2 WHERE {where}",
         {"balances_replay"},
     ),
@@ -325,13 +325,13 @@ PLANTS = {
         {"keys_claimed", "stored_answers"},
     ),
     "an answer is lost": (
-        "idempotency_key", "key = 'check-0'",
-        "UPDATE idempotency_key SET answer_event = NULL WHERE {where}",
+        "event", "answer_key = 'check-0'",
+        "UPDATE event SET answer_status = NULL WHERE {where}",
         {"stored_answers"},
     ),
     "a card number is kept": (
-        "payment", "id = '{plain}'",
-        "UPDATE payment SET progress = '{\"description\": \"4242 4242 4242 4242\"}' WHERE {where}",
+        "event", "payment = '{plain}' AND seq = 1",
+        "UPDATE event SET content = '{\"description\": \"4242 4242 4242 4242\"}' WHERE {where}",
         {"no_card_numbers"},
     ),
 }  # fmt: skip

@@ -15,6 +15,7 @@ import msgspec
 from bailiwick.access.assign import Assignment, Considered
 from bailiwick.access.locate import Location
 from bailiwick.base.clock import boot_ns
+from bailiwick.base.keys import request_hash
 from bailiwick.channels.base import (
     Account,
     CallbackRefused,
@@ -33,7 +34,7 @@ from bailiwick.channels.base import (
 )
 from bailiwick.node.callbacks import Callbacks
 from bailiwick.node.gateways import Gateways
-from bailiwick.node.idempotency import Answer, Asked, request_hash
+from bailiwick.node.idempotency import Answer, Asked
 from bailiwick.node.payments import Payments
 from bailiwick.node.requests import CreatePayment
 from bailiwick.node.resolver import Resolver
@@ -292,7 +293,7 @@ async def reviews(sql: asyncpg.Connection) -> set[str]:
 async def balance(sql: asyncpg.Connection, account: str) -> int:
     """The sum over accounts of this pattern."""
     found = await sql.fetchval(
-        "SELECT coalesce(sum(amount), 0)::bigint FROM posting WHERE account LIKE $1", account
+        "SELECT coalesce(sum(amount), 0)::bigint FROM entry WHERE account LIKE $1", account
     )
     return int(found)
 

@@ -19,7 +19,7 @@ from bailiwick.store.database import Store
 from bailiwick.store.lanes import WriteInDoubt, Written
 from bailiwick.store.migrate import migrate
 from tests.faultproxy import FaultProxy, Stream
-from tests.postgres.rows_kit import BODY, create, done, move, sound, write
+from tests.postgres.rows_kit import create, done, move, sound, write
 
 
 @contextlib.asynccontextmanager
@@ -114,7 +114,7 @@ async def test_a_terminated_backend(store: Store, sql: asyncpg.Connection, dsn: 
     """Killed while its batch waits: rolled back, in doubt, and the lane goes on."""
     row = create()
     async with taken(dsn, row.key):
-        waiting = store.creates.write(row, BODY)
+        waiting = store.creates.write(row)
         await asyncio.sleep(0.1)
         assert not waiting.done()
         pid = store.creates._backend_pid
@@ -132,7 +132,7 @@ async def test_a_backend_that_lost_its_client_is_ended_before_we_look(
     """Else it could commit after we had looked, and "not there" would have been a guess."""
     row = create()
     async with taken(dsn, row.key):
-        waiting = far.creates.write(row, BODY)
+        waiting = far.creates.write(row)
         await asyncio.sleep(0.1)
         pid = far.creates._backend_pid
         proxy.reset_all()

@@ -309,7 +309,7 @@ async def test_an_outcome_whose_commit_is_in_doubt(
     monkeypatch.setattr(region.store, "move", doubtful)
     answer = await paid(region, "k")
     assert answer["status"] == "succeeded" and len(bank.calls) == 1
-    assert (await counts(sql))["posting"] == 2
+    assert (await counts(sql))["posting"] == 1
     await sound(sql)
 
 

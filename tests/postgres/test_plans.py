@@ -10,7 +10,7 @@ import pytest
 from bailiwick.store.database import Store
 from bailiwick.store.rows import Create, Move
 from bailiwick.store.statements import statement
-from tests.postgres.rows_kit import claim, create, move
+from tests.postgres.rows_kit import claim, create, more, move
 
 ROWS = 200_000
 BIG = {"payment", "attempt", "idempotency_key", "event", "posting", "refund", "delivery"}
@@ -19,19 +19,22 @@ BIG = {"payment", "attempt", "idempotency_key", "event", "posting", "refund", "d
 async def fill(sql: asyncpg.Connection) -> None:
     await sql.execute(f"""
         SET synchronous_commit = off;
-        INSERT INTO payment (id, merchant, livemode, version, state, writer, epoch, amount,
-                             currency, created_ms, updated_ms, details, progress)
-        SELECT 'pi_' || lpad(n::text, 26, '0'), 'acct_1', false, 1, 'processing', n, 1, 1000,
-               'EUR', n, n, '{{}}', '{{}}' FROM generate_series(1, {ROWS}) n;
+        INSERT INTO payment (id, merchant, livemode, version, content_seq, state, writer, epoch,
+                             amount, currency, created_ms, updated_ms)
+        SELECT 'pi_' || lpad(n::text, 26, '0'), 'acct_1', false, 1, 1, 'processing', n, 1, 1000,
+               'EUR', n, n FROM generate_series(1, {ROWS}) n;
+        INSERT INTO event (id, payment, seq, merchant, livemode, type, content, writer, created_ms)
+        SELECT 'evt_' || lpad(n::text, 26, '0'), 'pi_' || lpad(n::text, 26, '0'), 1, 'acct_1',
+               false, 'x', '{{}}', n, n FROM generate_series(1, {ROWS}) n;
         INSERT INTO attempt (id, payment, number, merchant, livemode, operation, gateway, state,
-                             amount, currency, epoch, writer, instruction)
+                             amount, currency, epoch, writer, seq)
         SELECT 'ch_' || lpad(n::text, 26, '0'), 'pi_' || lpad(n::text, 26, '0'), 1, 'acct_1',
-               false, 'charge', 'bank', 'approved', 1000, 'EUR', 1, n, '{{}}'
+               false, 'charge', 'bank', 'approved', 1000, 'EUR', 1, n, 1
           FROM generate_series(1, {ROWS}) n;
         INSERT INTO idempotency_key (merchant, livemode, key, request_hash, operation, writer,
                                      created_ms)
         SELECT 'acct_1', false, 'k' || n, 'h', 'create', n, n FROM generate_series(1, {ROWS}) n;
-        ANALYZE payment, attempt, idempotency_key;
+        ANALYZE payment, attempt, idempotency_key, event;
     """)
 
 
@@ -47,12 +50,8 @@ async def plan(store: Store, name: str, rows: list[Create] | list[Move]) -> list
     lane: Any = store.creates if name == "create" else store.moves
     connection: asyncpg.Connection = await lane._connect()
     try:
-        await connection.execute(f"PREPARE batch (json, bigint, text[]) AS {statement(name)}")
-        text = msgspec.json.encode(rows).decode().replace("'", "''")
-        bodies = ",".join("'{}'" for _ in rows)
-        explained = await connection.fetchval(
-            f"EXPLAIN (FORMAT JSON) EXECUTE batch ('{text}', 1, ARRAY[{bodies}])"
-        )
+        explain = await connection.prepare(f"EXPLAIN (FORMAT JSON) {statement(name)}")
+        explained = await explain.fetchval([msgspec.structs.astuple(row) for row in rows], 1)
     finally:
         await connection.close()
     return nodes(json.loads(explained)[0]["Plan"])
@@ -67,7 +66,9 @@ async def full(store: Store, sql: asyncpg.Connection) -> Store:
 async def test_batches_only_use_indexes(full: Store) -> None:
     rows = [create() for _ in range(64)]
     created = await plan(full, "create", rows)
-    moved = await plan(full, "move", [move(row, claim=claim("k", row.id)) for row in rows])
+    moved = await plan(
+        full, "move", [move(row, more=more(claim=claim("k", row.id))) for row in rows]
+    )
     for found in (created, moved):
         for node in found:
             kind, table = node["Node Type"], node.get("Relation Name")
@@ -78,8 +79,22 @@ async def test_batches_only_use_indexes(full: Store) -> None:
         for node in moved
         if node["Node Type"].startswith("Index")
     }
-    tables = ("payment", "attempt", "idempotency_key", "refund")
+    tables = ("payment", "attempt", "refund")
     assert {(table, f"{table}_pkey") for table in tables} <= indexed
+
+
+async def test_forgotten_attempts_are_found_by_their_permit_s_time(
+    full: Store, sql: asyncpg.Connection
+) -> None:
+    await sql.execute("UPDATE sweep SET swept_until = clock_timestamp()")
+    await sql.execute(statement("attempts_summarize"))
+    explained = await sql.fetchval(
+        f"EXPLAIN (FORMAT JSON) {statement('attempts_forgotten')}",
+        await sql.fetchval("SELECT swept_until FROM sweep"),
+        6_000,
+    )
+    used = {node.get("Index Name") for node in nodes(json.loads(explained)[0]["Plan"])}
+    assert "attempt_permitted" in used, explained
 
 
 READS: dict[str, list[Any]] = {

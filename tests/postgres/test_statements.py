@@ -17,15 +17,12 @@ from bailiwick.store.migrate import MigrationError, migrate
 from bailiwick.store.statements import lean, migrations, names, statement
 
 FIELDS: dict[tuple[str, str], type[msgspec.Struct]] = {
-    ("create", "$1"): rows.Create,
-    ("move", "$1"): rows.Move,
-    ("move", "l.claim"): rows.Claim,
-    ("move", "m.attempt_ends"): rows.AttemptEnd,
-    ("move", "m.attempt_new"): rows.AttemptNew,
-    ("move", "m.refund_new"): rows.RefundNew,
-    ("move", "m.refund_end"): rows.RefundEnd,
-    ("move", "m.postings"): rows.Leg,
-    ("move", "m.review"): rows.Review,
+    ("move", "claim"): rows.Claim,
+    ("move", "ends"): rows.AttemptEnd,
+    ("move", "attempt_new"): rows.AttemptNew,
+    ("move", "refund_new"): rows.RefundNew,
+    ("move", "refund_end"): rows.RefundEnd,
+    ("move", "review"): rows.Review,
 }
 COLUMNS: dict[str, Any] = {
     "payment_find": rows.Payment,
@@ -41,8 +38,11 @@ COLUMNS: dict[str, Any] = {
     "fence_read": Fence,
     "endpoint_list": Endpoint,
 }
+ELSEWHERE = {"attempt_new": {"instruction"}, "ends": {"check_ms"}}
+"""Fields that a record does not take from the document: the event takes the one, and an attempt
+that ends beside another is never looked at again."""
 _RECORD = re.compile(
-    r"json_to_record(?:set)?\(([$\w.]+)\)\s+AS\s+(?:\w+\s*)?\(([^()]*)\)", re.DOTALL
+    r"json_to_record(?:set)?\([im]\.more -> '(\w+)'\)\s+AS\s+(?:\w+\s*)?\(([^()]*)\)", re.DOTALL
 )
 
 
@@ -67,7 +67,10 @@ async def test_every_file_prepares(name: str, sql: asyncpg.Connection) -> None:
     assert numbers == set(range(1, len(prepared.get_parameters()) + 1)), "no gap in parameters"
     if name in COLUMNS:
         columns = [each.name for each in prepared.get_attributes()]
-        assert columns == list(COLUMNS[name].__struct_fields__)
+        fields = list(COLUMNS[name].__struct_fields__)
+        if COLUMNS[name] is rows.Payment:  # both are in the content
+            fields[fields.index("details") : fields.index("progress") + 1] = ["content"]
+        assert columns == fields
 
 
 @pytest.mark.parametrize(("name", "kind"), [("create", rows.Create), ("move", rows.Move)])
@@ -79,13 +82,14 @@ async def test_the_lean_statement_leaves_out_only_what_seldom_rows_need(
     assert await sql.prepare(cut)
     parts = re.findall(r"--\{ seldom\n(.*?)--\}\n", full, re.DOTALL)
     assert parts
-    needed = set(re.findall(r"WHERE [a-z]\.(\w+) IS NOT NULL", "".join(parts)))
+    needed = set(re.findall(r"[a-z]\.(more|endpoints)\b", "".join(parts)))
     source = inspect.getsource(kind.seldom.fget)  # type: ignore[union-attr]
     assert needed == set(re.findall(r"self\.(\w+) is not None", source))
     written = set(re.findall(r"INSERT INTO (\w+)|UPDATE (\w+)", cut))
     assert written, "the guarded write itself is never left out"
-    for field in needed:
-        assert not re.search(rf"[a-z]\.{field} IS NOT NULL", cut), field
+    for field in needed:  # passed on, but not acted on
+        uses = re.findall(rf"[a-z]\.{field}\b(?: -> | #>> )?", cut)
+        assert all(use in (f"i.{field}", "m.more #>> ") for use in uses), uses
 
 
 def test_every_file_says_what_it_is_for() -> None:
@@ -102,12 +106,38 @@ async def test_the_lane_settings_hold(sql: asyncpg.Connection) -> None:
 
 @pytest.mark.parametrize(("name", "argument"), sorted(FIELDS))
 def test_rows_and_records_have_the_same_fields(name: str, argument: str) -> None:
-    assert set(records(name)[argument]) == set(FIELDS[name, argument].__struct_fields__)
+    apart = ELSEWHERE.get(argument, set())
+    assert set(records(name)[argument]) == set(FIELDS[name, argument].__struct_fields__) - apart
 
 
 def test_no_record_was_forgotten() -> None:
     found = {(name, argument) for name in names() for argument in records(name)}
     assert found == set(FIELDS)
+    assert {argument for _, argument in FIELDS} == set(rows.More.__struct_fields__)
+
+
+@pytest.mark.parametrize(
+    ("kind", "struct"),
+    [("create_row", rows.Create), ("move_row", rows.Move), ("refuse_row", rows.Refuse)],
+)
+async def test_a_batch_s_type_has_the_fields_of_its_struct_in_order(
+    kind: str, struct: type[msgspec.Struct], sql: asyncpg.Connection
+) -> None:
+    columns = await sql.fetch(
+        "SELECT attname, atttypid::regtype::text FROM pg_attribute"
+        " WHERE attrelid = $1::text::regclass AND attnum > 0 ORDER BY attnum",
+        kind,
+    )
+    assert [row[0] for row in columns] == list(struct.__struct_fields__)
+    fits: dict[str, Any] = {
+        "text": str, "json": str, "bigint": int, "integer": int, "smallint": int, "boolean": bool,
+        "text[]": list[str], "bigint[]": list[int],
+    }  # fmt: skip
+    for (name, column), field in zip(columns, msgspec.structs.fields(struct), strict=True):
+        options = set(getattr(field.type, "__args__", (field.type,))) - {type(None)}
+        if column.endswith("[]"):
+            options = {each for each in [field.type, *options] if each == fits[column]}
+        assert options == {fits[column]}, (name, column, field.type)
 
 
 @pytest.mark.parametrize(("name", "argument"), sorted(FIELDS))
@@ -126,16 +156,6 @@ def test_types_fit(name: str, argument: str) -> None:
         for option in options:
             if option is not type(None):
                 assert issubclass(option, fits[kind]), (column, kind, hint)
-
-
-@pytest.mark.parametrize(
-    ("name", "target", "argument"),
-    [("create", "payment", "$1"), ("create", "attempt", "$1"), ("create", "event", "$1")],
-)
-def test_what_is_inserted_is_listed(name: str, target: str, argument: str) -> None:
-    listed = re.search(rf"INSERT INTO {target} \(([^)]*)\)", statement(name))
-    assert listed is not None
-    assert len(listed.group(1).split(",")) >= 9
 
 
 # Migrations
@@ -185,8 +205,9 @@ async def test_a_migration_that_fails_leaves_nothing(
 )  # fmt: skip
 async def test_history_cannot_be_changed(sql: asyncpg.Connection, table: str, change: str) -> None:
     await sql.execute(
-        "INSERT INTO posting VALUES ('pi_1', 1, 1, 'a', 5, 'EUR', 0);"
-        "INSERT INTO event VALUES ('evt_1', 'pi_1', 1, 'acct_1', false, 'x', '{}', 1, 0)"
+        "INSERT INTO posting VALUES ('pi_1', 1, 1, 'a', 'b', 5, 'EUR', 0);"
+        "INSERT INTO event (id, payment, seq, merchant, livemode, type, body, writer, created_ms)"
+        " VALUES ('evt_1', 'pi_1', 1, 'acct_1', false, 'x', '{}', 1, 0)"
     )
     with pytest.raises(asyncpg.RaiseError, match="append-only"):
         await sql.execute(change.format(table))
@@ -199,16 +220,16 @@ async def test_history_cannot_be_changed(sql: asyncpg.Connection, table: str, ch
         "amount_received = 1001", "amount_received = -1", "amount_capturable = 1001",
         "amount_refunded = 501", "amount_refunding = 501", "amount_refunding = -1",
         "amount_refunded = 300, amount_refunding = 201", "amount = 0", "state = 'failed'",
-        "currency = 'eur'", "version = 0",
+        "currency = 'eur'",
     ],
 )  # fmt: skip
 async def test_amounts_out_of_bounds_are_refused_by_the_table(
     sql: asyncpg.Connection, row: str
 ) -> None:
     await sql.execute(
-        "INSERT INTO payment (id, merchant, livemode, version, state, writer, epoch, amount,"
-        " currency, amount_received, created_ms, updated_ms, details, progress) VALUES"
-        " ('pi_1', 'acct_1', false, 1, 'succeeded', 1, 1, 1000, 'EUR', 500, 0, 0, '{}', '{}')"
+        "INSERT INTO payment (id, merchant, livemode, version, content_seq, state, writer, epoch,"
+        " amount, currency, amount_received, created_ms, updated_ms) VALUES"
+        " ('pi_1', 'acct_1', false, 1, 1, 'succeeded', 1, 1, 1000, 'EUR', 500, 0, 0)"
     )
     with pytest.raises(asyncpg.CheckViolationError):
         await sql.execute(f"UPDATE payment SET {row}")
@@ -217,6 +238,6 @@ async def test_amounts_out_of_bounds_are_refused_by_the_table(
 async def test_the_states_of_the_schema_are_the_table_s(sql: asyncpg.Connection) -> None:
     text = await sql.fetchval(
         "SELECT pg_get_constraintdef(oid) FROM pg_constraint"
-        " WHERE conname = 'payment_state_check' AND conrelid = 'payment'::regclass"
+        " WHERE contypid = 'payment_state'::regtype"
     )
     assert set(re.findall(r"'([a-z_]+)'", text)) == {state.value for state in State}

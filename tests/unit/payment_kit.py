@@ -100,7 +100,7 @@ def ended(step: Step, row: Attempt) -> Attempt:
     """The attempt as the store holds it once the step is written."""
     for end in step.attempt_ends or []:
         if end.id == row.id:
-            kept = msgspec.Raw(msgspec.json.encode(end.result))
+            kept = None if end.result is None else msgspec.Raw(end.result.encode())
             ref = end.provider_ref or row.provider_ref
             row = replace(row, state=end.state, provider_ref=ref, result=kept)
     return row

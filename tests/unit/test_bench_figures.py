@@ -1,12 +1,12 @@
 """The arithmetic of `bailiwick bench`: accounts that do not agree are always found."""
 
-import json
 from typing import Any
 
 import msgspec
 import pytest
 
-from bailiwick.bench import figures, floor, show
+from bailiwick.base.ids import new_id
+from bailiwick.bench import figures, flood, floor, show
 from bailiwick.bench.database import Counts, lane_commits, weak_settings
 from bailiwick.bench.load import AMOUNT
 from bailiwick.bench.site import Charge
@@ -84,25 +84,16 @@ def test_lane_commits_of_metrics() -> None:
 
 
 def shape() -> floor.Shape:
-    row = {"id": "pi_0123", "event_id": "evt_012345678901234567890", "attempt_id": "ch_0123",
-           "key": "it's mine", "livemode": False, "writer": 5}  # fmt: skip
-    return floor.Shape(row, '{"id":"pi_0123","charge":"ch_0123"}')
+    return {"id": "pi_0123", "event_id": "evt_012345678901234567890", "attempt_id": "ch_0123",
+            "key": "it's mine", "livemode": False, "event_body": "ch_0123 it is"}  # fmt: skip
 
 
-def test_a_batch_is_valid_json_with_its_own_names_in_each_row() -> None:
-    rows, bodies = floor.batch(shape(), 3)
-    found = json.loads(rows.replace("''", "'").replace("@@", "77"))
-    assert [row["id"] for row in found] == ["pi_77-00", "pi_77-01", "pi_77-02"]
-    assert [row["writer"] for row in found] == [7700, 7701, 7702]
+def test_a_batch_has_its_own_names_in_each_row() -> None:
+    found = floor.batch(shape(), 3)
+    assert [row["id"] for row in found] == ["pi_@@-00", "pi_@@-01", "pi_@@-02"]
+    assert len({row["writer"] for row in found}) == 3
     assert len({row["key"] for row in found} | {row["event_id"] for row in found}) == 6
-    assert bodies.split("~~~")[1] == '{"id":"pi_@@-01","charge":"ch_@@-01"}'
-
-
-def test_the_script_has_no_line_that_pgbench_would_break() -> None:
-    text = floor.script(shape(), shape(), 2)
-    assert text.count("PREPARE ") == 2
-    assert [line for line in text.splitlines() if line.startswith("EXECUTE")]
-    assert all(line.endswith(";") for line in text.splitlines() if line.startswith("EXECUTE"))
+    assert found[1]["event_body"] == "ch_@@-01 it is"
 
 
 def test_the_table_shows_a_run(capsys: pytest.CaptureFixture[str]) -> None:
@@ -126,3 +117,32 @@ def test_the_table_shows_a_run(capsys: pytest.CaptureFixture[str]) -> None:
     said = capsys.readouterr().out
     for part in ("1,234", "2 x 503 overloaded", "no payment succeeded", "differ", "skipped"):
         assert part in said
+
+
+def test_a_flood_is_held_against_what_its_node_does_alone() -> None:
+    closed = {"succeeded_by_node": {"2": 900, "1": 10}, "seconds": 3.0}
+    opened = {
+        "succeeded_by_node": {"2": 560, "1": 700, "3": 20},
+        "seconds": 2.0,
+        "sent": 1_700,
+        "dropped": 100,
+        "errors": {"503 overloaded": 420},
+    }
+    assert flood.summary(closed, opened, 3.0, "2") == {
+        "node": "2",
+        "times": 3.0,
+        "capacity_per_s": 300.0,
+        "arrived_per_s": 900.0,
+        "goodput_per_s": 280.0,
+        "goodput_by_capacity": 0.933,
+        "served_elsewhere": 720,
+        "told_to_retry": 420,
+        "never_sent": 100,
+    }
+    nothing = {"succeeded_by_node": {}, "seconds": 1.0, "sent": 0, "dropped": 0, "errors": {}}
+    assert flood.summary(nothing, nothing, 3.0, "2")["goodput_by_capacity"] == 0.0
+
+
+def test_charges_by_node() -> None:
+    ids = [new_id("ch", node, 1_700_000_000_000) for node in (2, 2, 7)]
+    assert figures.by_node(ids) == {"2": 2, "7": 1}

@@ -55,10 +55,10 @@ class Life(RuleBasedStateMachine):
         if step.refund_end is not None:
             row_of = self.refunds[step.refund_end.id]
             self.refunds[row_of.id] = kit.replace(row_of, state=step.refund_end.state)
-        legs = step.postings or []
-        assert sum(leg.amount for leg in legs) == 0
-        for leg in legs:
-            self.balances[leg.account] += leg.amount
+        for posting in step.postings or []:
+            assert posting.amount > 0
+            self.balances[posting.debit] += posting.amount
+            self.balances[posting.credit] -= posting.amount
         if step.review is not None:
             self.reviews.add((step.review.attempt, step.review.reason))
 
@@ -82,9 +82,7 @@ class Life(RuleBasedStateMachine):
 
     def new(self, operation: str, amount: int, refund: str | None = None) -> AttemptNew:
         number = self.payment.attempts + 1
-        return AttemptNew(
-            f"at_{number}", number, operation, f"g{number}", amount, 1, {}, 6_000, refund
-        )
+        return AttemptNew(f"at_{number}", number, operation, f"g{number}", amount, 1, {}, refund)
 
     def first(self, change: Change, operation: str, amount: int) -> None:
         new = self.new(operation, amount)

@@ -44,6 +44,15 @@ _CARD_DIGITS_MIN, _CARD_DIGITS_MAX = 12, 19
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 
 
+# Twelve digits near each other: seldom, and only then is every field looked at closely.
+_LONG_NUMBER = re.compile(r"(?:\d[ \-.+]?){12}")
+
+
+def maybe_card(text: str) -> bool:
+    """Whether there is anything to look at closely; cheap, and never False for a card number."""
+    return _LONG_NUMBER.search(text) is not None
+
+
 def _luhn(digits: str) -> bool:
     total = 0
     for place, char in enumerate(reversed(digits)):

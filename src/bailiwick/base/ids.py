@@ -15,7 +15,7 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
 _VALUES = {char: value for value, char in enumerate(_ALPHABET)}
 _BODY_CHARS = 26
-_SHAPE = re.compile(r"[a-z]{2,5}_[0-9a-hjkmnp-tv-z]{26}")
+_SHAPE = re.compile(r"[a-z]{2,5}_([0-9a-hjkmnp-tv-z]{26})(?:_[1-9][0-9]{0,4})?")
 NODE_NUMBER_MAX = 0xFFFF
 
 _bits = random.SystemRandom().getrandbits
@@ -39,6 +39,20 @@ def new_id(prefix: str, node: int, now_ms: int) -> str:
     )
 
 
+def part_id(prefix: str, owner: str, number: int) -> str:
+    """The id of the ``number``-th part (from 1) of an object; it lives where its owner lives."""
+    body = owner.partition("_")[2]
+    return f"{prefix}_{body}" if number == 1 else f"{prefix}_{body}_{number}"
+
+
+def lowest_id(prefix: str, ms: int) -> str:
+    """The least id that can be made at or after a time: ids sort by time, so that a span of
+    time is a span of ids."""
+    value = (ms & 0xFFFFFFFFFFFF) << 82
+    body = "".join(_PAIRS[value >> shift & 1023] for shift in range(120, -1, -10))
+    return f"{prefix}_{body}"
+
+
 def is_id(text: str, prefix: str | None = None) -> bool:
     """Whether ``text`` has the shape of one of our ids (with this prefix, if given)."""
     if _SHAPE.fullmatch(text) is None:
@@ -47,9 +61,10 @@ def is_id(text: str, prefix: str | None = None) -> bool:
 
 
 def _value(identifier: str) -> int:
-    body = identifier[identifier.rfind("_") + 1 :]
-    if len(body) != _BODY_CHARS:
+    found = _SHAPE.fullmatch(identifier)
+    if found is None:
         raise ValueError(identifier)
+    body = found[1]
     value = 0
     for char in body:
         value = value << 5 | _VALUES[char]

@@ -21,7 +21,6 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
-import msgspec
 import psutil
 
 from bailiwick.bench import processes
@@ -33,32 +32,30 @@ CASES = ((1, 32), (24, 2))
 """Rows in a batch, and connections: one by one in a crowd; and as the two lanes do it."""
 
 _MARK = "@@"
-_BETWEEN = "~~~"
+_WRITER = 918273645000
 _ENDED_S = 0.5
 _PLAN = (
     "-c plan_cache_mode=force_generic_plan -c enable_mergejoin=off -c enable_seqscan=off -c jit=off"
 )
 _TPS = re.compile(r"^tps = ([0-9.]+)", re.MULTILINE)
 _SAMPLE = """
-SELECT p.*, a.id AS attempt_id, a.gateway, a.instruction, a.provider_ref, a.result,
+SELECT p.*, a.id AS attempt_id, a.gateway, a.provider_ref, a.result, e1.instruction, e1.content,
        k.key, k.request_hash, e1.id AS first_id, e1.type AS first_type,
-       e1.body AS first_body, e2.id AS last_id, e2.type AS last_type, e2.body AS last_body,
-       (SELECT json_agg(json_build_object('leg', g.leg, 'account', g.account, 'amount', g.amount))
-          FROM posting g WHERE g.payment = p.id) AS postings
+       e2.id AS last_id, e2.type AS last_type, e2.body AS last_body,
+       g.debit, g.credit, g.amount AS booked
   FROM payment p JOIN attempt a ON a.payment = p.id
-  JOIN idempotency_key k ON k.object = p.id AND k.answer_status = 200
+  JOIN idempotency_key k ON k.object = p.id AND k.operation = 'create'
   JOIN event e1 ON e1.payment = p.id AND e1.seq = 1
   JOIN event e2 ON e2.payment = p.id AND e2.seq = 2
+  JOIN posting g ON g.payment = p.id AND g.seq = 2
  WHERE p.state = 'succeeded' AND p.version = 2
    AND p.id = (SELECT max(id) FROM payment WHERE state = 'succeeded' AND version = 2)
 """
-
-
-class Shape(msgspec.Struct, frozen=True):
-    """A row as a lane sends it, and its event's body, which travels beside it."""
-
-    row: dict[str, Any]
-    body: str
+_AS_LITERAL = """
+SELECT array_agg(r)::text FROM json_populate_recordset(NULL::{kind}, $1::json) r
+"""
+Shape = dict[str, Any]
+"""A row as a lane sends it, by the names of its columns."""
 
 
 class FloorError(Exception):
@@ -122,13 +119,7 @@ async def _sample(dsn: str) -> tuple[Shape, Shape]:
 
 def shapes(row: dict[str, Any]) -> tuple[Shape, Shape]:
     """A stored payment as the rows that wrote it: for create.sql and for move.sql."""
-    shared = {
-        "id": row["id"],
-        "writer": 0,
-        "now_ms": row["created_ms"],
-        "amount": row["amount"],
-        "progress": json.loads(row["progress"]),
-    }
+    shared = {"id": row["id"], "now_ms": row["created_ms"], "amount": row["amount"]}
     first = {
         **shared,
         "merchant": row["merchant"],
@@ -139,11 +130,10 @@ def shapes(row: dict[str, Any]) -> tuple[Shape, Shape]:
         "epoch": row["epoch"],
         "state": "processing",
         "currency": row["currency"],
-        "details": json.loads(row["details"]),
+        "content": row["content"],
         "attempt_id": row["attempt_id"],
         "gateway": row["gateway"],
-        "instruction": json.loads(row["instruction"]),
-        "check_ms": 30_000,
+        "instruction": row["instruction"],
         "event_id": row["first_id"],
         "event_type": row["first_type"],
     }
@@ -158,73 +148,71 @@ def shapes(row: dict[str, Any]) -> tuple[Shape, Shape]:
         "amount_refunded": 0,
         "attempts": 1,
         "charge_attempt": row["attempt_id"],
-        "attempt_ends": [
-            {
-                "id": row["attempt_id"],
-                "state": "approved",
-                "provider_ref": row["provider_ref"],
-                "result": json.loads(row["result"] or "null"),
-            }
-        ],
-        "postings": json.loads(row["postings"] or "[]"),
+        "end_id": row["attempt_id"],
+        "end_state": "approved",
+        "end_ref": row["provider_ref"],
+        "end_result": row["result"],
+        "debits": [row["debit"]],
+        "credits": [row["credit"]],
+        "amounts": [row["booked"]],
         "event_id": row["last_id"],
         "event_type": row["last_type"],
+        "event_body": row["last_body"],
         "answer_key": row["key"],
         "answer_status": 200,
     }
-    return Shape(first, row["first_body"]), Shape(last, row["last_body"])
+    return first, last
 
 
-def batch(shape: Shape, count: int) -> tuple[str, str]:
-    """A batch as SQL text, rows and bodies: the row ``count`` times, each time as another
-    payment, with a mark where the transaction's number goes."""
-    row = shape.row
-    found, bodies = [], []
+def batch(shape: Shape, count: int) -> list[Shape]:
+    """A batch: the row ``count`` times, each time as another payment, with a mark where the
+    transaction's number goes."""
+    found = []
     for number in range(count):
         names = {
-            row["id"]: f"pi_{_MARK}-{number:02}",
-            row["event_id"]: f"{row['event_id'][:20]}{_MARK}-{number:02}",
+            shape["id"]: f"pi_{_MARK}-{number:02}",
+            shape["event_id"]: f"{shape['event_id'][:20]}{_MARK}-{number:02}",
         }
         for field in ("attempt_id", "charge_attempt"):
-            if row.get(field):
-                names[row[field]] = f"ch_{_MARK}-{number:02}"
-        key = row.get("key") or row.get("answer_key")
+            if shape.get(field):
+                names[shape[field]] = f"ch_{_MARK}-{number:02}"
+        key = shape.get("key") or shape.get("answer_key")
         if key:
             names[key] = f"bench-{_MARK}-{number:02}"
-        text, body = json.dumps({**row, "writer": "WRITER"}), shape.body
+        text = json.dumps({**shape, "writer": _WRITER + number})
         for old, new in names.items():
-            text, body = text.replace(str(old), new), body.replace(str(old), new)
-        found.append(text.replace('"WRITER"', f"{_MARK}{number:02}"))
-        bodies.append(body)
-    rows = "[" + ", ".join(found) + "]"
-    return rows.replace("'", "''"), _BETWEEN.join(bodies).replace("'", "''")
+            text = text.replace(str(old), new)
+        found.append(json.loads(text))
+    return found
 
 
-def _execute(name: str, shape: Shape, count: int) -> str:
-    rows, bodies = batch(shape, count)
-    return (
-        f"EXECUTE {name}(replace('{rows}', '{_MARK}', ':tag')::json, 1, "
-        f"string_to_array(replace('{bodies}', '{_MARK}', ':tag'), '{_BETWEEN}'));"
-    )
+async def literal(connection: asyncpg.Connection, kind: str, rows: list[Shape]) -> str:
+    """A batch as the text of an array of composites, made by the server whose types they are."""
+    text: str = await connection.fetchval(_AS_LITERAL.format(kind=kind), json.dumps(rows))
+    for number in range(len(rows)):
+        text = text.replace(str(_WRITER + number), f"{_MARK}{number:02}")
+    return text.replace("'", "''")
 
 
-def script(first: Shape, last: Shape, count: int) -> str:
+async def script(connection: asyncpg.Connection, first: Shape, last: Shape, count: int) -> str:
     """The pgbench script of one case: create a batch, then move it."""
     creates, moves = (statement(name).strip().rstrip(";") for name in ("create", "move"))
+    create_rows = await literal(connection, "create_row", batch(first, count))
+    move_rows = await literal(connection, "move_row", batch(last, count))
     return "\n".join(
         (
             r"\if :ready = 0",
-            f"PREPARE bench_create (json, bigint, text[]) AS {creates};",
-            f"PREPARE bench_move (json, bigint, text[]) AS {moves};",
-            "EXECUTE bench_create('[]', 1, '{}');",
+            f"PREPARE bench_create (create_row[], bigint) AS {creates};",
+            f"PREPARE bench_move (move_row[], bigint) AS {moves};",
+            "EXECUTE bench_create('{}', 1);",
             "SET enable_hashjoin = off;",
-            "EXECUTE bench_move('[]', 1, '{}');",
+            "EXECUTE bench_move('{}', 1);",
             r"\set ready 1",
             r"\endif",
             r"\set n :n + 1",
             r"\set tag (:client_id + 1) * 1000000000 + :n",
-            _execute("bench_create", first, count),
-            _execute("bench_move", last, count),
+            f"EXECUTE bench_create(replace('{create_rows}', '{_MARK}', ':tag')::create_row[], 1);",
+            f"EXECUTE bench_move(replace('{move_rows}', '{_MARK}', ':tag')::move_row[], 1);",
             "",
         )
     )
@@ -252,7 +240,11 @@ async def _case(
     server = [processes.Program("postgres", node.postgres_pid, tree=True)]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "batch.sql"
-        file.write_text(script(*rows, count), encoding="utf-8")
+        scratch = await asyncpg.connect(node.dsn, database=database, timeout=5)
+        try:
+            file.write_text(await script(scratch, *rows, count), encoding="utf-8")
+        finally:
+            await scratch.close()
         before = processes.spent(server)
         child = await asyncio.create_subprocess_exec(
             str(pgbench), "--no-vacuum", "--protocol=simple", f"--client={clients}", "--jobs=1",

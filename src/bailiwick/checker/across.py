@@ -53,8 +53,10 @@ async def no_card_numbers(db: Reader, found: Found) -> None:
     """No card number is in any text that a node stores (rule 10): issuer range, length and check
     digit together."""
     columns = await db.rows(
-        """SELECT table_name::text, column_name::text FROM information_schema.columns
-            WHERE table_schema = current_schema()
+        """SELECT table_name::text, column_name::text
+             FROM information_schema.columns JOIN information_schema.tables
+                  USING (table_catalog, table_schema, table_name)
+            WHERE table_schema = current_schema() AND table_type = 'BASE TABLE'
               AND data_type IN ('text', 'json', 'jsonb', 'character varying', 'character')
             ORDER BY table_name, ordinal_position"""
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit, urlunsplit
+
 import aiohttp
 import msgspec
 
@@ -110,11 +112,17 @@ def parse(document: bytes) -> Books:
 
 
 async def read(url: str) -> Books:
-    """Fetch the books. Raises PlaceError."""
+    """Fetch the books; ``http://KEY@host/books`` shows the sandbox's ``admin_key``.
+
+    Raises PlaceError.
+    """
     timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
+    parts = urlsplit(url)
+    url = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    headers = {"Authorization": f"Bearer {parts.username}"} if parts.username else {}
     try:
         async with (
-            aiohttp.ClientSession(timeout=timeout, trust_env=False) as session,
+            aiohttp.ClientSession(timeout=timeout, trust_env=False, headers=headers) as session,
             session.get(url, allow_redirects=False) as answer,
         ):
             if answer.status != 200:

@@ -1,6 +1,7 @@
 """Invariants inside one node's database, each one set-based query.
 
-A posting's positive leg is a debit. ``merchant:<id>`` is what is owed to the merchant,
+A posting moves its amount to the debited account from the credited one; the view ``entry``
+holds both sides, the debit positive. ``merchant:<id>`` is what is owed to the merchant,
 ``unexpected:<id>`` what came for a payment that had ended without, ``receivable:<gateway>`` what
 the provider holds.
 """
@@ -16,24 +17,24 @@ Invariant = Callable[[Reader, Found], Awaitable[None]]
 
 
 async def postings_balance(db: Reader, found: Found) -> None:
-    """Postings sum to zero per payment, version and currency (rule 9), in the payment's
-    currency, on accounts that exist, for versions that happened."""
+    """Postings sum to zero per payment, version and currency (rule 9): each moves a positive
+    amount between two accounts that exist, in the payment's currency, for a version that
+    happened."""
     await db.compare(found, "SELECT count(*) FROM posting")
     await db.broken(
         found,
-        "SELECT payment, 'version ' || seq || ' sums to ' || sum(amount) || ' ' || currency"
-        " FROM posting GROUP BY payment, seq, currency HAVING sum(amount) <> 0",
-    )
-    await db.broken(
-        found,
-        """SELECT g.payment, 'leg ' || g.leg || ' of version ' || g.seq || ': ' || CASE
+        """SELECT g.payment, 'posting ' || g.number || ' of version ' || g.seq || ': ' || CASE
+                  WHEN g.amount <= 0 OR g.debit = g.credit THEN 'it moves nothing'
                   WHEN g.currency <> p.currency THEN 'currency ' || g.currency
                   WHEN g.seq > p.version THEN 'a version that never was'
-                  ELSE 'account ' || g.account END
+                  ELSE 'accounts ' || g.debit || ' and ' || g.credit END
              FROM posting g JOIN payment p ON p.id = g.payment
-            WHERE g.currency <> p.currency OR g.seq > p.version
-               OR NOT (g.account IN ('merchant:' || p.merchant, 'unexpected:' || p.merchant)
-                       OR g.account LIKE 'receivable:_%')""",
+            WHERE g.amount <= 0 OR g.debit = g.credit
+               OR g.currency <> p.currency OR g.seq > p.version
+               OR EXISTS (SELECT FROM unnest(ARRAY[g.debit, g.credit]) AS a (account)
+                           WHERE account NOT IN ('merchant:' || p.merchant,
+                                                 'unexpected:' || p.merchant)
+                             AND account NOT LIKE 'receivable:_%')""",
     )
 
 
@@ -46,7 +47,7 @@ async def balances_replay(db: Reader, found: Found) -> None:
         """SELECT p.id, 'postings owe the merchant ' || coalesce(g.owed, 0) || ', the payment says '
                   || p.amount_received - p.amount_refunded
              FROM payment p LEFT JOIN (
-                  SELECT payment, -sum(amount) AS owed FROM posting
+                  SELECT payment, -sum(amount) AS owed FROM entry
                    WHERE account LIKE 'merchant:%' GROUP BY payment) g ON g.payment = p.id
             WHERE coalesce(g.owed, 0) <> p.amount_received - p.amount_refunded""",
     )
@@ -54,10 +55,11 @@ async def balances_replay(db: Reader, found: Found) -> None:
         found,
         """SELECT coalesce(g.payment, a.payment), 'unexpected receipts are '
                   || coalesce(g.booked, 0) || ', late successes ' || coalesce(a.late, 0)
-             FROM (SELECT payment, -sum(amount) AS booked FROM posting
+             FROM (SELECT payment, -sum(amount) AS booked FROM entry
                     WHERE account LIKE 'unexpected:%' GROUP BY payment) g
              FULL JOIN (
-                  SELECT l.payment, sum((l.result ->> 'amount')::bigint) AS late FROM attempt l
+                  SELECT l.payment, sum((l.result::json ->> 'amount')::bigint) AS late
+                    FROM attempt l
                    WHERE l.state = 'late' AND EXISTS (
                          SELECT FROM review r WHERE r.payment = l.payment AND r.attempt = l.id
                             AND r.reason = 'late_success')
@@ -176,13 +178,23 @@ async def events_gap_free(db: Reader, found: Found) -> None:
                     FROM event GROUP BY payment) e ON e.payment = p.id
             WHERE e.n IS DISTINCT FROM p.version OR e.first <> 1 OR e.last <> p.version""",
     )
+    await db.broken(
+        found,
+        """SELECT p.id, 'event ' || p.content_seq || ' should hold its content'
+             FROM payment p LEFT JOIN event e ON e.payment = p.id AND e.seq = p.content_seq
+            WHERE e.content IS NULL
+            UNION ALL
+           SELECT a.payment, 'event ' || a.seq || ' should hold the instruction of ' || a.id
+             FROM attempt a LEFT JOIN event e ON e.payment = a.payment AND e.seq = a.seq
+            WHERE e.instruction IS NULL""",
+    )
 
 
 _CHILDREN = (
     ("attempt", "id", True),
     ("refund", "id", True),
     ("event", "id", True),
-    ("posting", "payment || ' posting ' || c.seq || '.' || c.leg", False),
+    ("posting", "payment || ' posting ' || c.seq || '.' || c.number", False),
     ("review", "payment || ' review ' || c.attempt", False),
     ("delivery", "event || ' to ' || c.endpoint", False),
 )

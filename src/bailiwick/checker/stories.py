@@ -165,9 +165,13 @@ def tell_all(stories: Stories, events: Iterable[Event]) -> None:
 
 
 async def read(db: Reader, stories: Stories) -> None:
-    """Check a node's events."""
+    """Check a node's events; one without a body is told from its content."""
     events: AsyncIterator[Event] = db.stream(
-        "SELECT payment, seq, type, body FROM event ORDER BY payment, seq"
+        """SELECT payment, seq, type, coalesce(body, json_build_object(
+                  'object', 'payment_intent', 'id', content::json -> 'id',
+                  'amount', content::json -> 'amount', 'currency', content::json -> 'currency',
+                  'status', content::json -> 'state')::text)
+             FROM event ORDER BY payment, seq"""
     )
     async for event in events:
         stories.tell(event)
@@ -196,31 +200,36 @@ _answer = msgspec.json.Decoder(_Answer).decode
 
 async def stored_answers(db: Reader, found: Found, tables: Tables, edited: set[str]) -> None:
     """A stored answer (rule 8) belongs to an object that exists, is about that object, and says
-    its amount; an answer kept as an event is one of that object's payment."""
+    its amount; an event answers a key that acts on its own payment."""
     rows = db.stream(
-        """SELECT k.key, k.object, k.answer_status, k.answer_body, k.answer_event, e.payment
-             FROM idempotency_key k
-             LEFT JOIN event e ON e.merchant = k.merchant AND e.livemode = k.livemode
-                              AND e.id = k.answer_event
-            WHERE k.refused IS NULL"""
+        """SELECT coalesce(k.key, a.answer_key), k.object, k.payment, a.payment, a.answer_status,
+                  coalesce(a.answer_body, a.body)
+             FROM (SELECT * FROM idempotency_key WHERE refused IS NULL) k
+             FULL JOIN (SELECT DISTINCT ON (e.payment, e.answer_key) e.*
+                          FROM event e WHERE e.answer_key IS NOT NULL
+                         ORDER BY e.payment, e.answer_key, e.seq) a
+               ON a.merchant = k.merchant AND a.livemode = k.livemode AND a.answer_key = k.key"""
     )
-    async for key, target, status, body, event, event_payment in rows:
+    async for key, target, payment, answered, status, body in rows:
         found.compare()
         refund = tables.refunds.get(target or "")
         owner = refund.payment if refund is not None else target
         if owner is not None and owner not in tables.payments:
             found.broken(db.node, key, f"acts on {target}, which does not exist")
-        elif status is None:
+        elif owner is not None and payment != owner:
+            found.broken(db.node, key, f"acts on {target}, but is filed under {payment}")
+        elif answered is None:
             continue
         elif owner is None:
             found.broken(db.node, key, "has an answer but no object")
-        elif body is not None:
+        elif answered != owner:
+            found.broken(db.node, key, f"acts on {target}, its answer is that of {answered}")
+        elif status is None or body is None:
+            found.broken(db.node, key, "has an answer without a status or body")
+        else:
             wrong = _wrong_answer(body, str(target), owner, tables, edited)
             if wrong is not None:
                 found.broken(db.node, key, wrong)
-        elif event_payment != owner:
-            told = event_payment or "no event" if event else "nothing"
-            found.broken(db.node, key, f"acts on {target}, its answer is that of {told}")
 
 
 def _wrong_answer(

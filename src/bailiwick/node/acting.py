@@ -61,7 +61,7 @@ class Acting:
         if attempt is None:
             status, body, plain = await self._settlement.answer(step, asked.expand)
             answer_key = asked.key
-        row, event_body = self._settlement.move(
+        row = self._settlement.move(
             step,
             claim=asked.claim(target),
             answer_key=answer_key,
@@ -70,7 +70,7 @@ class Acting:
             plain=plain,
         )
         crash_point("begin.before")
-        written = await self._write(self._store.move(row, event_body))
+        written = await self._write(self._store.move(row))
         if written.done:
             crash_point("begin.committed")
             return written if body is None else Answer(status, body)

@@ -16,8 +16,8 @@ from bailiwick.store.rows import (
     Attempt,
     AttemptEnd,
     AttemptNew,
-    Leg,
     Payment,
+    Posting,
     Progress,
     Refund,
     RefundEnd,
@@ -51,7 +51,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     refund_new: RefundNew | None = None
     refund_end: RefundEnd | None = None
     refund: Refund | None = None
-    postings: list[Leg] | None = None
+    postings: list[Posting] | None = None
     review: Review | None = None
 
 
@@ -98,7 +98,8 @@ def ended(attempt: Attempt, state: str, result: Result, check_ms: int | None = N
         )
         if value is not None
     }
-    return AttemptEnd(attempt.id, state, result.provider_ref, kept, check_ms)
+    said = msgspec.json.encode(kept).decode()
+    return AttemptEnd(attempt.id, state, result.provider_ref, said, check_ms)
 
 
 def waiting(

@@ -195,7 +195,7 @@ async def charge(node: Node, who: Principal, identifier: str, params: Params) ->
 
 
 def _event(row: Any) -> render.Object:
-    body = msgspec.Raw(row["body"].encode())
+    body = render.event_body(row["body"], row["content"])
     return render.event(row["id"], row["type"], body, row["livemode"], row["payment"], row["seq"])
 
 

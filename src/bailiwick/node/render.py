@@ -9,6 +9,7 @@ import msgspec
 
 from bailiwick.base.ids import node_of, time_of
 from bailiwick.node import states
+from bailiwick.store.database import content_of
 from bailiwick.store.rows import Attempt, Payment, Refund
 
 API_VERSION = "2026-10-28.endive"
@@ -128,6 +129,14 @@ def created(payment: Payment) -> Object:
     shown = payment_intent(payment)
     del shown["assignment"], shown["routing"]
     return shown
+
+
+def event_body(body: str | None, content: str | None) -> msgspec.Raw:
+    """The object of an event: as stored, or for a payment's first event from its content."""
+    if body is not None:
+        return msgspec.Raw(body.encode())
+    assert content is not None, "an event has a body or content"
+    return encode(created(content_of(content)))
 
 
 def charge(payment: Payment, view: ChargeView) -> Object:

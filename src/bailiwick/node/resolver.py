@@ -33,6 +33,9 @@ BATCH = 64
 LEASE_MS = 5_000
 """Until another process of this node may ask as well, which is harmless: questions move nothing
 and a replay is permitted once for each count of replays."""
+FORGOTTEN_MS = 6_000
+"""How long after its permit an attempt that nobody has ended is looked at: once it has run out."""
+SWEEP_S = 2.0
 REVIEW_AFTER_MS = 120_000
 REVIEW_PENDING_AFTER_MS = 7 * 86_400_000
 LOOK_MIN_MS = 500
@@ -55,6 +58,7 @@ class Resolver:
         self._settlement = settlement
         self._every_s = every_s
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._swept_s = 0.0
         self.resolved = 0
 
     async def step(self) -> float:
@@ -66,6 +70,10 @@ class Resolver:
         room = 2 * BATCH - len(self._running)
         if room <= 0:
             return 0
+        now_s = boot_ns() / 1e9
+        if now_s - self._swept_s >= SWEEP_S:
+            self._swept_s = now_s
+            await self._store.sweep(FORGOTTEN_MS)
         rows = await self._store.due(min(BATCH, room), LEASE_MS)
         for attempt in rows:
             if attempt.id not in self._running:

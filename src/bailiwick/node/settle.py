@@ -165,10 +165,10 @@ class Settlement(Writing):
                 if step is None:
                     await self._note_contradiction(attempt, result)
                     return Settled(payment)
-                row, event_body, settled = await self._row(step, attempt, expand)
+                row, settled = await self._row(step, attempt, expand)
                 crash_point("settle.before")
                 try:
-                    written = await self._store.move(row, event_body)
+                    written = await self._store.move(row)
                 except (WriteInDoubt, LaneFull):
                     await asyncio.sleep(0.05 * 2 ** min(round_, 5))
                     payment = None
@@ -256,7 +256,7 @@ class Settlement(Writing):
 
     async def _row(
         self, step: Step, attempt: Attempt, expand: list[str] | None
-    ) -> tuple[Move, bytes, Settled]:
+    ) -> tuple[Move, Settled]:
         """The move for a step, with the stored answer once the outcome is definite."""
         key = attempt.key if step.definite else None
         if key is not None and expand is None:
@@ -264,8 +264,8 @@ class Settlement(Writing):
             expand = unpacked(None if stored is None else stored.expand)
         status, body, plain = await self.answer(step, expand or [], attempt)
         settled = Settled(step.after, step, None, status, body)
-        row, event_body = self.move(step, answer_key=key, status=status, body=body, plain=plain)
-        return row, event_body, settled
+        row = self.move(step, answer_key=key, status=status, body=body, plain=plain)
+        return row, settled
 
     def check_part(self, payment: Payment, gateway: str, operation: Operation, amount: int) -> None:
         """Refuse a part where the provider can only do the whole. Raises ApiError (400)."""

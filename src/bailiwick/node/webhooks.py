@@ -169,7 +169,7 @@ class Deliverer:
             render.event(
                 row["event"],
                 row["type"],
-                msgspec.Raw(row["body"].encode()),
+                render.event_body(row["body"], row["content"]),
                 row["livemode"],
                 row["payment"],
                 row["seq"],

@@ -5,8 +5,7 @@ from typing import Any
 
 import msgspec
 
-from bailiwick.base.clock import now_ms
-from bailiwick.base.ids import new_id, new_token
+from bailiwick.base.ids import new_id, new_token, part_id
 from bailiwick.channels.base import Instruction, Operation
 from bailiwick.node import render
 from bailiwick.node.decide import Step
@@ -14,11 +13,10 @@ from bailiwick.node.gateways import Gateways
 from bailiwick.node.routing import Wanted
 from bailiwick.node.webhooks import Endpoints
 from bailiwick.store.database import Store
-from bailiwick.store.rows import Attempt, AttemptNew, Claim, Move, Payment
+from bailiwick.store.rows import Attempt, AttemptEnd, AttemptNew, Claim, More, Move, Payment
 from bailiwick.world.snapshot import World
 
-FIRST_LOOK_MS = 6_000
-"""When the resolver first looks at an attempt that nobody has ended: once its permit is over."""
+_NOTHING_MORE = More()
 
 
 class Writing:
@@ -51,9 +49,9 @@ class Writing:
         key: str | None,
         refund: str | None = None,
     ) -> AttemptNew:
-        """An attempt to commit for an instruction, under a fresh reference."""
+        """An attempt to commit for an instruction, under a reference of its own."""
         prefix = "ch" if instruction.operation is Operation.CHARGE else "at"
-        identifier = new_id(prefix, self._node, now_ms())
+        identifier = part_id(prefix, payment.id, payment.attempts + 1)
         chosen = self._gateways.get(gateway)
         callback_url = None if chosen is None else chosen.callback_url
         instruction = msgspec.structs.replace(
@@ -67,7 +65,6 @@ class Writing:
             amount=instruction.amount,
             epoch=self.world.epoch,
             instruction=instruction,
-            check_ms=FIRST_LOOK_MS,
             refund=refund,
             key=key,
         )
@@ -94,7 +91,7 @@ class Writing:
                     row,
                     state=end.state,
                     provider_ref=end.provider_ref or row.provider_ref,
-                    result=render.encode(end.result),
+                    result=None if end.result is None else msgspec.Raw(end.result.encode()),
                 )
         return render.charge_view(row)
 
@@ -107,11 +104,8 @@ class Writing:
         status: int = 200,
         body: msgspec.Raw | None = None,
         plain: bool = False,
-    ) -> tuple[Move, bytes]:
-        """The row that writes a step, and its event's body.
-
-        A ``plain`` answer is the event's body too, and stored once.
-        """
+    ) -> Move:
+        """The row that writes a step. A ``plain`` answer is the event's body, and stored once."""
         before, after = step.before, step.after
         if body is not None and plain:
             event_body = body
@@ -119,7 +113,10 @@ class Writing:
             event_body = render.encode(render.refund(step.refund, after))
         else:
             event_body = render.encode(render.payment_intent(after))
-        row = Move(
+        ends = step.attempt_ends or []
+        end = ends[0] if ends else None
+        postings = step.postings
+        return Move(
             id=after.id,
             expected_version=before.version,
             expected_state=before.state,
@@ -134,23 +131,47 @@ class Writing:
             attempts=after.attempts,
             open_attempt=after.open_attempt,
             charge_attempt=after.charge_attempt,
-            progress=after.progress,
+            content=None if after.progress == before.progress else content(after),
             event_id=new_id("evt", self._node, after.updated_ms),
             event_type=step.event,
+            event_body=_text(event_body),
+            end_id=None if end is None else end.id,
+            end_state=None if end is None else end.state,
+            end_ref=None if end is None else end.provider_ref,
+            end_result=None if end is None else end.result,
+            end_check_ms=None if end is None else end.check_ms,
+            debits=None if postings is None else [each.debit for each in postings],
+            credits=None if postings is None else [each.credit for each in postings],
+            amounts=None if postings is None else [each.amount for each in postings],
             endpoints=self.endpoints.wanting(after.merchant, after.livemode, step.event),
-            claim=claim,
-            attempt_ends=step.attempt_ends,
-            attempt_new=step.attempt_new,
-            refund_new=step.refund_new,
-            refund_end=step.refund_end,
-            postings=step.postings,
-            review=step.review,
+            more=_more(step, claim, ends[1:]),
             answer_key=answer_key,
             answer_status=status if answer_key is not None else None,
-            answer_body=body if answer_key is not None and not plain else None,
+            answer_body=_text(body) if answer_key is not None and body and not plain else None,
             answer_version=render.API_VERSION if answer_key is not None else None,
         )
-        return row, bytes(event_body)
+
+
+def content(payment: Payment) -> str:
+    """What describes a payment, as its event keeps it."""
+    return _text(render.encode(payment))
+
+
+def _text(raw: msgspec.Raw) -> str:
+    return bytes(raw).decode()
+
+
+def _more(step: Step, claim: Claim | None, others: list[AttemptEnd]) -> str | None:
+    """What few moves bring along, or None."""
+    more = More(
+        claim=claim,
+        ends=others or None,
+        attempt_new=step.attempt_new,
+        refund_new=step.refund_new,
+        refund_end=step.refund_end,
+        review=step.review,
+    )
+    return None if more == _NOTHING_MORE else _text(render.encode(more))
 
 
 def wanted(payment: Payment, strategy: str) -> Wanted:

@@ -1,9 +1,11 @@
-"""The node's database: two lanes that write payments, a pool that reads, and the small writes.
+"""The node's database: two lanes that write payments, one that refuses them, a pool that reads,
+and the small writes.
 
 All reads go to the primary: a decision taken from a replica that lags has paid twice elsewhere.
 """
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import asyncpg
 import msgspec
@@ -12,17 +14,15 @@ from bailiwick.store.lanes import Lane, Written
 from bailiwick.store.rows import (
     Attempt,
     Create,
-    Details,
     Move,
     Payment,
-    Progress,
     Refund,
+    Refuse,
     StoredKey,
 )
 from bailiwick.store.statements import lean, statement
 
-_details = msgspec.json.Decoder(Details)
-_progress = msgspec.json.Decoder(Progress)
+_payment = msgspec.json.Decoder(Payment)
 LOWEST_ID = ""
 HIGHEST_ID = "~"
 
@@ -79,6 +79,16 @@ class Store:
         self.moves: Lane[Move] = Lane(
             "move", statement("move"), lean("move"), for_move, _verify_moves, epoch
         )
+        # A lane of its own: shedding does not wait for payments, nor they for it.
+        refuse = statement("key_refuse")
+        self.refusals: Lane[Refuse] = Lane(
+            "refuse", refuse, refuse, for_create, _verify_creates, epoch
+        )
+
+    @property
+    def lanes(self) -> tuple[Lane[Any], ...]:
+        """All lanes."""
+        return self.creates, self.moves, self.refusals
 
     async def open(self) -> None:
         """Connect everything.
@@ -99,23 +109,27 @@ class Store:
             timeout=5,
             server_settings={"application_name": "bailiwick-read", "jit": "off"},
         )
-        await self.creates.start()
-        await self.moves.start()
+        for lane in self.lanes:
+            await lane.start()
 
     async def close(self) -> None:
         """Finish the batches under way and disconnect."""
-        await self.creates.stop()
-        await self.moves.stop()
+        for lane in self.lanes:
+            await lane.stop()
         if self._pool is not None:
             await self._pool.close()
 
-    async def create(self, row: Create, body: bytes) -> Written:
+    async def create(self, row: Create) -> Written:
         """Queue a new payment and wait for its fate; see ``Lane.write``."""
-        return await self.creates.write(row, body)
+        return await self.creates.write(row)
 
-    async def move(self, row: Move, body: bytes) -> Written:
+    async def move(self, row: Move) -> Written:
         """Queue a move and wait for its fate; see ``Lane.write``."""
-        return await self.moves.write(row, body)
+        return await self.moves.write(row)
+
+    async def refuse(self, row: Refuse) -> Written:
+        """Queue a tombstone and wait for its fate; see ``Lane.write``."""
+        return await self.refusals.write(row)
 
     async def rows(self, name: str, *args: object) -> list[asyncpg.Record]:
         """Run a named statement, bounded in time."""
@@ -181,6 +195,16 @@ class Store:
         """Claim open attempts that are due for a look."""
         return [attempt_of(row) for row in await self.rows("attempts_due", limit, lease_ms)]
 
+    async def sweep(self, expired_ms: int) -> list[str]:
+        """Have the resolver look at attempts permitted longer ago than that and ended by nobody:
+        their ids. Nothing that was found before, or has ended, is looked through again."""
+        bounds = await self.row("sweep_bounds", expired_ms)
+        assert bounds is not None, "migrated databases have exactly one sweep row"
+        await self.rows("attempts_summarize")
+        found = await self.rows("attempts_forgotten", bounds[0], expired_ms)
+        await self.rows("sweep_note", bounds[1])
+        return [row[0] for row in found]
+
     async def fence(self) -> Fence:
         """The fence row."""
         row = await self.row("fence_read")
@@ -205,9 +229,14 @@ class Store:
 def payment_of(row: asyncpg.Record) -> Payment:
     """A payment from the columns of ``payment_find``, in order."""
     values = list(row)
-    values[10] = _details.decode(values[10])
-    values[11] = _progress.decode(values[11])
+    described = content_of(values[10])
+    values[10:11] = [described.details, described.progress]
     return Payment(*values)
+
+
+def content_of(content: str) -> Payment:
+    """The payment as it was when its content was written; the guarded columns have moved on."""
+    return _payment.decode(content)
 
 
 def refund_of(row: asyncpg.Record) -> Refund:
@@ -225,7 +254,9 @@ def attempt_of(row: asyncpg.Record) -> Attempt:
     return Attempt(*values)
 
 
-async def _verify_creates(connection: asyncpg.Connection, rows: list[Create]) -> set[int]:
+async def _verify_creates(
+    connection: asyncpg.Connection, rows: list[Create] | list[Refuse]
+) -> set[int]:
     return await _tokens(
         connection,
         "verify_create",

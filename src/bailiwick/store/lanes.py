@@ -14,7 +14,7 @@ one lone writer pays one commit and a crowd shares one. Rules (decision record 2
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import asyncpg
 import msgspec
@@ -38,7 +38,9 @@ log = structlog.get_logger()
 
 
 class Row(Protocol):
-    """What a lane can write."""
+    """What a lane can write: a struct whose fields are the columns of its batch, in order."""
+
+    __struct_fields__: ClassVar[tuple[str, ...]]
 
     @property
     def id(self) -> str: ...
@@ -68,14 +70,14 @@ class BadRow(Exception):
 
 
 RowT = TypeVar("RowT", bound=Row)
-Waiting = tuple[RowT, str, "asyncio.Future[Written]"]
-_encode = msgspec.json.Encoder().encode
+Waiting = tuple[RowT, "asyncio.Future[Written]"]
+_columns: Callable[[Any], tuple[Any, ...]] = msgspec.structs.astuple
 
 
 class Lane(Generic[RowT]):
     """One batcher with its own connection.
 
-    ``sql`` takes the rows as JSON, the epoch and the events' bodies, and returns the writer
+    ``sql`` takes the rows as an array of composites and the epoch, and returns the writer
     tokens of the rows that were written; ``lean`` does the same for a batch without ``seldom``
     rows, and cheaper. ``verify`` takes a list of rows and returns the writer
     tokens found in the tables: it decides what a commit did whose answer was lost.
@@ -120,7 +122,7 @@ class Lane(Generic[RowT]):
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         while self._queue:
-            self._queue.popleft()[2].cancel()
+            self._queue.popleft()[1].cancel()
         if self._connection is not None:
             await self._connection.close()
 
@@ -136,8 +138,8 @@ class Lane(Generic[RowT]):
             return max(self._last_ms, (boot_ns() - self._begun_ns) // 1_000_000)
         return self._last_ms
 
-    def write(self, row: RowT, body: bytes) -> "asyncio.Future[Written]":
-        """Queue a row with its event's body; the future tells whether it was written.
+    def write(self, row: RowT) -> "asyncio.Future[Written]":
+        """Queue a row; the future tells whether it was written.
 
         Raises (through the future where not at once):
             LaneFull: nothing was done. WriteInDoubt: see there. BadRow: refused by the database.
@@ -147,7 +149,7 @@ class Lane(Generic[RowT]):
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
         future: asyncio.Future[Written] = self._loop.create_future()
-        self._queue.append((row, body.decode(), future))
+        self._queue.append((row, future))
         self._wake.set()
         return future
 
@@ -203,7 +205,7 @@ class Lane(Generic[RowT]):
             except Exception as error:  # the driver gave up: the server may have committed
                 await self._settle_lost(batch, error)
                 return
-            for row, _, future in batch:
+            for row, future in batch:
                 if not future.done():
                     future.set_result(Written(row.writer in tokens, begun))
             return
@@ -213,15 +215,11 @@ class Lane(Generic[RowT]):
         if self._statement is None:
             await self._reopen()
         assert self._statement is not None
-        try:
-            rows = _encode([row for row, _, _ in batch]).decode()
-        except (TypeError, ValueError, OverflowError) as error:  # nothing was sent
-            raise BadRow(str(error)) from None
         self.batches += 1
         self.rows += len(batch)
-        bodies = [body for _, body, _ in batch]
-        lean = None if any(row.seldom for row, _, _ in batch) else self._lean
-        found = await (lean or self._statement).fetch(rows, self._epoch(), bodies)
+        rows = [_columns(row) for row, _ in batch]
+        lean = None if any(row.seldom for row, _ in batch) else self._lean
+        found = await (lean or self._statement).fetch(rows, self._epoch())
         return {record[0] for record in found}
 
     async def _one_by_one(self, batch: list[Waiting[RowT]], error: Exception) -> None:
@@ -241,12 +239,12 @@ class Lane(Generic[RowT]):
         try:
             await self._reopen()
             assert self._connection is not None
-            tokens = await self._verify(self._connection, [row for row, _, _ in batch])
+            tokens = await self._verify(self._connection, [row for row, _ in batch])
         except Exception as again:
             self._drop()
             _fail(batch, WriteInDoubt(type(again).__name__))
             return
-        for row, _, future in batch:
+        for row, future in batch:
             if future.done():
                 continue
             if row.writer in tokens:
@@ -263,7 +261,7 @@ class Lane(Generic[RowT]):
         # Empty batches: they end the transaction that preparing leaves open (and with it the
         # statement timeout, which would otherwise strike the first real batch), and they plan.
         for each in (statement, self._lean):
-            await each.fetch("[]", self._epoch(), [])
+            await each.fetch([], self._epoch())
         self._statement = statement
 
     async def _reopen(self) -> None:
@@ -312,6 +310,6 @@ async def end_backend(connection: asyncpg.Connection, pid: int) -> None:
 
 
 def _fail(batch: "list[Waiting[RowT]]", error: Exception) -> None:
-    for _, _, future in batch:
+    for _, future in batch:
         if not future.done():
             future.set_exception(error)

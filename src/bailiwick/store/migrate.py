@@ -1,6 +1,8 @@
 """Forward-only schema migrations under an advisory lock."""
 
+import contextlib
 import hashlib
+from collections.abc import AsyncIterator
 
 import asyncpg
 
@@ -26,16 +28,13 @@ async def migrate(connection: asyncpg.Connection, node: int) -> list[str]:
     Raises:
         MigrationError: an applied migration differs from ours, or the database is another node's.
     """
-    await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
-    try:
-        applied = await _apply(connection)
+    async with _locked(connection):
+        applied = await _apply(connection, migrations())
         owner = await connection.fetchval(
             "INSERT INTO fence (node) VALUES ($1) ON CONFLICT (singleton)"
             " DO UPDATE SET node = fence.node RETURNING node",
             node,
         )
-    finally:
-        await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
     if owner != node:
         raise MigrationError(
             f"this database belongs to node {owner}, not to node {node}: check the DSN"
@@ -43,12 +42,39 @@ async def migrate(connection: asyncpg.Connection, node: int) -> list[str]:
     return applied
 
 
-async def _apply(connection: asyncpg.Connection) -> list[str]:
+async def migrate_with(connection: asyncpg.Connection, files: list[tuple[str, str]]) -> list[str]:
+    """Bring a database that is no node's to the schema of ``files`` (name and text, in order).
+
+    Raises:
+        MigrationError: an applied migration differs from ours, or it is another schema's.
+    """
+    async with _locked(connection):
+        await connection.execute(_TABLE)
+        names = {row[0] for row in await connection.fetch("SELECT name FROM schema_migration")}
+        strange = sorted(names - {name for name, _ in files})
+        if strange:
+            raise MigrationError(
+                f"this database is used for something else or by a newer version (it has "
+                f"{strange[0]}): give an empty database of its own"
+            )
+        return await _apply(connection, files)
+
+
+@contextlib.asynccontextmanager
+async def _locked(connection: asyncpg.Connection) -> AsyncIterator[None]:
+    await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+    try:
+        yield
+    finally:
+        await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
+
+
+async def _apply(connection: asyncpg.Connection, files: list[tuple[str, str]]) -> list[str]:
     await connection.execute(_TABLE)
     rows = await connection.fetch("SELECT name, sha256 FROM schema_migration")
     known: dict[str, str] = {row["name"]: row["sha256"] for row in rows}
     applied = []
-    for name, text in migrations():
+    for name, text in files:
         digest = hashlib.sha256(text.encode()).hexdigest()
         if name in known:
             if known[name] != digest:

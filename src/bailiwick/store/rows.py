@@ -1,7 +1,7 @@
 """The rows that go into the store: what the SQL files take, field by field.
 
-Batches travel as one JSON array per statement; a field that is left at its default is not sent
-and arrives as NULL. A test compares these structs with the column lists of the SQL files.
+Batches travel as one array of composites per statement. A test compares these structs with the
+types of the database and the column lists of the SQL files.
 """
 
 from typing import Any
@@ -40,7 +40,7 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     confirmed_elsewhere: dict[str, Any] | None = None
 
 
-class Payment(msgspec.Struct, frozen=True):
+class Payment(msgspec.Struct, frozen=True, omit_defaults=True):
     """A payment as stored. Amounts are minor units of ``currency``."""
 
     id: str
@@ -120,8 +120,14 @@ class StoredKey(msgspec.Struct, frozen=True):
     answer_body: str | None
 
 
-class Create(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """One row of ``create.sql``; with an ``answer_status``, the event's body is the answer."""
+class Create(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of ``create.sql``: the fields are those of ``create_row``, in order.
+
+    Attributes:
+        content: the payment as JSON; see ``content_of``.
+        event_body: None for a body that is rendered from the content when it is asked for.
+        answer_status: given, the event's body is the answer.
+    """
 
     id: str
     merchant: str
@@ -135,18 +141,17 @@ class Create(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     state: str
     amount: int
     currency: str
-    details: Details
-    progress: Progress
+    content: str
     event_id: str
     event_type: str
+    event_body: str | None = None
     expand: str | None = None
     attempt_id: str | None = None
     gateway: str | None = None
-    instruction: Any = None
-    check_ms: int | None = None
-    endpoints: list[str] | None = None
+    instruction: str | None = None
     answer_status: int | None = None
     answer_version: str | None = None
+    endpoints: list[str] | None = None
 
     @property
     def seldom(self) -> bool:
@@ -164,13 +169,38 @@ class Claim(msgspec.Struct, frozen=True, omit_defaults=True):
     expand: str | None = None
 
 
+class Refuse(msgspec.Struct, frozen=True):
+    """One row of ``key_refuse.sql``, a tombstone for a key: the fields are those of
+    ``refuse_row``, in order."""
+
+    merchant: str
+    livemode: bool
+    key: str
+    request_hash: str
+    operation: str
+    refused: str
+    writer: int
+    now_ms: int
+
+    @property
+    def id(self) -> str:
+        """One row per key in a batch."""
+        return f"{self.merchant} {self.livemode} {self.key}"
+
+    @property
+    def seldom(self) -> bool:
+        """Every row needs the whole statement."""
+        return False
+
+
 class AttemptEnd(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A new state of an attempt. ``check_ms`` from now the resolver looks; None: it is closed."""
+    """A new state of an attempt. ``result``: what the provider said, as JSON. ``check_ms`` from
+    now the resolver looks; None: it is closed."""
 
     id: str
     state: str
     provider_ref: str | None = None
-    result: Any = None
+    result: str | None = None
     check_ms: int | None = None
 
 
@@ -184,7 +214,6 @@ class AttemptNew(msgspec.Struct, frozen=True, omit_defaults=True):
     amount: int
     epoch: int
     instruction: Any
-    check_ms: int
     refund: str | None = None
     key: str | None = None
 
@@ -207,11 +236,11 @@ class RefundEnd(msgspec.Struct, frozen=True):
     details: dict[str, Any]
 
 
-class Leg(msgspec.Struct, frozen=True):
-    """One leg of a double entry; positive is a debit of the account."""
+class Posting(msgspec.Struct, frozen=True):
+    """A double entry: ``amount`` (positive minor units) to ``debit`` from ``credit``."""
 
-    leg: int
-    account: str
+    debit: str
+    credit: str
     amount: int
 
 
@@ -223,10 +252,31 @@ class Review(msgspec.Struct, frozen=True, omit_defaults=True):
     detail: str | None = None
 
 
-class Move(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """One row of ``move.sql``: a payment from ``expected_version`` to the next.
+class More(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What few moves bring along; it travels as one JSON document.
 
-    ``answer_body`` is left out where the event's body is the answer.
+    ``ends``: attempts that end beside the one that the move is about.
+    """
+
+    claim: Claim | None = None
+    ends: list[AttemptEnd] | None = None
+    attempt_new: AttemptNew | None = None
+    refund_new: RefundNew | None = None
+    refund_end: RefundEnd | None = None
+    review: Review | None = None
+
+
+class Move(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of ``move.sql``, a payment from ``expected_version`` to the next: the fields are
+    those of ``move_row``, in order.
+
+    Attributes:
+        content: the payment as JSON where its details or progress changed, else None.
+        end_id: the attempt that ends or is put off; ``end_check_ms`` from now the resolver looks
+            at it, None: it is closed.
+        debits, credits, amounts: the postings.
+        answer_body: None where the event's body is the answer.
+        more: a ``More`` as JSON.
     """
 
     id: str
@@ -241,32 +291,28 @@ class Move(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     amount_refunding: int
     amount_refunded: int
     attempts: int
-    progress: Progress
     event_id: str
     event_type: str
+    event_body: str
     open_attempt: str | None = None
     charge_attempt: str | None = None
-    claim: Claim | None = None
-    attempt_ends: list[AttemptEnd] | None = None
-    attempt_new: AttemptNew | None = None
-    refund_new: RefundNew | None = None
-    refund_end: RefundEnd | None = None
-    postings: list[Leg] | None = None
-    endpoints: list[str] | None = None
+    content: str | None = None
+    end_id: str | None = None
+    end_state: str | None = None
+    end_ref: str | None = None
+    end_result: str | None = None
+    end_check_ms: int | None = None
+    debits: list[str] | None = None
+    credits: list[str] | None = None
+    amounts: list[int] | None = None
     answer_key: str | None = None
     answer_status: int | None = None
-    answer_body: msgspec.Raw | None = None
+    answer_body: str | None = None
     answer_version: str | None = None
-    review: Review | None = None
+    endpoints: list[str] | None = None
+    more: str | None = None
 
     @property
     def seldom(self) -> bool:
         """Whether the row needs the parts of ``move.sql`` that few rows need."""
-        return (
-            self.claim is not None
-            or self.attempt_new is not None
-            or self.refund_new is not None
-            or self.refund_end is not None
-            or self.endpoints is not None
-            or self.review is not None
-        )
+        return self.more is not None or self.endpoints is not None

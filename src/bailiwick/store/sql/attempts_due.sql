@@ -3,10 +3,11 @@
 UPDATE attempt a
    SET next_check_at = clock_timestamp() + $2 * interval '1 millisecond', checks = a.checks + 1
   FROM (SELECT id FROM attempt WHERE next_check_at <= clock_timestamp()
-         ORDER BY next_check_at LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED) due
- WHERE a.id = due.id AND EXISTS (SELECT FROM fence WHERE fenced_at IS NULL)
+         ORDER BY next_check_at LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED) due, event e
+ WHERE a.id = due.id AND e.payment = a.payment AND e.seq = a.seq
+   AND EXISTS (SELECT FROM fence WHERE fenced_at IS NULL)
 RETURNING a.id, a.payment, a.number, a.refund, a.merchant, a.livemode, a.operation, a.gateway,
-       a.state, a.amount, a.currency, a.key, a.instruction, a.provider_ref, a.result,
+       a.state, a.amount, a.currency, a.key, e.instruction, a.provider_ref, a.result,
        (extract(epoch FROM clock_timestamp() - a.permitted_at) * 1000)::bigint AS age_ms,
        (extract(epoch FROM clock_timestamp() - a.last_permit_at) * 1000)::bigint AS quiet_ms,
        a.checks, a.replays

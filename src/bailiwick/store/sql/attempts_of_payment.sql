@@ -1,7 +1,11 @@
--- All attempts of a payment, in order. $1: payment.
-SELECT id, payment, number, refund, merchant, livemode, operation, gateway, state, amount, currency,
-       key, instruction, provider_ref, result,
-       (extract(epoch FROM clock_timestamp() - permitted_at) * 1000)::bigint AS age_ms,
-       (extract(epoch FROM clock_timestamp() - last_permit_at) * 1000)::bigint AS quiet_ms,
-       checks, replays
-  FROM attempt WHERE payment = $1 ORDER BY number
+-- All attempts of a payment, in order: their ids begin with its own. $1: payment.
+SELECT a.id, a.payment, a.number, a.refund, a.merchant, a.livemode, a.operation, a.gateway, a.state,
+       a.amount, a.currency, a.key, e.instruction, a.provider_ref, a.result,
+       (extract(epoch FROM clock_timestamp() - a.permitted_at) * 1000)::bigint AS age_ms,
+       (extract(epoch FROM clock_timestamp() - a.last_permit_at) * 1000)::bigint AS quiet_ms,
+       a.checks, a.replays
+  FROM attempt a JOIN event e ON e.payment = a.payment AND e.seq = a.seq
+ WHERE a.payment = $1
+   AND (a.id BETWEEN 'ch_' || substr($1, 4) AND 'ch_' || substr($1, 4) || '_~'
+        OR a.id BETWEEN 'at_' || substr($1, 4) AND 'at_' || substr($1, 4) || '_~')
+ ORDER BY a.number

@@ -10,4 +10,4 @@ UPDATE delivery d
          ORDER BY w.next_at LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED) due, event e
  WHERE d.event = due.event AND d.endpoint = due.endpoint
    AND e.payment = d.payment AND e.seq = d.seq
-RETURNING d.event, d.endpoint, d.tries, e.payment, e.seq, e.type, e.body, e.created_ms, e.livemode
+RETURNING d.event, d.endpoint, d.tries, e.payment, e.seq, e.type, e.body, e.content, e.created_ms, e.livemode

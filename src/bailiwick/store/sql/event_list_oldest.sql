@@ -1,7 +1,7 @@
 -- A page of a merchant's events, oldest first (for ending_before). $1: merchant, $2: live mode,
 -- $3: ids below this, $4: ids above this, $5: rows at most, $6: of these types, or null for all,
 -- $7: created at or after, $8: at or before (milliseconds).
-SELECT id, payment, seq, type, body, created_ms, livemode
+SELECT id, payment, seq, type, body, content, created_ms, livemode
   FROM event
  WHERE merchant = $1 AND livemode = $2 AND id < $3 AND id > $4
        AND ($6::text[] IS NULL OR type = ANY ($6))

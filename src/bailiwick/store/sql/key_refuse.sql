@@ -1,9 +1,13 @@
--- Tombstone: this node refuses a key for ever, so that it may be served elsewhere. Loses against
--- an earlier claim. $1: merchant, $2: live mode, $3: key, $4: request hash, $5: operation,
--- $6: reason, $7: writer, $8: now, $9: epoch.
+-- Tombstones: this node refuses these keys for ever, so that they may be served elsewhere. A key
+-- that was claimed before, or comes twice, is left as it is: only the rows whose writer token
+-- comes back were written.
+-- $1: the rows, $2: the epoch.
+WITH open_fence AS (
+    SELECT node FROM fence WHERE fenced_at IS NULL AND epoch <= $2 FOR SHARE
+)
 INSERT INTO idempotency_key (merchant, livemode, key, request_hash, operation, refused, writer,
                              created_ms)
-SELECT $1, $2, $3, $4, $5, $6, $7, $8
-  FROM (SELECT 1 FROM fence WHERE fenced_at IS NULL AND epoch <= $9 FOR SHARE) f
+SELECT i.merchant, i.livemode, i.key, i.request_hash, i.operation, i.refused, i.writer, i.now_ms
+  FROM unnest($1::refuse_row[]) AS i CROSS JOIN open_fence
 ON CONFLICT DO NOTHING
 RETURNING writer
