@@ -130,6 +130,46 @@ def test_usage() -> None:
     assert "not known" in assign(place("FR"), TOPOLOGY, usage={}).considered[0].reason
 
 
+def test_nodes_that_are_not_active_are_passed_over() -> None:
+    text = """
+epoch = 8
+[[nodes]]
+number = 1
+name = "a"
+url = "http://127.0.0.1:9101"
+state = "draining"
+[[nodes]]
+number = 2
+name = "b"
+url = "http://127.0.0.1:9102"
+[[nodes]]
+number = 3
+name = "c"
+url = "http://127.0.0.1:9103"
+state = "joining"
+[[rules]]
+places = ["IN"]
+nodes = ["a"]
+residency = "strict"
+[[rules]]
+places = ["default"]
+nodes = ["a", "c"]
+residency = "free"
+"""
+    topology = parse(text.encode())
+    found = assign(place("DE"), topology)
+    assert (found.node, found.home) == (2, 2)
+    said = [(each.name, each.verdict, each.reason) for each in found.considered]
+    assert said == [
+        ("a", "not_active", "draining in epoch 8"),
+        ("c", "not_active", "joining in epoch 8"),
+        ("b", "chosen", "the home"),
+    ]
+    assert assign(place("DE"), topology, refused={2: "overloaded"}).node is None
+    strict = assign(place("IN"), topology)
+    assert (strict.node, strict.home, strict.considered[0].verdict) == (None, 1, "not_active")
+
+
 COUNTRIES = st.sampled_from(sorted(load_places().countries))
 LOCATIONS = st.builds(
     place,

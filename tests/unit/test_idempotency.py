@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bailiwick.base.errors import ApiError
+from bailiwick.base.keys import request_hash
 from bailiwick.node.idempotency import (
     Answer,
     Asked,
     Idempotency,
     Refused,
     packed,
-    request_hash,
     unpacked,
 )
 from bailiwick.store.database import Store

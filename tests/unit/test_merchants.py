@@ -17,6 +17,8 @@ name = "Demo Store"
 default_country = ""
 strategy = "cost"
 cascade = false
+after_fence = "accept"
+key_time = "uuid7"
 [[merchants.keys]]
 sha256 = "{SHA}"
 kind = "secret"
@@ -45,7 +47,9 @@ def test_by_key() -> None:
     merchants = parse(TEXT.encode())
     found = merchants.by_key(SECRET)
     assert found is not None
-    assert found.merchant == Merchant("acct_demo", "Demo Store", "", "cost", False)
+    assert found.merchant == Merchant(
+        "acct_demo", "Demo Store", "", "cost", False, after_fence="accept", key_time="uuid7"
+    )
     assert (found.kind, found.livemode, found.last4) == ("secret", False, "aaaa")
     live = merchants.by_key("pk_live_1")
     assert live is not None
@@ -56,7 +60,8 @@ def test_by_key() -> None:
     assert merchants.by_key(SHA) is None  # the hash is not a key
     assert key_hash(SECRET) == SHA
     assert merchants.by_id["acct_two"].default_country == "IN"
-    assert merchants.by_id["acct_two"].strategy == "priority"
+    two = merchants.by_id["acct_two"]
+    assert (two.strategy, two.after_fence, two.key_time) == ("priority", "refuse", "unknown")
 
 
 @pytest.mark.parametrize(

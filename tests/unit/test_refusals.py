@@ -3,9 +3,11 @@
 import msgspec
 import pytest
 
+from bailiwick.access.earlier import MOVED, Held
 from bailiwick.base.errors import ApiError
-from bailiwick.node.idempotency import Asked, request_hash
-from bailiwick.node.refusals import REASONS, TOKENS_MAX, Refusals
+from bailiwick.base.keys import request_hash
+from bailiwick.node.idempotency import Asked
+from bailiwick.node.refusals import REASONS, TOKENS_MAX, Refusals, moved_for, stored
 from bailiwick.world.merchants import Merchant
 
 OURS = Refusals(b"shared secret of the nodes")
@@ -17,7 +19,8 @@ ASKED = Asked(
     "create",
     [],
 )
-TOKEN = OURS.token(2, 7, "draining", ASKED)
+DRAINING = Held("draining", 7)
+TOKEN = OURS.token(2, DRAINING, ASKED)
 
 
 def refused_as_forged(header: str, asked: Asked = ASKED, ours: Refusals = OURS) -> None:
@@ -28,13 +31,22 @@ def refused_as_forged(header: str, asked: Asked = ASKED, ours: Refusals = OURS) 
 
 def test_a_genuine_token() -> None:
     assert TOKEN.startswith("2.7.draining.")
-    assert OURS.read(TOKEN, ASKED) == {2: "draining"}
+    assert OURS.read(TOKEN, ASKED) == {2: DRAINING}
     assert OURS.read(None, ASKED) == OURS.read("", ASKED) == OURS.read(" , ,", ASKED) == {}
 
 
 def test_several_nodes() -> None:
-    tokens = [OURS.token(node, 7, reason, ASKED) for node, reason in enumerate(sorted(REASONS), 1)]
-    assert OURS.read(", ".join(tokens), ASKED) == dict(enumerate(sorted(REASONS), 1))
+    said = {node: Held(reason, 7) for node, reason in enumerate(sorted(REASONS), 1)}
+    tokens = [OURS.token(node, each, ASKED) for node, each in said.items()]
+    assert OURS.read(", ".join(tokens), ASKED) == said
+
+
+def test_a_moved_key_keeps_the_epoch_it_was_refused_for() -> None:
+    assert stored("draining", 7) == DRAINING
+    assert stored(moved_for(9), 12) == Held(MOVED, 9)
+    token = OURS.token(2, stored(moved_for(9), 12), ASKED)
+    assert OURS.read(token, ASKED) == {2: Held(MOVED, 9)}
+    refused_as_forged(token.replace(".9.", ".8."))
 
 
 @pytest.mark.parametrize(
@@ -73,10 +85,10 @@ def test_malformed(token: str) -> None:
 
 
 def test_a_reason_that_does_not_exist_is_not_believed() -> None:
-    refused_as_forged(OURS.token(2, 7, "holiday", ASKED))
+    refused_as_forged(OURS.token(2, Held("holiday", 7), ASKED))
 
 
 def test_they_are_bounded_in_number() -> None:
-    tokens = [OURS.token(node, 7, "draining", ASKED) for node in range(1, TOKENS_MAX + 2)]
+    tokens = [OURS.token(node, DRAINING, ASKED) for node in range(1, TOKENS_MAX + 2)]
     assert len(OURS.read(",".join(tokens[:TOKENS_MAX]), ASKED)) == TOKENS_MAX
     refused_as_forged(",".join(tokens))

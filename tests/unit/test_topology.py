@@ -75,6 +75,19 @@ def test_reads() -> None:
     assert [node.name for node in found.rules[1].order] == ["europe", "apac"]
 
 
+def test_states_and_retention() -> None:
+    found = read(NODES.replace('name = "europe"', 'name = "europe"\nstate = "draining"'), DEFAULT)
+    assert (found.by_number[1].state, found.by_number[2].state) == ("active", "draining")
+    assert found.rules[0].takers == (1,)
+    assert [node.name for node in found.rules[0].order] == ["europe", "apac"]
+    assert found.key_retention_hours == 72
+    assert read("key_retention_hours = 9", NODES, DEFAULT).key_retention_hours == 9
+    text = problems(NODES.replace('name = "apac"', 'name = "apac"\nstate = "drained"'), DEFAULT)
+    assert "nodes[1].state" in text
+    assert "did you mean 'draining'?" in text
+    assert "key_retention_hours" in problems("key_retention_hours = 0", NODES, DEFAULT)
+
+
 def test_most_specific_first() -> None:
     found = read(
         'epoch = 1\n[groups]\nwest = ["US-CA", "US-OR", "US"]\nall = ["group:west", "CA"]',

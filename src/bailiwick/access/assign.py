@@ -5,7 +5,7 @@ The same function serves payments, ``explain`` and the node's own check of its j
 
 from collections.abc import Mapping
 from math import floor
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -14,7 +14,7 @@ from bailiwick.base.errors import ApiError
 from bailiwick.world import polygons
 from bailiwick.world.topology import Match, Node, Topology
 
-Verdict = Literal["chosen", "refused", "not_open", "not_reached", "not_allowed"]
+Verdict = Literal["chosen", "refused", "not_open", "not_active", "not_reached", "not_allowed"]
 OPEN = "open"
 _NONE: Mapping[int, str] = {}
 
@@ -28,15 +28,26 @@ class Considered(msgspec.Struct, frozen=True):
     reason: str
 
 
+class EarlierHome(msgspec.Struct, frozen=True):
+    """A node that had jurisdiction in an earlier epoch, and what it said of the request's key."""
+
+    node: int
+    name: str
+    epoch: int
+    answer: str
+
+
 class Assignment(msgspec.Struct, frozen=True):
     """Which node takes a payment.
 
     Attributes:
         node: number of the chosen node; None when every allowed one was passed over.
-        home: number of the first node of the rule, whatever its state.
+        home: number of the first active node of the rule (the first at all if none is), whatever
+            its usage state.
         rule: what matched: "IN", "US-CA", "group:eea", "area:fair" or "default".
         considered: every node of the topology, the allowed ones first and in order.
         passed_rules: more specific rules that do not trust this evidence, in words.
+        earlier_homes: who had to be asked for the key first; see ``earlier``.
     """
 
     epoch: int
@@ -46,6 +57,23 @@ class Assignment(msgspec.Struct, frozen=True):
     residency: str
     considered: tuple[Considered, ...]
     passed_rules: tuple[str, ...] = ()
+    earlier_homes: tuple[EarlierHome, ...] = ()
+
+
+def to_object(assignment: Assignment) -> dict[str, Any]:
+    """An assignment as clients see it; earlier homes only where there are any."""
+    made: dict[str, Any] = msgspec.to_builtins(assignment)
+    if not assignment.earlier_homes:
+        del made["earlier_homes"]
+    return made
+
+
+def takers(location: Location, topology: Topology) -> tuple[int, ...]:
+    """Numbers of the active nodes with jurisdiction over a place, the home first.
+
+    Raises ApiError (400) when no rule trusts the evidence.
+    """
+    return _match(location, topology)[0].rule.takers
 
 
 def assign(
@@ -70,8 +98,11 @@ def assign(
     chosen: int | None = None
     considered = []
     for place, node in enumerate(rule.order, 1):
-        if node.number in refused:
-            verdict: Verdict = "refused"
+        if node.state != "active":
+            verdict: Verdict = "not_active"
+            reason = f"{node.state} in epoch {topology.epoch}"
+        elif node.number in refused:
+            verdict = "refused"
             reason = f"it refused this request: {refused[node.number]}"
         elif chosen is not None:
             verdict, reason = "not_reached", f"number {place} in the order of this rule"
@@ -80,15 +111,17 @@ def assign(
             reason = f"its usage state: {usage.get(node.number, 'not known')}"
         else:
             verdict = "chosen"
-            reason = f"number {place} in the order of this rule" if place > 1 else "the home"
             chosen = node.number
+            reason = f"number {place} in the order of this rule"
+            if chosen == rule.takers[0]:
+                reason = "the home"
         considered.append(Considered(node.number, node.name, verdict, reason))
     if len(rule.order) < len(topology.nodes):
         considered += _not_allowed(match, topology.nodes)
     return Assignment(
         epoch=topology.epoch,
         node=chosen,
-        home=rule.order[0].number,
+        home=rule.takers[0] if rule.takers else rule.order[0].number,
         rule=match.label,
         residency=rule.residency,
         considered=tuple(considered),

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from bailiwick.access.assign import Assignment
+from bailiwick.access.assign import Assignment, to_object
 from bailiwick.base.errors import ApiError
 from bailiwick.base.money import payment_currency
 from bailiwick.node.decide import Step, moved
@@ -32,7 +32,7 @@ def assignment_shown(assignment: Assignment) -> dict[str, Any]:
     Nodes without any jurisdiction over the place are left out: there may be a thousand of them.
     """
     allowed = [each for each in assignment.considered if each.verdict != "not_allowed"]
-    shown: dict[str, Any] = msgspec.to_builtins(assignment)
+    shown = to_object(assignment)
     shown["considered"] = msgspec.to_builtins(allowed[:CONSIDERED_MAX])
     for each in allowed:
         if each.node == assignment.node:

@@ -7,8 +7,6 @@ its repetitions wait for the same answer; otherwise they get the object as it is
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from hashlib import blake2b
-from typing import Any
 
 import msgspec
 
@@ -18,7 +16,6 @@ from bailiwick.store.rows import Claim, StoredKey
 from bailiwick.world.merchants import Merchant
 
 KEY_CHARS_MAX = 255
-_encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -60,13 +57,6 @@ class Refused(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
-
-
-def request_hash(operation: str, target: str, params: dict[str, Any]) -> str:
-    """What must be the same when a key comes again: 128 bits over the parsed parameters."""
-    digest = blake2b(f"{operation}\n{target}\n".encode(), digest_size=16)
-    digest.update(_encode_sorted(params))
-    return digest.hexdigest()
 
 
 def packed(expand: list[str]) -> str | None:
@@ -133,6 +123,10 @@ class Idempotency:
     def running(self) -> int:
         """Requests under way."""
         return len(self._running)
+
+    def under_way(self, asked: Asked) -> bool:
+        """Whether a request with this key is under way in this process."""
+        return asked.identity in self._running
 
     async def once(self, asked: Asked, work: Callable[[], Awaitable[Answer]]) -> Answer:
         """Do ``work`` for a key, or wait for who does it already.

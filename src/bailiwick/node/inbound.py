@@ -2,32 +2,42 @@
 
 import base64
 import binascii
-import re
 from typing import Any
 
 import falcon.asgi
 import msgspec
 
 from bailiwick.access.assign import OPEN, Assignment, assign
+from bailiwick.access.earlier import (
+    CLEAR,
+    MOVED,
+    Held,
+    Looked,
+    age_unknown,
+    ask_first,
+    binding,
+    explained,
+)
 from bailiwick.access.evidence import LocationParams, evidence
-from bailiwick.access.locate import Location, locate
+from bailiwick.access.key_age import fresh_key
+from bailiwick.access.locate import Evidence, Location, locate
+from bailiwick.base.cards import maybe_card
+from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
-from bailiwick.base.ids import new_id
-from bailiwick.node.idempotency import KEY_CHARS_MAX, Asked, request_hash
-from bailiwick.node.requests import Place, refuse_cards
+from bailiwick.base.keys import request_hash
+from bailiwick.node.idempotency import KEY_CHARS_MAX, Asked
+from bailiwick.node.refusals import moved_for
+from bailiwick.node.requests import CreatePayment, Place, refuse_cards
 from bailiwick.node.service import Node
 from bailiwick.shell.forms import Params, parse_body, parse_form
 from bailiwick.shell.http import read_body
 from bailiwick.world.merchants import Principal
 
-# Twelve digits near each other: seldom, and only then is every field looked at closely.
-_LONG_NUMBER = re.compile(r"(?:\d[ \-.+]?){12}")
-
 
 async def parameters(request: falcon.asgi.Request) -> Params:
     """The parameters of a body, with card numbers refused. Raises ApiError."""
     params = parse_body(request.content_type, await read_body(request))
-    if params and _LONG_NUMBER.search(str(params)):
+    if params and maybe_card(str(params)):
         refuse_cards(params)
     return params
 
@@ -80,7 +90,7 @@ def asked(
     """
     key = request.get_header("Idempotency-Key")
     if key is None:
-        key = new_id("auto", 0, 0)
+        key = fresh_key(now_ms())
     elif not 0 < len(key) <= KEY_CHARS_MAX or not key.isprintable():
         raise ApiError.invalid(
             f"Idempotency-Key must have 1 to {KEY_CHARS_MAX} printable characters.",
@@ -100,34 +110,128 @@ def asked(
 
 def located(node: Node, who: Principal, place: Place | None) -> Location:
     """Where the payer is, by the request's own evidence. Raises ApiError."""
+    topology = node.world.topology
+    default = who.merchant.default_country
+    return locate(_evidence(place), node.atlas, topology.overrides, default)
+
+
+def _evidence(place: Place | None) -> Evidence:
     said = (
         LocationParams()
         if place is None
         else LocationParams(place.country, place.subdivision, place.coordinates, place.ip_address)
     )
-    topology = node.world.topology
-    return locate(evidence(said), node.atlas, topology.overrides, who.merchant.default_country)
+    return evidence(said)
 
 
-def assigned(
-    node: Node, request: falcon.asgi.Request, who: Asked, location: Location, *, moves: bool
+Otherwise = str | ApiError | None
+"""What to do instead of taking a request whose key is not known here: commit a tombstone with this
+reason, or answer this. None: take it."""
+
+
+def asked_for_another(node: Node, request: falcon.asgi.Request) -> str | None:
+    """The tombstone's reason when access asks, for a later home, to refuse a key that is not
+    known here.
+
+    From an access process with an older World the question means nothing: this node may be the
+    home again.
+    """
+    if request.get_header("Bailiwick-Ask") != MOVED:
+        return None
+    epoch = _epoch(request)
+    return moved_for(epoch) if epoch >= node.world.epoch else None
+
+
+def placed(
+    node: Node,
+    request: falcon.asgi.Request,
+    asked: Asked,
+    wish: CreatePayment,
+    location: Location,
+) -> tuple[Assignment, Otherwise]:
+    """The assignment as this node computes it itself, never taken on trust, and what to do if
+    that does not let it take the request.
+
+    What may move money is passed over by committed refusals only, and needs those of its
+    earlier homes.
+    """
+    world = node.world
+    held = node.refusals.read(request.get_header("Bailiwick-Refusals"), asked)
+    found = _matched(node, request, location, held, moves=wish.confirm)
+    if found.node != node.number:
+        if wish.confirm and 0 < _epoch(request) < world.epoch:
+            return found, moved_for(world.epoch)
+        return found, _misdirected(node, found)
+    if wish.confirm and world.earlier:
+        looked = _look(node, asked, asked.key, wish, location, found, held)
+        if looked.gone:
+            return found, age_unknown(looked.gone[0])
+        if looked.missing:
+            return found, ask_first(looked.missing, world.epoch)
+        if looked.homes:
+            found = msgspec.structs.replace(found, earlier_homes=looked.homes)
+    return found, None
+
+
+def explainable(
+    node: Node,
+    request: falcon.asgi.Request,
+    asked: Asked,
+    wish: CreatePayment,
+    location: Location,
 ) -> Assignment:
-    """The assignment as this node computes it itself; never taken on trust.
-
-    ``moves``: the request may move money, so only committed refusals pass a node over.
+    """The assignment with the earlier homes that would be asked.
 
     Raises:
         ApiError: 421, another node has jurisdiction; names it and its address.
     """
-    refused = node.refusals.read(request.get_header("Bailiwick-Refusals"), who)
+    moves = request.get_header("Bailiwick-Passed-Over") is None
+    held = node.refusals.read(request.get_header("Bailiwick-Refusals"), asked)
+    found = _matched(node, request, location, held, moves=moves)
+    if found.node != node.number:
+        raise _misdirected(node, found)
+    # As for a key that may have been used before: an explanation comes without one.
+    return explained(found, _look(node, asked, "", wish, location, found, held))
+
+
+def _matched(
+    node: Node,
+    request: falcon.asgi.Request,
+    location: Location,
+    held: dict[int, Held],
+    *,
+    moves: bool,
+) -> Assignment:
+    refused = binding(held, node.world.epoch) if held else {}
     usage = None if moves else _passed_over(node, request)
     topology = node.world.topology
     found = assign(location, topology, refused=refused, usage=usage)
     if found.node is None and usage is not None:
         found = assign(location, topology, refused=refused)
-    if found.node != node.number:
-        raise _misdirected(node, found)
     return found
+
+
+def _look(
+    node: Node,
+    asked: Asked,
+    key: str,
+    wish: CreatePayment,
+    location: Location,
+    found: Assignment,
+    held: dict[int, Held],
+) -> Looked:
+    """How the request stands with its earlier homes."""
+    if not wish.confirm or not node.world.earlier:
+        return CLEAR
+    said = _evidence(wish.location)
+    past = node.pasts.of(node.world)
+    return past.look(said, location, asked.merchant, key, found.node, held, now_ms())
+
+
+def _epoch(request: falcon.asgi.Request) -> int:
+    """The epoch by which access placed a request; 0 when it did not come through access."""
+    text = request.get_header("Bailiwick-Epoch") or ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 16 else 0
 
 
 def _passed_over(node: Node, request: falcon.asgi.Request) -> dict[int, str] | None:

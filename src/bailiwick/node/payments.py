@@ -33,7 +33,7 @@ from bailiwick.node.requests import (
 from bailiwick.node.routing import Routing, transient
 from bailiwick.node.states import Change, State
 from bailiwick.node.tenancy import own
-from bailiwick.node.writing import FIRST_LOOK_MS, wanted
+from bailiwick.node.writing import content, wanted
 from bailiwick.shell import timing
 from bailiwick.shell.crash import crash_point
 from bailiwick.store.rows import (
@@ -43,6 +43,7 @@ from bailiwick.store.rows import (
     Payment,
     Refund,
     RefundNew,
+    Refuse,
 )
 
 _instruction = msgspec.json.Decoder(Instruction)
@@ -79,17 +80,16 @@ class Payments(Acting):
                 return await self.refuse(asked, reason)
             payment, attempt = self._with_charge(asked, payment, routing, routing.gateway)
             timing.mark("routed")
-        shown = render.payment_intent(payment) if attempt is None else render.created(payment)
-        body = bytes(render.encode(shown))
-        row = self._create_row(asked, payment, attempt)
+        body = None if attempt else bytes(render.encode(render.payment_intent(payment)))
+        row = self._create_row(asked, payment, attempt, body)
         crash_point("create.before")
-        written = await self._write(self._store.create(row, body))
+        written = await self._write(self._store.create(row))
         if not written.done:
             return await self._lost(asked)
         crash_point("create.committed")
         timing.mark("committed")
         if attempt is None:
-            return Answer(200, body)
+            return Answer(200, body or b"")
         return await self._drive(asked, payment, attempt, written)
 
     def draft(
@@ -146,9 +146,12 @@ class Payments(Acting):
     def _route(self, asked: Asked, payment: Payment) -> Routing:
         return self._settlement.match(wanted(payment, asked.merchant.strategy))
 
-    def _create_row(self, asked: Asked, payment: Payment, attempt: AttemptNew | None) -> Create:
+    def _create_row(
+        self, asked: Asked, payment: Payment, attempt: AttemptNew | None, body: bytes | None
+    ) -> Create:
+        """The row of a new payment; ``body`` is the answer where nothing is sent."""
         event = "payment_intent.created"
-        done = attempt is None
+        done = body is not None
         return Create(
             id=payment.id,
             merchant=payment.merchant,
@@ -163,15 +166,16 @@ class Payments(Acting):
             state=payment.state,
             amount=payment.amount,
             currency=payment.currency,
-            details=payment.details,
-            progress=payment.progress,
+            content=content(payment),
             event_id=new_id("evt", self._node, payment.created_ms),
             event_type=event,
+            event_body=None if body is None else body.decode(),
             endpoints=self._settlement.endpoints.wanting(payment.merchant, payment.livemode, event),
             attempt_id=None if attempt is None else attempt.id,
             gateway=None if attempt is None else attempt.gateway,
-            instruction=None if attempt is None else attempt.instruction,
-            check_ms=None if attempt is None else FIRST_LOOK_MS,
+            instruction=(
+                None if attempt is None else bytes(render.encode(attempt.instruction)).decode()
+            ),
             answer_status=200 if done else None,
             answer_version=render.API_VERSION if done else None,
         )
@@ -185,8 +189,7 @@ class Payments(Acting):
             Refused: the tombstone is there.
             ApiError: 503, nothing could be written.
         """
-        row = await self._store.row(
-            "key_refuse",
+        row = Refuse(
             asked.merchant.id,
             asked.livemode,
             asked.key,
@@ -195,9 +198,8 @@ class Payments(Acting):
             reason,
             new_token(),
             now_ms(),
-            self._settlement.world.epoch,
         )
-        if row is not None:
+        if (await self._write(self._store.refuse(row))).done:
             raise Refused(reason)
         replayed = await self.keys.replay(asked)  # raises an earlier tombstone of this key
         if replayed is not None:

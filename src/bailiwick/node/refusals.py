@@ -8,12 +8,27 @@ import hmac
 
 import msgspec
 
+from bailiwick.access.earlier import MOVED, Held
 from bailiwick.base.errors import ApiError
 from bailiwick.node.idempotency import Asked
 
-TOKENS_MAX = 16
+TOKENS_MAX = 64
 TOKEN_CHARS_MAX = 200
-REASONS = frozenset({"overloaded", "draining", "no_gateway", "unsupported"})
+REASONS = frozenset({"overloaded", "draining", "no_gateway", "unsupported", MOVED})
+
+
+def moved_for(epoch: int) -> str:
+    """The reason to store when a key is refused on behalf of a later epoch's home.
+
+    The epoch belongs to it: under an earlier one, nobody may go on from this refusal.
+    """
+    return f"{MOVED}:{epoch}"
+
+
+def stored(reason: str, epoch: int) -> Held:
+    """What a tombstone says; ``epoch`` where the stored reason holds none."""
+    word, _, at = reason.partition(":")
+    return Held(word, int(at) if at else epoch)
 
 
 class Refusals(msgspec.Struct, frozen=True):
@@ -21,9 +36,10 @@ class Refusals(msgspec.Struct, frozen=True):
 
     secret: bytes
 
-    def token(self, node: int, epoch: int, reason: str, asked: Asked) -> str:
+    def token(self, node: int, said: Held, asked: Asked) -> str:
         """``<number>.<epoch>.<reason>.<hex mac>``: bound to the key and the request."""
-        return f"{node}.{epoch}.{reason}.{self._mac(node, epoch, reason, asked)}"
+        mac = self._mac(node, said.epoch, said.reason, asked)
+        return f"{node}.{said.epoch}.{said.reason}.{mac}"
 
     def _mac(self, node: int, epoch: int, reason: str, asked: Asked) -> str:
         mode = "live" if asked.livemode else "test"
@@ -33,13 +49,13 @@ class Refusals(msgspec.Struct, frozen=True):
         )
         return hmac.new(self.secret, text.encode(), hashlib.sha256).hexdigest()
 
-    def read(self, header: str | None, asked: Asked) -> dict[int, str]:
-        """Which nodes have refused this key, and why.
+    def read(self, header: str | None, asked: Asked) -> dict[int, Held]:
+        """Which nodes have refused this key, and what they said.
 
         Raises:
             ApiError: 400, a token is not genuine.
         """
-        refused: dict[int, str] = {}
+        refused: dict[int, Held] = {}
         for token in (header or "").split(",")[: TOKENS_MAX + 1]:
             if not token.strip():
                 continue
@@ -55,5 +71,5 @@ class Refusals(msgspec.Struct, frozen=True):
                     "Bailiwick-Refusals holds a token that is not genuine for this request.",
                     param="Bailiwick-Refusals",
                 )
-            refused[node] = reason
+            refused[node] = Held(reason, epoch)
         return refused

@@ -8,25 +8,45 @@ from bailiwick.world import polygons
 
 Residency = Literal["strict", "prefer", "free"]
 EvidencePolicy = Literal["any", "explicit"]
+State = Literal["active", "draining", "evacuated", "joining"]
 
 
 class Node(msgspec.Struct, frozen=True):
-    """A regional node. ``number`` is permanent: ids carry it."""
+    """A regional node.
+
+    Attributes:
+        number: permanent: ids carry it.
+        state: only an ``active`` node takes new payments. A ``draining`` one finishes those it
+            has, the database of an ``evacuated`` one cannot be asked any more, and a ``joining``
+            one has none yet.
+    """
 
     number: int
     name: str
     url: str
     title: str
+    state: State = "active"
 
 
 class Thresholds(msgspec.Struct, frozen=True):
-    """When a node's usage state stops meeting the first condition (ratios 0..1, times in ms)."""
+    """When a node's usage state stops meeting the first condition (ratios 0..1, times in ms).
+
+    Attributes:
+        close_after_reports, close_after_ms: it closes when a condition was bad in so many reports
+            in a row, or for so long, whichever comes first.
+        reopen_ratio: it opens only below this share of the thresholds,
+        open_after_ms: when it has been so for that long.
+    """
 
     inflight_max_ratio: float = 0.9
     error_rate_max: float = 0.5
     database_lag_max_ms: int = 2000
     stale_after_ms: int = 3000
     report_every_ms: int = 1000
+    close_after_reports: int = 3
+    close_after_ms: int = 1000
+    reopen_ratio: float = 0.8
+    open_after_ms: int = 2000
 
 
 class Area(msgspec.Struct, frozen=True):
@@ -37,8 +57,13 @@ class Area(msgspec.Struct, frozen=True):
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """One rule as written. ``nodes`` are the listed ones in order, ``order`` all that may take
-    a payment: for ``free`` every other node follows in order of number."""
+    """One rule as written.
+
+    Attributes:
+        nodes: the listed ones in order.
+        order: all that have jurisdiction: for ``free`` every other node follows in order of number.
+        takers: numbers of those in ``order`` that are active, the home first.
+    """
 
     number: int
     places: tuple[str, ...]
@@ -46,6 +71,7 @@ class Rule(msgspec.Struct, frozen=True):
     order: tuple[Node, ...]
     residency: Residency
     evidence: EvidencePolicy
+    takers: tuple[int, ...] = ()
 
 
 class Match(msgspec.Struct, frozen=True):

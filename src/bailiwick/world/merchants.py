@@ -24,13 +24,23 @@ _LAST4 = re.compile(r"[0-9A-Za-z_-]{4}")
 
 
 class Merchant(msgspec.Struct, frozen=True):
-    """Who takes payments. ``default_country`` is "" or an ISO code."""
+    """Who takes payments.
+
+    Attributes:
+        default_country: "" or an ISO code.
+        after_fence: what becomes of a one-shot payment whose key may have been used at a node
+            that cannot be asked any more: ``refuse``, or ``accept`` a second charge as possible.
+        key_time: ``uuid7``: this merchant's idempotency keys are UUIDs of version 7, which tell
+            when they were made.
+    """
 
     id: str
     name: str
     default_country: str = ""
     strategy: Literal["priority", "cost", "spread"] = "priority"
     cascade: bool = True
+    after_fence: Literal["refuse", "accept"] = "refuse"
+    key_time: Literal["unknown", "uuid7"] = "unknown"
 
 
 class Principal(msgspec.Struct, frozen=True):
@@ -93,6 +103,8 @@ def _merchant(table: Table, known: Places) -> Merchant:
             "default_country": country,
             "strategy": table.choice("strategy", ("priority", "cost", "spread"), "priority"),
             "cascade": table.flag("cascade", True),
+            "after_fence": table.choice("after_fence", ("refuse", "accept"), "refuse"),
+            "key_time": table.choice("key_time", ("unknown", "uuid7"), "unknown"),
         },
         Merchant,
     )

@@ -8,30 +8,26 @@ Most specific wins: area, subdivision, subdivision through a group, country, cou
 group, default.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
 from bailiwick.world import polygons, rules
+from bailiwick.world.groups import MOST_PLACES, place_problem, read_groups, unknown
 from bailiwick.world.jurisdiction import Area, Match, Node, Rule, Thresholds
+from bailiwick.world.nodes import MOST_NODES, NAME, NAME_RULE, read_nodes
 from bailiwick.world.places import Places, load_places, nearest
 from bailiwick.world.reading import Problems, Table, parse_toml
 
 __all__ = ["Area", "Match", "Node", "Rule", "Thresholds", "Topology", "parse"]
 
 MOST_BYTES = 1 << 20
-MOST_NODES = 256
 MOST_RULES = 1_000
 MOST_AREAS = 1_000
-MOST_GROUPS = 500
-MOST_PLACES = 10_000
 MOST_CHOICES = 100_000  # rules times nodes: what is precomputed
-
-_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
-_NAME_RULE = "must be 1 to 32 small letters, digits or '-', starting with a letter"
+KEY_RETENTION_HOURS = 72
+MOST_RETENTION_HOURS = 24 * 366
 
 
 class Topology(msgspec.Struct, frozen=True):
@@ -43,6 +39,8 @@ class Topology(msgspec.Struct, frozen=True):
         geo: the atlas digest this epoch was made for, "" when it pins none.
         areas_at: 1-degree cell (row, column) to the areas that touch it.
         area_rules, by_subdivision, by_country, default: matches, most specific first.
+        key_retention_hours: how long a key may be repeated after its first use; for so long the
+            earlier homes of a place are asked for it.
     """
 
     epoch: int
@@ -59,6 +57,7 @@ class Topology(msgspec.Struct, frozen=True):
     by_subdivision: Mapping[str, tuple[Match, ...]]
     by_country: Mapping[str, tuple[Match, ...]]
     default: tuple[Match, ...]
+    key_retention_hours: int = KEY_RETENTION_HOURS
 
     def node_named(self, name: str) -> Node | None:
         return next((node for node in self.nodes if node.name == name), None)
@@ -73,15 +72,26 @@ class Topology(msgspec.Struct, frozen=True):
         )
 
 
-def parse(raw: bytes, *, file: str = "topology.toml", places: Places | None = None) -> Topology:
-    """Read and check a topology. Raises WorldError with every problem found."""
+def parse(
+    raw: bytes,
+    *,
+    file: str = "topology.toml",
+    places: Places | None = None,
+    epoch: int | None = None,
+) -> Topology:
+    """Read and check a topology. Raises WorldError with every problem found.
+
+    ``epoch``: its number in a signed chain; the file then need not say it, but must not say
+    another.
+    """
     known = places or load_places()
     problems = Problems(file)
     top = parse_toml(raw, problems, MOST_BYTES)
-    epoch = top.whole("epoch", 1, 2**53)
+    epoch = _epoch(top, epoch)
     geo = top.text("geo", "")
-    nodes = _nodes(top)
-    groups = _groups(top, known)
+    retention = top.whole("key_retention_hours", 1, MOST_RETENTION_HOURS, KEY_RETENTION_HOURS)
+    nodes = read_nodes(top)
+    groups = read_groups(top, known)
     areas = _areas(top)
     names = {node.name: node for node in nodes}
     written = _rules(top, names, known, groups, {area.name for area in areas})
@@ -108,124 +118,26 @@ def parse(raw: bytes, *, file: str = "topology.toml", places: Places | None = No
         by_subdivision=index.by_subdivision,
         by_country=index.by_country,
         default=index.default,
+        key_retention_hours=retention,
     )
 
 
-def _url(table: Table) -> str:
-    url = table.text("url")
-    try:
-        parts = urlsplit(url)
-        good = (
-            parts.scheme in ("http", "https")
-            and bool(parts.hostname)
-            and parts.port != 0
-            and parts.path in ("", "/")
-            and "@" not in parts.netloc
-            and not (parts.query or parts.fragment)
+def _epoch(top: Table, numbered: int | None) -> int:
+    written = top.whole("epoch", 1, 2**53, numbered)
+    if numbered is not None and written != numbered:
+        top.bad(
+            "epoch",
+            f"says {written}, but this is epoch {numbered} of the chain; leave the field out",
         )
-    except ValueError:
-        good = False
-    if url and not good:
-        table.bad("url", "must be http(s)://host[:port] without path, user or query")
-    return url.rstrip("/")
-
-
-def _nodes(top: Table) -> list[Node]:
-    nodes: list[Node] = []
-    numbers: dict[int, str] = {}
-    names: dict[str, str] = {}
-    urls: dict[str, str] = {}
-    for table in top.tables("nodes", most=MOST_NODES, empty=False):
-        name = table.text("name")
-        if name and not _NAME.fullmatch(name):
-            table.bad("name", _NAME_RULE)
-        number = table.whole("number", 1, 65535)
-        url = _url(table)
-        node = Node(number, name, url, table.text("title", name or "-"))
-        table.done()
-        unique: tuple[tuple[str, dict[Any, str], Any], ...] = (
-            ("number", numbers, number if "number" in table.value else None),
-            ("name", names, name),
-            ("url", urls, url),
-        )
-        for field, seen, value in unique:
-            if value and value in seen:
-                table.bad(field, f"{value!r} is also the {field} of {seen[value]}; make it unique")
-            elif value:
-                seen[value] = table.path
-        nodes.append(node)
-    return sorted(nodes, key=lambda node: node.number)
-
-
-def _place_problem(place: str, known: Places) -> str | None:
-    """Why a text names no country or subdivision, with the nearest, or None."""
-    if place in known.countries or (
-        place in known.subdivisions and place not in known.same_as_country
-    ):
-        return None
-    if place in known.same_as_country:
-        return f"'{place}' is the place '{known.same_as_country[place]}'; write that"
-    if place in known.features:
-        return f"'{place}' is not a place but a feature; give its country in [overrides]"
-    if re.fullmatch(r"[A-Z]{2}-[A-Z0-9]{1,3}", place) and place[:2] in known.countries:
-        return known.explain_subdivision(place)
-    return known.explain_country(place)
-
-
-def _groups(top: Table, known: Places) -> dict[str, frozenset[str]]:
-    """Groups with nested groups expanded to places."""
-    table = top.table("groups")
-    written: dict[str, tuple[str, ...]] = {}
-    if len(table.value) > MOST_GROUPS:
-        table.bad("", f"has {len(table.value)} groups; at most {MOST_GROUPS} are allowed")
-        return {}
-    for name in table.value:
-        if not _NAME.fullmatch(name):
-            table.bad(name, f"the name {_NAME_RULE}")
-        written[name] = table.texts(name, most=MOST_PLACES)
-        for place in written[name]:
-            problem = None
-            if place.startswith("group:"):
-                if place[6:] not in table.value:
-                    problem = _unknown("group", place[6:], table.value)
-            else:
-                problem = _place_problem(place, known)
-            if problem:
-                table.bad(name, problem)
-    done: dict[str, frozenset[str]] = {}
-
-    def expand(name: str, path: tuple[str, ...]) -> frozenset[str]:
-        if name in path:
-            ring = " -> ".join((*path[path.index(name) :], name))
-            table.bad(name, f"groups nest in a circle ({ring}); break it")
-            return frozenset()
-        if name not in done:
-            places: set[str] = set()
-            for place in written.get(name, ()):
-                if place.startswith("group:"):
-                    places |= expand(place[6:], (*path, name))
-                else:
-                    places.add(place)
-            done[name] = frozenset(places)
-        return done[name]
-
-    for name in written:
-        expand(name, ())
-    return done
-
-
-def _unknown(kind: str, name: str, known: Any) -> str:
-    guess = nearest(name, known)
-    hint = f"did you mean '{guess}'?" if guess else f"known: {', '.join(sorted(known)) or 'none'}"
-    return f"no {kind} is named '{name}'; {hint}"
+    return written if numbered is None else numbered
 
 
 def _areas(top: Table) -> list[Area]:
     areas: dict[str, Area] = {}
     for table in top.tables("areas", most=MOST_AREAS):
         name = table.text("name")
-        if not _NAME.fullmatch(name):
-            table.bad("name", _NAME_RULE)
+        if not NAME.fullmatch(name):
+            table.bad("name", NAME_RULE)
         if name in areas:
             table.bad("name", f"'{name}' is used twice; make it unique")
         ring = _ring(table.raw("polygon"))
@@ -270,18 +182,18 @@ def _rules(
         for place in places:
             kind, _, name = place.partition(":")
             if kind == "group" and name:
-                problem = None if name in groups else _unknown("group", name, groups)
+                problem = None if name in groups else unknown("group", name, groups)
             elif kind == "area" and name:
-                problem = None if name in areas else _unknown("area", name, areas)
+                problem = None if name in areas else unknown("area", name, areas)
             else:
-                problem = None if place == "default" else _place_problem(place, known)
+                problem = None if place == "default" else place_problem(place, known)
             if problem:
                 table.bad("places", problem)
         listed = table.texts("nodes", most=MOST_NODES)
         nodes = []
         for name in listed:
             if name not in names:
-                table.bad("nodes", _unknown("node", name, names))
+                table.bad("nodes", unknown("node", name, names))
             elif names[name] in nodes:
                 table.bad("nodes", f"'{name}' is listed twice; list it once")
             else:
@@ -290,15 +202,17 @@ def _rules(
         evidence = table.choice("evidence", ("any", "explicit"), "any")
         table.done()
         rest = [node for node in every if node not in nodes] if residency == "free" else []
+        order = (*nodes, *rest)
         written.append(
             msgspec.convert(
                 {
                     "number": number,
                     "places": places,
                     "nodes": tuple(nodes),
-                    "order": (*nodes, *rest),
+                    "order": order,
                     "residency": residency,
                     "evidence": evidence,
+                    "takers": tuple(node.number for node in order if node.state == "active"),
                 },
                 Rule,
             )
@@ -335,6 +249,10 @@ def _thresholds(table: Table) -> Thresholds:
         ),
         stale_after_ms=table.whole("stale_after_ms", 100, 600_000, base.stale_after_ms),
         report_every_ms=table.whole("report_every_ms", 50, 60_000, base.report_every_ms),
+        close_after_reports=table.whole("close_after_reports", 1, 1_000, base.close_after_reports),
+        close_after_ms=table.whole("close_after_ms", 0, 600_000, base.close_after_ms),
+        reopen_ratio=table.ratio("reopen_ratio", base.reopen_ratio),
+        open_after_ms=table.whole("open_after_ms", 0, 600_000, base.open_after_ms),
     )
     table.done()
     if found.stale_after_ms <= found.report_every_ms:

@@ -1,0 +1,108 @@
+"""One hop from access to a node for a client's request, and its answer passed on."""
+
+import time
+
+import falcon.asgi
+
+from bailiwick.access.forward import Answer, HopError
+from bailiwick.access.front import Front
+from bailiwick.access.inbound import Inbound
+from bailiwick.base.errors import ApiError
+from bailiwick.world.topology import Node
+
+_PASSED = {
+    name.encode("ascii"): name
+    for name in (
+        "content-type",
+        "idempotent-replayed",
+        "original-request",
+        "retry-after",
+        "server-timing",
+        "stripe-should-retry",
+        "stripe-version",
+    )
+}
+
+
+def give(response: falcon.asgi.Response, answer: Answer) -> None:
+    """Pass a node's answer on to the client, with the headers that are for clients."""
+    headers = answer.headers
+    if answer.status >= 500 and not headers.get(b"content-type", b"").startswith(
+        b"application/json"
+    ):
+        raise ApiError.defect()
+    response.status = answer.status
+    response.data = answer.body
+    for raw, name in _PASSED.items():
+        value = headers.get(raw)
+        if value is not None:
+            response.set_header(name, value.decode("latin-1"))
+
+
+def unreachable(node: Node, error: HopError, method: str, keyed: bool) -> ApiError:
+    """The answer when a node gave none.
+
+    A request without Idempotency-Key that may have been carried out must not be sent again by
+    an SDK on its own.
+    """
+    if error.busy:
+        return ApiError.unavailable(
+            f"Node {node.name} has too many requests waiting. Nothing was done: retry.",
+            code="overloaded",
+        )
+    known = method == "GET" or keyed or error.phase == "unsent"
+    fault = ApiError.unavailable(
+        f"Node {node.name} is unavailable: {error.reason}. "
+        + (
+            "Retry with the same Idempotency-Key: it is not carried out twice."
+            if known
+            else "The request may have been carried out. It had no Idempotency-Key: look for its "
+            "result before you send it again."
+        ),
+        code="node_unavailable",
+    )
+    fault.retry = known
+    return fault
+
+
+async def send(
+    front: Front,
+    node: Node,
+    inbound: Inbound,
+    method: str,
+    target: bytes,
+    body: bytes,
+    extra: list[bytes],
+    timeout: float | None = None,
+) -> Answer:
+    """One hop: counted, timed, its usage report taken in.
+
+    ``extra`` lines follow those of the request; the epoch by which it was placed is among them.
+
+    Raises:
+        HopError: no complete answer.
+    """
+    lines = inbound.lines + extra
+    started = time.perf_counter()
+    try:
+        answer = await front.client(node).request(method, target, lines, body, timeout=timeout)
+    except HopError as error:
+        front.metrics.failures[node.name, "busy" if error.busy else error.phase] += 1
+        if not error.busy and error.phase == "unsent":
+            front.board.failed(node.number, error.reason)
+        raise
+    front.metrics.hop(node.name, time.perf_counter() - started)
+    front.board.observe(node.number, answer.headers.get(b"bailiwick-usage"))
+    if answer.status == 421:
+        front.suspect_world()
+    return answer
+
+
+async def send_home(
+    front: Front, node: Node, inbound: Inbound, method: str, target: bytes, body: bytes = b""
+) -> Answer:
+    """A request about something that lives on ``node``. Raises ApiError (503)."""
+    try:
+        return await send(front, node, inbound, method, target, body, [front.epoch_line])
+    except HopError as error:
+        raise unreachable(node, error, method, inbound.idempotency_key is not None) from None

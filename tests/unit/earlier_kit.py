@@ -1,0 +1,303 @@
+"""Access processes and nodes of different epochs, run against each other one step at a time.
+
+Real are everything that decides: ``Delivery`` and ``Placed`` at access, ``inbound`` and the
+refusal tokens at the node. The model has the rest: a node's table of keys, and the time between
+deciding, committing and answering, in which anything else may happen.
+"""
+
+import types
+from collections import defaultdict
+from collections.abc import Coroutine, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from random import Random
+from typing import Any, cast
+from unittest import mock
+
+import msgspec
+
+from bailiwick.access import deliver
+from bailiwick.access.deliver import Delivery
+from bailiwick.access.earlier import Held, Pasts
+from bailiwick.access.forward import Answer, HopError
+from bailiwick.access.front import Front
+from bailiwick.access.inbound import Inbound
+from bailiwick.access.locate import Evidence
+from bailiwick.access.placing import Placed
+from bailiwick.base.errors import ApiError
+from bailiwick.base.keys import request_hash
+from bailiwick.node import inbound
+from bailiwick.node.idempotency import Asked
+from bailiwick.node.refusals import Refusals, stored
+from bailiwick.node.requests import CreatePayment, Place
+from bailiwick.world import atlas
+from bailiwick.world.merchants import Merchant, Merchants
+from bailiwick.world.snapshot import Earlier, World
+from bailiwick.world.topology import Topology, parse
+
+ATLAS = atlas.load()
+NOW_MS = 1_800_000_000_000
+HOUR_MS = 3_600_000
+EVIDENCE = Evidence(country="DE")
+WISH = CreatePayment(
+    amount=100, currency="eur", confirm=True, location=Place(country="DE"),
+    payment_method="pm_card_visa",
+)  # fmt: skip
+
+
+@cache
+def topology(
+    epoch: int,
+    nodes: tuple[int, ...],
+    residency: str = "prefer",
+    states: tuple[tuple[int, str], ...] = (),
+    *,
+    present: tuple[int, ...] = (1, 2, 3, 4),
+    geo: str = "",
+    more: str = "",
+) -> Topology:
+    """Germany belongs to ``nodes`` in this order; all else to the first node."""
+    known = dict(states)
+    lines = [f'epoch = {epoch}\ngeo = "{geo}"']
+    lines += [
+        f'[[nodes]]\nnumber = {n}\nname = "n{n}"\nurl = "http://127.0.0.1:{9000 + n}"\n'
+        f'state = "{known.get(n, "active")}"'
+        for n in present
+    ]
+    listed = ", ".join(f'"n{n}"' for n in nodes)
+    lines.append(f'[[rules]]\nplaces = ["DE"]\nnodes = [{listed}]\nresidency = "{residency}"')
+    lines.append(f'[[rules]]\nplaces = ["default"]\nnodes = ["n{present[0]}"]\nresidency = "free"')
+    return parse("\n".join([*lines, more]).encode())
+
+
+def merchants(merchant: Merchant) -> Merchants:
+    return Merchants((merchant,), {merchant.id: merchant}, {})
+
+
+SHOP = Merchant("acct_shop", "Shop")
+
+
+def worlds(topologies: Sequence[Topology], merchant: Merchant = SHOP) -> list[World]:
+    """The World of each epoch; the epochs follow each other by an hour."""
+    found = []
+    for place, each in enumerate(topologies):
+        earlier = [
+            Earlier(old.epoch, NOW_MS - (len(topologies) - 1 - number) * HOUR_MS, old)
+            for number, old in enumerate(topologies[:place])
+        ]
+        found.append(
+            World(
+                each.epoch, each, merchants(merchant), f"sha256:{place}", tuple(reversed(earlier))
+            )
+        )
+    return found
+
+
+class Hop:
+    """A request that an access process has sent, on its way.
+
+    Attributes:
+        plan: what the node has decided to do, not yet done.
+        answer: what it has done.
+    """
+
+    def __init__(self, node: "ModelNode", lines: list[bytes]) -> None:
+        self.node = node
+        self.headers = {
+            name.decode(): value.decode()
+            for name, _, value in (line.rstrip(b"\r\n").partition(b": ") for line in lines)
+        }
+        self.plan: Any = None
+        self.answer: Answer | None = None
+
+    def get_header(self, name: str) -> str | None:
+        return self.headers.get(name.lower())
+
+
+class _Pause:
+    """What a coroutine waits for: a hop's answer, or None for a while."""
+
+    def __init__(self, hop: Hop | None) -> None:
+        self.hop = hop
+
+    def __await__(self) -> Generator["_Pause", Any, Any]:
+        return (yield self)
+
+
+class ModelNode:
+    """One node: a World, and which keys it has taken or refused for ever."""
+
+    def __init__(self, number: int, chain: list[World], epoch: int) -> None:
+        self.number = number
+        self.chain = chain
+        self.at = epoch
+        self.atlas = ATLAS
+        self.refusals = Refusals(b"secret")
+        self.pasts = Pasts(ATLAS)
+        self.keys: dict[str, str] = {}  # "taken", or a tombstone's reason
+        self.settings = types.SimpleNamespace(name=f"n{number}")
+
+    @property
+    def world(self) -> World:
+        return self.chain[self.at]
+
+    def asked(self, key: str) -> Asked:
+        merchant = self.world.merchants.all[0]
+        return Asked(merchant, False, key, request_hash("create", "", {}), "create", [])
+
+    def decide(self, hop: Hop, shed: str | None) -> None:
+        """What the route does before it writes."""
+        key = hop.headers["idempotency-key"]
+        request, node = cast(Any, hop), cast(Any, self)
+        try:
+            why: inbound.Otherwise = inbound.asked_for_another(node, request)
+            if why is None:
+                who = types.SimpleNamespace(merchant=self.world.merchants.all[0])
+                location = inbound.located(node, cast(Any, who), WISH.location)
+                _, why = inbound.placed(node, request, self.asked(key), WISH, location)
+        except ApiError as error:
+            why = error
+        hop.plan = "take" if why is None and shed is None else why if why is not None else shed
+
+    def commit(self, hop: Hop) -> None:
+        """The write: a key has one fate here, whoever comes first."""
+        key = hop.headers["idempotency-key"]
+        if hop.plan == "take":
+            self.keys.setdefault(key, "taken")
+        elif isinstance(hop.plan, str):
+            self.keys.setdefault(key, hop.plan)
+        known = self.keys.get(key)
+        if known == "taken":
+            hop.answer = Answer(200, {}, b'{"node":%d}' % self.number)
+        elif known is not None:
+            token = self.refusals.token(
+                self.number, stored(known, self.world.epoch), self.asked(key)
+            )
+            hop.answer = Answer(503, {b"bailiwick-refusal": token.encode()}, b"{}")
+        else:
+            assert isinstance(hop.plan, ApiError)
+            hop.answer = Answer(hop.plan.status, {}, msgspec.json.encode(hop.plan.body()))
+
+
+class ModelAccess:
+    """One access process: a World, and ways to the nodes."""
+
+    def __init__(self, nodes: dict[int, ModelNode], chain: list[World], epoch: int) -> None:
+        self.nodes = nodes
+        self.chain = chain
+        self.at = epoch
+        self.atlas = ATLAS
+        self.pasts = Pasts(ATLAS)
+        self.region = None
+        self.metrics = types.SimpleNamespace(
+            failures=defaultdict(int), refusals=defaultdict(int), assigned=defaultdict(int),
+            hop=lambda *_: None,
+        )  # fmt: skip
+        self.board = types.SimpleNamespace(
+            verdict=lambda *_: "open", verdicts=lambda *_: {}, failed=lambda *_: None,
+            observe=lambda *_: None,
+        )  # fmt: skip
+
+    @property
+    def world(self) -> World:
+        return self.chain[self.at]
+
+    def suspect_world(self) -> None:
+        """The files may not be there yet: a step of the model brings them."""
+
+    def client(self, node: Any) -> Any:
+        target = self.nodes[node.number]
+
+        async def request(
+            method: str, path: bytes, lines: list[bytes], body: bytes, timeout: float | None
+        ) -> Answer:
+            return cast(Answer, await _Pause(Hop(target, lines)))
+
+        return types.SimpleNamespace(request=request)
+
+    def submit(self, key: str, evidence: Evidence = EVIDENCE) -> "Submission":
+        """A client's one-shot payment."""
+        principal = types.SimpleNamespace(merchant=SHOP, livemode=False)
+        lines = [b"idempotency-key: %b\r\n" % key.encode()]
+        came = Inbound(cast(Any, principal), "req_1", lines, key.encode())
+        merchant = self.world.merchants.all[0]
+        placed = Placed(self.world, ATLAS, self.pasts, evidence, merchant, key)
+        front = cast(Front, self)
+        return Submission(Delivery(front, came, placed, b"/", b"", one_shot=True).run())
+
+
+class Submission:
+    """A delivery under way.
+
+    Attributes:
+        hop: the request that it waits for; None while it merely waits.
+        outcome: how it ended for the client.
+    """
+
+    def __init__(self, running: Coroutine[Any, Any, Answer]) -> None:
+        self._running = running
+        self.hop: Hop | None = None
+        self.outcome: Answer | ApiError | None = None
+        self.resume()
+
+    def resume(self, answer: Answer | HopError | None = None) -> None:
+        """Go on until the next thing to wait for."""
+        self.hop = None
+        try:
+            if isinstance(answer, HopError):
+                pause = self._running.throw(answer)
+            else:
+                pause = self._running.send(answer)
+            self.hop = pause.hop
+        except StopIteration as done:
+            self.outcome = done.value
+        except ApiError as error:
+            self.outcome = error
+
+    def step(self, random: Random, *, faults: bool) -> None:
+        """One thing that can happen to it next."""
+        hop = self.hop
+        if hop is None:
+            self.resume()
+        elif faults and random.random() < 0.08:
+            self.resume(HopError("sent", "lost"))
+        elif hop.plan is None:
+            shed = "overloaded" if faults and random.random() < 0.2 else None
+            hop.node.decide(hop, shed)
+        elif hop.answer is None:
+            hop.node.commit(hop)
+        else:
+            self.resume(hop.answer)
+
+    def finish(self) -> Answer | ApiError:
+        """The outcome when nothing goes wrong any more."""
+        random = Random(0)
+        while self.outcome is None:
+            self.step(random, faults=False)
+        return self.outcome
+
+
+@contextmanager
+def stepped() -> Iterator[None]:
+    """Waiting takes steps of the model, and no time."""
+    passed = [0.0]
+
+    async def sleep(seconds: float) -> None:
+        passed[0] += seconds
+        await _Pause(None)
+
+    clock = types.SimpleNamespace(monotonic=lambda: passed[0])
+    waiting = types.SimpleNamespace(sleep=sleep)
+    with (
+        mock.patch.object(deliver, "asyncio", waiting),
+        mock.patch.object(deliver, "time", clock),
+        mock.patch.object(deliver, "now_ms", return_value=NOW_MS),
+        mock.patch.object(inbound, "now_ms", return_value=NOW_MS),
+    ):
+        yield
+
+
+def tokens(held: dict[int, Held], asked: Asked) -> str:
+    """The refusals as access would carry them."""
+    made = Refusals(b"secret")
+    return ",".join(made.token(number, each, asked) for number, each in held.items())
