@@ -2,87 +2,59 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+from bailiwick.access.config import AccessSettings
+from bailiwick.cli.setting_options import setting_options
+
+if TYPE_CHECKING:
+    from bailiwick.shell.tls import Incoming, Outgoing
 
 
 @click.command("access")
 @click.option(
-    "--world",
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
-    required=True,
-    metavar="DIR",
-    envvar="BAILIWICK_WORLD",
-    help="Folder with topology.toml and merchants.toml; changes are taken up within a second.",
-)
-@click.option(
-    "--listen",
-    default="127.0.0.1:9000",
-    show_default=True,
-    metavar="HOST:PORT",
-    envvar="BAILIWICK_LISTEN",
-    help="Where clients connect.",
-)
-@click.option(
-    "--internal-secret-file",
+    "--config",
     type=click.Path(path_type=Path, dir_okay=False),
-    required=True,
     metavar="FILE",
-    envvar="BAILIWICK_INTERNAL_SECRET_FILE",
-    help="The secret that access processes and nodes share.",
+    help="Settings file, access.toml; variables go over it, and options over both.",
 )
-@click.option(
-    "--region",
-    metavar="NODE",
-    envvar="BAILIWICK_REGION",
-    help="The node whose region this process stands in: payments of places with strict "
-    "residency elsewhere get 421 with the address to use.",
-)
-@click.option(
-    "--ip-file",
-    type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    metavar="FILE",
-    envvar="BAILIWICK_IP_FILE",
-    help="A MaxMind DB file of countries, asked before the built-in IP data.",
-)
-@click.option(
-    "--rate",
-    type=click.FloatRange(min=0),
-    default=0.0,
-    metavar="N",
-    envvar="BAILIWICK_RATE",
-    help="Requests per second that one merchant may send (0: no bound).",
-)
-@click.option("--shared-port", is_flag=True, help="Let several processes listen on one port.")
-@click.option("--log-level", default="info", show_default=True, envvar="BAILIWICK_LOG_LEVEL")
-def command(
-    world: Path,
-    listen: str,
-    internal_secret_file: Path,
-    region: str | None,
-    ip_file: Path | None,
-    rate: float,
-    shared_port: bool,
-    log_level: str,
-) -> None:
+@click.option("--check", is_flag=True, help="Only read and check the settings, then end.")
+@click.option("--json", "as_json", is_flag=True, help="With --check: answer in JSON.")
+def command(config: Path | None, check: bool, as_json: bool, **options: str | bool | None) -> None:
     """Run one access process: authenticate, locate, assign, forward. It keeps no state, so
-    any number may run; SIGHUP reads the world again, SIGTERM finishes and ends."""
+    any number may run; SIGHUP reads world and certificates again, SIGTERM finishes and ends."""
     from bailiwick.shell import http, settings, telemetry
     from bailiwick.world.snapshot import WorldError
 
-    telemetry.configure("access", level=log_level)
     try:
-        host, port = address(listen)
-        secret = settings.secret(
-            f"file:{internal_secret_file}", base=Path(), field="--internal-secret-file"
+        chosen = settings.layered(
+            config, AccessSettings, options, source="options and BAILIWICK_* variables"
         )
-        http.run(_serve(world, host, port, secret, region, ip_file, rate, shared_port))
+        host, port = address(chosen.listen)
+        secret = settings.secret(
+            f"file:{chosen.internal_secret_file}", base=Path(), field="internal_secret_file"
+        ).encode()
+        incoming, outgoing = _tls(chosen)
+        if check:
+            from bailiwick.access.front import Front
+
+            Front(Path(chosen.world), secret, **_for_front(chosen))  # type: ignore[arg-type]
+            click.echo(json.dumps({"ok": True}) if as_json else "The settings are fine.")
+            return
+        telemetry.configure("access", level=chosen.log_level)
+        http.run(_serve(chosen, host, port, secret, incoming, outgoing))
     except WorldError as error:
         _fail("the world cannot be used", *error.problems)
     except (settings.SettingsError, OSError, ValueError) as error:
-        _fail(str(error))
+        _fail(*str(error).splitlines())
+
+
+command.params.extend(setting_options(AccessSettings))
 
 
 def address(text: str) -> tuple[str, int]:
@@ -94,30 +66,62 @@ def address(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
+def _tls(chosen: AccessSettings) -> tuple[Incoming | None, Outgoing | None]:
+    """What clients are shown, and what nodes are shown and held against."""
+    from bailiwick.shell import tls
+
+    incoming = tls.incoming(
+        chosen.tls_certificate, chosen.tls_key, fields=("tls_certificate", "tls_key")
+    )
+    outgoing = tls.outgoing(
+        chosen.node_ca,
+        chosen.node_certificate,
+        chosen.node_key,
+        fields=("node_ca", "node_certificate", "node_key"),
+    )
+    return incoming, outgoing
+
+
+def _for_front(chosen: AccessSettings) -> dict[str, object]:
+    return {
+        "region": chosen.region or None,
+        "ip_file": Path(chosen.ip_file) if chosen.ip_file else None,
+        "rate_per_second": chosen.rate,
+    }
+
+
 async def _serve(
-    world: Path,
+    chosen: AccessSettings,
     host: str,
     port: int,
-    secret: str,
-    region: str | None,
-    ip_file: Path | None,
-    rate: float,
-    shared_port: bool,
+    secret: bytes,
+    incoming: Incoming | None,
+    outgoing: Outgoing | None,
 ) -> None:
     from bailiwick.access.app import build
     from bailiwick.access.front import Front
-    from bailiwick.shell import http, telemetry
+    from bailiwick.shell import http, notify, telemetry, tls
+    from bailiwick.shell.bus_settings import bus_of, first_epoch
 
-    sock = http.bind(host, port, shared=shared_port)
-    front = Front(world, secret.encode(), region=region, ip_file=ip_file, rate_per_second=rate)
-    server = http.HttpServer(build(front))
+    bus = bus_of(chosen, f"access {host}:{port}", Path())
+    await first_epoch(Path(chosen.world), bus)
+    sock = http.bind(host, port, shared=chosen.shared_port)
+    front = Front(Path(chosen.world), secret, tls=outgoing, bus=bus, **_for_front(chosen))  # type: ignore[arg-type]
+    server = http.HttpServer(build(front), tls=incoming)
+    files = tls.Watch(incoming, outgoing)
     await front.start()
     await server.start(sock=sock)
     http.settle_memory()
     log = telemetry.logger()
     log.info("listening", host=host, port=server.port, epoch=front.world.epoch)
-    await http.until_signalled(reload=front.reload)
-    log.info("stopping")
+
+    def reload() -> None:
+        front.reload()
+        files.reload()
+
+    async with files, notify.Service():
+        await http.until_signalled(reload=reload)
+        log.info("stopping")
     await server.stop()
     await front.stop()
 

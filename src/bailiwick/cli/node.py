@@ -40,25 +40,43 @@ async def _serve(loaded, as_json: bool) -> None:  # type: ignore[no-untyped-def]
     import os
 
     from bailiwick.node.app import build
+    from bailiwick.node.public import build_public
     from bailiwick.node.service import Node
     from bailiwick.shell import telemetry
+    from bailiwick.shell.bus_settings import bus_of, first_epoch
     from bailiwick.shell.http import HttpServer, settle_memory, until_signalled
+    from bailiwick.shell.notify import Service
     from bailiwick.shell.settings import SettingsError
+    from bailiwick.shell.tls import Watch
     from bailiwick.world.snapshot import WorldError
 
+    bus = bus_of(loaded.settings, f"node {loaded.settings.name}", loaded.folder)
+    await first_epoch(loaded.world, bus)
     try:
-        node = Node(loaded)
+        node = Node(loaded, bus)
     except WorldError as error:
         raise SettingsError(*error.problems) from None
     await node.start()
-    server = HttpServer(build(node))
-    host, _, port = loaded.settings.listen.rpartition(":")
-    await server.start(host, int(port))
+    server = HttpServer(build(node), tls=loaded.incoming)
+    await server.start(*_address(loaded.settings.listen))
+    callbacks = None
+    if loaded.settings.callback_listen:
+        callbacks = HttpServer(build_public(node), tls=loaded.callback_incoming)
+        await callbacks.start(*_address(loaded.settings.callback_listen))
     settle_memory()
     telemetry.logger().info("listening", port=server.port, epoch=node.world.epoch)
     if as_json:
         line = {"event": "listening", "port": server.port, "pid": os.getpid()}
         click.echo(json.dumps(line))
-    await until_signalled()
+    files = Watch(loaded.incoming, loaded.callback_incoming)
+    async with files, Service():
+        await until_signalled(reload=files.reload)
+    if callbacks is not None:
+        await callbacks.stop()
     await server.stop()
     await node.stop()
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return host.removeprefix("[").removesuffix("]"), int(port)

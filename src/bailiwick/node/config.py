@@ -8,7 +8,16 @@ from msgspec import Meta
 
 from bailiwick.channels.base import Account
 from bailiwick.channels.registry import channel
-from bailiwick.shell.settings import SettingsError, read, secret
+from bailiwick.shell import tls
+from bailiwick.shell.bus_settings import (
+    Nats,
+    NatsCa,
+    NatsCertificate,
+    NatsCredentials,
+    NatsKey,
+    NatsReplicas,
+)
+from bailiwick.shell.settings import File, SettingsError, read, secret
 
 Kind = Literal[
     "large_domestic_bank",
@@ -18,6 +27,7 @@ Kind = Literal[
     "foreign_platform",
 ]
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+Address = Annotated[str, Meta(pattern=r"^(.+:[0-9]{1,5})?$")]
 
 
 class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,21 +36,35 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     Amounts: ``cost_bps`` in basis points of the payment, ``cost_fixed`` in minor units.
     """
 
-    name: Name
-    channel: str
-    kind: Kind
-    base_url: str
-    mode: Literal["test", "live"] = "test"
-    priority: Annotated[int, Meta(ge=0, le=10_000)] = 100
-    cost_bps: Annotated[int, Meta(ge=0, le=10_000)] = 0
-    cost_fixed: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
-    countries: list[str] = []
-    currencies: list[str] = []
-    methods: tuple[str, ...] = ("card",)
-    secrets: dict[str, str] = {}
-    connections_max: Annotated[int, Meta(ge=1, le=4096)] = 256
-    visibility_ms: Annotated[int, Meta(ge=0, le=86_400_000)] | None = None
-    total_ms: Annotated[int, Meta(ge=100, le=30_000)] | None = None
+    name: Annotated[Name, Meta(description="unique at this node; stands in the callback's address")]
+    channel: Annotated[str, Meta(description="`sandbox` or `stripe`")]
+    kind: Annotated[Kind, Meta(description="what sort of provider; shown")]
+    base_url: Annotated[str, Meta(description="the provider's API; live mode needs `https`")]
+    mode: Annotated[Literal["test", "live"], Meta(description="`test` or `live`")] = "test"
+    priority: Annotated[int, Meta(ge=0, le=10_000, description="lower first")] = 100
+    cost_bps: Annotated[int, Meta(ge=0, le=10_000, description="basis points of the payment")] = 0
+    cost_fixed: Annotated[
+        int, Meta(ge=0, le=1_000_000, description="minor units on top of `cost_bps`")
+    ] = 0
+    countries: Annotated[list[str], Meta(description="payers' countries served; none: all")] = []
+    currencies: Annotated[
+        list[str], Meta(description="narrowed to what the channel can; none: all of those")
+    ] = []
+    methods: Annotated[tuple[str, ...], Meta(description="payment methods, likewise")] = ("card",)
+    secrets: Annotated[
+        dict[str, str], Meta(description="where each secret is; see [connect](../connect.md)")
+    ] = {}
+    connections_max: Annotated[
+        int, Meta(ge=1, le=4096, description="connections to the provider at once")
+    ] = 256
+    visibility_ms: Annotated[
+        Annotated[int, Meta(ge=0, le=86_400_000)] | None,
+        Meta(description='how long "not found" means nothing; none: the channel\'s'),
+    ] = None
+    total_ms: Annotated[
+        Annotated[int, Meta(ge=100, le=30_000)] | None,
+        Meta(description="longest call; none: the channel's"),
+    ] = None
 
 
 class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,22 +72,86 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     ``deadline_ms``: what is not definite after so long is answered as ``processing``.
     ``capacity``: payments under way at once before new ones are refused by tombstone.
+    ``queue_target_ms``: own time of new payments, above which fewer are let in.
     """
 
-    number: Annotated[int, Meta(ge=1, le=65_535)]
-    name: Name
-    listen: str
-    dsn: str
-    world: str
-    internal_secret_file: str
-    public_url: str = ""
-    deadline_ms: Annotated[int, Meta(ge=50, le=60_000)] = 12_000
-    capacity: Annotated[int, Meta(ge=1, le=100_000)] = 1_024
-    pool_max: Annotated[int, Meta(ge=2, le=200)] = 12
-    resolve_every_ms: Annotated[int, Meta(ge=20, le=60_000)] = 500
-    webhook_private_addresses: bool = False
-    mmdb: str = ""
-    gateways: list[GatewaySettings] = []
+    number: Annotated[int, Meta(ge=1, le=65_535, description="permanent; as in `topology.toml`")]
+    name: Annotated[Name, Meta(description="for logs, answers and messages")]
+    listen: Annotated[Address, Meta(description="`HOST:PORT` for access")]
+    dsn: Annotated[str, Meta(description="this node's database; the role must own it")]
+    world: Annotated[File, Meta(description="folder of the world")]
+    internal_secret_file: Annotated[
+        File,
+        Meta(description="the secret that all nodes and access share; it signs refusals"),
+    ]
+    tls_certificate: Annotated[
+        File, Meta(description="certificate chain shown to access, PEM; makes `listen` https")
+    ] = ""
+    tls_key: Annotated[File, Meta(description="its private key, PEM, not encrypted")] = ""
+    tls_client_ca: Annotated[
+        File,
+        Meta(
+            description="authorities one of which must have signed the certificate of who connects"
+        ),
+    ] = ""
+    callback_listen: Annotated[
+        Address,
+        Meta(description="`HOST:PORT` for providers: callbacks, `/healthz`, `/readyz`, no more"),
+    ] = ""
+    callback_certificate: Annotated[
+        File, Meta(description="certificate chain shown there; none: http, for a proxy")
+    ] = ""
+    callback_key: Annotated[File, Meta(description="its private key, PEM, not encrypted")] = ""
+    public_url: Annotated[
+        str, Meta(description="where providers reach the node; none: the listening address")
+    ] = ""
+    callback_base: Annotated[
+        str,
+        Meta(
+            description="what stands before a gateway's name in callbacks; none: "
+            "`<public_url>/v1/callbacks`"
+        ),
+    ] = ""
+    deadline_ms: Annotated[
+        int,
+        Meta(
+            ge=50, le=60_000, description="what is not definite by then is answered as `processing`"
+        ),
+    ] = 12_000
+    capacity: Annotated[
+        int,
+        Meta(
+            ge=1, le=100_000, description="requests under way, above which new payments are refused"
+        ),
+    ] = 1_024
+    queue_target_ms: Annotated[
+        int,
+        Meta(
+            ge=5,
+            le=10_000,
+            description="how long new payments may queue in the node before some are refused",
+        ),
+    ] = 100
+    pool_max: Annotated[int, Meta(ge=2, le=200, description="database connections for reading")] = (
+        12
+    )
+    resolve_every_ms: Annotated[
+        int, Meta(ge=20, le=60_000, description="how often the resolver looks for what is due")
+    ] = 500
+    webhook_private_addresses: Annotated[
+        bool, Meta(description="webhooks to `http` and private addresses: tests only")
+    ] = False
+    mmdb: Annotated[
+        File,
+        Meta(description="MaxMind DB file of countries, asked before the built-in IP data"),
+    ] = ""
+    nats: Nats = []
+    nats_credentials: NatsCredentials = ""
+    nats_ca: NatsCa = ""
+    nats_certificate: NatsCertificate = ""
+    nats_key: NatsKey = ""
+    nats_replicas: NatsReplicas = 0
+    gateways: Annotated[list[GatewaySettings], Meta(description="tables of their own, below")] = []
 
 
 class Loaded(msgspec.Struct, frozen=True):
@@ -73,6 +161,9 @@ class Loaded(msgspec.Struct, frozen=True):
     accounts: dict[str, Account]
     internal_secret: bytes
     world: Path
+    folder: Path = Path()
+    incoming: tls.Incoming | None = None
+    callback_incoming: tls.Incoming | None = None
 
 
 def load(path: Path) -> Loaded:
@@ -99,7 +190,62 @@ def load(path: Path) -> Loaded:
     internal = secret(
         f"file:{settings.internal_secret_file}", base=base, field="internal_secret_file"
     )
-    return Loaded(settings, accounts, internal.encode(), (base / settings.world).resolve())
+    incoming, callback_incoming = _tls(settings, path, base)
+    world = (base / settings.world).resolve()
+    if settings.mmdb:
+        settings = msgspec.structs.replace(settings, mmdb=str(base / settings.mmdb))
+    return Loaded(settings, accounts, internal.encode(), world, base, incoming, callback_incoming)
+
+
+def callback_base(settings: NodeSettings) -> str:
+    """What stands before "/" and a gateway's name in the address of its callbacks."""
+    if settings.callback_base:
+        return settings.callback_base.rstrip("/")
+    certificate = settings.tls_certificate
+    if settings.callback_listen:
+        certificate = settings.callback_certificate
+    scheme = "https" if certificate else "http"
+    listening = f"{scheme}://{settings.callback_listen or settings.listen}"
+    return (settings.public_url or listening).rstrip("/") + "/v1/callbacks"
+
+
+def _tls(
+    settings: NodeSettings, path: Path, base: Path
+) -> tuple[tls.Incoming | None, tls.Incoming | None]:
+    """What is shown to access and to providers. Raises SettingsError."""
+
+    def place(name: str) -> str:
+        return str(base / name) if name else ""
+
+    problems = []
+    if settings.callback_certificate and not settings.callback_listen:
+        problems.append("callback_listen: is missing; callback_certificate is for it")
+    unreachable = settings.tls_client_ca and not settings.callback_listen
+    if unreachable and settings.gateways and not settings.callback_base:
+        problems.append(
+            "callback_base: is missing; providers have no client certificate for listen. Write "
+            f"https://<access>/v1/nodes/{settings.name}/callbacks, or set callback_listen"
+        )
+    if settings.callback_base and not settings.callback_base.startswith(("http://", "https://")):
+        problems.append("callback_base: must begin with https:// or http://; correct it")
+    if problems:
+        raise SettingsError(*(f"{path}: {line}" for line in problems))
+    try:
+        return (
+            tls.incoming(
+                place(settings.tls_certificate),
+                place(settings.tls_key),
+                place(settings.tls_client_ca),
+                fields=("tls_certificate", "tls_key", "tls_client_ca"),
+            ),
+            tls.incoming(
+                place(settings.callback_certificate),
+                place(settings.callback_key),
+                fields=("callback_certificate", "callback_key"),
+            ),
+        )
+    except SettingsError as error:
+        raise SettingsError(*(f"{path}: {line}" for line in error.problems)) from None
 
 
 def _account(each: GatewaySettings, field: str, base: Path) -> Account:

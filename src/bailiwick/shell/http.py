@@ -6,7 +6,7 @@ import gc
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import falcon.asgi
 import uvicorn
@@ -21,6 +21,9 @@ from bailiwick.shell.protocol import (
     new_request_id,
     too_large,
 )
+
+if TYPE_CHECKING:
+    from bailiwick.shell.tls import Incoming
 
 _SWEEP_S = 0.25
 
@@ -72,11 +75,16 @@ class HttpServer:
     """One listening HTTP server in the running event loop.
 
     ``start`` returns when it listens; ``stop`` refuses new connections, lets requests under
-    way finish for ``grace_s`` seconds and closes.
+    way finish for ``grace_s`` seconds and closes. With ``tls`` it speaks nothing else.
     """
 
     def __init__(
-        self, app: Application, limits: Limits | None = None, *, grace_s: float = 20
+        self,
+        app: Application,
+        limits: Limits | None = None,
+        *,
+        grace_s: float = 20,
+        tls: "Incoming | None" = None,
     ) -> None:
         limits = limits or Limits()
         protocol = type("LimitedProtocol", (BoundedProtocol,), {"limits": limits})
@@ -94,6 +102,7 @@ class HttpServer:
         )
         self._server = uvicorn.Server(self._config)
         self._grace_s = grace_s
+        self._tls = tls
         self.port = 0
 
     async def start(
@@ -104,8 +113,31 @@ class HttpServer:
         self.port = sock.getsockname()[1]
         self._config.load()
         self._server.lifespan = self._config.lifespan_class(self._config)
-        await self._server.startup(sockets=[sock])
+        if self._tls is None:
+            await self._server.startup(sockets=[sock])
+        else:
+            await self._server.startup(sockets=[])
+            self._server.servers.append(await self._listen_tls(sock, self._tls))
         self._sweeping = asyncio.get_running_loop().create_task(self._sweep())
+
+    async def _listen_tls(self, sock: socket.socket, tls: "Incoming") -> asyncio.Server:
+        """As uvicorn listens, but with bounded times for hello and good-bye."""
+        from bailiwick.shell.tls import HANDSHAKE_S, SHUTDOWN_S
+
+        def connected() -> asyncio.Protocol:
+            return self._config.http_protocol_class(  # type: ignore[call-arg]
+                config=self._config,
+                server_state=self._server.server_state,
+                app_state=self._server.lifespan.state,
+            )
+
+        return await asyncio.get_running_loop().create_server(
+            connected,
+            sock=sock,
+            ssl=tls.context,
+            ssl_handshake_timeout=HANDSHAKE_S,
+            ssl_shutdown_timeout=SHUTDOWN_S,
+        )
 
     @property
     def connections(self) -> int:

@@ -7,7 +7,9 @@ in it after two underscores (`BAILIWICK_DATABASE__LANES`). Text is taken as it i
 are written as in TOML (`true`, `8`, `["IN", "PK"]`). Variables that name no field are left to
 the other programs that share the environment.
 
-Every problem is a `SettingsError` line that names file (or variable), field and remedy.
+A command may put its own options over both. Every problem is a `SettingsError` line that names
+file, variable or option, field and remedy. What a field means stands in its `Meta(description)`:
+the options' help and the documentation's tables are made of it.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import tomllib
 import types
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Final, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
@@ -27,6 +29,8 @@ PREFIX: Final = "BAILIWICK_"
 MOST_BYTES: Final = 1 << 20
 
 S = TypeVar("S", bound=msgspec.Struct)
+File = Annotated[str, msgspec.Meta(extra={"file": True})]
+"""A field that names a file or folder. In a settings file it counts from that file's folder."""
 
 
 class SettingsError(Exception):
@@ -46,16 +50,50 @@ def read(path: Path, kind: type[S], *, environ: Mapping[str, str] | None = None)
     return convert(_table(path), kind, source=str(path), environ=environ)
 
 
+def layered(
+    path: Path | None,
+    kind: type[S],
+    options: Mapping[str, str | bool | None],
+    *,
+    source: str,
+    environ: Mapping[str, str] | None = None,
+) -> S:
+    """A command's settings: its options over the environment over a file, if there is one.
+
+    `options` has field names and texts, None for what was not given. A relative `File` of the
+    settings file counts from that file's folder, any other from the working directory.
+
+    Raises:
+        SettingsError: as `read`; without a file, `source` is named in problems.
+    """
+    if path is None:
+        return convert({}, kind, source=source, environ=environ, options=options)
+    table = _table(path)
+    base = path.resolve().parent
+    for each in describe(kind):
+        value = table.get(each.name)
+        if each.file and isinstance(value, str) and value:
+            table[each.name] = str(base / value)
+    return convert(table, kind, source=str(path), environ=environ, options=options)
+
+
 def convert(
     table: dict[str, Any],
     kind: type[S],
     *,
     source: str,
     environ: Mapping[str, str] | None = None,
+    options: Mapping[str, str | bool | None] | None = None,
 ) -> S:
     """The same for a table that has been read already; `source` is named in problems."""
     origin: dict[str, str] = {}
     merged = _overlay(table, kind, PREFIX, os.environ if environ is None else environ, origin, "")
+    for each in msgspec.structs.fields(kind) if options else ():
+        given = (options or {}).get(each.name)
+        if given is not None:
+            plain = isinstance(given, bool)
+            merged[each.encode_name] = given if plain else _value(str(given), each.type)
+            origin[each.encode_name] = "--" + each.name.replace("_", "-")
     strays = [f"{source}: {line}" for line in _strays(merged, kind, "")]
     if strays:
         raise SettingsError(*strays)
@@ -65,6 +103,54 @@ def convert(
         field, text = _explain(str(error))
         place = origin.get(field, "")
         raise SettingsError(f"{place or source}: {field or 'top table'}: {text}") from None
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """One field of settings, as people are told of it.
+
+    `default` is written as in TOML; "" where there is none because the field is required.
+    """
+
+    name: str
+    variable: str
+    default: str
+    meaning: str
+    required: bool
+    file: bool
+    flag: bool
+
+
+def describe(kind: type[msgspec.Struct]) -> list[Setting]:
+    """The fields of settings, in order."""
+    found = []
+    for field in msgspec.structs.fields(kind):
+        metas = _metas(field.type)
+        required = field.default is msgspec.NODEFAULT and field.default_factory is msgspec.NODEFAULT
+        default = field.default
+        if field.default_factory is not msgspec.NODEFAULT:
+            default = field.default_factory()
+        found.append(
+            Setting(
+                name=field.encode_name,
+                variable=PREFIX + field.encode_name.upper(),
+                default="" if required else _shown(default),
+                meaning=next((m.description for m in metas if m.description), ""),
+                required=required,
+                file=any(meta.extra and meta.extra.get("file") for meta in metas),
+                flag=bool in _alternatives(field.type),
+            )
+        )
+    return found
+
+
+def _shown(value: Any) -> str:
+    if value is None or value == "":
+        return "none"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int | float):
+        return str(value)
+    return msgspec.json.encode(value).decode() if value else "none"
 
 
 def secret(reference: str, *, base: Path, field: str, plain: bool = False) -> str:
@@ -145,13 +231,24 @@ def _value(text: str, kind: Any) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
+        if any(get_origin(one) is list and get_args(one)[0] is str for one in _alternatives(kind)):
+            return text.split()  # a list of texts without spaces may also be written so
         return text  # msgspec names the type that was expected
 
 
 def _alternatives(kind: Any) -> tuple[Any, ...]:
+    """The types that a field's value may have, without what is only said about them."""
+    if get_origin(kind) is Annotated:
+        return _alternatives(get_args(kind)[0])
     if get_origin(kind) in (Union, types.UnionType):
-        return get_args(kind)
+        return tuple(one for each in get_args(kind) for one in _alternatives(each))
     return (kind,)
+
+
+def _metas(kind: Any) -> list[msgspec.Meta]:
+    if get_origin(kind) is Annotated:
+        return [each for each in get_args(kind)[1:] if isinstance(each, msgspec.Meta)]
+    return []
 
 
 def _struct_of(kind: Any) -> type[msgspec.Struct] | None:
@@ -163,8 +260,9 @@ def _struct_of(kind: Any) -> type[msgspec.Struct] | None:
 
 def _strays(value: Any, kind: Any, path: str) -> list[str]:
     """Fields that the struct does not have, with the nearest that it has."""
-    if get_origin(kind) in (list, tuple) and isinstance(value, list):
-        item = get_args(kind)[0]
+    listed = next((one for one in _alternatives(kind) if get_origin(one) in (list, tuple)), None)
+    if listed is not None and isinstance(value, list):
+        item = get_args(listed)[0]
         return [
             line
             for number, one in enumerate(value)

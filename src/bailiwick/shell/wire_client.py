@@ -51,6 +51,7 @@ _HEADER_LINE_BYTES_MAX = 8_190
 _HEADERS_MAX = 100
 _INTERIM_MAX = 16
 _EARLY_S = 0.001  # uvloop's timers count whole milliseconds and may fire that much too early
+_AT_FIRST = "it may have refused our certificate"  # peers on asyncio close without an alert
 _GONE = select.POLLRDHUP if hasattr(select, "POLLRDHUP") else 0
 
 
@@ -236,7 +237,12 @@ class Connection(asyncio.Protocol):
         self.usable = True
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._fail("reset" if exc is not None else self._end_word())
+        if isinstance(exc, ssl.SSLError):
+            # On TLS 1.3 the other side judges our certificate after our handshake: a request
+            # may have left, none was read.
+            self._fail("tls", exc.reason or "")
+        else:
+            self._fail("reset" if exc is not None else self._end_word())
         self.transport = None
         if self._timer is not None:
             self._timer.cancel()
@@ -287,11 +293,13 @@ class Connection(asyncio.Protocol):
         began = self.waiter is not None and self._head_done
         return "truncated" if began else "disconnected"
 
-    def _fail(self, word: Word) -> None:
+    def _fail(self, word: Word, detail: str = "") -> None:
         self.usable = False
         waiter, self.waiter = self.waiter, None
         if waiter is not None and not waiter.done():
-            waiter.set_exception(WireError(True, word))
+            if self._tls_first and not detail and word in ("disconnected", "reset"):
+                detail = _AT_FIRST
+            waiter.set_exception(WireError(True, word, detail))
         if self.transport is not None:
             self.transport.abort()
 

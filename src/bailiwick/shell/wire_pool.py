@@ -198,8 +198,7 @@ class Pool:
                     lambda: connection, self.origin.host, self.origin.port, ssl=self._context
                 )
         except Exception as error:  # whatever it is: nothing was sent
-            detail = str(getattr(error, "strerror", None) or type(error).__name__)
-            raise WireError(False, _connect_word(error), detail) from None
+            raise WireError(False, _connect_word(error), _connect_detail(error)) from None
 
     def _release(self, connection: Connection, loop: asyncio.AbstractEventLoop) -> None:
         if connection.reusable() and not self._retired:
@@ -254,6 +253,14 @@ class Pool:
             connection.close()
         while self._wake():
             pass
+
+
+def _connect_detail(error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message
+    if isinstance(error, ssl.SSLError):
+        return error.reason or "TLS"
+    return str(getattr(error, "strerror", None) or type(error).__name__)
 
 
 def _connect_word(error: Exception) -> Word:

@@ -1,0 +1,68 @@
+"""The settings of one access process: options over ``BAILIWICK_*`` over ``access.toml``."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from bailiwick.shell.bus_settings import (
+    Nats,
+    NatsCa,
+    NatsCertificate,
+    NatsCredentials,
+    NatsKey,
+    NatsReplicas,
+)
+from bailiwick.shell.settings import File
+
+
+class AccessSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """``access.toml``. Each field is an option of ``bailiwick access`` and a variable as well."""
+
+    world: Annotated[File, Meta(description="folder of the world; looked at each second")]
+    internal_secret_file: Annotated[
+        File, Meta(description="the secret that access processes and nodes share")
+    ]
+    listen: Annotated[str, Meta(description="`HOST:PORT` for clients")] = "127.0.0.1:9000"
+    tls_certificate: Annotated[
+        File, Meta(description="certificate chain shown to clients, PEM; makes `listen` https")
+    ] = ""
+    tls_key: Annotated[File, Meta(description="its private key, PEM, not encrypted")] = ""
+    node_ca: Annotated[
+        File,
+        Meta(description="authorities trusted for nodes' certificates, in place of the system's"),
+    ] = ""
+    node_certificate: Annotated[
+        File, Meta(description="client certificate shown to nodes, PEM")
+    ] = ""
+    node_key: Annotated[File, Meta(description="its private key, PEM, not encrypted")] = ""
+    nats: Nats = []
+    nats_credentials: NatsCredentials = ""
+    nats_ca: NatsCa = ""
+    nats_certificate: NatsCertificate = ""
+    nats_key: NatsKey = ""
+    nats_replicas: NatsReplicas = 0
+    region: Annotated[
+        str,
+        Meta(
+            description="node whose region this process stands in: strict places elsewhere get "
+            "421 with the address to use"
+        ),
+    ] = ""
+    ip_file: Annotated[
+        File,
+        Meta(
+            description="MaxMind DB file of countries, asked before the built-in IP data; the "
+            "same at all processes"
+        ),
+    ] = ""
+    rate: Annotated[
+        float,
+        Meta(ge=0, description="requests per second of one merchant at this process; 0: no bound"),
+    ] = 0.0
+    shared_port: Annotated[bool, Meta(description="let several processes listen on one port")] = (
+        False
+    )
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="the least that is logged")
+    ] = "info"

@@ -1,0 +1,26 @@
+"""What a node shows to providers on a listener of its own: callbacks and whether it lives.
+
+Where the node's own listener asks for client certificates, providers cannot come there. They
+prove themselves by signature; there is no API key, usage state or metric here.
+"""
+
+from typing import Any
+
+import falcon.asgi
+
+from bailiwick.node.app import Callback, install_database_errors
+from bailiwick.node.operations import Operations
+from bailiwick.node.service import Node
+from bailiwick.shell.answers import install_errors
+
+
+def build_public(node: Node) -> falcon.asgi.App[Any, Any]:
+    """The application of ``callback_listen``."""
+    app = falcon.asgi.App()
+    install_errors(app)
+    install_database_errors(app)
+    operations = Operations(node)
+    app.add_route("/v1/callbacks/{gateway}", Callback(node))
+    app.add_route("/healthz", operations, suffix="health")
+    app.add_route("/readyz", operations, suffix="ready")
+    return app
