@@ -7,6 +7,7 @@ from typing import Any
 import falcon.asgi
 
 from bailiwick.access import endpoints, lists, payments
+from bailiwick.access.board import shown
 from bailiwick.access.forward import HopError
 from bailiwick.access.front import Front
 from bailiwick.access.inbound import Inbound, callback_lines, receive
@@ -270,7 +271,7 @@ class Callbacks:
 
 
 class Status:
-    """/healthz, /readyz and /metrics"""
+    """/healthz, /readyz, /usage and /metrics"""
 
     def __init__(self, front: Front) -> None:
         self.front = front
@@ -280,7 +281,7 @@ class Status:
 
     async def on_get_ready(self, request: Request, response: Response) -> None:
         front = self.front
-        answering = front.board.answering(front.world.topology.thresholds)
+        answering = front.board.answering()
         verdicts = front.verdicts_by_name()
         ready = bool(answering)
         json_answer(
@@ -290,10 +291,18 @@ class Status:
                 "epoch": front.world.epoch,
                 "nodes": verdicts,
                 "open": sorted(name for name, verdict in verdicts.items() if verdict == OPEN),
+                "world": front.current.freshness().shown(),
                 "world_problem": front.current.problem,
             },
             200 if ready else 503,
         )
+
+    async def on_get_usage(self, request: Request, response: Response) -> None:
+        """Every node's usage state, for operators."""
+        topology = self.front.world.topology
+        names = {node.number: node.name for node in topology.nodes}
+        nodes = shown(self.front.board, names)
+        json_answer(response, {"object": "usage", "epoch": topology.epoch, "nodes": nodes})
 
     async def on_get_metrics(self, request: Request, response: Response) -> None:
         response.content_type = CONTENT_TYPE
@@ -335,5 +344,6 @@ def build(front: Front) -> Any:
     app.add_route("/v1/nodes/{node_name}/callbacks/{gateway}", Callbacks(front))
     app.add_route("/healthz", status)
     app.add_route("/readyz", status, suffix="ready")
+    app.add_route("/usage", status, suffix="usage")
     app.add_route("/metrics", status, suffix="metrics")
     return app

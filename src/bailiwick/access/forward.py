@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from bailiwick.shell.tls import Outgoing
 from bailiwick.shell.wire_client import Answer, Bounds, WireError
 from bailiwick.shell.wire_pool import Pool, origin
 
@@ -44,6 +45,8 @@ _REASONS = {
 class HopLimits(msgspec.Struct, frozen=True):
     """Bounds of the hop to one node; sizes in bytes, times in seconds.
 
+    ``connections`` and ``waiting`` are each node's own: a flooded or hanging node takes up no more
+    of this process than that, and who finds no connection within ``wait_seconds`` is told so.
     ``idle_seconds`` is shorter than the node's keep-alive time: a node does not close a
     connection just while a request is written to it.
     """
@@ -51,6 +54,7 @@ class HopLimits(msgspec.Struct, frozen=True):
     connections: int = 256
     waiting: int = 1024
     connect_seconds: float = 1.0
+    wait_seconds: float = 5.0
     total_seconds: float = 40.0
     idle_seconds: float = 30.0
     header_bytes: int = 64 * 1024
@@ -78,9 +82,12 @@ class NodeClient:
 
     Args:
         url: ``http://host:port`` of the node, or ``https://``.
+        tls: whom to believe and what to show; None: the system's authorities, and nothing.
     """
 
-    def __init__(self, url: str, limits: HopLimits | None = None) -> None:
+    def __init__(
+        self, url: str, limits: HopLimits | None = None, *, tls: Outgoing | None = None
+    ) -> None:
         try:
             parts = urlsplit(url)
             where = origin(f"{parts.scheme}://{parts.netloc}")
@@ -96,7 +103,7 @@ class NodeClient:
             limit=self.limits.connections,
             waiting=self.limits.waiting,
             idle_seconds=self.limits.idle_seconds,
-            context=ssl.create_default_context() if where.tls else None,
+            context=_context(tls) if where.tls else None,
         )
 
     @property
@@ -144,10 +151,14 @@ class NodeClient:
         self._pool.close()
 
 
+def _context(tls: Outgoing | None) -> ssl.SSLContext:
+    return ssl.create_default_context() if tls is None else tls.context
+
+
 def _bounds(limits: HopLimits, total: float) -> Bounds:
     return Bounds(
         connect_s=limits.connect_seconds,
-        wait_s=total,
+        wait_s=min(total, limits.wait_seconds),
         silence_s=total,
         total_s=total,
         body_bytes=limits.body_bytes,
@@ -159,5 +170,10 @@ def _hop_error(error: WireError) -> HopError:
     phase: Phase = "sent" if error.sent else "unsent"
     if error.word in _BUSY:
         return HopError(phase, _BUSY[error.word], busy=True)
-    detail = error.detail or error.word
-    return HopError(phase, _REASONS.get(error.word) or f"no connection: {detail}".lower())
+    detail = (error.detail or error.word).replace("_", " ")
+    if error.word == "tls":
+        return HopError(phase, f"tls: {detail}".lower())
+    known = _REASONS.get(error.word)
+    if known is None:
+        return HopError(phase, f"no connection: {detail}".lower())
+    return HopError(phase, f"{known}; {error.detail}" if error.sent and error.detail else known)

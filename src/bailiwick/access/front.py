@@ -3,18 +3,26 @@
 import asyncio
 import contextlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from bailiwick.access.board import Board
+from bailiwick.access.earlier import Pasts
 from bailiwick.access.forward import HopError, HopLimits, NodeClient
 from bailiwick.access.metrics import Metrics
 from bailiwick.access.rates import Rates
-from bailiwick.access.usage import Board
+from bailiwick.access.turnstile import Turnstile
 from bailiwick.base.errors import ApiError
 from bailiwick.base.ids import node_of
+from bailiwick.shell.bus_settings import join
+from bailiwick.shell.tls import Outgoing
 from bailiwick.world import atlas as atlas_module
 from bailiwick.world.atlas import Atlas
 from bailiwick.world.current import CurrentWorld
 from bailiwick.world.snapshot import World
 from bailiwick.world.topology import Node
+
+if TYPE_CHECKING:
+    from bailiwick.shell.bus import Bus
 
 
 class Front:
@@ -26,6 +34,8 @@ class Front:
         region: name of the node whose region this process stands in; places with strict
             residency elsewhere are turned away. None: all places are served.
         ip_file: an operator's MaxMind DB file.
+        tls: what nodes are shown and held against.
+        bus: brings new epochs; closed at the end.
 
     Raises:
         WorldError: no usable world.
@@ -41,17 +51,24 @@ class Front:
         limits: HopLimits | None = None,
         rate_per_second: float = 0.0,
         atlas: Atlas | None = None,
+        tls: Outgoing | None = None,
+        bus: "Bus | None" = None,
     ) -> None:
         self.atlas = atlas or atlas_module.load(ip_file)
+        self.pasts = Pasts(self.atlas)
         self.region = region
         self.internal_secret = internal_secret
         self.rates = Rates(rate_per_second)
         self._limits = limits or HopLimits()
+        self._tls = tls
         self.current = CurrentWorld(directory, self._problem_with)
         self.world: World = self.current.world
+        self.bus = bus
+        self.feed = join(self.current, bus)
         self._clients: dict[int, tuple[str, NodeClient]] = {}
-        self.board = Board({})
-        self.metrics = Metrics(self.verdicts_by_name, lambda: self.world.epoch)
+        self.board = Board({}, tls)
+        self._turnstiles: dict[int, tuple[str, Turnstile]] = {}
+        self.metrics = Metrics(self.verdicts_by_name, self.current.freshness, self.changes_by_name)
         self._tasks: list[asyncio.Task[None]] = []
         self._checks: set[asyncio.Task[bool]] = set()
         self._use(self.world)
@@ -73,14 +90,30 @@ class Front:
                 client.retire()
         for number, url in urls.items():
             if number not in self._clients:
-                self._clients[number] = (url, NodeClient(url, self._limits))
-        self.board.set_nodes(urls)
+                self._clients[number] = (url, NodeClient(url, self._limits, tls=self._tls))
+        self.board.set_nodes(urls, world.topology.thresholds)
 
     def client(self, node: Node) -> NodeClient:
         """The connections to a node. Raises HopError when a new world has just dropped it."""
         known = self._clients.get(node.number)
         if known is None:
             raise HopError("unsent", "it is no longer in the topology")
+        return known[1]
+
+    def turnstile(self, node: Node) -> Turnstile | None:
+        """Where to ask first, while a node sheds load; None without the shared secret."""
+        if not self.internal_secret or not self.board.shedding(node.number):
+            return None
+        known = self._turnstiles.get(node.number)
+        if known is None or known[0] != node.url:
+            if known is not None:
+                known[1].close()
+            made = Turnstile(
+                lambda limits: NodeClient(node.url, limits, tls=self._tls),
+                self.internal_secret,
+                lambda raw: self.board.observe(node.number, raw),
+            )
+            known = self._turnstiles[node.number] = (node.url, made)
         return known[1]
 
     def node_for(self, identifier: str, prefix: str, kind: str) -> Node:
@@ -95,8 +128,18 @@ class Front:
     def verdicts_by_name(self) -> dict[str, str]:
         """Usage verdict by node name."""
         topology = self.world.topology
-        found = self.board.verdicts(topology.thresholds)
+        found = self.board.verdicts()
         return {node.name: found.get(node.number, "stale") for node in topology.nodes}
+
+    def changes_by_name(self) -> dict[tuple[str, str], int]:
+        """How often each node's usage state became which, by name and state."""
+        watches = self.board.watches()
+        return {
+            (node.name, state): count
+            for node in self.world.topology.nodes
+            if node.number in watches
+            for state, count in watches[node.number].history.counts.items()
+        }
 
     def suspect_world(self) -> None:
         """A node knows another world: look at the files at once."""
@@ -112,6 +155,8 @@ class Front:
 
     async def start(self) -> None:
         """Ask the nodes once, then keep asking and keep watching the world's files."""
+        if self.feed is not None:
+            await self.feed.start()
         await self.board.ask_all()
         seconds = self.world.topology.thresholds.report_every_ms / 1000
         loop = asyncio.get_running_loop()
@@ -129,4 +174,10 @@ class Front:
                 await task
         for _, client in self._clients.values():
             client.close()
+        for _, turnstile in self._turnstiles.values():
+            turnstile.close()
         self.board.close()
+        if self.feed is not None:
+            await self.feed.stop()
+        if self.bus is not None:
+            await self.bus.close()

@@ -10,8 +10,8 @@ import msgspec
 
 from bailiwick.access.forward import Answer, HopError
 from bailiwick.access.front import Front
+from bailiwick.access.hop import give, send, send_home
 from bailiwick.access.inbound import Inbound
-from bailiwick.access.payments import give, send, send_home
 from bailiwick.base.errors import ApiError
 from bailiwick.shell.answers import json_answer
 from bailiwick.shell.forms import parse_form
@@ -151,9 +151,7 @@ def _nodes_with(front: Front, params: dict[str, Any]) -> tuple[Node, ...]:
 async def _ask(front: Front, node: Node, inbound: Inbound, target: bytes) -> Answer | None:
     """A node's page; None when it is silent, without waiting where that is known already."""
     report = front.board.report(node.number)
-    if report is not None and node.number not in front.board.answering(
-        front.world.topology.thresholds
-    ):
+    if report is not None and node.number not in front.board.answering():
         return None
     lines = [front.epoch_line]
     try:

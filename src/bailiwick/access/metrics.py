@@ -16,13 +16,21 @@ from prometheus_client.core import (
 )
 from prometheus_client.exposition import generate_latest
 
+from bailiwick.shell import tls
+from bailiwick.world.current import Freshness
+
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
 class Metrics:
     """Counters that the hot path touches with one dictionary step each."""
 
-    def __init__(self, verdicts: Callable[[], Mapping[str, str]], epoch: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        verdicts: Callable[[], Mapping[str, str]],
+        world: Callable[[], Freshness],
+        changes: Callable[[], Mapping[tuple[str, str], int]],
+    ) -> None:
         self.requests: defaultdict[tuple[str, str, int], int] = defaultdict(int)
         self.assigned: defaultdict[str, int] = defaultdict(int)
         self.refusals: defaultdict[tuple[str, str], int] = defaultdict(int)
@@ -30,7 +38,8 @@ class Metrics:
         self._hops: defaultdict[str, list[int]] = defaultdict(lambda: [0] * (len(_BUCKETS) + 1))
         self._hop_sums: defaultdict[str, float] = defaultdict(float)
         self._verdicts = verdicts
-        self._epoch = epoch
+        self._changes = changes
+        self._world = world
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -73,9 +82,48 @@ class Metrics:
         for node, verdict in self._verdicts().items():
             usage.add_metric([node], 1.0 if verdict == "open" else 0.0)
         yield usage
-        epoch = GaugeMetricFamily("bailiwick_access_epoch", "Epoch of the world in use")
-        epoch.add_metric([], self._epoch())
-        yield epoch
+        changes = CounterMetricFamily(
+            "bailiwick_access_node_changes",
+            "Changes of a node's usage state",
+            labels=["node", "state"],
+        )
+        for (node, state), count in self._changes().items():
+            changes.add_metric([node, state], count)
+        yield changes
+        yield from self._world_families()
+        refused = CounterMetricFamily(
+            "bailiwick_access_tls_refused", "TLS handshakes that failed", labels=["reason"]
+        )
+        for reason, count in list(tls.REFUSED.items()):
+            refused.add_metric([reason], count)
+        yield refused
+        until = GaugeMetricFamily(
+            "bailiwick_access_tls_expires_seconds",
+            "When the first certificate ends, Unix time; 0 without TLS",
+        )
+        until.add_metric([], tls.expires())
+        yield until
+
+    def _world_families(self) -> Iterable[Metric]:
+        world = self._world()
+        for name, text, value in (
+            ("epoch", "Epoch of the world in use", world.epoch),
+            (
+                "world_age_seconds",
+                "Time since the world in use was known to be the newest",
+                world.stale_s,
+            ),
+            ("world_connected", "1 while a broker pushes new epochs", bool(world.connected)),
+        ):
+            gauge = GaugeMetricFamily(f"bailiwick_access_{name}", text)
+            gauge.add_metric([], value)
+            yield gauge
+        refused = CounterMetricFamily(
+            "bailiwick_access_world_refused", "Epochs that were refused", labels=["reason"]
+        )
+        for reason, count in world.refused.items():
+            refused.add_metric([reason], count)
+        yield refused
 
     def _hop_family(self) -> Metric:
         hops = HistogramMetricFamily(

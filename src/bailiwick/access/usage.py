@@ -1,23 +1,35 @@
-"""The usage state of nodes, as one access process knows it.
+"""The usage state of a node, as one access process knows it. Pure.
 
 It rides on every answer of a node (``Bailiwick-Usage``) and is asked for each second. It is a
 belief of this process only: it decides where a payment goes only while nothing can move yet,
 never for a request that may move money.
+
+A report is judged by the topology's thresholds; the state follows with hysteresis. What a node or
+the network says outright (draining, fenced, unreachable, stale) closes it at once. What is measured
+(load, failures, the database's lag) closes it when it stays bad, and opens it when it has stayed
+well below the threshold for a while; the load is smoothed before it is judged. So a figure that
+is noisy around its threshold closes the node once and does not make it flap.
 """
 
-import asyncio
-import contextlib
-import time
-from collections.abc import Mapping
+from math import exp
 from typing import Protocol
 
 import msgspec
 
-from bailiwick.access.forward import HopError, HopLimits, NodeClient
+from bailiwick.base.history import History
 
 OPEN = "open"
-POLL_SECONDS = 1.0
-_POLL_TIMEOUT_S = 1.0
+CLOSED = "closed"
+UNKNOWN = "unknown"
+SPACING_MS = 100
+"""Reports that follow each other closer than this count as one: under load they come by the
+thousand, and say the same."""
+
+SMOOTH_MS = 250
+"""Time constant of the smoothed load: a mean over about so long."""
+
+_MEASURED = frozenset({"overloaded", "failing", "database"})
+_TOLD = frozenset({"draining", "fenced", UNKNOWN})
 
 
 class Thresholds(Protocol):
@@ -31,16 +43,28 @@ class Thresholds(Protocol):
     def database_lag_max_ms(self) -> int: ...
     @property
     def stale_after_ms(self) -> int: ...
+    @property
+    def close_after_reports(self) -> int: ...
+    @property
+    def close_after_ms(self) -> int: ...
+    @property
+    def reopen_ratio(self) -> float: ...
+    @property
+    def open_after_ms(self) -> int: ...
 
 
 class Usage(msgspec.Struct, frozen=True):
     """What a node reports of itself.
 
     Attributes:
-        inflight, capacity: requests under way, and how many it takes at once.
+        inflight, capacity: requests counted, and how many it takes at once: of the node's bounds
+            the one that is nearer.
         error_rate: share (0 to 1) of its recent requests that failed by its own fault.
         database_lag_ms: how long its latest commit batch took to come through.
         draining: it takes no new payments.
+        fenced: it writes nothing.
+        queue_ms: how long its recent new payments took, without their providers' time.
+        shedding: it has just refused a new payment because of its load.
     """
 
     node: int
@@ -50,6 +74,9 @@ class Usage(msgspec.Struct, frozen=True):
     database_lag_ms: int = 0
     draining: bool = False
     epoch: int = 0
+    fenced: bool = False
+    queue_ms: int = 0
+    shedding: bool = False
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -64,129 +91,149 @@ class Report(msgspec.Struct, frozen=True):
     failure: str | None = None
 
 
-def verdict(report: Report | None, thresholds: Thresholds, now_ms: int) -> str:
-    """``open``, or why a node's usage state does not meet the first condition."""
+class Finding(msgspec.Struct, frozen=True):
+    """What one report says: a word, and the words for people ("open" for an open one)."""
+
+    word: str
+    why: str
+
+
+_FINE = Finding(OPEN, OPEN)
+
+
+def judge(
+    report: Report | None,
+    thresholds: Thresholds,
+    now_ms: int,
+    *,
+    load: float | None = None,
+    ease: float = 1.0,
+) -> Finding:
+    """What is to be said of a node.
+
+    Args:
+        load: its smoothed load as a share of its capacity; None: by this report alone.
+        ease: the share of the measured thresholds that it must keep.
+    """
     if report is None or report.usage is None:
         because = f": {report.failure}" if report is not None and report.failure else ""
-        return f"stale: no report yet{because}"
+        return Finding(UNKNOWN, f"stale: no report yet{because}")
     if report.failure is not None:
-        return f"unreachable: {report.failure}"
+        return Finding("unreachable", f"unreachable: {report.failure}")
     age_ms = now_ms - report.at_ms
     if age_ms > thresholds.stale_after_ms:
-        return f"stale: last report {age_ms / 1000:.1f} s ago"
+        return Finding("stale", f"stale: last report {age_ms / 1000:.1f} s ago")
     usage = report.usage
+    if usage.fenced:
+        return Finding("fenced", "fenced")
     if usage.draining:
-        return "draining"
-    if usage.inflight >= thresholds.inflight_max_ratio * usage.capacity:
-        return f"overloaded: {usage.inflight} of {usage.capacity} requests under way"
-    if usage.error_rate > thresholds.error_rate_max:
-        return f"failing: {usage.error_rate:.0%} of recent requests"
-    if usage.database_lag_ms > thresholds.database_lag_max_ms:
-        return f"database lag {usage.database_lag_ms} ms"
-    return OPEN
+        return Finding("draining", "draining")
+    load = load_of(usage) if load is None else load
+    if usage.shedding or load >= thresholds.inflight_max_ratio * ease:
+        counted = f"{load:.0%} of its capacity, {usage.inflight} of {usage.capacity} requests now"
+        refusing = "; it refuses new ones" if usage.shedding else ""
+        return Finding("overloaded", f"overloaded: {counted}{refusing}")
+    if usage.error_rate > thresholds.error_rate_max * ease:
+        return Finding("failing", f"failing: {usage.error_rate:.0%} of recent requests")
+    if usage.database_lag_ms > thresholds.database_lag_max_ms * ease:
+        return Finding("database", f"database lag {usage.database_lag_ms} ms")
+    return _FINE
 
 
-def monotonic_ms() -> int:
-    """The clock of reports."""
-    return time.monotonic_ns() // 1_000_000
+def load_of(usage: Usage) -> float:
+    """Requests counted as a share of how many the node takes."""
+    return usage.inflight / usage.capacity if usage.capacity > 0 else 1.0
 
 
-_decoder = msgspec.json.Decoder(Usage)
+class Watch:
+    """The usage state of one node. Times: monotonic milliseconds, and the wall clock for people.
 
-
-class Board:
-    """All nodes' reports, and the loop that asks for them.
-
-    Requests for usage state have a connection of their own: with every other one busy, a
-    loaded node would otherwise look like a dead one.
+    Attributes:
+        verdict: ``open``, or why the node's usage state does not meet the first condition.
+        history: how it came to be so.
     """
 
-    def __init__(self, urls: Mapping[int, str]) -> None:
-        self._reports: dict[int, Report] = {}
-        self._clients: dict[int, NodeClient] = {}
-        self.set_nodes(urls)
+    def __init__(self, wall_ms: int) -> None:
+        self.verdict = "stale: no report yet"
+        self.history = History(UNKNOWN, wall_ms)
+        self._cause = UNKNOWN
+        self._load = 0.0
+        self._load_ms: int | None = None
+        self._bad_since = 0
+        self._bad_reports = 0
+        self._counted_ms = 0
+        self._calm_since: int | None = None
 
-    def set_nodes(self, urls: Mapping[int, str]) -> None:
-        """Ask these nodes (number -> url) from now on."""
-        for number in [n for n in self._clients if n not in urls]:
-            self._clients.pop(number).close()
-            self._reports.pop(number, None)
-        for number, url in urls.items():
-            known = self._clients.get(number)
-            fresh = NodeClient(url, HopLimits(connections=1, waiting=0))
-            if known is None or (known.host, known.port) != (fresh.host, fresh.port):
-                if known is not None:
-                    known.close()
-                self._clients[number] = fresh
+    def see(
+        self,
+        report: Report | None,
+        thresholds: Thresholds,
+        now_ms: int,
+        wall_ms: int,
+        *,
+        fresh: bool = False,
+    ) -> str:
+        """The verdict now; ``fresh``: the report has just come."""
+        if fresh and report is not None and report.usage is not None:
+            self._smooth(load_of(report.usage), now_ms)
+        found = judge(report, thresholds, now_ms, load=self._load)
+        if self.verdict == OPEN:
+            if self._closes(found, thresholds, now_ms, fresh):
+                self._cause, self._calm_since = found.word, None
+                self._turn(CLOSED, found.why, report, wall_ms)
+            return self.verdict
+        waits = self._waits(found, report, thresholds, now_ms)
+        if waits is None:
+            self._bad_reports = 0
+            self._turn(OPEN, OPEN, report, wall_ms)
+        elif waits != self.verdict:
+            self._turn(UNKNOWN if self._cause == UNKNOWN else CLOSED, waits, report, wall_ms)
+        return self.verdict
 
-    def observe(self, number: int, raw: bytes | None) -> None:
-        """Take in the ``Bailiwick-Usage`` header of an answer; nonsense is ignored."""
-        if raw is None:
-            return
-        try:
-            usage = _decoder.decode(raw)
-        except msgspec.DecodeError:
-            return
-        if usage.node == number:
-            self._reports[number] = Report(usage, monotonic_ms())
+    def _smooth(self, load: float, now_ms: int) -> None:
+        passed_ms = SMOOTH_MS * 10 if self._load_ms is None else now_ms - self._load_ms
+        self._load += (load - self._load) * (1 - exp(-passed_ms / SMOOTH_MS))
+        self._load_ms = now_ms
 
-    def failed(self, number: int, reason: str) -> None:
-        """Note that a node could not be reached."""
-        known = self._reports.get(number)
-        usage, at_ms = (known.usage, known.at_ms) if known else (None, 0)
-        self._reports[number] = Report(usage, at_ms, reason)
+    def _turn(self, state: str, verdict: str, report: Report | None, wall_ms: int) -> None:
+        self.verdict = verdict
+        figures = None if report is None else report.usage
+        self.history.note(state, verdict, wall_ms, figures)
 
-    def report(self, number: int) -> Report | None:
-        """The last report of a node."""
-        return self._reports.get(number)
+    def _closes(self, found: Finding, thresholds: Thresholds, now_ms: int, fresh: bool) -> bool:
+        if found.word == OPEN:
+            self._bad_reports = 0
+            return False
+        if found.word not in _MEASURED:
+            return True
+        if not self._bad_reports:
+            self._bad_since = now_ms
+            self._bad_reports, self._counted_ms = 1, now_ms
+        elif fresh and now_ms - self._counted_ms >= SPACING_MS:
+            self._bad_reports += 1
+            self._counted_ms = now_ms
+        return (
+            self._bad_reports >= thresholds.close_after_reports
+            or now_ms - self._bad_since >= thresholds.close_after_ms
+        )
 
-    def verdict(self, number: int, thresholds: Thresholds) -> str:
-        """The verdict on one node now."""
-        return verdict(self._reports.get(number), thresholds, monotonic_ms())
-
-    def verdicts(self, thresholds: Thresholds, now_ms: int | None = None) -> dict[int, str]:
-        """Verdict per node number."""
-        now = monotonic_ms() if now_ms is None else now_ms
-        return {n: verdict(self._reports.get(n), thresholds, now) for n in self._clients}
-
-    def answering(self, thresholds: Thresholds) -> list[int]:
-        """Nodes that reported lately, whatever they said."""
-        now = monotonic_ms()
-        return [
-            number
-            for number, report in self._reports.items()
-            if report.usage is not None
-            and report.failure is None
-            and now - report.at_ms <= thresholds.stale_after_ms
-        ]
-
-    async def ask(self, number: int) -> None:
-        """Ask one node for its usage state."""
-        client = self._clients[number]
-        try:
-            answer = await client.request("GET", b"/usage", timeout=_POLL_TIMEOUT_S)
-        except HopError as error:
-            if not error.busy:
-                self.failed(number, error.reason)
-            return
-        if answer.status == 200:
-            self.observe(number, answer.body)
-        else:
-            self.failed(number, f"its usage state answered {answer.status}")
-
-    async def ask_all(self) -> None:
-        """Ask every node once, at the same time."""
-        await asyncio.gather(*(self.ask(number) for number in list(self._clients)))
-
-    async def run(self, seconds: float = POLL_SECONDS) -> None:
-        """Ask for ever. A node that is slow to answer delays no other."""
-        while True:
-            started = time.monotonic()
-            with contextlib.suppress(KeyError):
-                await self.ask_all()
-            await asyncio.sleep(max(0.05, seconds - (time.monotonic() - started)))
-
-    def close(self) -> None:
-        """Close the connections."""
-        for client in self._clients.values():
-            client.close()
+    def _waits(
+        self, found: Finding, report: Report | None, thresholds: Thresholds, now_ms: int
+    ) -> str | None:
+        """Why a closed node stays so, or None: it opens."""
+        if found.word == OPEN and self._cause not in _TOLD:
+            ease = thresholds.reopen_ratio
+            found = judge(report, thresholds, now_ms, load=self._load, ease=ease)
+        if found.word != OPEN:
+            if found.word not in _MEASURED or self._cause in _TOLD:
+                self._cause = found.word
+            self._calm_since = None
+            return found.why
+        if self._cause in _TOLD:
+            return None
+        if self._calm_since is None:
+            self._calm_since = now_ms
+        calm_ms = now_ms - self._calm_since
+        if calm_ms >= thresholds.open_after_ms:
+            return None
+        return f"was {self._cause}: opens after {thresholds.open_after_ms / 1000:g} s of calm"

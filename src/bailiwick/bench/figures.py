@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from statistics import median
 from typing import Any
 
 import msgspec
 
+from bailiwick.base.ids import node_of
 from bailiwick.bench.database import Counts
 from bailiwick.bench.load import AMOUNT
 from bailiwick.bench.site import Charge
@@ -72,6 +74,11 @@ def account(
     if received != answers * AMOUNT:
         problems.append(f"{received} minor units were stored as received, not {answers * AMOUNT}")
     return Accounts(answers, payments, succeeded, len(taken), received, problems)
+
+
+def by_node(references: list[str]) -> dict[str, int]:
+    """How many of these charges each node made, by its number, which their ids carry."""
+    return {str(node): count for node, count in Counter(map(node_of, references)).items()}
 
 
 def added_s(

@@ -12,6 +12,7 @@ from bailiwick.bench import site as sites
 from bailiwick.bench.database import Commits, Counts, Node, lane_commits, weak_settings
 from bailiwick.bench.load import Endpoint, Load, Outcome, Plan
 from bailiwick.bench.site import Charge, Site
+from bailiwick.world.jurisdiction import Node as Home
 
 DELAYS: dict[str, dict[str, Any]] = {
     "zero": {"kind": "zero"},
@@ -123,6 +124,7 @@ class Bench:
             "scenario": {"mode": scenario.mode, **msgspec.structs.asdict(scenario)},
             "loaded_nodes": [node.name for node in loaded],
             **_throughput(outcome),
+            "succeeded_by_node": figures.by_node(outcome.references),
             **self._latency(scenario, outcome),
             **self._costs(outcome, first, last, settled),
             "memory_mb": processes.memory_mb(self._programs),
@@ -141,22 +143,23 @@ class Bench:
         # A node alone refuses what is not its own, so each country goes to its home.
         by_url: dict[str, tuple[str, ...]] = {}
         for country in countries:
-            url = self._home(country)
+            url = self.home(country).url
             by_url[url] = (*by_url.get(url, ()), country)
         return [Endpoint(url, places) for url, places in by_url.items()]
 
-    def _home(self, country: str) -> str:
-        """The URL of a country's home, by the world's own rules."""
+    def home(self, country: str) -> Home:
+        """A country's home, by the world's own rules."""
         from pathlib import Path
 
         from bailiwick.access.assign import assign
         from bailiwick.access.locate import Evidence, locate
-        from bailiwick.world import atlas, snapshot
+        from bailiwick.world import atlas
+        from bailiwick.world.epochs import world_in_force
 
-        world = snapshot.load(Path(self.site.world))
+        world = world_in_force(Path(self.site.world))
         place = locate(Evidence(country=country), atlas.load(), world.topology.overrides)
         home = assign(place, world.topology).home
-        return world.topology.by_number[home].url
+        return world.topology.by_number[home]
 
     async def _ledgers(self) -> Ledgers:
         return Ledgers([await node.counts() for node in self.nodes], sites.charges(self.site))

@@ -33,6 +33,8 @@ def show(report: dict[str, Any]) -> None:
                 f"{target}: best {found['best']}/s, median {found['median']}/s; the same thing "
                 f"again differs by up to {found['spread']} (A/A)"
             )
+    if report.get("flood"):
+        console.print(_flood(report["flood"]))
     if report.get("locate"):
         times = report["locate"]
         console.print(
@@ -51,9 +53,18 @@ def _runs(runs: list[dict[str, Any]]) -> Table:
     for _ in range(len(runs) + 1):
         table.add_column()
     columns = [_figures(run) for run in runs]
-    for name in columns[0]:
-        table.add_row(name, *(each[name] for each in columns))
+    for name in dict.fromkeys(name for each in columns for name in each):
+        table.add_row(name, *(each.get(name, "") for each in columns))
     return table
+
+
+def _flood(found: dict[str, Any]) -> str:
+    return (
+        f"flood: node {found['node']} does {found['capacity_per_s']:,.0f}/s; while "
+        f"{found['arrived_per_s']:,.0f}/s arrived it did {found['goodput_per_s']:,.0f}/s "
+        f"({found['goodput_by_capacity']:.0%}). Elsewhere: {found['served_elsewhere']:,}; told to "
+        f"retry: {found['told_to_retry']:,}; found no connection: {found['never_sent']:,}"
+    )
 
 
 def _figures(run: dict[str, Any]) -> dict[str, str]:

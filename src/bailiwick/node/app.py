@@ -9,10 +9,14 @@ import falcon.asgi
 import msgspec
 import structlog
 
+from bailiwick.access import asking
 from bailiwick.base.errors import ApiError
 from bailiwick.node import inbound, metrics, reading, render
 from bailiwick.node.endpoints import EndpointItem, EndpointList
 from bailiwick.node.idempotency import Answer, Asked, Refused
+from bailiwick.node.load import Overloaded, overloaded
+from bailiwick.node.operations import Operations, Usage
+from bailiwick.node.refusals import stored
 from bailiwick.node.requests import (
     CancelPayment,
     CapturePayment,
@@ -24,8 +28,9 @@ from bailiwick.node.requests import (
     refuse_unsupported,
 )
 from bailiwick.node.service import Node
+from bailiwick.node.turnstile import Turnstile
 from bailiwick.node.writing import wanted
-from bailiwick.shell import crash, timing, trace
+from bailiwick.shell import timing
 from bailiwick.shell.answers import error_answer, install_errors, json_answer
 from bailiwick.shell.forms import Params, struct_from
 from bailiwick.shell.http import read_body
@@ -43,25 +48,39 @@ class Route:
         self.node = node
 
     async def answer(
-        self, response: Response, asked: Asked, work: Callable[[], Awaitable[Answer]]
+        self,
+        response: Response,
+        asked: Asked,
+        work: Callable[[], Awaitable[Answer]],
+        shed: Callable[[str], Awaitable[Answer]] | None = None,
     ) -> None:
-        """Do an idempotent request once and answer it."""
+        """Do an idempotent request once and answer it.
+
+        ``shed``: for new payments, what to do instead when the node takes none, and why.
+        """
         load = self.node.load
-        load.inflight += 1
+
+        async def admitted() -> Answer:
+            if shed is None:
+                load.check_reserve()
+            elif (reason := load.refusal()) is not None:
+                return await shed(reason)
+            with load.working(new=shed is not None):
+                return await work()
+
         failed = False
         try:
-            answer = await self.node.payments.keys.once(asked, work)
+            answer = await self.node.payments.keys.once(asked, admitted)
         except Refused as refused:
             self._refuse(response, asked, refused.reason)
             return
         except ApiError as error:
-            failed = error.status >= 500
+            failed = error.status >= 500 and not isinstance(error, Overloaded)
             raise
         except Exception:
             failed = True
             raise
         finally:
-            load.inflight -= 1
             load.ended(failed)
         response.status = answer.status
         response.content_type = "application/json"
@@ -74,12 +93,13 @@ class Route:
     def _refuse(self, response: Response, asked: Asked, reason: str) -> None:
         """A tombstone is committed: the answer carries the proof."""
         node = self.node
-        token = node.refusals.token(node.number, node.world.epoch, reason, asked)
-        metrics.REFUSED.labels(reason=reason).inc()
+        said = stored(reason, node.world.epoch)
+        token = node.refusals.token(node.number, said, asked)
+        metrics.REFUSED.labels(reason=said.reason).inc()
         error = ApiError.unavailable(
-            f"Node '{node.settings.name}' refused this payment ({reason}) and will not take "
+            f"Node '{node.settings.name}' refused this payment ({said.reason}) and will not take "
             "this key again: it may be sent to another node.",
-            code=f"node_{reason}",
+            code=f"node_{said.reason}",
         )
         error_answer(response, error)
         response.set_header("Bailiwick-Refusal", token)
@@ -102,16 +122,43 @@ class PaymentIntents(Route):
         asked = inbound.asked(request, who, "create", "", params, wish.expand)
         reading.check_expand(wish.expand, reading.OF_PAYMENT)
         timing.mark("read")
+        otherwise: inbound.Otherwise = inbound.asked_for_another(node, request)
+        if otherwise is not None:
+            await self._not_here(response, asked, otherwise)
+            return
         location = inbound.located(node, who, wish.location)
         timing.mark("located")
-        assignment = inbound.assigned(node, request, asked, location, moves=wish.confirm)
+        assignment, otherwise = inbound.placed(node, request, asked, wish, location)
         timing.mark("assigned")
+        if otherwise is not None:
+            await self._not_here(response, asked, otherwise)
+            return
 
         async def work() -> Answer:
-            reason = node.load.refusal()
-            if reason is not None:
-                return await node.payments.refuse(asked, reason)
             return await node.payments.create(asked, wish, location, assignment)
+
+        async def shed(reason: str) -> Answer:
+            if reason == "overloaded" and not any(
+                each.verdict == "not_reached" for each in assignment.considered
+            ):
+                raise overloaded()  # nobody else may take it: a tombstone would use up the key
+            with node.load.tombstone():
+                return await node.payments.refuse(asked, reason)
+
+        await self.answer(response, asked, work, shed)
+
+    async def _not_here(self, response: Response, asked: Asked, why: str | ApiError) -> None:
+        """The request is not for this node to take, but what it knows of the key it tells."""
+        node = self.node
+
+        async def work() -> Answer:
+            if isinstance(why, str):
+                with node.load.tombstone():
+                    return await node.payments.refuse(asked, why)
+            replayed = await node.payments.keys.replay(asked)
+            if replayed is None:
+                raise why
+            return replayed
 
         await self.answer(response, asked, work)
 
@@ -239,8 +286,7 @@ class Explain(Route):
         params, wish = await self.read(request, CreatePayment)
         asked = inbound.asked(request, who, "create", "", params, [])
         location = inbound.located(node, who, wish.location)
-        moves = request.get_header("Bailiwick-Passed-Over") is None
-        assignment = inbound.assigned(node, request, asked, location, moves=moves)
+        assignment = inbound.explainable(node, request, asked, wish, location)
         payment = node.payments.draft(asked, wish, location, assignment)
         routing = node.gateways.match(wanted(payment, who.merchant.strategy))
         document = {
@@ -270,39 +316,6 @@ class Callback(Route):
         json_answer(response, {"received": True})
 
 
-class Operations(Route):
-    """/healthz, /readyz, /usage, /metrics and, in tests, /internal/crash."""
-
-    async def on_get_health(self, request: Request, response: Response) -> None:
-        """The process lives."""
-        json_answer(response, {"status": "ok"})
-
-    async def on_get_ready(self, request: Request, response: Response) -> None:
-        """The node can take payments."""
-        problems = self.node.ready()
-        status = 503 if problems else 200
-        shown = {"status": "not ready" if problems else "ready", "problems": problems}
-        json_answer(response, shown, status)
-
-    async def on_get_usage(self, request: Request, response: Response) -> None:
-        """The usage state, as access asks for it."""
-        json_answer(response, self.node.load.usage(self.node.world.epoch))
-
-    async def on_get_metrics(self, request: Request, response: Response) -> None:
-        """Prometheus metrics."""
-        response.content_type = metrics.CONTENT_TYPE
-        response.data = metrics.render(self.node)
-
-    async def on_post_crash(self, request: Request, response: Response) -> None:
-        """Arm a crash point; refused unless the process was started for that."""
-        wish = await inbound.parameters(request)
-        try:
-            crash.arm(str(wish.get("point")), int(wish.get("nth", "1")))
-        except PermissionError as error:
-            raise ApiError.forbidden(str(error)) from None
-        json_answer(response, {"armed": wish.get("point")})
-
-
 async def _database_silent(
     request: Request, response: Response, error: Exception, params: dict[str, Any]
 ) -> None:
@@ -317,38 +330,17 @@ async def _database_silent(
     )
 
 
-class Usage:
-    """Middleware: the usage report and the request id ride on every answer; traces go on."""
-
-    def __init__(self, node: Node) -> None:
-        self._node = node
-
-    async def process_request(self, request: Request, response: Response) -> None:
-        """Follow the request's trace."""
-        trace.follow(request.get_header("traceparent"))
-        if request.get_header("Bailiwick-Timing") is not None:
-            timing.begin()
-
-    async def process_response(
-        self, request: Request, response: Response, resource: object, succeeded: bool
-    ) -> None:
-        """Set the headers."""
-        node = self._node
-        response.set_header("Bailiwick-Usage", node.load.header(node.world.epoch))
-        steps = timing.header()
-        if steps is not None:
-            response.set_header("Server-Timing", steps)
-        identifier = request.get_header("request-id")
-        if identifier is not None:
-            response.set_header("request-id", identifier[:64])
+def install_database_errors(app: falcon.asgi.App[Any, Any]) -> None:
+    """Answer 503 while the database does not answer."""
+    for fault in (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+        app.add_error_handler(fault, _database_silent)
 
 
 def build(node: Node) -> falcon.asgi.App[Any, Any]:
     """The node's application."""
     app = falcon.asgi.App(middleware=[Usage(node)])
     install_errors(app)
-    for fault in (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
-        app.add_error_handler(fault, _database_silent)
+    install_database_errors(app)
     intents, intent = PaymentIntents(node), PaymentIntent(node)
     operations = Operations(node)
     app.add_route("/v1/payment_intents", intents)
@@ -367,6 +359,8 @@ def build(node: Node) -> falcon.asgi.App[Any, Any]:
     app.add_route("/healthz", operations, suffix="health")
     app.add_route("/readyz", operations, suffix="ready")
     app.add_route("/usage", operations, suffix="usage")
+    app.add_route("/usage/gateways", operations, suffix="gateways")
     app.add_route("/metrics", operations, suffix="metrics")
+    app.add_route(asking.PATH, Turnstile(node))
     app.add_route("/internal/crash", operations, suffix="crash")
     return app

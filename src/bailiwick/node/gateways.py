@@ -12,6 +12,8 @@ from collections.abc import Callable, Collection
 import msgspec
 import structlog
 
+from bailiwick.base.clock import now_ms
+from bailiwick.base.history import History
 from bailiwick.channels.base import (
     Account,
     Channel,
@@ -25,6 +27,7 @@ from bailiwick.channels.base import (
 )
 from bailiwick.channels.http import HttpTransport
 from bailiwick.channels.registry import channel
+from bailiwick.node import load
 from bailiwick.node.config import GatewaySettings
 from bailiwick.node.routing import GatewayFacts, Routing, Wanted, match
 from bailiwick.shell import trace
@@ -83,6 +86,13 @@ class Breaker:
         self._trials_left = TRIALS
 
     @property
+    def state(self) -> str:
+        """ "open", "closed" for a pause, or "trial" after it."""
+        if self._clock() < self._shut_until:
+            return "closed"
+        return "trial" if self._trials_left else "open"
+
+    @property
     def failures(self) -> float:
         """Share of failures among the last outcomes."""
         return self._recent.count(False) / len(self._recent) if self._recent else 0.0
@@ -114,6 +124,7 @@ class Gateway:
         self._breaker = Breaker(asyncio.get_running_loop().time)
         self._problem: str | None = "not connected yet"
         self._pause_s = CHECK_FIRST_S
+        self._history = History("closed", now_ms())
         self._constant = _constant_facts(settings, self.profile)
 
     @property
@@ -125,6 +136,16 @@ class Gateway:
     def failures(self) -> float:
         """Share of failures among the last calls."""
         return self._breaker.failures
+
+    def noted(self) -> History:
+        """Note the usage state of this moment (open, closed, on trial); how it came to be so."""
+        state = "closed" if self._problem else self._breaker.state
+        if state != self._history.state:
+            figures = {"failures": round(self.failures, 3), "calls": self.calls}
+            why = "" if state == "open" else self.usage
+            self._history.note(state, why, now_ms(), figures)
+            log.info("gateway_usage", gateway=self.name, state=state, reason=why or state)
+        return self._history
 
     def facts(self) -> GatewayFacts:
         """What routing needs to know at this moment."""
@@ -141,9 +162,8 @@ class Gateway:
             problem: str | None = f"unreachable: {exchange.error}"
         else:
             problem = self.channel.parse_check(exchange.reply)
-        if problem != self._problem:
-            log.info("gateway_usage", gateway=self.name, reason=problem or "open")
         self._problem = problem
+        self.noted()
 
     async def send(self, instruction: Instruction, permit: Permit) -> Exchange:
         """Carry out an instruction, once, within its permit."""
@@ -157,16 +177,22 @@ class Gateway:
         if span is not None:
             headers = {**request.headers, "traceparent": span}
             request = msgspec.structs.replace(request, headers=headers)
+        spell = load.current()
+        if spell is not None:
+            spell.leave()
         try:
             return await self._transport.exchange(request, self.profile, permit)
         finally:
             self.inflight -= 1
+            if spell is not None:
+                spell.back()
 
     def saw(self, outcome: Outcome, detail: str | None) -> None:
         """Learn from an outcome in real traffic."""
         if detail == "credentials":
             self._problem = "the provider refuses the credentials"
         self._breaker.saw(outcome is not Outcome.UNKNOWN and detail != "rate_limited")
+        self.noted()
 
     async def watch(self) -> float:
         """Connect again: soon while the gateway is closed, seldom while it is open.
@@ -186,10 +212,10 @@ class Gateways:
     """The node's channel docking layer."""
 
     def __init__(
-        self, settings: list[GatewaySettings], accounts: dict[str, Account], public_url: str
+        self, settings: list[GatewaySettings], accounts: dict[str, Account], callback_base: str
     ) -> None:
         self._all = {
-            each.name: Gateway(each, accounts[each.name], f"{public_url}/v1/callbacks/{each.name}")
+            each.name: Gateway(each, accounts[each.name], f"{callback_base}/{each.name}")
             for each in settings
         }
         self._tasks: list[asyncio.Task[None]] = []

@@ -3,25 +3,33 @@
 import asyncio
 import contextlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import asyncpg
 import structlog
 
+from bailiwick.access.earlier import Pasts
 from bailiwick.node.callbacks import Callbacks
-from bailiwick.node.config import Loaded
+from bailiwick.node.config import Loaded, callback_base
 from bailiwick.node.gateways import Gateways
 from bailiwick.node.load import Load
 from bailiwick.node.payments import Payments
 from bailiwick.node.refusals import Refusals
+from bailiwick.node.relay import CONSUMER, Relay
 from bailiwick.node.resolver import Resolver
 from bailiwick.node.settle import Settlement
 from bailiwick.node.webhooks import Deliverer, Endpoints
-from bailiwick.shell.loops import forever
+from bailiwick.shell.bus_settings import join
+from bailiwick.shell.loops import end, forever
 from bailiwick.store.database import Store
 from bailiwick.store.migrate import migrate
+from bailiwick.store.outbox import Outbox
 from bailiwick.world import atlas
 from bailiwick.world.current import CurrentWorld
 from bailiwick.world.snapshot import World
+
+if TYPE_CHECKING:
+    from bailiwick.shell.bus import Bus
 
 WATCH_S = 1.0
 DELIVER_EVERY_S = 0.25
@@ -31,15 +39,16 @@ log = structlog.get_logger()
 class Node:
     """One regional transaction node."""
 
-    def __init__(self, loaded: Loaded) -> None:
+    def __init__(self, loaded: Loaded, bus: "Bus | None" = None) -> None:
         settings = loaded.settings
         self.settings = settings
         self.number = settings.number
         self.atlas = atlas.load(Path(settings.mmdb) if settings.mmdb else None)
         self.current = CurrentWorld(loaded.world, self._acceptable)
+        self.bus = bus
+        self.feed = join(self.current, bus)
         self.store = Store(settings.dsn, lambda: self.world.epoch, settings.pool_max)
-        public_url = settings.public_url or f"http://{settings.listen}"
-        self.gateways = Gateways(settings.gateways, loaded.accounts, public_url.rstrip("/"))
+        self.gateways = Gateways(settings.gateways, loaded.accounts, callback_base(settings))
         self.endpoints = Endpoints()
         self.settlement = Settlement(
             self.number, self.store, self.gateways, self.endpoints, lambda: self.world
@@ -57,8 +66,19 @@ class Node:
             private=settings.webhook_private_addresses,
             every_s=DELIVER_EVERY_S,
         )
-        self.load = Load(self.number, settings.capacity, self.store)
+        self.load = Load(self.number, settings.capacity, self.store, settings.queue_target_ms)
         self.refusals = Refusals(loaded.internal_secret)
+        self.pasts = Pasts(self.atlas)
+        self.relay: Relay | None = None
+        if bus is not None:
+            self.relay = Relay(
+                self.number,
+                Outbox(settings.dsn, CONSUMER),
+                bus,
+                loaded.internal_secret,
+                lambda: self.world.epoch,
+                lambda: sum(lane.rows for lane in self.store.lanes),
+            )
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -83,6 +103,8 @@ class Node:
                 log.info("migrated", migration=name)
         finally:
             await connection.close()
+        if self.feed is not None:
+            await self.feed.start()
         await self.store.open()
         await self.endpoints.load(self.store)
         await self._look()
@@ -94,12 +116,16 @@ class Node:
             self.current.watch(),
         )
         self._tasks = [asyncio.create_task(each) for each in loops]
+        if self.relay is not None:
+            self._tasks.append(asyncio.create_task(self.relay.run()))
 
     async def stop(self) -> None:
         """Stop looking, then disconnect. Requests under way have ended by now."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
+        if self.feed is not None:
+            await self.feed.stop()
+        if self.bus is not None:
+            await self.bus.close()
         await self.gateways.close()
         await self.store.close()
 

@@ -1,0 +1,77 @@
+"""Refusals in bulk: what access asks a node that sheds load, and what the node tells. Pure.
+
+A payment that is refused one by one costs its node much of what a taken one costs: it is received,
+parsed, checked and answered. So access asks an overloaded node about many keys at once
+first. The node decides on each by its own load at that moment: there is room, send it; or the key
+is refused for ever, with the token; or there is no room and nobody else may take it. (Decision
+record 12.)
+"""
+
+import hashlib
+import hmac
+from typing import Any, Literal
+
+import msgspec
+
+from bailiwick.base.cards import maybe_card
+from bailiwick.base.keys import request_hash
+from bailiwick.world.merchants import Principal
+
+PATH = "/internal/refusals"
+SEAL = "bailiwick-seal"
+ASKS_MAX = 256
+BATCH_BYTES_MAX = 256 * 1024
+_KEY_CHARS_MAX = 255
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """One create request that may move money. ``elsewhere``: others may take it if this node
+    does not."""
+
+    merchant: str
+    livemode: bool
+    key: str
+    request_hash: str
+    elsewhere: bool
+
+
+class Asks(msgspec.Struct, frozen=True):
+    """One batch, placed by the topology of ``epoch``."""
+
+    epoch: int
+    asks: list[Ask]
+
+
+class Told(msgspec.Struct, frozen=True):
+    """The node's word on one of them: ``send`` it; ``refused`` by tombstone, with the token; or
+    ``full``: nothing was done, and the same request may come again."""
+
+    word: Literal["send", "refused", "full"]
+    token: str = ""
+
+
+class Telling(msgspec.Struct, frozen=True):
+    """The node's answer, in the order of the asks."""
+
+    told: list[Told]
+
+
+SEND = Told("send")
+FULL = Told("full")
+
+
+def seal(secret: bytes, body: bytes) -> str:
+    """Proof that a batch comes from an access process: what it asks for is trusted."""
+    return hmac.new(secret, b"refusals|" + body, hashlib.sha256).hexdigest()
+
+
+def ask_for(who: Principal, key: str, params: dict[str, Any], *, elsewhere: bool) -> Ask | None:
+    """The question about one create request; None when the node must see the request itself.
+
+    That is so for what it would refuse before it looks at the key: a hash over a card number is
+    never stored.
+    """
+    if not key.isprintable() or len(key) > _KEY_CHARS_MAX or maybe_card(str(params)):
+        return None
+    digest = request_hash("create", "", params)
+    return Ask(who.merchant.id, who.livemode, key, digest, elsewhere)

@@ -1,0 +1,125 @@
+"""Before a node that sheds load: requests wait here for one answer about many (``asking``).
+
+One batch at a time is under way to a node; what comes meanwhile makes the next one. Waiting is
+bounded, and a node that does not answer holds up nobody for long.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+import msgspec
+
+from bailiwick.access.asking import (
+    ASKS_MAX,
+    FULL,
+    PATH,
+    SEAL,
+    SEND,
+    Ask,
+    Asks,
+    Telling,
+    Told,
+    seal,
+)
+from bailiwick.access.forward import HopError, HopLimits, NodeClient
+
+WAITING_MAX = 1_024
+TIMEOUT_S = 3.0
+_LIMITS = HopLimits(connections=1, waiting=0, total_seconds=TIMEOUT_S)
+
+_encode = msgspec.json.Encoder().encode
+_telling = msgspec.json.Decoder(Telling)
+_Waiting = tuple[int, Ask, "asyncio.Future[Told]"]
+
+
+class Turnstile:
+    """The questions to one node.
+
+    Args:
+        connect: makes a client of the node, with these limits.
+        secret: what access and nodes share.
+        heard: takes in the usage report that came with an answer.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[HopLimits], NodeClient],
+        secret: bytes,
+        heard: Callable[[bytes | None], None],
+    ) -> None:
+        self._client = connect(_LIMITS)
+        self._secret = secret
+        self._heard = heard
+        self._queue: deque[_Waiting] = deque()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for the next batch."""
+        return len(self._queue)
+
+    async def ask(self, epoch: int, ask: Ask) -> Told:
+        """The node's word on a request; ``full`` too where it cannot be asked in time."""
+        if len(self._queue) >= WAITING_MAX:
+            return FULL
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Told] = loop.create_future()
+        self._queue.append((epoch, ask, future))
+        if self._task is None:
+            self._task = loop.create_task(self._run())
+        return await future
+
+    async def _run(self) -> None:
+        batch: list[_Waiting] = []
+        try:
+            while self._queue:
+                batch = self._take()
+                told = await self._told(batch[0][0], [ask for _, ask, _ in batch])
+                _tell(batch, told)
+        finally:
+            self._task = None
+            rest = [*batch, *self._queue]  # when closed, or by a defect: nobody waits for ever
+            self._queue.clear()
+            _tell(rest, [FULL] * len(rest))
+
+    def _take(self) -> list[_Waiting]:
+        """The next batch: as many as are of one epoch, in their order."""
+        epoch = self._queue[0][0]
+        batch: list[_Waiting] = []
+        while self._queue and len(batch) < ASKS_MAX and self._queue[0][0] == epoch:
+            batch.append(self._queue.popleft())
+        return batch
+
+    async def _told(self, epoch: int, asks: list[Ask]) -> list[Told]:
+        body = _encode(Asks(epoch, asks))
+        lines = [
+            b"content-type: application/json\r\n",
+            f"{SEAL}: {seal(self._secret, body)}\r\n".encode("ascii"),
+        ]
+        try:
+            answer = await self._client.request("POST", PATH.encode("ascii"), lines, body)
+        except HopError:
+            # A tombstone may be there. The same request again gets its token, or is taken.
+            return [FULL] * len(asks)
+        self._heard(answer.headers.get(b"bailiwick-usage"))
+        if answer.status == 503:
+            return [FULL] * len(asks)
+        try:
+            told = _telling.decode(answer.body).told if answer.status == 200 else []
+        except msgspec.DecodeError:
+            told = []
+        # A node that does not understand the question sees each request itself.
+        return told if len(told) == len(asks) else [SEND] * len(asks)
+
+    def close(self) -> None:
+        """Close the connection; who waits is told ``full``."""
+        self._client.close()
+        if self._task is not None:
+            self._task.cancel()
+
+
+def _tell(batch: list[_Waiting], told: list[Told]) -> None:
+    for (_, _, future), each in zip(batch, told, strict=True):
+        if not future.done():
+            future.set_result(each)

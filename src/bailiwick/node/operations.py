@@ -1,0 +1,105 @@
+"""What operators and access ask of a node: liveness, readiness, usage states, metrics.
+
+And what rides on every answer: the usage report and the request id.
+"""
+
+import falcon.asgi
+
+from bailiwick.base.errors import ApiError
+from bailiwick.node import inbound, metrics
+from bailiwick.node.service import Node
+from bailiwick.shell import crash, timing, trace
+from bailiwick.shell.answers import json_answer
+
+Request = falcon.asgi.Request
+Response = falcon.asgi.Response
+
+
+class Operations:
+    """/healthz, /readyz, /usage, /metrics and, in tests, /internal/crash."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+
+    async def on_get_health(self, request: Request, response: Response) -> None:
+        """The process lives."""
+        json_answer(response, {"status": "ok"})
+
+    async def on_get_ready(self, request: Request, response: Response) -> None:
+        """The node can take payments."""
+        problems = self.node.ready()
+        status = 503 if problems else 200
+        shown = {
+            "status": "not ready" if problems else "ready",
+            "problems": problems,
+            "world": self.node.current.freshness().shown(),
+        }
+        json_answer(response, shown, status)
+
+    async def on_get_usage(self, request: Request, response: Response) -> None:
+        """The usage state, as access asks for it."""
+        json_answer(response, self.node.load.usage(self.node.world.epoch))
+
+    async def on_get_gateways(self, request: Request, response: Response) -> None:
+        """Each gateway's usage state, for operators: since when, why, and its last changes."""
+        shown = []
+        for gateway in self.node.gateways.all():
+            history = gateway.noted()
+            shown.append(
+                {
+                    "name": gateway.name,
+                    "state": history.state,
+                    "usage": gateway.usage,
+                    "since_ms": history.since_ms,
+                    "changes": history.changes,
+                }
+            )
+        json_answer(response, {"object": "gateway_usage", "gateways": shown})
+
+    async def on_get_metrics(self, request: Request, response: Response) -> None:
+        """Prometheus metrics."""
+        response.content_type = metrics.CONTENT_TYPE
+        response.data = metrics.render(self.node)
+
+    async def on_post_crash(self, request: Request, response: Response) -> None:
+        """Arm a crash point; refused unless the process was started for that."""
+        wish = await inbound.parameters(request)
+        try:
+            how = str(wish.get("how", "kill"))
+            crash.arm(str(wish.get("point")), int(wish.get("nth", "1")), how)
+        except PermissionError as error:
+            raise ApiError.forbidden(str(error)) from None
+        except ValueError as error:
+            raise ApiError.invalid(str(error), param="how") from None
+        json_answer(response, {"armed": wish.get("point")})
+
+
+class Usage:
+    """Middleware: the usage report and the request id ride on every answer; traces go on."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    async def process_request(self, request: Request, response: Response) -> None:
+        """Count the request, shed it unread where too many are open, follow its trace."""
+        if request.path.startswith("/v1/"):
+            self._node.load.open += 1
+            self._node.load.check_open()
+        trace.follow(request.get_header("traceparent"))
+        if request.get_header("Bailiwick-Timing") is not None:
+            timing.begin()
+
+    async def process_response(
+        self, request: Request, response: Response, resource: object, succeeded: bool
+    ) -> None:
+        """Set the headers."""
+        node = self._node
+        if request.path.startswith("/v1/"):
+            node.load.open -= 1
+        response.set_header("Bailiwick-Usage", node.load.header(node.world.epoch))
+        steps = timing.header()
+        if steps is not None:
+            response.set_header("Server-Timing", steps)
+        identifier = request.get_header("request-id")
+        if identifier is not None:
+            response.set_header("request-id", identifier[:64])

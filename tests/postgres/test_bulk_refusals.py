@@ -1,0 +1,109 @@
+"""Refusals in bulk at the node: each by the load of the moment, each a committed tombstone."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import asyncpg
+import msgspec
+import pytest
+
+from bailiwick.access.asking import FULL, SEND, Ask, Asks, Told
+from bailiwick.node.idempotency import Refused
+from bailiwick.node.load import REFUSING_MAX, Load
+from bailiwick.node.refusals import Refusals
+from bailiwick.node.turnstile import Turnstile
+from tests.postgres.node_kit import MERCHANT, Region, asked
+
+
+class Door:
+    """A turnstile on a node's pieces, with room for ``room`` payments."""
+
+    def __init__(self, region: Region, room: int = 0) -> None:
+        self.load = Load(1, 64, region.store)
+        self.load.inflight = 64 - room
+        self.refusals = Refusals(b"shared")
+        merchants = SimpleNamespace(by_id={MERCHANT.id: MERCHANT})
+        self.node: Any = SimpleNamespace(
+            number=1,
+            load=self.load,
+            payments=region.payments,
+            refusals=self.refusals,
+            world=SimpleNamespace(epoch=3, merchants=merchants),
+        )
+
+    async def tell(self, *asks: Ask, epoch: int = 3) -> list[Told]:
+        return await Turnstile(cast(Any, self.node))._tell(Asks(epoch, list(asks)))
+
+
+def ask(key: str, *, elsewhere: bool = True, merchant: str = MERCHANT.id) -> Ask:
+    digest = asked("create", key, {"amount": 1000}).request_hash
+    return Ask(merchant, False, key, digest, elsewhere)
+
+
+async def tombstones(sql: asyncpg.Connection) -> set[str]:
+    found = await sql.fetch("SELECT key FROM idempotency_key WHERE refused = 'overloaded'")
+    return {row[0] for row in found}
+
+
+async def test_a_full_node_refuses_all_with_tokens(region: Region, sql: asyncpg.Connection) -> None:
+    door = Door(region)
+    batches = region.store.refusals.batches
+    told = await door.tell(*(ask(f"k{n}") for n in range(200)))
+    assert {each.word for each in told} == {"refused"}
+    assert region.store.refusals.batches <= batches + 2
+    assert await tombstones(sql) == {f"k{n}" for n in range(200)}
+    request = asked("create", "k7", {"amount": 1000})
+    assert door.refusals.read(told[7].token, request)[1].reason == "overloaded"
+    assert door.load.usage(3).shedding
+    with pytest.raises(Refused):
+        await region.payments.keys.replay(request)
+
+
+async def test_room_is_given_to_the_first(region: Region, sql: asyncpg.Connection) -> None:
+    told = await Door(region, room=2).tell(*(ask(f"k{n}") for n in range(5)))
+    assert [each.word for each in told] == ["send", "send", "refused", "refused", "refused"]
+    assert await tombstones(sql) == {"k2", "k3", "k4"}
+
+
+async def test_nobody_else_may_take_it(region: Region, sql: asyncpg.Connection) -> None:
+    assert await Door(region).tell(ask("k1", elsewhere=False)) == [FULL]
+    assert await tombstones(sql) == set()
+
+
+async def test_what_is_known_here_is_sent(region: Region, sql: asyncpg.Connection) -> None:
+    await region.pay("k1")
+    door = Door(region)
+    told = await door.tell(ask("k1"), ask("k2"), ask("k2"))
+    assert [each.word for each in told] == ["send", "refused", "refused"]
+    assert await door.tell(ask("k2")) == told[1:2], "the same refusal again"
+    assert await tombstones(sql) == {"k2"}
+
+
+async def test_another_request_under_a_refused_key_shows_itself(region: Region) -> None:
+    door = Door(region)
+    await door.tell(ask("k1"))
+    assert await door.tell(msgspec.structs.replace(ask("k1"), request_hash="other")) == [SEND]
+
+
+@pytest.mark.parametrize("why", ["epoch", "draining", "merchant"])
+async def test_what_needs_a_closer_look_is_sent(
+    region: Region, sql: asyncpg.Connection, why: str
+) -> None:
+    door = Door(region)
+    door.load.draining = why == "draining"
+    merchant = "acct_9" if why == "merchant" else MERCHANT.id
+    assert await door.tell(ask("k1", merchant=merchant), epoch=2 if why == "epoch" else 3) == [SEND]
+    assert await tombstones(sql) == set()
+
+
+async def test_too_many_refusals_write_nothing(region: Region, sql: asyncpg.Connection) -> None:
+    door = Door(region)
+    door.load.refusing = REFUSING_MAX
+    assert await door.tell(ask("k1")) == [FULL]
+    assert await tombstones(sql) == set()
+
+
+async def test_a_fenced_node_refuses_nothing(region: Region, sql: asyncpg.Connection) -> None:
+    await sql.execute("UPDATE fence SET fenced_at = now()")
+    assert await Door(region).tell(ask("k1")) == [FULL]
+    assert await tombstones(sql) == set()

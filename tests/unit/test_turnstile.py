@@ -1,0 +1,177 @@
+"""Access before a node that sheds load: it asks about many keys at once, and obeys."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from access_kit import Access, Call, Reply, StubNode, access
+
+from bailiwick.access import turnstile
+from bailiwick.access.asking import PATH, SEAL, Asks, Told, ask_for, seal
+from bailiwick.base.keys import request_hash
+from bailiwick.shell.forms import parse_form
+from bailiwick.world.merchants import Merchant, Principal
+
+CREATE = "/v1/payment_intents"
+IN = "amount=100&currency=inr&location[country]=IN&confirm=true"  # apac, then europe
+DE = "amount=100&currency=eur&location[country]=DE&confirm=true"  # europe alone
+
+
+def shedding(node: StubNode, word: str = "refused", status: int = 200) -> list[Asks]:
+    """Have a stub node shed load and answer every ask so; the batches it gets."""
+    batches: list[Asks] = []
+
+    def answer(call: Call) -> Reply:
+        if call.path != PATH:
+            return 200, {}, {"node": node.name}
+        assert call.headers[SEAL] == seal(b"internal", call.body)
+        asks = msgspec.json.decode(call.body, type=Asks)
+        batches.append(asks)
+        token = f"{node.number}.1.overloaded.{'ab' * 32}" if word == "refused" else ""
+        told = [Told(word, token)] * len(asks.asks)  # type: ignore[arg-type]
+        return status, {}, {"told": msgspec.to_builtins(told)}
+
+    node.answer = answer
+    node.usage["shedding"] = True
+    return batches
+
+
+async def pay(it: Access, body: str, key: str = "k1") -> tuple[int, Any]:
+    await it.front.board.ask_all()
+    return await it.json("POST", CREATE, body, headers={"idempotency-key": key})
+
+
+async def test_what_is_refused_goes_to_the_next_node_with_the_token(tmp_path: Path) -> None:
+    async with access(tmp_path) as it:
+        europe, apac = it.nodes
+        batches = shedding(apac)
+        assert await pay(it, IN) == (200, {"node": "europe"})
+        assert [call.path for call in apac.calls] == [PATH]
+        (ask,) = batches[0].asks
+        digest = request_hash("create", "", parse_form(IN.encode()))
+        assert (ask.merchant, ask.livemode, ask.key) == ("acct_demo", False, "k1")
+        assert (ask.request_hash, ask.elsewhere, batches[0].epoch) == (digest, True, 1)
+        token = europe.calls[0].headers["bailiwick-refusals"]
+        assert token.startswith("2.1.overloaded.")
+        assert it.front.metrics.refusals["apac", "overloaded"] == 1
+
+
+async def test_what_there_is_room_for_is_sent(tmp_path: Path) -> None:
+    async with access(tmp_path) as it:
+        shedding(it.nodes[1], "send")
+        assert await pay(it, IN) == (200, {"node": "apac"})
+        assert [call.path for call in it.nodes[1].calls] == [PATH, CREATE]
+
+
+async def test_a_strict_place_keeps_its_key(tmp_path: Path) -> None:
+    async with access(tmp_path) as it:
+        batches = shedding(it.nodes[0], "full")
+        await it.front.board.ask_all()
+        answer = await it.call("POST", CREATE, DE, headers={"idempotency-key": "k1"})
+        assert answer.status == 503
+        error = json.loads(answer.body)["error"]
+        assert error["code"] == "overloaded" and "same Idempotency-Key" in error["message"]
+        assert answer.headers[b"stripe-should-retry"] == b"true"
+        assert answer.headers[b"retry-after"] == b"1"
+        assert not batches[0].asks[0].elsewhere
+        assert it.nodes[1].calls == []
+
+
+@pytest.mark.parametrize("status", [400, 403, 404])
+async def test_a_node_that_does_not_understand_sees_the_request(
+    tmp_path: Path, status: int
+) -> None:
+    async with access(tmp_path) as it:
+        shedding(it.nodes[1], status=status)
+        assert await pay(it, IN) == (200, {"node": "apac"})
+
+
+async def test_without_an_answer_nothing_is_sent(tmp_path: Path) -> None:
+    async with access(tmp_path) as it:
+        apac = it.nodes[1]
+        apac.usage["shedding"] = True
+        apac.answer = lambda call: None
+        status, answer = await pay(it, IN)
+        assert (status, answer["error"]["code"]) == (503, "overloaded")
+        assert [call.path for call in apac.calls] == [PATH]
+        assert it.nodes[0].calls == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        IN + "&metadata[order]=4242%204242%204242%204242",
+        IN + "&metadata[order]=123456789012",
+    ],
+    ids=["a card number", "perhaps one"],
+)
+async def test_what_is_not_asked_about(tmp_path: Path, body: str) -> None:
+    async with access(tmp_path) as it:
+        batches = shedding(it.nodes[1])
+        assert await pay(it, body) == (200, {"node": "apac"})
+        assert batches == []
+
+
+async def test_what_moves_nothing_goes_on_by_usage_state(tmp_path: Path) -> None:
+    async with access(tmp_path) as it:
+        batches = shedding(it.nodes[1])
+        body = "amount=100&currency=inr&location[country]=IN"
+        assert await pay(it, body) == (200, {"node": "europe"})
+        assert batches == [] and it.nodes[1].calls == []
+
+
+async def test_a_node_that_sheds_nothing_is_not_asked(tmp_path: Path) -> None:
+    async with access(tmp_path) as it:
+        shedding(it.nodes[1])
+        it.nodes[1].usage["shedding"] = False
+        assert await pay(it, IN) == (200, {"node": "apac"})
+        assert [call.path for call in it.nodes[1].calls] == [CREATE]
+
+
+async def test_a_crowd_is_asked_about_in_few_batches(tmp_path: Path) -> None:
+    async with access(tmp_path) as it:
+        apac = it.nodes[1]
+        batches = shedding(apac)
+        told = apac.answer
+        go_on = asyncio.Event()
+
+        async def held(call: Call) -> Reply | None:
+            if call.path == PATH:
+                await go_on.wait()
+            return told(call)  # type: ignore[return-value]
+
+        apac.answer = held
+        await it.front.board.ask_all()
+        crowd = [asyncio.create_task(pay(it, IN, f"k{number}")) for number in range(100)]
+
+        def asked() -> int:
+            first = [msgspec.json.decode(call.body, type=Asks) for call in apac.calls]
+            waiting = it.front._turnstiles[2][1].waiting if first else 0
+            return waiting + sum(len(batch.asks) for batch in first)
+
+        async with asyncio.timeout(10):
+            while asked() < 100:
+                await asyncio.sleep(0.01)
+        go_on.set()
+        assert await asyncio.gather(*crowd) == [(200, {"node": "europe"})] * 100
+        assert len(batches) <= 2
+        assert sum(len(batch.asks) for batch in batches) == 100
+
+
+async def test_waiting_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turnstile, "WAITING_MAX", 0)
+    async with access(tmp_path) as it:
+        shedding(it.nodes[1])
+        status, answer = await pay(it, IN)
+        assert (status, answer["error"]["code"]) == (503, "overloaded")
+        assert it.nodes[1].calls == []
+
+
+def test_a_key_that_a_node_would_not_take_is_left_to_it() -> None:
+    who = Principal(Merchant("acct_1", "Shop"), "secret", False)
+    assert ask_for(who, "k1", {}, elsewhere=True) is not None
+    assert ask_for(who, "k\x7f", {}, elsewhere=True) is None
+    assert ask_for(who, "k" * 256, {}, elsewhere=True) is None
