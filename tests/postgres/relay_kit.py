@@ -1,0 +1,118 @@
+"""A broker in memory that does as it is told, and a relay on it."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+import msgspec
+
+from bailiwick.base import events
+from bailiwick.base.events import PaymentEvent
+from bailiwick.node.relay import CONSUMER, Left, Relay
+from bailiwick.shell.bus import BusRefused, BusUnavailable, Receipt, StreamState
+from bailiwick.store.outbox import Outbox
+
+SECRET = b"a secret that nodes share"
+
+
+class Broker:
+    """One stream, and what became of each message.
+
+    ``refuse`` and ``silent`` say of which events (by id) it will not have, or loses the answer.
+    """
+
+    def __init__(self) -> None:
+        self.connected = True
+        self.created: str | None = None
+        self.makings = 0
+        self.last = 0
+        self.stored: list[PaymentEvent] = []
+        self.bytes: list[bytes] = []
+        self.asked: list[str] = []
+        self.reports: list[bytes] = []
+        self.refuse: Callable[[PaymentEvent], bool] = lambda event: False
+        self.silent: Callable[[PaymentEvent], bool] = lambda event: False
+        self.known: dict[str, int] = {}
+
+    def wipe(self) -> None:
+        """The stream and all it knew is gone."""
+        self.created = None
+        self.last = 0
+        self.stored.clear()
+        self.known.clear()
+
+    async def state(self, stream: str) -> StreamState | None:
+        assert stream == events.STREAM
+        if not self.connected:
+            raise BusUnavailable("away")
+        if self.created is None:
+            return None
+        return StreamState(len(self.stored), 0, 1, self.last, self.created)
+
+    async def ensure_stream(self, name: str, subjects: list[str], **limits: Any) -> bool:
+        assert subjects == ["bailiwick.events.*"]
+        self.makings += 1
+        self.created = f"making {self.makings}"
+        return True
+
+    async def publish(
+        self,
+        subject: str,
+        data: bytes,
+        *,
+        stream: str,
+        message_id: str,
+        headers: Mapping[str, str] | None = None,
+    ) -> Receipt:
+        await asyncio.sleep(0)
+        if not self.connected:
+            raise BusUnavailable("away")
+        event = events.decode(data)
+        assert message_id == event.event and subject == f"bailiwick.events.{event.node}"
+        self.asked.append(event.event)
+        if self.refuse(event):
+            raise BusRefused("too large")
+        duplicate = message_id in self.known
+        if not duplicate:
+            self.last += 1
+            self.known[message_id] = self.last
+            self.stored.append(event)
+            self.bytes.append(data)
+        if self.silent(event):
+            raise BusUnavailable("no answer in time")
+        return Receipt(self.known[message_id], duplicate)
+
+    async def send(self, subject: str, data: bytes) -> None:
+        assert subject.startswith("bailiwick.relay.")
+        self.reports.append(data)
+
+    # what a reader would have
+
+    def order(self) -> dict[str, list[int]]:
+        """Each payment's sequences as they came."""
+        found: dict[str, list[int]] = {}
+        for event in self.stored:
+            found.setdefault(event.payment, []).append(event.seq)
+        return found
+
+    def ids(self) -> set[str]:
+        return {event.event for event in self.stored}
+
+
+def relay_on(dsn: str, broker: Broker, node: int = 1, epoch: int = 1) -> Relay:
+    """A relay that looks whenever it is asked to."""
+    ticks = iter(range(10**9))
+    outbox = Outbox(dsn, CONSUMER)
+    return Relay(node, outbox, cast(Any, broker), SECRET, lambda: epoch, lambda: next(ticks))
+
+
+async def drain(relay: Relay, within_s: float = 20) -> Left:
+    """Step until nothing can be sent at once."""
+    async with asyncio.timeout(within_s):
+        while await relay.step() == 0.0:
+            pass
+    return Left.NOTHING
+
+
+def plain(event: PaymentEvent) -> dict[str, Any]:
+    return cast(dict[str, Any], msgspec.to_builtins(event))

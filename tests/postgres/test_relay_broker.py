@@ -1,0 +1,158 @@
+"""Relay, NATS and overview together: the real broker, stopped, wiped and given poison."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from bailiwick.base import events
+from bailiwick.node import relay as relay_module
+from bailiwick.node.relay import CONSUMER, TRIES_MAX, Relay
+from bailiwick.overview.database import OverviewDatabase
+from bailiwick.overview.reader import Reader
+from bailiwick.shell.bus import Bus, BusRefused
+from bailiwick.store.database import Store
+from bailiwick.store.outbox import Outbox
+from tests.postgres.relay_kit import SECRET
+from tests.postgres.rows_kit import create, done, move
+from tests.unit.broker_kit import Server, until
+
+
+@pytest.fixture
+async def nats() -> AsyncIterator[Server]:
+    with tempfile.TemporaryDirectory(prefix="bwn-") as folder:
+        server = Server(Path(folder))
+        await server.start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+async def bus(nats: Server) -> AsyncIterator[Bus]:
+    made = Bus([nats.url], "node test")
+    assert await made.start(wait_s=10)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def relay(dsn: str, bus: Bus) -> AsyncIterator[Relay]:
+    """A relay that runs, as in a node."""
+    ticks = iter(range(10**9))
+    made = Relay(1, Outbox(dsn, CONSUMER), bus, SECRET, lambda: 1, lambda: next(ticks))
+    running = asyncio.create_task(made.run())
+    yield made
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+@pytest.fixture
+async def overview(server_dsn: str, bus: Bus) -> AsyncIterator[OverviewDatabase]:
+    """An overview that reads, on a schema of its own."""
+    connection = await asyncpg.connect(server_dsn)
+    schema = "o_" + str(id(bus))
+    await connection.execute(f"CREATE SCHEMA {schema}")
+    database = OverviewDatabase(f"{server_dsn}?search_path={schema}", 3)
+    await database.open()
+    running = asyncio.create_task(Reader(bus, database).run())
+    yield database
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await database.close()
+    await connection.execute(f"DROP SCHEMA {schema} CASCADE")
+    await connection.close()
+
+
+async def pay(store: Store, count: int) -> None:
+    made = [create() for _ in range(count)]
+    assert all(await done(store, *made))
+    assert all(await done(store, *(move(each) for each in made)))
+
+
+def has(
+    overview: OverviewDatabase, payments: int, gaps: int = 0
+) -> Callable[[], Awaitable[object]]:
+    """Whether the overview has so many payments, each with two events or a gap."""
+
+    async def holds() -> bool:
+        rows = await overview.rows("find_payments", "~", "", 1000, *[None] * 8)
+        whole = sum(row["seen"] == row["highest"] == 2 for row in rows)
+        return len(rows) == payments and whole == payments - gaps
+
+    return holds
+
+
+@pytest.mark.timeout(120)
+async def test_nothing_is_lost_when_the_broker_is_stopped_and_wiped(
+    store: Store, nats: Server, bus: Bus, relay: Relay, overview: OverviewDatabase
+) -> None:
+    await pay(store, 5)
+    await until(has(overview, 5))
+    nats.stop()
+    await pay(store, 5)
+    await until(lambda: relay.backlog.waiting == 10)
+    await nats.start()
+    await until(has(overview, 10))
+    nats.stop()
+    nats.wipe()
+    await nats.start()
+
+    async def filled() -> bool:
+        state = await bus.state(events.STREAM) if bus.connected else None
+        return state is not None and state.messages == 20
+
+    await until(filled)
+    await pay(store, 2)
+    await until(has(overview, 12))
+    assert (await overview.rows("counts"))[0] == {
+        "duplicates": 0, "forks": 0, "gaps": 0, "events": 24,
+    }  # fmt: skip
+
+
+@pytest.mark.timeout(60)
+async def test_the_broker_keeps_an_event_once(
+    store: Store, bus: Bus, dsn: str, sql: asyncpg.Connection
+) -> None:
+    """A relay that begins again within the broker's window stores nothing twice."""
+    await pay(store, 3)
+    ticks = iter(range(10**9))
+    again = Relay(1, Outbox(dsn, CONSUMER), bus, SECRET, lambda: 1, lambda: next(ticks))
+    for _ in range(2):
+        await sql.execute("UPDATE relay SET origin = NULL")
+        while await again.step() == 0.0:
+            pass
+    state = await bus.state(events.STREAM)
+    assert state is not None
+    assert state.messages == 6
+    assert again.published == 12
+    await again._outbox.close()
+
+
+@pytest.mark.timeout(60)
+async def test_what_the_broker_calls_too_large_is_parked(
+    store: Store,
+    bus: Bus,
+    dsn: str,
+    overview: OverviewDatabase,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The stream's own bound, and the error that the server gives for it."""
+    poison = create(event_type="x" * 2 * relay_module.MESSAGE_BYTES_MAX)
+    assert all(await done(store, poison))
+    assert all(await done(store, move(poison)))
+    await pay(store, 2)
+    ticks = iter(range(10**9))
+    relay = Relay(1, Outbox(dsn, CONSUMER), bus, SECRET, lambda: 1, lambda: next(ticks))
+    refused = 0
+    for _ in range(TRIES_MAX + 2):
+        try:
+            while await relay.step() == 0.0:
+                pass
+        except BusRefused:
+            refused += 1
+    assert refused == TRIES_MAX - 1
+    await until(has(overview, 3, gaps=1))
+    await relay._outbox.close()

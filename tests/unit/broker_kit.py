@@ -1,0 +1,68 @@
+"""A real NATS server on a port of its own, which tests may stop, start and wipe."""
+
+import asyncio
+import shutil
+import subprocess
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+
+from bailiwick.shell import broker
+from bailiwick.shell.broker import BrokerSettings
+from bailiwick.shell.ports import free_port
+
+PATIENCE_S = 20.0
+
+
+class Server:
+    """One server; the folder is its own."""
+
+    def __init__(self, folder: Path, **options: object) -> None:
+        settings = BrokerSettings(
+            name="test", folder=folder / "streams", port=free_port(), user="u", password="p"
+        )
+        self.settings = msgspec.structs.replace(settings, **options)
+        self._config = folder / "nats.conf"
+        self._log = folder / "nats.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return self.settings.url
+
+    async def start(self) -> None:
+        broker.write_config(self.settings, self._config)
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [broker.find(), "-c", self._config], stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + PATIENCE_S
+        while not await broker.answers(self.settings.host, self.settings.port):
+            assert self._process.poll() is None, self._log.read_text()
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.02)
+
+    def stop(self) -> None:
+        """End it as a crash would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def wipe(self) -> None:
+        shutil.rmtree(self.settings.folder)
+
+
+async def until(true: Callable[[], Awaitable[object] | object]) -> None:
+    """Wait for a condition, which may be a coroutine function."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        found = true()
+        if isinstance(found, Awaitable):
+            found = await found
+        if found:
+            return
+        assert time.monotonic() < deadline, "it never became true"
+        await asyncio.sleep(0.02)
