@@ -59,3 +59,16 @@ def test_open_load_with_a_delay_that_is_taken_off_again(site: Site) -> None:
     assert run["succeeded"] + run["dropped"] == 40
     assert run["added_by"].startswith(f"each of {run['succeeded']} payments")
     assert run["latency_ms"]["p50"] > run["added_ms"]["p50"] > 0
+
+
+def test_a_flood_is_measured_against_the_closed_load_before_it(site: Site) -> None:
+    status, report = bench(site, "--mode", "flood", "--times", 2, "--seconds", 1)
+    assert status == 0, report
+    closed, opened = report["runs"]
+    assert closed["scenario"]["mode"] == "closed" and opened["scenario"]["mode"] == "open"
+    flood = report["flood"]
+    assert flood["capacity_per_s"] > 0 and flood["goodput_per_s"] > 0
+    told = opened["errors"]
+    assert set(told) <= {"503 overloaded", "503 no_node"}, told
+    answered = opened["succeeded"] + flood["told_to_retry"]
+    assert answered == opened["sent"]

@@ -3,6 +3,7 @@
 A comment in the line before a block says how it is tested, if not by simply running it:
 
     <!-- run: by the clone test -->       tests/cluster/test_fresh_clone.py runs these commands
+    <!-- run: by the demo of these tests --> the demo that the pages' commands talk to
     <!-- run: by the test run itself -->  a command that would start the tests from within
     <!-- parse: node.toml -->             read by the product's own parser, not run
 
@@ -26,7 +27,12 @@ CLONE_TESTED = {
     "make demo ARGS=--stop",
 }
 ITSELF_TESTED = {"make test"}
-RUN_BY = {"by the clone test": CLONE_TESTED, "by the test run itself": ITSELF_TESTED}
+DEMO_TESTED = {'make demo ARGS="--background --overview"'}
+RUN_BY = {
+    "by the clone test": CLONE_TESTED,
+    "by the demo of these tests": DEMO_TESTED,
+    "by the test run itself": ITSELF_TESTED,
+}
 
 
 @dataclass

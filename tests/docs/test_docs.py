@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from bailiwick.access.config import AccessSettings
 from bailiwick.checker import inside, providers
 from bailiwick.cli.main import COMMANDS, bailiwick
 from bailiwick.cli.reviews import REMEDIES
@@ -26,7 +27,9 @@ from bailiwick.node.config import GatewaySettings, NodeSettings
 from bailiwick.node.decide import SUSPICIOUS
 from bailiwick.node.endpoints import EVENT_TYPES
 from bailiwick.node.requests import ListEvents, ListPayments, ListQuery, ListRefunds
-from bailiwick.shell import binaries, engines, telemetry
+from bailiwick.overview.config import OverviewSettings
+from bailiwick.overview.questions import FindPayments, FindTotals
+from bailiwick.shell import binaries, engines, settings, telemetry
 from bailiwick.world import merchants as merchants_file
 from bailiwick.world import topology as topology_file
 from bailiwick_sandbox import config as sandbox_config
@@ -86,7 +89,10 @@ def place() -> Iterator[Place]:
     port = ["--port", str(_free_port())]
     try:
         subprocess.run(
-            [*call, "--background", *port], check=True, timeout=120, stdout=subprocess.DEVNULL
+            [*call, "--background", "--overview", *port],
+            check=True,
+            timeout=120,
+            stdout=subprocess.DEVNULL,
         )
         told = subprocess.run(
             [sys.executable, "docs/env.py"], cwd=folder, capture_output=True, text=True, check=True
@@ -95,7 +101,7 @@ def place() -> Iterator[Place]:
         yield Place(folder, variables)
     finally:
         subprocess.run([*call, "--stop"], check=False, timeout=120, stdout=subprocess.DEVNULL)
-        for cluster in data.glob("nodes/*/postgres"):
+        for cluster in (*data.glob("nodes/*/postgres"), *data.glob("overview/postgres")):
             engines.remove(cluster)
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -185,6 +191,12 @@ def _read_toml(block: Block, folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
         file = folder / "sandbox.toml"
         file.write_bytes(raw)
         sandbox_config.load(file)
+    elif kind == "access.toml":
+        settings.convert(tomllib.loads(block.text), AccessSettings, source=kind, environ={})
+    elif kind == "overview.toml":
+        settings.convert(tomllib.loads(block.text), OverviewSettings, source=kind, environ={})
+    elif kind == "settings of node.toml":  # those alone: the files they name are not here
+        settings.convert(tomllib.loads(block.text), NodeSettings, source=kind, environ={})
     elif kind == "node.toml":
         _load_node(block.text, folder, monkeypatch)
     else:
@@ -229,14 +241,15 @@ def text_of(name: str) -> str:
 
 
 def test_every_setting_is_in_the_reference() -> None:
-    page = text_of("operate.md")
+    page = text_of("operating/settings.md")
     for kind in (NodeSettings, GatewaySettings):
         for one in msgspec.structs.fields(kind):
             assert f"`{one.encode_name}`" in page, f"{kind.__name__}.{one.encode_name}"
     access = bailiwick.get_command(None, "access")  # type: ignore[arg-type]
     assert access is not None
     for parameter in access.params:
-        assert any(f"`{name}`" in page for name in parameter.opts), parameter.name
+        names = [parameter.name, *parameter.opts]
+        assert any(f"`{name}`" in page for name in names), parameter.name
 
 
 def test_every_command_is_described() -> None:
@@ -256,6 +269,20 @@ def test_the_metrics_in_the_reference_exist(place: Place) -> None:
         with urlopen(f"{url}/metrics", timeout=10) as response:
             there |= set(re.findall(r"^# TYPE (bailiwick_[a-z_]+)", response.read().decode(), re.M))
     assert told == there
+
+
+def test_the_overview_s_metrics_and_parameters_are_in_its_page(place: Place) -> None:
+    from urllib.request import urlopen
+
+    page = text_of("overview.md")
+    with urlopen(f"{place.variables['OVERVIEW_URL']}/metrics", timeout=10) as response:
+        there = set(re.findall(r"^# TYPE (bailiwick_[a-z_]+)", response.read().decode(), re.M))
+    told = set(re.findall(r"`(bailiwick_overview_[a-z_]+)`", page))
+    assert told == there
+    for kind, route in ((FindPayments, "payments"), (FindTotals, "totals")):
+        row = next(line for line in page.splitlines() if line.startswith(f"| `/overview/{route}`"))
+        for one in msgspec.structs.fields(kind):
+            assert f"`{one.encode_name}`" in row, one.name
 
 
 def test_every_log_field_is_in_the_reference() -> None:

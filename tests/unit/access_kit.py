@@ -114,6 +114,7 @@ def write_world(
         lines.append(
             f'[[rules]]\nplaces = [{places}]\nnodes = [{allowed}]\nresidency = "{residency}"'
         )
+    lines.append("[thresholds]\nclose_after_reports = 1\nopen_after_ms = 0")
     (directory / "topology.toml").write_text("\n".join(lines))
     keys = keys or "".join(
         f'[[merchants.keys]]\nsha256 = "{key_hash(key)}"\nkind = "{kind}"\nmode = "test"\n'

@@ -151,7 +151,9 @@ async def test_a_token_of_another_node_is_no_refusal(tmp_path: Path) -> None:
         assert it.nodes[0].calls == []
 
 
-@pytest.mark.parametrize("usage", [{"draining": True}, {"inflight": 100}, {"error_rate": 0.9}])
+@pytest.mark.parametrize(
+    "usage", [{"draining": True}, {"database_lag_ms": 9_000}, {"error_rate": 0.9}]
+)
 async def test_usage_state_moves_only_what_cannot_charge(
     tmp_path: Path, usage: dict[str, Any]
 ) -> None:

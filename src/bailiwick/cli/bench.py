@@ -48,10 +48,10 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--mode",
-    type=click.Choice(["closed", "open"]),
+    type=click.Choice(["closed", "open", "flood"]),
     default="closed",
     show_default=True,
-    help="Closed: as fast as answers come. Open: --rate arrivals.",
+    help="Closed: as fast as answers come. Open: --rate arrivals. Flood: --times what closed does.",
 )
 @click.option(
     "--clients",
@@ -80,6 +80,14 @@ if TYPE_CHECKING:
     type=click.FloatRange(0.1, 100_000),
     metavar="R",
     help="Payments per second of the open load, whatever the answers do (100).",
+)
+@click.option(
+    "--times",
+    type=click.FloatRange(1.1, 20),
+    default=3.0,
+    show_default=True,
+    metavar="X",
+    help="How many times the capacity a flood is.",
 )
 @click.option(
     "--delay",
@@ -126,6 +134,7 @@ def command(
     seconds: float,
     payments: int | None,
     rate: float | None,
+    times: float,
     delay: str,
     spread: bool,
     warmup: float,
@@ -142,11 +151,14 @@ def command(
     \b
     bailiwick bench --target node --target access --repeat 3
     bailiwick bench --mode open --rate 100 --delay lognormal
+    bailiwick bench --mode flood --times 3
     """
     import uvloop
 
-    if rate is not None and mode == "closed":
+    if rate is not None and mode != "open":
         raise click.UsageError("--rate is for open load: add --mode open")
+    if mode == "flood" and (len(targets) > 1 or repeat > 1 or spread):
+        raise click.UsageError("a flood is of one node, once: leave --repeat and --spread out")
     if mode == "open":
         rate = rate or 100.0
     scenarios = [
@@ -155,7 +167,10 @@ def command(
     ] * repeat
     try:
         with _site(data, nodes, access) as site:
-            report = uvloop.run(_measure(site, scenarios, seconds if floor else None, locating))
+            flood = times if mode == "flood" else None
+            report = uvloop.run(
+                _measure(site, scenarios, flood, seconds if floor else None, locating)
+            )
     except _expected() as error:
         click.echo(f"bailiwick bench: {error}", err=True)
         sys.exit(1)
@@ -217,12 +232,17 @@ def _expected() -> tuple[type[Exception], ...]:
 
 
 async def _measure(
-    site: Site, scenarios: list[Scenario], floor_s: float | None, locating: bool
+    site: Site,
+    scenarios: list[Scenario],
+    flood: float | None,
+    floor_s: float | None,
+    locating: bool,
 ) -> dict[str, Any]:
     import msgspec
 
     from bailiwick import __version__
     from bailiwick.bench import figures, processes
+    from bailiwick.bench import flood as floods
     from bailiwick.bench.run import Bench
 
     report: dict[str, Any] = {"bailiwick": __version__, "machine": processes.machine()}
@@ -230,10 +250,13 @@ async def _measure(
     try:
         await bench.open()
         report["postgres"] = next(iter(bench.settings.values()))
-        report["runs"] = msgspec.to_builtins([await bench.run(each) for each in scenarios])
+        if flood is not None:
+            report |= msgspec.to_builtins(await floods.run(bench, scenarios[0], flood))
+        else:
+            report["runs"] = msgspec.to_builtins([await bench.run(each) for each in scenarios])
     finally:
         await bench.close()
-    report["comparison"] = figures.compare(report["runs"])
+    report["comparison"] = {} if flood is not None else figures.compare(report["runs"])
     if floor_s is not None:
         report["pgbench"] = await _floor(site, report["runs"][0]["loaded_nodes"], floor_s)
     if locating:

@@ -37,6 +37,7 @@ _STOP_PATIENCE_S = 60.0
 @click.option("--port", type=click.IntRange(1, 65535), metavar="N", help="Port of the API.")
 @click.option("--nodes", type=click.IntRange(1, 6), metavar="N", help="How many nodes (3).")
 @click.option("--access", type=click.IntRange(1, 16), metavar="N", help="Access processes (2).")
+@click.option("--overview", is_flag=True, help="Run the overview over all nodes too.")
 @click.option("--json", "as_json", is_flag=True, help="JSON instead of text for people.")
 @click.option("--ready-fd", type=int, hidden=True)
 def command(
@@ -47,6 +48,7 @@ def command(
     port: int | None,
     nodes: int | None,
     access: int | None,
+    overview: bool,
     as_json: bool,
     ready_fd: int | None,
 ) -> None:
@@ -61,9 +63,9 @@ def command(
     elif stop:
         _stop(data, as_json)
     elif background:
-        _background(data, port, nodes, access, as_json)
+        _background(data, port, nodes, access, overview, as_json)
     else:
-        _foreground(data, port, nodes, access, as_json, ready_fd)
+        _foreground(data, port, nodes, access, overview, as_json, ready_fd)
 
 
 def _foreground(
@@ -71,6 +73,7 @@ def _foreground(
     port: int | None,
     nodes: int | None,
     access: int | None,
+    overview: bool,
     as_json: bool,
     ready_fd: int | None,
 ) -> None:
@@ -78,7 +81,13 @@ def _foreground(
 
     try:
         demo_run.run(
-            data, port=port, nodes=nodes, accesses=access, as_json=as_json, ready_fd=ready_fd
+            data,
+            port=port,
+            nodes=nodes,
+            accesses=access,
+            overview=overview,
+            as_json=as_json,
+            ready_fd=ready_fd,
         )
     except demo_run.DemoError as error:
         if ready_fd is not None:
@@ -87,7 +96,12 @@ def _foreground(
 
 
 def _background(
-    data: Path, port: int | None, nodes: int | None, access: int | None, as_json: bool
+    data: Path,
+    port: int | None,
+    nodes: int | None,
+    access: int | None,
+    overview: bool,
+    as_json: bool,
 ) -> None:
     pid = running_pid(data)
     if pid is not None:
@@ -97,6 +111,8 @@ def _background(
     for name, value in (("--port", port), ("--nodes", nodes), ("--access", access)):
         if value is not None:
             arguments += [name, str(value)]
+    if overview:
+        arguments.append("--overview")
     logs = data / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     with (logs / "supervisor.err").open("ab") as crash:
@@ -164,7 +180,7 @@ def _remove(data: Path, as_json: bool) -> None:
         _fail(f"{data} does not look like a demo's folder; it is left alone", as_json)
     existed = data.exists()
     try:
-        for folder in data.glob("nodes/*/postgres"):
+        for folder in (*data.glob("nodes/*/postgres"), *data.glob("overview/postgres")):
             engines.remove(folder)
     except engines.EngineError as error:
         _fail(str(error), as_json)

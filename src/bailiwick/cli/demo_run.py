@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-from bailiwick.cli import demo_lock, demo_text, demo_world
+from bailiwick.cli import demo_broker, demo_lock, demo_text, demo_world
+from bailiwick.cli.demo_overview import DemoOverview
 from bailiwick.shell.engines import EngineError
 from bailiwick.shell.joblog import JobLog
 from bailiwick.shell.supervisor import Database, Program, Supervisor, SupervisorError
@@ -30,6 +31,7 @@ def run(
     port: int | None = None,
     nodes: int | None = None,
     accesses: int | None = None,
+    overview: bool = False,
     as_json: bool = False,
     ready_fd: int | None = None,
 ) -> None:
@@ -43,7 +45,7 @@ def run(
             stream = files.enter_context(Path(os.devnull).open("w")) if ready_fd else None
             log = JobLog(data / "logs", as_json=as_json, stream=stream)
             files.callback(log.close)
-            demo = Demo(data, log, port=port, nodes=nodes, accesses=accesses)
+            demo = Demo(data, log, port=port, nodes=nodes, accesses=accesses, overview=overview)
             asyncio.run(demo.run(ready_fd))
     except (
         demo_lock.DemoLock,
@@ -73,6 +75,7 @@ class Demo:
         port: int | None,
         nodes: int | None,
         accesses: int | None,
+        overview: bool = False,
     ) -> None:
         self._data = data
         self._log = log
@@ -81,6 +84,11 @@ class Demo:
         self._accesses = accesses or (len(kept.access) if kept else 2)
         self._ports = demo_world.load_ports(data, self._count, self._accesses, port)
         self._merchants = demo_world.write_world(data, self._count, self._ports)
+        demo_broker.sign_world(data)
+        self._broker = demo_broker.broker(data, self._ports.nats, log)
+        self._overview = DemoOverview(data, self._ports) if overview else None
+        if overview and self._broker is None:
+            raise demo_world.WorldProblem("--overview needs a broker, and there is none to run")
         self._supervisor = Supervisor(log, on_change=self._write_state)
         self._databases: dict[str, Database] = {}
         self._nodes: dict[str, Program] = {}
@@ -126,6 +134,9 @@ class Demo:
         await self._supervisor.start_stage(DATABASES)
         self._add_nodes()
         self._add_access()
+        if self._overview is not None:
+            program = self._overview.program(_bailiwick("overview"), self._environ())
+            self._supervisor.add(program, stage=ACCESS)
         await self._supervisor.start_stage(NODES)
         await self._supervisor.start_stage(ACCESS)
         await self._supervisor.until_ready()
@@ -151,6 +162,10 @@ class Demo:
             ready=f"http://{listen}/healthz",
         )  # fmt: skip
         self._supervisor.add(self._sandbox, stage=DATABASES)
+        if self._broker is not None:
+            self._supervisor.add(self._broker, stage=DATABASES)
+        if self._overview is not None:
+            self._supervisor.add(self._overview.database, stage=DATABASES)
 
     def _add_nodes(self) -> None:
         for region in demo_world.regions(self._count):
@@ -162,6 +177,7 @@ class Demo:
                 f"node {region.name}",
                 _bailiwick("node", "--config", str(config)),
                 ready=demo_world.local_url(self._ports.nodes[region.name]) + "/readyz",
+                environ=self._environ(),
             )
             self._nodes[region.name] = node
             self._supervisor.add(node, stage=NODES)
@@ -177,9 +193,14 @@ class Demo:
                     "--internal-secret-file", str(self._data / "secrets" / "internal"),
                 ),
                 ready=demo_world.local_url(port) + "/readyz",
+                environ=self._environ(),
             )  # fmt: skip
             self._access.append(access)
             self._supervisor.add(access, stage=ACCESS)
+
+    def _environ(self) -> dict[str, str]:
+        # Not an option: the broker's password would show in the list of processes.
+        return {"BAILIWICK_NATS": self._broker.settings.url if self._broker else ""}
 
     def _announce(self, ready_fd: int | None) -> None:
         state = self._state()
@@ -234,6 +255,10 @@ class Demo:
                     ports, [*self._access, *[None] * (len(ports) - len(self._access))], strict=True
                 )
             ],
+            "nats": {"url": self._broker.settings.url, "pid": self._broker.pid}
+            if self._broker
+            else None,
+            "overview": self._overview.state() if self._overview else None,
             "sandbox": {
                 "url": sandbox,
                 "books_url": f"{sandbox}/books",

@@ -42,6 +42,7 @@ def summary(demo: dict[str, Any], data: Path, *, background: bool) -> str:
         )
     lines += [
         f"  sandbox providers   {demo['sandbox']['url']}  books: {demo['sandbox']['books_url']}",
+        *([f"  overview            {demo['overview']['url']}"] if demo["overview"] else []),
         f"  secret key          {key}",
         "",
         "Take a payment; its location decides which node processes it:",

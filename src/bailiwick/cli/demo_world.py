@@ -15,7 +15,14 @@ from typing import Any, Final
 
 import msgspec
 
+from bailiwick.cli.demo_regions import GROUPS, REGIONS, RESIDENCY, Provider, Region
 from bailiwick.shell.ports import free_port, port_is_free
+
+__all__ = [
+    "GROUPS", "MOST_NODES", "REGIONS", "RESIDENCY", "MerchantKeys", "Node", "Ports",
+    "Provider", "Region", "WorldProblem", "homes", "load_ports", "local_url", "regions",
+    "rules", "write", "write_node", "write_ports", "write_world",
+]  # fmt: skip
 
 MOST_NODES: Final = 6
 PREFERRED_ACCESS_PORT: Final = 9000
@@ -26,96 +33,31 @@ class WorldProblem(Exception):
     """The demo's folder does not fit what was asked; the message has the remedy."""
 
 
-class Provider(msgspec.Struct, frozen=True):
-    """A sandbox provider and the gateway to it."""
-
-    name: str
-    title: str
-    kind: str
-    priority: int
-    cost_bps: int
-    cost_fixed: int = 0
-    currencies: tuple[str, ...] = ()
-
-
-class Region(msgspec.Struct, frozen=True):
-    """A node of the demo. `places` it is home to; `without`: the region that stands in."""
-
-    number: int
-    name: str
-    title: str
-    places: tuple[str, ...]
-    providers: tuple[Provider, ...]
-    without: str = ""
-
-
-# With the parts of Finland and France that have codes of their own and are in the Union.
-_EEA = (
-    "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IS IT LI LT LU LV MT NL NO PL PT RO SE SI SK "
-    "AX GF GP MF MQ RE YT"
-).split()
-GROUPS: Final[dict[str, list[str]]] = {
-    "eea": _EEA,
-    "asia-pacific": (
-        "AF BD BN BT CN HK ID JP KG KH KR KZ LA LK MM MN MO MV MY NP PH PK SG TH TJ TL TM TW UZ VN"
-    ).split(),
-    "oceania": "AS AU CK FJ FM GU KI MH MP NC NF NR NU NZ PF PG PW SB TK TO TV VU WF WS".split(),
-    "americas": (
-        "AG AI AR AW BB BL BM BO BQ BR BS BZ CA CL CO CR CU CW DM DO EC FK GD GL GT GY HN HT "
-        "JM KN KY LC MS MX NI PA PE PM PR PY SR SV SX TC TT US UY VC VE VG VI"
-    ).split(),
-    "middle-east": "AE BH IL IQ IR JO KW LB OM PS QA SA SY TR YE".split(),
-    "africa": (
-        "AO BF BI BJ BW CD CF CG CI CM CV DJ DZ EG EH ER ET GA GH GM GN GQ GW KE KM LR LS LY MA MG "
-        "ML MR MU MW MZ NA NE NG RW SC SD SH SL SN SO SS ST SZ TD TG TN TZ UG ZA ZM ZW"
-    ).split(),
-}
-
-REGIONS: Final[tuple[Region, ...]] = (
-    Region(1, "apac", "Asia-Pacific", ("IN", "group:asia-pacific"), (
-        Provider("mumbai-bank", "Mumbai Bank", "large_domestic_bank", 10, 120),
-        Provider("pune-cooperative", "Pune Cooperative", "small_domestic_bank", 20, 90,
-                 currencies=("INR",)),
-        Provider("straits-wallet", "Straits Wallet", "foreign_platform", 30, 210, 10),
-    )),
-    Region(2, "europe", "Europe", ("group:eea", "default"), (
-        Provider("rhein-bank", "Rhein Bank", "large_domestic_bank", 10, 80, 5),
-        Provider("isar-pay", "Isar Pay", "domestic_platform", 20, 60, currencies=("EUR",)),
-        Provider("alpen-bank", "Alpen Bank", "foreign_bank", 30, 140),
-    )),
-    Region(3, "americas", "Americas", ("group:americas",), (
-        Provider("paulista-bank", "Paulista Bank", "large_domestic_bank", 10, 110),
-        Provider("ipanema-pay", "Ipanema Pay", "domestic_platform", 20, 70, currencies=("BRL",)),
-        Provider("northern-wallet", "Northern Wallet", "foreign_platform", 30, 190, 30),
-    ), "europe"),
-    Region(4, "africa", "Africa", ("group:africa",), (
-        Provider("nairobi-bank", "Nairobi Bank", "large_domestic_bank", 10, 100),
-        Provider("savanna-pay", "Savanna Pay", "domestic_platform", 20, 80),
-    ), "europe"),
-    Region(5, "middle-east", "Middle East", ("group:middle-east",), (
-        Provider("gulf-bank", "Gulf Bank", "large_domestic_bank", 10, 95),
-        Provider("dune-pay", "Dune Pay", "foreign_platform", 20, 180),
-    ), "europe"),
-    Region(6, "oceania", "Oceania", ("group:oceania",), (
-        Provider("sydney-bank", "Sydney Bank", "large_domestic_bank", 10, 85),
-        Provider("reef-pay", "Reef Pay", "domestic_platform", 20, 65),
-    ), "apac"),
-)  # fmt: skip
-
-RESIDENCY: Final[dict[str, str]] = {"IN": "strict", "group:eea": "prefer"}
-"""Home region's word for a place: strict never leaves its nodes; the others are free."""
-
-
 class Ports(msgspec.Struct):
-    """Every port of the demo, chosen at the first start and kept."""
+    """Every port of the demo, chosen at the first start and kept.
+
+    ``hosts``: address of "sandbox" or a node that is not on 127.0.0.1; ``doors``: URL by which
+    access reaches a node where that is not the node's own.
+    """
 
     access: list[int]
     sandbox: int
     nodes: dict[str, int]
     postgres: dict[str, int]
+    nats: int = 0
+    overview: int = 0
+    overview_postgres: int = 0
+    hosts: dict[str, str] = {}
+    doors: dict[str, str] = {}
+
+    def address(self, name: str) -> str:
+        """Where "sandbox" or a node listens, HOST:PORT."""
+        port = self.sandbox if name == "sandbox" else self.nodes[name]
+        return f"{self.hosts.get(name, '127.0.0.1')}:{port}"
 
     def all(self) -> list[int]:
-        return [*self.access, self.sandbox, *self.nodes.values(), *self.postgres.values()]
+        others = (self.sandbox, self.nats, self.overview, self.overview_postgres)
+        return [*self.access, *filter(None, others), *self.nodes.values(), *self.postgres.values()]
 
 
 class MerchantKeys(msgspec.Struct, frozen=True):
@@ -191,6 +133,7 @@ def load_ports(data: Path, count: int, accesses: int, port: int | None) -> Ports
             ports.nodes[name] = free_port(ports.all())
             ports.postgres[name] = free_port(ports.all())
         ports.sandbox = free_port(ports.all())
+    ports.nats = ports.nats or free_port(ports.all())
     if port is not None and ports.access and ports.access[0] != port:
         ports.access = [port]
     while len(ports.access) < accesses:
@@ -198,8 +141,13 @@ def load_ports(data: Path, count: int, accesses: int, port: int | None) -> Ports
         usable = following and following not in ports.all() and port_is_free(following)
         ports.access.append(following if usable else free_port(ports.all()))
     _require_free(ports, accesses, data)
-    write(file, msgspec.json.format(msgspec.json.encode(ports)).decode() + "\n")
+    write_ports(data, ports)
     return ports
+
+
+def write_ports(data: Path, ports: Ports) -> None:
+    """Keep the ports for the next start."""
+    write(data / "ports.json", msgspec.json.format(msgspec.json.encode(ports)).decode() + "\n")
 
 
 def _require_free(ports: Ports, accesses: int, data: Path) -> None:
@@ -207,7 +155,7 @@ def _require_free(ports: Ports, accesses: int, data: Path) -> None:
     for number in ports.access[:accesses]:
         if not _soon_free(number):
             raise WorldProblem(f"port {number} is taken by another program; give --port N")
-    for number in [ports.sandbox, *ports.nodes.values()]:
+    for number in [ports.sandbox, ports.nats, *ports.nodes.values()]:
         if not _soon_free(number):
             raise WorldProblem(
                 f"port {number}, which the demo in {data} uses, is taken by another program; "
@@ -300,7 +248,7 @@ def _merchants_toml(merchants: list[MerchantKeys]) -> str:
 
 def _topology_toml(count: int, ports: Ports) -> str:
     lines = [
-        "# Which node has jurisdiction over which places. After a change: raise the epoch.",
+        "# Which node has jurisdiction over which places. After a change: topology publish.",
         "epoch = 1",
         "",
         "[groups]",
@@ -312,7 +260,7 @@ def _topology_toml(count: int, ports: Ports) -> str:
             "[[nodes]]",
             f"number = {region.number}",
             f"name = {_toml(region.name)}",
-            f"url = {_toml(local_url(ports.nodes[region.name]))}",
+            f"url = {_toml(ports.doors.get(region.name, 'http://' + ports.address(region.name)))}",
             f"title = {_toml(region.title if count > 1 else 'World')}",
         ]
     for rule in rules(count):
@@ -322,7 +270,7 @@ def _topology_toml(count: int, ports: Ports) -> str:
 
 def _sandbox_toml(count: int, ports: Ports, keys: dict[str, dict[str, str]]) -> str:
     lines = ["[server]", 'journal = "books.jsonl"']
-    lines.append(f"public_url = {_toml(local_url(ports.sandbox))}")
+    lines.append(f"public_url = {_toml('http://' + ports.address('sandbox'))}")
     for region in regions(count):
         for provider in region.providers:
             lines += [
@@ -340,7 +288,7 @@ def _sandbox_toml(count: int, ports: Ports, keys: dict[str, dict[str, str]]) -> 
 
 
 def _node_toml(region: Region, ports: Ports, dsn: str, keys: dict[str, dict[str, str]]) -> str:
-    listen = f"127.0.0.1:{ports.nodes[region.name]}"
+    listen = ports.address(region.name)
     lines = [
         f"number = {region.number}",
         f"name = {_toml(region.name)}",
@@ -359,7 +307,7 @@ def _node_toml(region: Region, ports: Ports, dsn: str, keys: dict[str, dict[str,
             f"name = {_toml(provider.name)}",
             'channel = "sandbox"',
             f"kind = {_toml(provider.kind)}",
-            f"base_url = {_toml(local_url(ports.sandbox) + '/' + provider.name)}",
+            f"base_url = {_toml('http://' + ports.address('sandbox') + '/' + provider.name)}",
             'mode = "test"',
             f"priority = {provider.priority}",
             f"cost_bps = {provider.cost_bps}",

@@ -55,6 +55,11 @@ def assigned(
     for each in considered:
         if full or each.get("verdict") in ("refused", "not_open"):
             _considered(branch, each["name"], each)
+    for home in assignment.get("earlier_homes") or ():
+        branch.add(
+            f"[dim]earlier home {_text(home.get('name'))}, epoch {_text(home.get('epoch'))}: "
+            f"{_text(home.get('answer'))}[/]"
+        )
     for line in assignment.get("passed_rules") or ():
         branch.add(f"[dim]passed over: {_text(line)}[/]")
 

@@ -1,0 +1,47 @@
+"""The demo's broker, and the signed chain of epochs that it pushes."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+from bailiwick.cli import demo_world
+from bailiwick.cli.topology import publishing
+from bailiwick.shell.broker import Broker, BrokerError, BrokerSettings
+from bailiwick.shell.joblog import JobLog
+from bailiwick.world.epochs import Epochs
+from bailiwick.world.snapshot import WorldError
+
+_STORE_BYTES = 2 << 30
+
+
+def sign_world(data: Path) -> None:
+    """Sign the demo's world as epoch 1, unless it is signed. Raises WorldProblem."""
+    world, key = data / "world", data / "secrets" / "world.key"
+    try:
+        signing = publishing.signing_key(key) if key.exists() else publishing.make_key(key)
+        if not Epochs(world).numbers():
+            publishing.initialise(world, signing, note="the demo's world", key_name="demo")
+    except publishing.PublishError as error:
+        raise demo_world.WorldProblem(str(error)) from None
+    except WorldError as error:
+        raise demo_world.WorldProblem("; ".join(error.problems)) from None
+
+
+def broker(data: Path, port: int, log: JobLog) -> Broker | None:
+    """The demo's NATS server, not yet started; None, and said so, when there is no program."""
+    file = data / "secrets" / "nats"
+    demo_world.write(file, secrets.token_hex(24) + "\n", keep=True)
+    settings = BrokerSettings(
+        name="bailiwick-demo",
+        folder=data / "nats" / "streams",
+        port=port,
+        user="demo",
+        password=file.read_text(encoding="ascii").strip(),
+        max_store_bytes=_STORE_BYTES,
+    )
+    try:
+        return Broker(settings, data / "nats" / "nats.conf")
+    except BrokerError as error:
+        log.line("demo", f"going on without a broker: {error}", level="warning")
+        return None
