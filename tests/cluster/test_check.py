@@ -243,7 +243,7 @@ PLANTS = {
     ),
     "the payment's amount changes": (
         "payment", "id = '{plain}'", "UPDATE payment SET amount = amount + 1 WHERE {where}",
-        {"payment_is_its_last_event"},
+        {"payment_is_its_last_event", "stored_answers"},
     ),
     "the attempt's amount changes": (
         "attempt", "id = '{attempt}'", "UPDATE attempt SET amount = amount + 1 WHERE {where}",
@@ -276,8 +276,8 @@ PLANTS = {
     ),
     "an event is about another payment": (
         "event", "payment = '{plain}'",
-        "UPDATE event SET body = replace(body, '{plain}', '{refunded}') WHERE {where} AND seq = 1",
-        {"events_name_their_object"},
+        "UPDATE event SET body = replace(body, '{plain}', '{refunded}') WHERE {where} AND seq = 2",
+        {"events_name_their_object", "stored_answers"},
     ),
     "a transition that is not": (
         "event", "payment = '{plain}'",
@@ -331,7 +331,8 @@ PLANTS = {
     ),
     "a card number is kept": (
         "event", "payment = '{plain}' AND seq = 1",
-        "UPDATE event SET content = '{\"description\": \"4242 4242 4242 4242\"}' WHERE {where}",
+        "UPDATE event SET content = replace(content, 'pm_card_visa', '4242 4242 4242 4242')"
+        " WHERE {where}",
         {"no_card_numbers"},
     ),
 }  # fmt: skip
@@ -374,8 +375,10 @@ async def test_one_key_on_two_nodes(clean: Done) -> None:
     abroad = clean.abroad
     claim = f"UPDATE idempotency_key SET key = '{key}' WHERE object = '{abroad.id}'"
     attempt = f"UPDATE attempt SET key = '{key}' WHERE id = '{abroad.latest_charge}'"
+    answer = f"UPDATE event SET answer_key = '{key}' WHERE payment = '{abroad.id}' AND seq = 2"
     async with (
         planted(clean.demo, "idempotency_key", f"object = '{abroad.id}'", claim, "apac"),
+        planted(clean.demo, "event", f"payment = '{abroad.id}'", answer, "apac"),
         planted(clean.demo, "attempt", f"id = '{abroad.latest_charge}'", attempt, "apac"),
     ):
         found = await verdict(clean.demo)
