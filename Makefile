@@ -2,7 +2,7 @@
 #   make demo            three nodes, two access processes and a sandbox of providers
 #   make help            the other targets
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check docs clean-demo venv venv-dev lock
+.PHONY: help demo run test check docs clean-demo drill venv venv-dev lock
 
 PYTHON ?= python3
 VENV ?= $(or $(BAILIWICK_VENV),.venv)
@@ -20,6 +20,9 @@ demo: venv ## Run the whole system here; ARGS="--background", "--stop", "--json"
 
 run: venv ## Run one command: make run ARGS="pay --help"
 	@exec $(BIN)/bailiwick $(ARGS)
+
+drill: venv ## Real faults on many hosts (root, iproute2; else loopback); ARGS="--sample", "--list", ...
+	@exec $(BIN)/bailiwick drill $(ARGS)
 
 test: venv-dev ## Run the tests; ARGS="-k name" narrows them
 	$(BIN)/python -m pytest $(ARGS)

@@ -27,7 +27,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import quote
@@ -78,6 +79,9 @@ class PostgresServer:
         port: int,
         passwords: Secrets,
         lock: int,
+        *,
+        listen: str = "127.0.0.1",
+        within: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
     ) -> None:
         self.folder = folder
         self.installation = installation
@@ -86,6 +90,8 @@ class PostgresServer:
         self._user = user
         self._keys = passwords
         self._lock: int | None = lock
+        self.listen = listen
+        self._within = within
         self._process: subprocess.Popen[bytes] | None = None
         self._socket_dir = socket_dir(place, port, user)
 
@@ -99,12 +105,15 @@ class PostgresServer:
         settings: Mapping[str, str] | None = None,
         postgres_bin: str = "",
         timeout: float = 60.0,
+        listen: str = "127.0.0.1",
+        within: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
     ) -> Self:
         """Make the cluster at the first call, start it and return once it takes connections.
 
-        `port` is a TCP port on 127.0.0.1 (default: a free one); `log` a file or an open
+        `port` is a TCP port on `listen` (default: a free one); `log` a file or an open
         descriptor (default: `postgres.log` in the folder); `settings` are lines of
-        postgresql.conf over `DEFAULTS`. Call it on the main thread: the kernel ties the
+        postgresql.conf over `DEFAULTS`. `within` surrounds the making of the process, for
+        one in another network namespace. Call it on the main thread: the kernel ties the
         server's life to the thread that started it. Raises EngineError.
         """
         folder = Path(data_dir).absolute()
@@ -114,7 +123,10 @@ class PostgresServer:
             user = server_user()
             place = home(folder, user)
             installation = find(user, setting=postgres_bin, major=data_major(place / "data"))
-            server = cls(folder, place, installation, user, port or free_port(), keys(folder), lock)
+            server = cls(
+                folder, place, installation, user, port or free_port(), keys(folder), lock,
+                listen=listen, within=within,
+            )  # fmt: skip
             # initdb takes a second: several servers are made side by side.
             await asyncio.to_thread(server._make_cluster)
             server._write_config(settings or {})
@@ -136,7 +148,7 @@ class PostgresServer:
 
     @property
     def tcp_dsn(self) -> str:
-        """The same over 127.0.0.1, for programs elsewhere on this machine."""
+        """The same over TCP, for programs that do not see the socket."""
         return self._dsn(ROLE, self._keys.role, DATABASE, "")
 
     @property
@@ -191,7 +203,7 @@ class PostgresServer:
         if socket_dir:
             place = quote(socket_dir, safe="/")
             return f"postgresql://{who}@/{database}?host={place}&port={self.port}"
-        return f"postgresql://{who}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://{who}@{self.listen}:{self.port}/{database}"
 
     def _make_cluster(self) -> None:
         data = self._home / "data"
@@ -232,7 +244,7 @@ class PostgresServer:
             **DEFAULTS,
             **settings,
             "port": str(self.port),
-            "listen_addresses": "127.0.0.1",
+            "listen_addresses": self.listen,
             "unix_socket_directories": str(self._socket_dir),
             "unix_socket_permissions": "0700",
         }
@@ -309,20 +321,21 @@ class PostgresServer:
             else log
         )
         try:
-            return subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=opened,
-                stderr=opened,
-                cwd="/",
-                # An own session: Ctrl-C in the terminal reaches our process alone, which
-                # stops its children in the right order.
-                start_new_session=True,
-                user=self._user.uid if self._user.drop else None,
-                group=self._user.gid if self._user.drop else None,
-                extra_groups=[] if self._user.drop else None,
-                env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"},
-            )
+            with self._within():
+                return subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=opened,
+                    stderr=opened,
+                    cwd="/",
+                    # An own session: Ctrl-C in the terminal reaches our process alone, which
+                    # stops its children in the right order.
+                    start_new_session=True,
+                    user=self._user.uid if self._user.drop else None,
+                    group=self._user.gid if self._user.drop else None,
+                    extra_groups=[] if self._user.drop else None,
+                    env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"},
+                )
         finally:
             if isinstance(log, Path):
                 os.close(opened)

@@ -1,0 +1,121 @@
+"""A sample of the drill: hosts of their own where that is allowed, else loopback."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from bailiwick.drill import folders
+
+SAMPLE = ("node-killed", "node-frozen-call-before", "partition-to-access", "standby-promoted")
+
+
+def drill(*arguments: str, timeout: float = 280) -> tuple[int, dict[str, Any], str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "bailiwick", "drill", "--sample", "--json", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    document: dict[str, Any] = json.loads(done.stdout) if done.stdout else {}
+    return done.returncode, document, done.stderr
+
+
+def require_held(status: int, document: dict[str, Any], said: str, runs: int) -> None:
+    assert status == 0, said
+    assert document["ok"]
+    assert len(document["runs"]) == runs
+    for run in document["runs"]:
+        assert run["verdict"] == "held"
+        assert run["proofs"], "a fault that was not shown proves nothing"
+        assert run["lost"] == []
+        assert run["check"]["violations"] == 0
+        assert run["figures"]["in_doubt"] == 0
+        assert run["figures"]["nodes"][run["victim"]]["during"]["requests"] >= 5
+    compared = {name for line in document["summary"] for name in line["compared"]}
+    assert {"history_agrees", "one_live_charge", "no_call_without_attempt"} <= compared
+    assert document["version"]
+
+
+@pytest.mark.timeout(300)
+def test_money_stays_exact() -> None:
+    chosen = [word for name in SAMPLE for word in ("--scenario", name)]
+    status, document, said = drill(*chosen, "--seed", "7")
+    require_held(status, document, said, len(SAMPLE))
+    assert document["seed"] == 7
+
+
+@pytest.mark.timeout(200)
+def test_the_same_on_loopback() -> None:
+    status, document, said = drill("--loopback", "--scenario", "partition-to-node")
+    require_held(status, document, said, 1)
+    assert document["mode"] == "loopback"
+
+
+@pytest.mark.timeout(120)
+def test_nothing_outlives_a_killed_drill() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bailiwick", "drill", "--scenario", "node-killed"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "hosts" in line and " in " in line:
+                break
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert len(children) > 20
+        spaces = {_space(child) for child in children} - {_space(psutil.Process()), ""}
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    deadline = time.monotonic() + 40
+    while left := [child for child in children if _lives(child)]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
+    assert not spaces & {_space(each) for each in psutil.process_iter()}
+    folders.sweep()
+    assert not list(Path(tempfile.gettempdir()).glob(f"bailiwick-drill-{process.pid}-*"))
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _space(process: psutil.Process) -> str:
+    try:
+        return os.readlink(f"/proc/{process.pid}/ns/net")
+    except OSError:
+        return ""
+
+
+def test_the_list_and_wrong_names() -> None:
+    listed = subprocess.run(
+        [sys.executable, "-m", "bailiwick", "drill", "--list", "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert set(SAMPLE) <= set(json.loads(listed.stdout))
+    wrong = subprocess.run(
+        [sys.executable, "-m", "bailiwick", "drill", "--scenario", "nothing"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert wrong.returncode == 2
+    assert "--list" in wrong.stderr
