@@ -143,6 +143,14 @@ def test_refused_by_name(chaos: Chaos, unchanged: None, name: str) -> None:
         assert error.get("param") == param, error
 
 
+def test_a_card_number_as_a_key(chaos: Chaos, unchanged: None) -> None:
+    demo, line = chaos.demo, b"Idempotency-Key: order-4242-4242-4242-4242\r\n"
+    url, key = demo["base_url"], demo["secret_key"]
+    status, answer = exchange(url, key, FORM, GOOD.encode(), line)
+    assert (status, answer["error"]["param"]) == (400, "Idempotency-Key")
+    assert "4242" not in json.dumps(answer)
+
+
 def test_the_nearest_name_is_offered(chaos: Chaos, unchanged: None) -> None:
     demo = chaos.demo
     _, answer = exchange(

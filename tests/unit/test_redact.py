@@ -107,3 +107,11 @@ def test_a_transcript_is_plain_and_clean() -> None:
     text = str(kept)
     for secret in ("kk", "zz", "4242", "sid", '"s"'):
         assert secret not in text
+
+
+def test_a_uuid_is_no_card_number() -> None:
+    """Luhn and issuer range fit by chance now and then: it is still a key."""
+    groups = [f"{number:012}" for number in range(601_100_099_000, 601_100_100_000)]
+    assert any(has_card_number(f"key 4242 {group}") for group in groups)
+    assert not any(has_card_number(f"key 0a3f9c1e-5b7d-4c3a-4242-{group}") for group in groups)
+    assert has_card_number("3c4242ab-9f4a-4b4c-8a37-601100099013 4242 4242 4242 4242")

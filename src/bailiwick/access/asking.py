@@ -71,7 +71,7 @@ def ask_for(who: Principal, key: str, params: dict[str, Any], *, elsewhere: bool
     That is so for what it would refuse before it looks at the key: a hash over a card number is
     never stored.
     """
-    if not key.isprintable() or len(key) > _KEY_CHARS_MAX or maybe_card(str(params)):
+    if not key.isprintable() or len(key) > _KEY_CHARS_MAX or maybe_card(f"{key} {params}"):
         return None
     digest = request_hash("create", "", params)
     return Ask(who.merchant.id, who.livemode, key, digest, elsewhere)
