@@ -29,7 +29,13 @@ def variables(folder: Path) -> dict[str, str]:
         "NODE_DSN": node["dsn"],
         "ADMIN_DSN": node["admin_dsn"],
         "NODE_CONFIG": node["config"],
-    }
+        "NATS_URL": demo["nats"]["url"] if demo.get("nats") else "",
+    } | overview(demo.get("overview"))
+
+
+def overview(shown: dict[str, str] | None) -> dict[str, str]:
+    """The same for a demo with an overview."""
+    return {} if shown is None else {"OVERVIEW_URL": shown["url"], "OPERATOR_TOKEN": shown["token"]}
 
 
 def main() -> None:

@@ -45,7 +45,7 @@ def chaos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chaos]:
     data: Path = tmp_path_factory.mktemp("chaos")
     bailiwick(
         "demo", "--background", "--data", str(data), "--nodes", "3", "--access", "2",
-        BAILIWICK_CRASH_POINTS="1",
+        BAILIWICK_CRASH_POINTS="1", BAILIWICK_EVENTS="true",
     )  # fmt: skip
     try:
         yield Chaos(data)

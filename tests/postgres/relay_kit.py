@@ -9,6 +9,7 @@ import msgspec
 from bailiwick.base import events
 from bailiwick.base.events import PaymentEvent
 from bailiwick.node.relay import CONSUMER, Left, Relay
+from bailiwick.node.relay import message_id as identity
 from bailiwick.shell.bus import BusRefused, BusUnavailable, Receipt, StreamState
 from bailiwick.store.outbox import Outbox
 
@@ -18,7 +19,8 @@ SECRET = b"a secret that nodes share"
 class Broker:
     """One stream, and what became of each message.
 
-    ``refuse`` and ``silent`` say of which events (by id) it will not have, or loses the answer.
+    ``refuse`` and ``silent`` say of which events it refuses the message, or loses the answer.
+    ``asked`` has the events of every message that came; ``messages`` those that it kept.
     """
 
     def __init__(self) -> None:
@@ -26,7 +28,7 @@ class Broker:
         self.created: str | None = None
         self.makings = 0
         self.last = 0
-        self.stored: list[PaymentEvent] = []
+        self.messages: list[list[PaymentEvent]] = []
         self.bytes: list[bytes] = []
         self.asked: list[str] = []
         self.reports: list[bytes] = []
@@ -38,8 +40,14 @@ class Broker:
         """The stream and all it knew is gone."""
         self.created = None
         self.last = 0
-        self.stored.clear()
+        self.messages.clear()
         self.known.clear()
+
+    def set_back(self, last: int) -> None:
+        """What came after that message is forgotten."""
+        del self.messages[last:]
+        self.known = {name: number for name, number in self.known.items() if number <= last}
+        self.last = last
 
     async def state(self, stream: str) -> StreamState | None:
         assert stream == events.STREAM
@@ -47,7 +55,7 @@ class Broker:
             raise BusUnavailable("away")
         if self.created is None:
             return None
-        return StreamState(len(self.stored), 0, 1, self.last, self.created)
+        return StreamState(len(self.messages), 0, 1, self.last, self.created)
 
     async def ensure_stream(self, name: str, subjects: list[str], **limits: Any) -> bool:
         assert subjects == ["bailiwick.events.*"]
@@ -67,18 +75,19 @@ class Broker:
         await asyncio.sleep(0)
         if not self.connected:
             raise BusUnavailable("away")
-        event = events.decode(data)
-        assert message_id == event.event and subject == f"bailiwick.events.{event.node}"
-        self.asked.append(event.event)
-        if self.refuse(event):
+        batch = [events.decode(each) for each in events.split(data)]
+        assert {f"bailiwick.events.{event.node}" for event in batch} == {subject}
+        assert message_id == identity([event.event for event in batch])
+        self.asked += [event.event for event in batch]
+        if any(map(self.refuse, batch)):
             raise BusRefused("too large")
         duplicate = message_id in self.known
         if not duplicate:
             self.last += 1
             self.known[message_id] = self.last
-            self.stored.append(event)
+            self.messages.append(batch)
             self.bytes.append(data)
-        if self.silent(event):
+        if any(map(self.silent, batch)):
             raise BusUnavailable("no answer in time")
         return Receipt(self.known[message_id], duplicate)
 
@@ -88,10 +97,15 @@ class Broker:
 
     # what a reader would have
 
+    @property
+    def stored(self) -> list[PaymentEvent]:
+        """All events, in order; some perhaps twice."""
+        return [event for message in self.messages for event in message]
+
     def order(self) -> dict[str, list[int]]:
-        """Each payment's sequences as they came."""
+        """Each payment's sequences as they first came."""
         found: dict[str, list[int]] = {}
-        for event in self.stored:
+        for event in {each.event: each for each in self.stored}.values():
             found.setdefault(event.payment, []).append(event.seq)
         return found
 

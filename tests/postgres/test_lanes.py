@@ -166,7 +166,7 @@ async def test_a_fenced_database_writes_nothing(store: Store, sql: asyncpg.Conne
     before = await counts(sql)
     assert await done(store, create(), create()) == [False, False]
     assert await done(store, move(row, more=more(claim=claim("k", row.id)))) == [False]
-    assert await store.row("attempt_replay", row.attempt_id, 0, 60_000.0) is None
+    assert await store.row("attempt_replay", row.attempt_id, 0, 60_000.0, 1) is None
     refusal = Refuse("acct_1", False, "k9", "h", "create", "draining", 1, 1)
     assert not (await store.refuse(refusal)).done
     await sql.execute("UPDATE attempt SET next_check_at = now()")
@@ -395,14 +395,14 @@ async def test_a_replay_is_permitted_once_for_each_count(
 ) -> None:
     row = create()
     await done(store, row)
-    asked = [store.row("attempt_replay", row.attempt_id, 0, 60_000.0) for _ in range(8)]
+    asked = [store.row("attempt_replay", row.attempt_id, 0, 60_000.0, 1) for _ in range(8)]
     granted = [found for found in await asyncio.gather(*asked) if found is not None]
     assert len(granted) == 1
-    assert await store.row("attempt_replay", row.attempt_id, 1, 0.0) is None, "too old"
+    assert await store.row("attempt_replay", row.attempt_id, 1, 0.0, 1) is None, "too old"
     nothing = {"debits": None, "credits": None, "amounts": None}
     declined = {"end_state": "declined", "amount_received": 0, **nothing}
     await done(store, move(row, **declined))
-    assert await store.row("attempt_replay", row.attempt_id, 1, 60_000.0) is None, "it has ended"
+    assert await store.row("attempt_replay", row.attempt_id, 1, 60_000.0, 1) is None, "it has ended"
 
 
 async def test_postings_that_move_nothing_are_seen(store: Store, sql: asyncpg.Connection) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
+from bailiwick.base import events
 from bailiwick.base.events import decode_report, key_hash
 from bailiwick.node import relay as relay_module
 from bailiwick.node.relay import TRIES_MAX, Relay
@@ -62,12 +63,14 @@ async def test_pages_follow_each_other(
     store: Store, broker: Broker, relay: Relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(relay_module, "PAGE", 4)
+    monkeypatch.setattr(events, "BATCH_MAX", 3)
     first = await pay(store, 7)
     await drain(relay)
     second = await pay(store, 7)
     await drain(relay)
     assert broker.order() == {identifier: [1, 2] for identifier in first + second}
     assert len(broker.asked) == 28
+    assert [len(message) for message in broker.messages] == [3, 1, 3, 1, 3, 1, 2] * 2
 
 
 async def test_the_message_has_the_listed_fields_and_the_newest_amounts(
@@ -297,8 +300,9 @@ async def test_a_broker_that_is_away_is_waited_for(
 
 
 async def test_a_lost_answer_keeps_the_payment_s_order(
-    store: Store, broker: Broker, relay: Relay
+    store: Store, broker: Broker, relay: Relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(events, "BATCH_MAX", 1)
     made = await pay(store, 3)
     broker.silent = lambda event: event.seq == 1 and event.payment == made[1]
     with pytest.raises(BusUnavailable):
@@ -307,6 +311,24 @@ async def test_a_lost_answer_keeps_the_payment_s_order(
     broker.silent = lambda event: False
     await drain(relay)
     assert broker.order() == {identifier: [1, 2] for identifier in made}
+
+
+async def test_what_came_meanwhile_joins_the_message_that_is_repeated(
+    store: Store, sql: asyncpg.Connection, broker: Broker, relay: Relay
+) -> None:
+    """It overlaps the first one in part: the broker keeps both, and readers each event once."""
+    await pay(store)
+    await drain(relay)
+    made = await pay(store)
+    broker.silent = lambda event: event.payment == made[0]
+    with pytest.raises(BusUnavailable):
+        await drain(relay)
+    made += await pay(store)
+    broker.silent = lambda event: False
+    await drain(relay)
+    assert [len(message) for message in broker.messages] == [2, 2, 4]
+    assert [broker.order()[identifier] for identifier in made] == [[1, 2], [1, 2]]
+    assert broker.ids() == await outbox(sql)
 
 
 async def test_a_wiped_stream_is_filled_again(
@@ -334,15 +356,17 @@ async def test_a_stream_that_was_made_by_somebody_else_since_is_filled_again(
 
 
 async def test_a_stream_that_was_set_back_is_filled_again(
-    store: Store, sql: asyncpg.Connection, broker: Broker, relay: Relay
+    store: Store,
+    sql: asyncpg.Connection,
+    broker: Broker,
+    relay: Relay,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Acknowledged messages were lost, as with a server that does not write at once."""
+    monkeypatch.setattr(events, "BATCH_MAX", 2)
     await pay(store, 3)
     await drain(relay)
-    for lost in broker.stored[2:]:
-        del broker.known[lost.event]
-    del broker.stored[2:]
-    broker.last = 2
+    broker.set_back(1)
     await drain(relay)
     assert broker.ids() == await outbox(sql)
     asked = len(broker.asked)
@@ -410,6 +434,24 @@ async def test_poison_is_parked_and_the_rest_goes_on(
     await relay.step()
     assert relay.backlog.parked == 1
     assert decode_report(broker.reports[-1]).parked == 1
+
+
+async def test_poison_in_full_messages_fails_alone(
+    store: Store, sql: asyncpg.Connection, broker: Broker, relay: Relay
+) -> None:
+    made = await pay(store, 2 * events.BATCH_MAX)
+    bad = {made[3], made[150]}
+    broker.refuse = lambda event: event.payment in bad and event.seq == 2
+    for _ in range(TRIES_MAX - 1):
+        with pytest.raises(BusRefused):
+            await drain(relay)
+        good = {identifier for identifier, found in broker.order().items() if found == [1, 2]}
+        assert good == set(made) - bad, "the others do not wait"
+    await drain(relay)
+    assert broker.order() == {each: [1] if each in bad else [1, 2] for each in made}
+    assert await sql.fetchval("SELECT count(*) FROM relay_trouble WHERE parked_at IS NOT NULL") == 2
+    await drain(relay)
+    assert relay._position.seq == 0, "and it is past them"
 
 
 async def test_a_broker_that_refuses_everything_parks_nothing(

@@ -301,26 +301,31 @@ async def test_what_is_no_event_of_that_node_is_given_up(
     overview: OverviewDatabase, own: asyncpg.Connection
 ) -> None:
     reader = Reader(cast(Any, None), overview)
-    good = event(payment_id(1), 1)
-    batch = [
-        told(events.encode(good)),
-        told(b"{"),
-        told(events.encode(event(payment_id(2), 1, node=2))),
-        told(events.encode(event(payment_id(2), 1, node=1))),
-        told(events.encode(msgspec.structs.replace(good, seq=0))),
-        told(events.encode(msgspec.structs.replace(good, payment="pi_x"))),
-        told(events.encode(msgspec.structs.replace(good, merchant="a" * 500))),
-        told(events.encode(event(payment_id(1), 1, merchant="a\0b"))),
+    good = [event(payment_id(1), 1) for _ in range(3)]
+    bad = [
+        event(payment_id(2), 1, node=2),
+        event(payment_id(2), 1, node=1),
+        event(payment_id(1), 0),
+        msgspec.structs.replace(good[0], event="evt_x", payment="pi_x"),
+        event(payment_id(1), 1, merchant="a" * 500),
+        event(payment_id(1), 1, merchant="a\0b"),
     ]
+    deep = b'[{"x":' + b"[" * 5_000 + b"]" * 5_000 + b"}]"
+    batch = [told(message_of(each)) for each in (good[:1], [*bad, good[1]], [])]
+    batch += [told(data) for data in (b"{", b"[1]", b"[{}]", deep, events.encode(good[2]))]
     await reader.take([message for message, _ in batch])
     assert [handle.answers for _, handle in batch] == [
-        ["ack"], ["term"], ["term"], ["term"], ["term"], ["term"], ["term"], ["ack"]
+        ["ack"], ["ack"], ["ack"], ["term"], ["ack"], ["ack"], ["term"], ["term"]
     ]  # fmt: skip
-    assert [row["payment"] for row in await views(own)] == [good.payment]
-    assert (reader.taken, reader.rejected) == (1, 7)
-    again, _ = told(events.encode(good))
+    assert {row["payment"] for row in await views(own)} == {each.payment for each in good[:2]}
+    assert (reader.taken, reader.repeated, reader.rejected) == (2, 0, 11)
+    again, _ = told(message_of([good[1], good[2]]))
     await reader.take([again])
-    assert (reader.taken, reader.repeated) == (1, 1)
+    assert (reader.taken, reader.repeated, reader.rejected) == (3, 1, 11)
+
+
+def message_of(batch: list[PaymentEvent]) -> bytes:
+    return events.join([events.encode(each) for each in batch])
 
 
 async def test_nothing_is_acknowledged_before_it_is_written(
@@ -330,7 +335,7 @@ async def test_nothing_is_acknowledged_before_it_is_written(
         raise ConnectionResetError
 
     reader = Reader(cast(Any, None), overview)
-    message, handle = told(events.encode(event(payment_id(1), 1)))
+    message, handle = told(message_of([event(payment_id(1), 1)]))
     with monkeypatch.context() as patch:
         patch.setattr(overview, "take", fail)
         with pytest.raises(ConnectionResetError):
@@ -358,10 +363,9 @@ async def test_lag_has_both_accounts(overview: OverviewDatabase) -> None:
 
 
 def test_a_node_tells_of_its_own_payments_only() -> None:
-    good = event(payment_id(3), 1, node=3)
-    assert read("bailiwick.events.3", events.encode(good)) == good
-    with pytest.raises(ValueError):
-        read("bailiwick.events.1", events.encode(good))
+    good, other = event(payment_id(3), 1, node=3), event(payment_id(1), 1)
+    assert read("bailiwick.events.3", message_of([good, other])) == ([good], 1)
+    assert read("bailiwick.events.1", message_of([good, other])) == ([other], 1)
 
 
 # The schema

@@ -1,6 +1,5 @@
 """The compiled borders, IP data and places, on points and addresses that are easy to get wrong."""
 
-import ipaddress
 import time
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from bailiwick.world import atlas as atlas_module
 from bailiwick.world.atlas import why_unknown
 from bailiwick.world.borders import Borders
 from bailiwick.world.places import load_places
+from tests.mmdb import mapping, string, write_mmdb
 
 ATLAS = atlas_module.load()
 
@@ -169,74 +169,15 @@ def test_why_an_address_is_unknown(address: str, words: str) -> None:
     assert words in why_unknown(address)
 
 
-def _text(value: str) -> bytes:
-    return bytes([2 << 5 | len(value)]) + value.encode()
-
-
-def _map(pairs: dict[str, bytes]) -> bytes:
-    return bytes([7 << 5 | len(pairs)]) + b"".join(_text(k) + v for k, v in pairs.items())
-
-
-def _number(kind: int, value: int) -> bytes:
-    raw = value.to_bytes((value.bit_length() + 7) // 8, "big")
-    if kind <= 7:
-        return bytes([kind << 5 | len(raw)]) + raw
-    return bytes([len(raw), kind - 7]) + raw
-
-
-def write_mmdb(path: Path, networks: dict[str, dict[str, bytes]]) -> None:
-    """A minimal IPv6 MaxMind DB: https://maxmind.github.io/MaxMind-DB/ (24-bit records)."""
-    nodes: list[list[int | bytes | None]] = [[None, None]]
-    for network, record in networks.items():
-        parsed = ipaddress.ip_network(network)
-        bits, length = int(parsed.network_address), parsed.prefixlen
-        if parsed.version == 4:
-            length += 96
-        at = 0
-        for depth in range(length):
-            bit = bits >> (127 - depth) & 1
-            if depth == length - 1:
-                nodes[at][bit] = _map(record)
-            else:
-                nxt = nodes[at][bit]
-                if not isinstance(nxt, int):
-                    nodes.append([None, None])
-                    nxt = nodes[at][bit] = len(nodes) - 1
-                at = nxt
-    data, tree = b"", b""
-    for node in nodes:
-        for side in node:
-            if isinstance(side, bytes):
-                value = len(nodes) + 16 + len(data)
-                data += side
-            else:
-                value = side if side is not None else len(nodes)
-            tree += value.to_bytes(3, "big")
-    metadata = _map(
-        {
-            "node_count": _number(6, len(nodes)),
-            "record_size": _number(5, 24),
-            "ip_version": _number(5, 6),
-            "database_type": _text("Test"),
-            "languages": bytes([0, 4]),
-            "binary_format_major_version": _number(5, 2),
-            "binary_format_minor_version": bytes([5 << 5]),
-            "build_epoch": _number(9, 1_700_000_000),
-            "description": _map({"en": _text("Test")}),
-        }
-    )
-    path.write_bytes(tree + bytes(16) + data + b"\xab\xcd\xefMaxMind.com" + metadata)
-
-
 def test_the_operators_file_is_asked_first(tmp_path: Path) -> None:
     file = tmp_path / "operator.mmdb"
     write_mmdb(
         file,
         {
-            "8.8.8.0/24": {"country": _map({"iso_code": _text("DE")})},
-            "10.0.0.0/8": {"country": _text("IN")},
-            "2001:db8::/32": {"country_code": _text("br")},
-            "9.9.9.0/24": {"country": _text("EU")},
+            "8.8.8.0/24": {"country": mapping({"iso_code": string("DE")})},
+            "10.0.0.0/8": {"country": string("IN")},
+            "2001:db8::/32": {"country_code": string("br")},
+            "9.9.9.0/24": {"country": string("EU")},
         },
     )
     atlas = atlas_module.load(file)

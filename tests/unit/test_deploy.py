@@ -59,12 +59,15 @@ def test_units_are_hardened_and_come_back(unit: Path) -> None:
     assert int(service["LimitNOFILE"]) >= 65_536
     assert "MemoryMax" in service
     if service.get("Type") == "notify":
-        assert "bailiwick.shell.notify" in _sources("cli/node.py") + _sources("cli/access.py")
+        name = unit.name.removeprefix("bailiwick-").removesuffix(".service").rstrip("@")
+        assert "bailiwick.shell.notify" in _sources(name)
         assert int(service["TimeoutStopSec"]) > 20  # HttpServer's grace
 
 
 def _sources(name: str) -> str:
-    text = (REPO / "src" / "bailiwick" / name).read_text()
+    place = REPO / "src" / "bailiwick" / "cli" / name
+    file = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+    text = file.read_text()
     return text.replace("import http, notify, telemetry, tls", "bailiwick.shell.notify")
 
 

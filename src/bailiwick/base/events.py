@@ -1,17 +1,21 @@
 """What leaves a node about a payment: allow-listed fields, never a copy of an object.
 
 An event tells that a payment has a further version. The amounts and the state beside it are
-those of ``version``, which may be newer than the event itself: a reader keeps the newest.
+those of ``version``, which may be newer than the event itself: a reader keeps the newest. A
+message is a JSON array of events; each of them is judged alone.
 ``data/residency.toml`` says of each field where it comes from and why it may leave.
 """
 
-import hashlib
 import hmac
+from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 
 STREAM = "BAILIWICK_EVENTS"
 SUBJECTS = "bailiwick.events.*"
+BATCH_MAX = 100
+"""Events in one message, at most."""
 ID_CHARS_MAX = 64
 NAME_CHARS_MAX = 128
 _DOMAIN = b"bailiwick.events.key-hash"
@@ -64,6 +68,7 @@ class RelayReport(msgspec.Struct, frozen=True):
 
 _encode = msgspec.json.Encoder().encode
 _decoder = msgspec.json.Decoder(PaymentEvent)
+_batch_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 _report_decoder = msgspec.json.Decoder(RelayReport)
 
 
@@ -81,12 +86,29 @@ REPORT_SUBJECTS = "bailiwick.relay.*"
 
 
 def encode(message: PaymentEvent | RelayReport) -> bytes:
-    """A message's bytes."""
+    """An event's bytes, or a report's."""
     return _encode(message)
 
 
-def decode(data: bytes) -> PaymentEvent:
-    """An event from a message's bytes.
+def join(encoded: Sequence[bytes]) -> bytes:
+    """A message's bytes: encoded events, in order."""
+    return b"[" + b",".join(encoded) + b"]"
+
+
+def split(data: bytes) -> list[msgspec.Raw]:
+    """The events of a message, each still encoded.
+
+    Raises:
+        ValueError: it is no array, or a longer one than any relay sends.
+    """
+    found = _batch_decoder.decode(data)
+    if len(found) > BATCH_MAX:
+        raise ValueError(f"a message has {len(found)} events, more than {BATCH_MAX}")
+    return found
+
+
+def decode(data: bytes | msgspec.Raw) -> PaymentEvent:
+    """An event from its bytes.
 
     Raises:
         ValueError: it is no event of ours; names what is wrong.
@@ -112,6 +134,10 @@ def key_hash(secret: bytes, merchant: str, livemode: bool, key: str) -> str:
 
     ``secret`` is what nodes share: the same key has the same hash at each of them.
     """
-    own = hmac.new(secret, _DOMAIN, hashlib.sha256).digest()
     text = f"{merchant}\0{'live' if livemode else 'test'}\0{key}"
-    return hmac.new(own, text.encode(), hashlib.sha256).hexdigest()[:32]
+    return hmac.digest(_own(secret), text.encode(), "sha256").hex()[:32]
+
+
+@lru_cache(maxsize=8)
+def _own(secret: bytes) -> bytes:
+    return hmac.digest(secret, _DOMAIN, "sha256")

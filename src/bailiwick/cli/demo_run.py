@@ -13,10 +13,11 @@ from typing import Any
 import msgspec
 
 from bailiwick.cli import demo_broker, demo_lock, demo_text, demo_world
+from bailiwick.cli.demo_nodes import DemoNodes
 from bailiwick.cli.demo_overview import DemoOverview
 from bailiwick.shell.engines import EngineError
 from bailiwick.shell.joblog import JobLog
-from bailiwick.shell.supervisor import Database, Program, Supervisor, SupervisorError
+from bailiwick.shell.supervisor import Program, Supervisor, SupervisorError
 
 DATABASES, NODES, ACCESS = range(3)
 
@@ -90,8 +91,15 @@ class Demo:
         if overview and self._broker is None:
             raise demo_world.WorldProblem("--overview needs a broker, and there is none to run")
         self._supervisor = Supervisor(log, on_change=self._write_state)
-        self._databases: dict[str, Database] = {}
-        self._nodes: dict[str, Program] = {}
+        self._nodes = DemoNodes(
+            data,
+            self._ports,
+            log,
+            self._supervisor,
+            command=lambda config: _bailiwick("node", "--config", str(config)),
+            environ=lambda: {**self._environ(), **self._events()},
+            stages=(DATABASES, NODES),
+        )
         self._access: list[Program] = []
         self._sandbox: Program | None = None
         self._ready = False
@@ -101,17 +109,20 @@ class Demo:
         self._listen_for_signals(stop)
         asked = asyncio.create_task(stop.wait())
         start = asyncio.create_task(self._start())
+        tending: asyncio.Task[None] | None = None
         try:
             await asyncio.wait({start, asked}, return_when=asyncio.FIRST_COMPLETED)
             if not start.done():
                 return
             start.result()
             self._announce(ready_fd)
+            tending = asyncio.create_task(self._nodes.tend(self._write_state))
             await asked
         finally:
-            start.cancel()
-            asked.cancel()
-            await asyncio.gather(start, asked, return_exceptions=True)
+            tasks = [task for task in (start, asked, tending) if task is not None]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             self._log.line("demo", "stopping")
             await self._supervisor.stop()
             (self._data / "demo.json").unlink(missing_ok=True)
@@ -132,7 +143,7 @@ class Demo:
     async def _start(self) -> None:
         self._add_foundations()
         await self._supervisor.start_stage(DATABASES)
-        self._add_nodes()
+        self._nodes.add_programs()
         self._add_access()
         if self._overview is not None:
             program = self._overview.program(_bailiwick("overview"), self._environ())
@@ -144,14 +155,7 @@ class Demo:
         self._write_state()
 
     def _add_foundations(self) -> None:
-        for region in demo_world.regions(self._count):
-            database = Database(
-                f"postgres {region.name}",
-                self._data / "nodes" / region.name / "postgres",
-                port=self._ports.postgres[region.name],
-            )
-            self._databases[region.name] = database
-            self._supervisor.add(database, stage=DATABASES)
+        self._nodes.add_databases()
         listen = f"127.0.0.1:{self._ports.sandbox}"
         self._sandbox = Program(
             "sandbox",
@@ -166,21 +170,6 @@ class Demo:
             self._supervisor.add(self._broker, stage=DATABASES)
         if self._overview is not None:
             self._supervisor.add(self._overview.database, stage=DATABASES)
-
-    def _add_nodes(self) -> None:
-        for region in demo_world.regions(self._count):
-            server = self._databases[region.name].server
-            if server is None:
-                raise SupervisorError(f"the database of node {region.name} does not run")
-            config = demo_world.write_node(self._data, region, self._count, self._ports, server.dsn)
-            node = Program(
-                f"node {region.name}",
-                _bailiwick("node", "--config", str(config)),
-                ready=demo_world.local_url(self._ports.nodes[region.name]) + "/readyz",
-                environ=self._environ(),
-            )
-            self._nodes[region.name] = node
-            self._supervisor.add(node, stage=NODES)
 
     def _add_access(self) -> None:
         for number, port in enumerate(self._ports.access[: self._accesses], start=1):
@@ -202,6 +191,10 @@ class Demo:
         # Not an option: the broker's password would show in the list of processes.
         return {"BAILIWICK_NATS": self._broker.settings.url if self._broker else ""}
 
+    def _events(self) -> dict[str, str]:
+        # Only who has readers pays for sending.
+        return {"BAILIWICK_EVENTS": "true"} if self._overview is not None else {}
+
     def _announce(self, ready_fd: int | None) -> None:
         state = self._state()
         if ready_fd is not None:
@@ -216,27 +209,7 @@ class Demo:
 
     def _state(self) -> dict[str, Any]:
         first, other = self._merchants[0], self._merchants[1]
-        homes = demo_world.homes(self._count)
         sandbox = demo_world.local_url(self._ports.sandbox)
-        nodes = []
-        for region in demo_world.regions(self._count):
-            database = self._databases.get(region.name)
-            server = database.server if database else None
-            node = self._nodes.get(region.name)
-            nodes.append(
-                {
-                    "name": region.name,
-                    "number": region.number,
-                    "title": region.title,
-                    "url": demo_world.local_url(self._ports.nodes[region.name]),
-                    "pid": node.pid if node else None,
-                    "dsn": server.dsn if server else None,
-                    "admin_dsn": server.admin_dsn if server else None,
-                    "postgres_pid": database.pid if database else None,
-                    "config": str(self._data / "nodes" / region.name / "node.toml"),
-                    "jurisdictions": homes[region.name],
-                }
-            )
         ports = self._ports.access[: self._accesses]
         return {
             "base_url": demo_world.local_url(ports[0]),
@@ -248,7 +221,7 @@ class Demo:
             "data": str(self._data),
             "world": str(self._data / "world"),
             "supervisor": {"pid": os.getpid()},
-            "nodes": nodes,
+            "nodes": self._nodes.state(),
             "access": [
                 {"url": demo_world.local_url(port), "pid": program.pid if program else None}
                 for port, program in zip(

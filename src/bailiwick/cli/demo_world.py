@@ -20,8 +20,8 @@ from bailiwick.shell.ports import free_port, port_is_free
 
 __all__ = [
     "GROUPS", "MOST_NODES", "REGIONS", "RESIDENCY", "MerchantKeys", "Node", "Ports",
-    "Provider", "Region", "WorldProblem", "homes", "load_ports", "local_url", "regions",
-    "rules", "write", "write_node", "write_ports", "write_world",
+    "Provider", "Region", "WorldProblem", "free_port", "homes", "load_ports", "local_url",
+    "region_named", "regions", "rules", "url_of", "write", "write_node", "write_ports", "write_world",
 ]  # fmt: skip
 
 MOST_NODES: Final = 6
@@ -85,6 +85,15 @@ def regions(count: int) -> tuple[Region, ...]:
     return REGIONS[:count]
 
 
+def region_named(name: str) -> Region:
+    """A region by its node's name. Raises WorldProblem."""
+    found = next((region for region in REGIONS if region.name == name), None)
+    if found is None:
+        known = ", ".join(region.name for region in REGIONS)
+        raise WorldProblem(f"the demo knows no region '{name}'; known: {known}")
+    return found
+
+
 def rules(count: int) -> list[dict[str, Any]]:
     """The topology's rules: each place, its nodes with the home first, and its residency."""
     present = {region.name for region in regions(count)}
@@ -119,7 +128,7 @@ def load_ports(data: Path, count: int, accesses: int, port: int | None) -> Ports
             ports = msgspec.json.decode(file.read_bytes(), type=Ports)
         except msgspec.DecodeError as error:
             raise WorldProblem(f"{file} is damaged ({error}); restore it") from error
-        if list(ports.nodes) != names:
+        if len(ports.nodes) != count:
             raise WorldProblem(
                 f"{data} was made with {len(ports.nodes)} nodes; give --nodes {len(ports.nodes)}, "
                 "or another folder with --data"
@@ -183,8 +192,8 @@ def write_world(data: Path, count: int, ports: Ports) -> list[MerchantKeys]:
     merchants = msgspec.json.decode(keys_file.read_bytes(), type=list[MerchantKeys])
     write(data / "world" / "merchants.toml", _merchants_toml(merchants), keep=True)
     write(data / "world" / "topology.toml", _topology_toml(count, ports), keep=True)
-    provider_keys = _provider_keys(data, count)
-    write(data / "sandbox" / "sandbox.toml", _sandbox_toml(count, ports, provider_keys), keep=True)
+    sandbox = _sandbox_toml(ports, _provider_keys(data))
+    write(data / "sandbox" / "sandbox.toml", sandbox, keep=True)
     return merchants
 
 
@@ -197,7 +206,13 @@ def write_node(data: Path, region: Region, count: int, ports: Ports, dsn: str) -
         if fresh != text:
             write(file, fresh)
         return file
-    write(file, _node_toml(region, ports, dsn, _provider_keys(data, count)))
+    keys = _provider_keys(data)
+    if any(provider.name not in keys for provider in region.providers):
+        raise WorldProblem(
+            f"the sandbox in {data} has no providers of {region.name}: it was made by an earlier "
+            "version; make a new demo in another folder"
+        )
+    write(file, _node_toml(region, ports, dsn, keys))
     return file
 
 
@@ -260,7 +275,7 @@ def _topology_toml(count: int, ports: Ports) -> str:
             "[[nodes]]",
             f"number = {region.number}",
             f"name = {_toml(region.name)}",
-            f"url = {_toml(ports.doors.get(region.name, 'http://' + ports.address(region.name)))}",
+            f"url = {_toml(url_of(region, ports))}",
             f"title = {_toml(region.title if count > 1 else 'World')}",
         ]
     for rule in rules(count):
@@ -268,10 +283,15 @@ def _topology_toml(count: int, ports: Ports) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _sandbox_toml(count: int, ports: Ports, keys: dict[str, dict[str, str]]) -> str:
+def url_of(region: Region, ports: Ports) -> str:
+    """Where access reaches a node."""
+    return ports.doors.get(region.name, "http://" + ports.address(region.name))
+
+
+def _sandbox_toml(ports: Ports, keys: dict[str, dict[str, str]]) -> str:
     lines = ["[server]", 'journal = "books.jsonl"']
     lines.append(f"public_url = {_toml('http://' + ports.address('sandbox'))}")
-    for region in regions(count):
+    for region in REGIONS:  # those without a node too: one may join
         for provider in region.providers:
             lines += [
                 "",
@@ -294,6 +314,7 @@ def _node_toml(region: Region, ports: Ports, dsn: str, keys: dict[str, dict[str,
         f"name = {_toml(region.name)}",
         f"listen = {_toml(listen)}",
         f"dsn = {_toml(dsn)}",
+        f"url = {_toml(url_of(region, ports))}",
         'world = "../../world"',
         'internal_secret_file = "../../secrets/internal"',
         f"public_url = {_toml('http://' + listen)}",
@@ -321,7 +342,7 @@ def _node_toml(region: Region, ports: Ports, dsn: str, keys: dict[str, dict[str,
     return "\n".join(lines) + "\n"
 
 
-def _provider_keys(data: Path, count: int) -> dict[str, dict[str, str]]:
+def _provider_keys(data: Path) -> dict[str, dict[str, str]]:
     file = data / "secrets" / "providers.json"
     if not file.exists():
         made = {
@@ -329,7 +350,7 @@ def _provider_keys(data: Path, count: int) -> dict[str, dict[str, str]]:
                 "api_key": f"bank_{secrets.token_hex(16)}",
                 "callback_secret": f"cbs_{secrets.token_hex(24)}",
             }
-            for region in regions(count)
+            for region in REGIONS
             for provider in region.providers
         }
         write(file, msgspec.json.format(msgspec.json.encode(made)).decode() + "\n")

@@ -1,8 +1,9 @@
 """The relay: from the outbox to the broker, at least once, each payment's events in order.
 
 The outbox is the truth and the broker carries. A pass claims the outbox, reads what is below
-the horizon, publishes it, waits until the broker has it on disk, and only then advances. What
-was published twice has the same id, and readers keep ids for ever. When the broker is away the
+the horizon, publishes it, waits until the broker has it on disk, and only then advances. Many
+events make one message: a message costs the process about as much as half a payment. What was
+published twice has the same ids, and readers keep ids for ever. When the broker is away the
 relay waits; payments do not notice. When its stream is another than the one that took the last
 event (wiped, restored), or the database is another cluster (a dump restored elsewhere), all
 events are sent again.
@@ -12,10 +13,11 @@ the relay's place comes from the same log as its events.
 """
 
 import asyncio
+import hashlib
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from enum import Enum
-from itertools import count
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -31,9 +33,11 @@ from bailiwick.shell.loops import forever
 from bailiwick.store.outbox import Backlog, Claim, Outbox, OutboxRow, Position
 
 CONSUMER = "events"
-PAGE = 256
+PAGE = 4 * events.BATCH_MAX
 TRIES_MAX = 5
-MESSAGE_BYTES_MAX = 4_096
+MESSAGE_BYTES_MAX = 256 << 10
+"""Of a message with its headers; more than BATCH_MAX of the longest events that readers take."""
+_HEADER_BYTES = 1_024
 STREAM_BYTES_MAX = 512 << 20
 STREAM_AGE_S = 7 * 86_400.0
 IDLE_S = 0.1
@@ -57,6 +61,13 @@ class Left(Enum):
     NOTHING = 0
     MORE = 1
     LATER = 2
+
+
+class Leaving(msgspec.Struct, frozen=True):
+    """An event on its way: its row, and its bytes."""
+
+    row: OutboxRow
+    data: bytes
 
 
 class Sent(msgspec.Struct):
@@ -230,42 +241,52 @@ class Relay:
         return rows, after, Left.LATER if claim.busy else Left.NOTHING
 
     async def _send(self, rows: Sequence[OutboxRow]) -> Sent:
-        """Publish rows; of one payment each only when the one before is on the broker's disk."""
+        """Publish rows, one message after another: each only when the one before is on the
+        broker's disk."""
         sent = Sent()
         if not rows:
             return sent
         parked = await self._outbox.parked([row.id for row in rows])
         settled = {row.id for row in rows if row.id in parked}
         stuck: set[str] = set()
-        for wave in waves(rows):
-            going = [r for r in wave if r.id not in settled and r.payment not in stuck]
-            said = await asyncio.gather(*(self._publish(row) for row in going))
-            for row, result in zip(going, said, strict=True):
-                if isinstance(result, int):
-                    settled.add(row.id)
-                    sent.published += 1
-                    sent.last_sequence = max(sent.last_sequence, result)
-                elif isinstance(result, BusRefused) and await self._refused(row, result):
-                    settled.add(row.id)
+        waiting = deque(batches([self._leaving(row) for row in rows if row.id not in settled]))
+        while waiting:
+            batch = [each for each in waiting.popleft() if each.row.payment not in stuck]
+            if not batch:
+                continue
+            try:
+                sequence = await self._publish(batch)
+            except BusRefused as error:
+                if len(batch) > 1:
+                    # Whatever is wrong with one of them, it fails alone.
+                    half = len(batch) // 2
+                    waiting.extendleft((batch[half:], batch[:half]))
+                elif await self._refused(batch[0].row, error):
+                    settled.add(batch[0].row.id)
                 else:
-                    stuck.add(row.payment)
-                    sent.trouble = result
-            if sent.trouble is not None and not isinstance(sent.trouble, BusRefused):
-                break  # the broker is away: no use in asking it for each further event
+                    stuck.add(batch[0].row.payment)
+                    sent.trouble = error
+                continue
+            except BusError as error:
+                sent.trouble = error  # the broker is away: no use in asking it for the rest
+                break
+            settled.update(each.row.id for each in batch)
+            sent.published += len(batch)
+            sent.last_sequence = max(sent.last_sequence, sequence)
         sent.done = next((n for n, row in enumerate(rows) if row.id not in settled), len(rows))
         return sent
 
-    async def _publish(self, row: OutboxRow) -> int | BusError:
-        """The sequence in the stream, or why there is none."""
-        try:
-            receipt = await self._bus.publish(
-                events.subject(self._number),
-                events.encode(message(row, self._number, self._secret)),
-                stream=events.STREAM,
-                message_id=row.id,
-            )
-        except BusError as error:
-            return error
+    def _leaving(self, row: OutboxRow) -> Leaving:
+        return Leaving(row, events.encode(message(row, self._number, self._secret)))
+
+    async def _publish(self, batch: Sequence[Leaving]) -> int:
+        """The sequence in the stream. Raises BusError."""
+        receipt = await self._bus.publish(
+            events.subject(self._number),
+            events.join([each.data for each in batch]),
+            stream=events.STREAM,
+            message_id=message_id([each.row.id for each in batch]),
+        )
         return receipt.sequence
 
     async def _refused(self, row: OutboxRow, error: BusRefused) -> bool:
@@ -340,16 +361,27 @@ def message(row: OutboxRow, node: int, secret: bytes) -> PaymentEvent:
     )
 
 
-def waves(rows: Sequence[OutboxRow]) -> list[list[OutboxRow]]:
-    """Rows that may travel side by side: the first of each payment, then the second, ..."""
-    found: list[list[OutboxRow]] = []
-    places: dict[str, count[int]] = {}
-    for row in rows:
-        place = next(places.setdefault(row.payment, count()))
-        if place == len(found):
+def batches(leaving: Sequence[Leaving]) -> list[list[Leaving]]:
+    """Events in order, cut into messages."""
+    found: list[list[Leaving]] = []
+    size = 0
+    for each in leaving:
+        size += len(each.data) + 1
+        full = size > MESSAGE_BYTES_MAX - _HEADER_BYTES
+        if not found or full or len(found[-1]) == events.BATCH_MAX:
             found.append([])
-        found[place].append(row)
+            size = len(each.data) + 2
+        found[-1].append(each)
     return found
+
+
+def message_id(identifiers: Sequence[str]) -> str:
+    """The same for the same events in the same order, and for no others.
+
+    First, last and count would not do: a sweep and what follows it put other events between.
+    """
+    digest = hashlib.sha256("\0".join(identifiers).encode()).hexdigest()[:32]
+    return f"{identifiers[0]}-{len(identifiers)}-{digest}"
 
 
 def _at(row: OutboxRow, before: Position) -> Position:

@@ -50,7 +50,7 @@ class Operations:
         metrics = self._metrics = Metrics()
         self._events = metrics.gauge("overview_events", "Events taken, all of them.")
         self._read = metrics.gauge(
-            "overview_messages", "Messages since the start, by what became of them.", ["outcome"]
+            "overview_read", "Events read since the start, by what became of them.", ["outcome"]
         )
         self._pending = metrics.gauge("overview_pending", "Messages that wait at the broker.")
         self._gaps = metrics.gauge("overview_gaps", "Payments of which an event is missing.")

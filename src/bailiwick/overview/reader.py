@@ -1,8 +1,10 @@
 """The reader: a durable consumer of all nodes' events, and of their relays' reports.
 
-A batch is written to the database before it is acknowledged, so that the broker repeats what a
-crash has cut off; what is repeated is known by its id.
+Messages are written to the database before they are acknowledged, so that the broker repeats
+what a crash has cut off; what is repeated is known by its events' ids.
 """
+
+import contextlib
 
 import asyncpg
 import msgspec
@@ -17,7 +19,8 @@ from bailiwick.shell import telemetry
 from bailiwick.shell.bus import Bus, BusError, Message, Puller
 from bailiwick.shell.loops import forever
 
-BATCH = 500
+MESSAGES = 20
+"""Taken at once, with all their events in one transaction."""
 WAIT_S = 2.0
 PAUSE_S = 1.0
 NODES_MAX = 65_535
@@ -61,10 +64,10 @@ class Reader:
                 events.STREAM,
                 self._database.durable,
                 subject=events.SUBJECTS,
-                max_unacked=4 * BATCH,
+                max_unacked=4 * MESSAGES,
             )
         try:
-            messages = await self._puller.fetch(BATCH, wait_s=WAIT_S)
+            messages = await self._puller.fetch(MESSAGES, wait_s=WAIT_S)
         except BusError:
             return PAUSE_S  # said by the bus itself, once
         if not messages:
@@ -75,24 +78,31 @@ class Reader:
         return 0.0
 
     async def take(self, messages: list[Message]) -> None:
-        """Write a batch, then acknowledge it."""
+        """Write what is in messages, then acknowledge them."""
         good: list[PaymentEvent] = []
         answered: list[Message] = []
         for message in messages:
             try:
-                good.append(read(message.subject, message.data))
-                answered.append(message)
-            except ValueError:
+                found, wrong = read(message.subject, message.data)
+            except (ValueError, RecursionError):
                 # It will not get better: never deliver it again, and say so.
-                self.rejected += 1
-                log.error("event_rejected", reason="not an event of that node", count=1)
+                self._reject("not a message of events")
                 await message.term()
+                continue
+            if wrong:
+                self._reject("not an event of that node", wrong)
+            good += found
+            answered.append(message)
         rejected = self.rejected
         taken = await self._take(good)
         for message in answered:
             await message.ack()
         self.taken += taken
         self.repeated += len(good) - taken - (self.rejected - rejected)
+
+    def _reject(self, reason: str, count: int = 1) -> None:
+        self.rejected += count
+        log.error("event_rejected", reason=reason, count=count)
 
     async def _take(self, good: list[PaymentEvent]) -> int:
         try:
@@ -103,7 +113,8 @@ class Reader:
                 log.error("event_rejected", event_id=good[0].event, payment=good[0].payment)
                 return 0
             # One of them does not fit: it fails alone.
-            return sum([await self._take([each]) for each in good])
+            half = len(good) // 2
+            return await self._take(good[:half]) + await self._take(good[half:])
         if done.duplicates:
             log.error("key_used_at_two_nodes", count=done.duplicates)
         if done.forks:
@@ -120,12 +131,22 @@ class Reader:
             self.heard[report.node] = Heard(report, now_ms())
 
 
-def read(subject: str, data: bytes) -> PaymentEvent:
-    """An event that its sender may send.
+def read(subject: str, data: bytes) -> tuple[list[PaymentEvent], int]:
+    """The events of a message that its sender may send, and the number of those it may not.
 
     Raises:
-        ValueError: it is no event, or of another node's payment.
+        ValueError, RecursionError: it is no message of events.
     """
+    good = []
+    parts = events.split(data)
+    for part in parts:
+        with contextlib.suppress(ValueError, RecursionError):
+            good.append(_read_one(subject, part))
+    return good, len(parts) - len(good)
+
+
+def _read_one(subject: str, data: msgspec.Raw) -> PaymentEvent:
+    """An event of the sender's own. Raises ValueError."""
     event = events.decode(data)
     try:
         home = node_of(event.payment)

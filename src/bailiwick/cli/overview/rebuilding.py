@@ -97,7 +97,8 @@ def rebuild(data: Path, dsns: tuple[str, ...], wait_s: float, as_json: bool) -> 
             click.echo(f"{each['node']}: {each['events']} events to send again")
     if idle:
         raise click.ClickException(
-            f"{', '.join(idle)} never had a relay: set 'nats' in node.toml and start the node; "
+            f"{', '.join(idle)} never had a relay: set 'nats' and 'events = true' in node.toml and "
+            "start the node; "
             "it begins at the beginning"
         )
     if wait_s and going:
