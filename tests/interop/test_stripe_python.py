@@ -116,9 +116,14 @@ def test_manual_capture(
     with pytest.raises(stripe.InvalidRequestError) as refused:
         client.v1.payment_intents.capture(held.id, {"amount_to_capture": 2000})
     assert refused.value.param == "amount_to_capture"
+    with pytest.raises(stripe.InvalidRequestError) as refused:
+        client.v1.payment_intents.capture(held.id, {"final_capture": False})
+    assert refused.value.param == "final_capture"
+    wish: Any = {"metadata": {"picked": "yes"}}
     done = client.v1.payment_intents.capture(
-        held.id, {} if asked is None else {"amount_to_capture": asked}
+        held.id, wish if asked is None else {**wish, "amount_to_capture": asked}
     )
+    assert done.metadata["picked"] == "yes"
     assert (done.status, done.amount_received, done.amount_capturable) == ("succeeded", taken, 0)
     row = charge_of(books, done)
     assert (row["status"], row["amount_captured"]) == ("captured", taken)

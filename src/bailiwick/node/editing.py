@@ -10,6 +10,7 @@ from bailiwick.base.errors import ApiError
 from bailiwick.base.money import payment_currency
 from bailiwick.node.decide import Step, moved
 from bailiwick.node.requests import (
+    CapturePayment,
     ConfirmPayment,
     CreatePayment,
     UpdatePayment,
@@ -87,6 +88,22 @@ def dressed(payment: Payment, request: ConfirmPayment, method: str | None) -> Pa
                 param="capture_method",
             )
     return _replace(payment, progress=_replace(progress, **changes))
+
+
+def captured(payment: Payment, request: CapturePayment) -> Progress:
+    """What a capture changes beside the money. Raises ApiError (400)."""
+    check_metadata(request.metadata)
+    if not request.final_capture:
+        raise ApiError.invalid(
+            "A PaymentIntent is captured once, and what is not captured is released: leave "
+            "final_capture out.",
+            param="final_capture",
+        )
+    progress = payment.progress
+    changes: dict[str, Any] = {"metadata": merged(progress.metadata, request.metadata)}
+    if request.statement_descriptor is not None:
+        changes["statement_descriptor"] = request.statement_descriptor
+    return _replace(progress, **changes)
 
 
 def updated(payment: Payment, request: UpdatePayment, now_ms: int) -> Step:

@@ -266,7 +266,8 @@ class Payments(Acting):
         """Take held money, all or part of it; the rest of the hold is released."""
 
         async def build(payment: Payment) -> tuple[Step, AttemptNew | None]:
-            after = moved(payment, Change.CAPTURE, now_ms())
+            progress = editing.captured(payment, request)
+            after = moved(payment, Change.CAPTURE, now_ms(), progress=progress)
             amount = request.amount_to_capture or payment.amount_capturable
             if amount > payment.amount_capturable:
                 raise ApiError.invalid(
