@@ -14,6 +14,8 @@ from typing import Any
 
 from load_kit import node_of, read_demo
 
+from bailiwick.bench.outage import Outage
+
 
 def bailiwick(*arguments: str, timeout: float = 180, **environment: str) -> str:
     """Run one command of the product; its standard output."""
@@ -92,6 +94,10 @@ class Chaos:
             time.sleep(0.1)
         raise AssertionError(f"node {name}, process {pid}, did not end and come back")
 
+    def dead(self, name: str) -> Outage:
+        """A node that is killed and stays dead as long as the with-block lasts."""
+        return Outage(self.data, name)
+
     def restart_access(self, place: int) -> None:
         """Kill an access process and wait for the one that takes its place."""
         pid = self.demo["access"][place]["pid"]
@@ -120,6 +126,20 @@ class Chaos:
                         break
                 assert time.monotonic() < deadline, f"{access['url']} never saw {wanted}"
                 time.sleep(0.1)
+
+    def publish(self, topology: str) -> int:
+        """Publish a topology; its epoch, which the processes get within moments."""
+        world = self.data / "world"
+        (world / "topology.toml").write_text(topology, encoding="utf-8")
+        nats = self.demo["nats"]
+        told = json.loads(
+            bailiwick(
+                "topology", "publish", "--world", str(world),
+                "--key", str(self.data / "secrets" / "world.key"), "--json",
+                *(["--nats", nats["url"]] if nats else []),
+            )
+        )  # fmt: skip
+        return int(told["epoch"])
 
     def check(self, *arguments: str, wait_s: int = 60) -> dict[str, Any]:
         """The checker's verdict after at most ``wait_s`` of quiet; fails on any violation."""

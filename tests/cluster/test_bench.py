@@ -72,3 +72,48 @@ def test_a_flood_is_measured_against_the_closed_load_before_it(site: Site) -> No
     assert set(told) <= {"503 overloaded", "503 no_node"}, told
     answered = opened["succeeded"] + flood["told_to_retry"]
     assert answered == opened["sent"]
+
+
+@pytest.mark.parametrize("dead", ["killed", "frozen"])
+def test_isolation_compares_a_dead_node_with_none(site: Site, dead: str) -> None:
+    status, report = bench(site, "--mode", "isolation", "--dead", dead, "--seconds", 1)
+    assert status == 0, report
+    found = report["isolation"]
+    assert (found["victim"], found["how"]) == ("europe", dead)
+    assert found["accounts"]["problems"] == []
+    assert found["accounts"]["answers"] > 0
+    phases = found["phases"]
+    assert [(each["kind"], each["dead"]) for each in phases] == [
+        ("A/A", False), ("A/A", False), ("A/B", False), ("A/B", True),
+    ]  # fmt: skip
+    for each in phases:
+        # A dead node takes nothing; what waits for a frozen one is answered when it wakes.
+        assert (each["own"]["succeeded"] > 0) or each["dead"], each
+        assert 0 < each["succeeded"] <= each["arrived"], each
+        assert each["p99_ms"] > 0
+    for kind in ("A/A", "A/B"):
+        assert found[kind]["pairs"] == len(found[kind]["p99_ratios"]) == 1
+        for name in ("p99_ratio", "success_pp"):
+            estimate = found[kind][name]
+            assert estimate["low"] <= estimate["value"] <= estimate["high"]
+
+
+def test_scaling_loads_more_and_more_nodes(site: Site) -> None:
+    status, report = bench(
+        site, "--mode", "scaling", "--rate", 30, "--seconds", 1, "--repeat", 2, "--idle", 1
+    )
+    assert status == 0, report
+    loaded = [(run["scenario"]["target"], len(run["loaded_nodes"])) for run in report["runs"]]
+    assert loaded == [
+        ("access", 1), ("access", 2), ("node", 1),
+        ("access", 2), ("access", 1), ("node", 1),
+    ]  # fmt: skip
+    found = report["scaling"]
+    for role in ("access", "node", "postgres"):
+        cost = found["cpu_us_per_payment"][role]
+        assert {count: len(each) for count, each in cost["by_nodes"].items()} == {"1": 2, "2": 2}
+        assert cost["to_one"]["1"] == 1.0 and cost["aa_spread"] >= 1.0
+    assert len(found["access_adds_p50"]["added_ms"]) == 2
+    (idle,) = report["heartbeat"]["idle"]
+    assert idle["access"] > 0 and idle["node"] > 0 and idle["node_unasked"] > 0
+    assert report["heartbeat"]["every_ms"] == 1000

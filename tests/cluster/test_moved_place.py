@@ -34,23 +34,12 @@ class Place:
 
     def __init__(self, chaos: Chaos) -> None:
         self.chaos = chaos
-        self.world = chaos.data / "world"
-        self.file: Path = self.world / "topology.toml"
-        self.before = self.file.read_text(encoding="utf-8")
+        self.before = (chaos.data / "world" / "topology.toml").read_text(encoding="utf-8")
 
     def publish(self, text: str) -> int:
         """Publish a topology; its epoch, which every process has when this returns."""
-        self.file.write_text(text, encoding="utf-8")
+        epoch = self.chaos.publish(text)
         demo = self.chaos.demo
-        nats = ["--nats", demo["nats"]["url"]] if demo["nats"] else []
-        key = self.chaos.data / "secrets" / "world.key"
-        told = json.loads(
-            bailiwick(
-                "topology", "publish", "--world", str(self.world), "--key", str(key), "--json",
-                *nats,
-            )
-        )  # fmt: skip
-        epoch = int(told["epoch"])
         deadline = time.monotonic() + 20
         for each in (*demo["access"], *demo["nodes"]):
             while self._epoch(each["url"]) < epoch:

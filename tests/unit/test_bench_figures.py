@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from bailiwick.base.ids import new_id
-from bailiwick.bench import figures, flood, floor, show
+from bailiwick.bench import figures, flood, floor, isolation, scaling, show
 from bailiwick.bench.database import Counts, lane_commits, weak_settings
 from bailiwick.bench.load import AMOUNT
 from bailiwick.bench.site import Charge
@@ -146,3 +146,82 @@ def test_a_flood_is_held_against_what_its_node_does_alone() -> None:
 def test_charges_by_node() -> None:
     ids = [new_id("ch", node, 1_700_000_000_000) for node in (2, 2, 7)]
     assert figures.by_node(ids) == {"2": 2, "7": 1}
+
+
+def test_a_mean_ratio_has_an_interval() -> None:
+    found = figures.mean_ratio([0.5, 2.0, 1.0, 1.0])
+    assert found.value == 1.0
+    assert 0.5 <= found.low < 1.0 < found.high <= 2.0
+    assert figures.mean_ratio([1.2]) == figures.Estimate(1.2, 1.2, 1.2)
+    assert figures.mean_ratio([]) == figures.Estimate(0.0, 0.0, 0.0)
+
+
+def test_shares_differ_with_an_interval_that_is_never_empty() -> None:
+    # Newcombe 1998, example (a) of table II: 56/70 and 48/80, method 10.
+    found = figures.share_difference(48, 80, 56, 70)
+    assert (found.value, found.low, found.high) == (
+        20.0, pytest.approx(5.24, abs=0.01), pytest.approx(33.39, abs=0.01),
+    )  # fmt: skip
+    all_well = figures.share_difference(10_000, 10_000, 10_000, 10_000)
+    assert all_well.value == 0.0 and -0.05 < all_well.low < 0.0 < all_well.high < 0.05
+    assert figures.share_difference(0, 0, 1, 1).low == -100.0
+
+
+def phase(pair: int, kind: str, p99_ms: float, succeeded: int = 100, **more: Any) -> Any:
+    return isolation.Phase(
+        pair=pair, kind=kind, dead=more.get("dead", False), arrived=100, succeeded=succeeded,
+        dropped=0, errors={}, success=succeeded / 100, p50_ms=1.0, p99_ms=p99_ms, own={},
+    )  # fmt: skip
+
+
+def test_isolation_compares_within_pairs() -> None:
+    found = isolation.summary(
+        [
+            phase(1, "A/A", 10), phase(1, "A/A", 12),
+            phase(1, "A/B", 10), phase(1, "A/B", 11, 90, dead=True),
+            phase(2, "A/B", 22, 90, dead=True), phase(2, "A/B", 20),
+            phase(2, "A/A", 10), phase(2, "A/A", 8),
+        ]
+    )  # fmt: skip
+    assert found["A/A"]["p99_ratios"] == [1.2, 1.25]
+    assert found["A/A"]["p99_spread"] == 1.25
+    assert found["A/B"]["p99_ratios"] == [1.1, 1.1]
+    assert found["A/B"]["success"] == [1.0, 0.9]
+    assert found["A/B"]["success_pp"].value == -10.0
+    assert found["p99_within_aa_spread"]
+    slow = isolation.summary([phase(1, "A/B", 10), phase(1, "A/B", 11, dead=True)])
+    assert not slow["p99_within_aa_spread"]
+
+
+def loaded(count: int, node: float, p50: float, target: str = "access") -> dict[str, Any]:
+    return {
+        "scenario": {"target": target, "countries": ["DE", "IN", "BR"][:count]},
+        "cpu_us_per_payment": {"node": node, "postgres": 100.0, "access": 50.0},
+        "latency_ms": {"p50": p50},
+    }
+
+
+def test_scaling_is_compared_with_one_node_and_with_equal_runs() -> None:
+    found = scaling.summary(
+        [
+            loaded(1, 200, 3.0), loaded(2, 240, 3.0), loaded(1, 200, 2.2, "node"),
+            loaded(2, 230, 3.0), loaded(1, 220, 3.2), loaded(1, 200, 2.5, "node"),
+        ]
+    )  # fmt: skip
+    node = found["cpu_us_per_payment"]["node"]
+    assert node["by_nodes"] == {"1": [200, 220], "2": [240, 230]}
+    assert node["to_one"] == {"1": 1.0, "2": pytest.approx(235 / 210, abs=0.001)}
+    assert node["aa_spread"] == 1.1 and not node["within_aa_spread"]
+    assert found["cpu_us_per_payment"]["postgres"]["within_aa_spread"]
+    added = found["access_adds_p50"]
+    assert added["added_ms"] == [0.8, 0.7] and added["median_ms"] == 0.75
+    assert added["aa_spread_ms"] == 0.3
+
+
+def test_a_heartbeat_is_what_one_more_costs() -> None:
+    one = scaling.Idle(1, 2, 1000, 20.0, access=0.20, node=0.5, node_unasked=0.46)
+    three = scaling.Idle(3, 2, 1000, 20.0, access=0.26, node=0.5, node_unasked=0.42)
+    found = scaling.heartbeat([one, three])
+    assert found["access_per_node"] == 0.03
+    assert found["node_per_access"] == 0.03
+    assert scaling.heartbeat([one])["access_per_node"] is None

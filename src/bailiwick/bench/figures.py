@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import random
 from collections import Counter
-from statistics import median
+from statistics import NormalDist, median
 from typing import Any
 
 import msgspec
@@ -12,6 +14,17 @@ from bailiwick.base.ids import node_of
 from bailiwick.bench.database import Counts
 from bailiwick.bench.load import AMOUNT
 from bailiwick.bench.site import Charge
+
+CONFIDENCE = 0.95
+RESAMPLES = 10_000
+
+
+class Estimate(msgspec.Struct, frozen=True):
+    """A value with its confidence interval."""
+
+    value: float
+    low: float
+    high: float
 
 
 class Accounts(msgspec.Struct, frozen=True):
@@ -111,3 +124,37 @@ def compare(runs: list[dict[str, Any]]) -> dict[str, Any]:
         rounds = zip(by_target["access"], by_target["node"], strict=True)
         found["access_by_node"] = [round(a / n, 3) if n else 0.0 for a, n in rounds]
     return found
+
+
+def mean_ratio(ratios: list[float], seed: int = 1) -> Estimate:
+    """The geometric mean of paired ratios, 0 of none; the interval is a percentile bootstrap of the
+    pairs."""
+    if not ratios:
+        return Estimate(0.0, 0.0, 0.0)
+    logs = [math.log(ratio) for ratio in ratios]
+    chance, count = random.Random(seed), len(logs)
+    means = sorted(sum(chance.choices(logs, k=count)) / count for _ in range(RESAMPLES))
+    tail = (1 - CONFIDENCE) / 2
+    logged = (sum(logs) / count, quantile(means, tail), quantile(means, 1 - tail))
+    return Estimate(*(round(math.exp(each), 4) for each in logged))
+
+
+def share_difference(hits_a: int, of_a: int, hits_b: int, of_b: int) -> Estimate:
+    """B's share less A's in percentage points, with Newcombe's interval of Wilson scores, which
+    is honest where both shares are 1 (Statistics in Medicine 17, 1998, page 873, method 10)."""
+    if not (of_a and of_b):
+        return Estimate(0.0, -100.0, 100.0)
+    a, low_a, high_a = _wilson(hits_a, of_a)
+    b, low_b, high_b = _wilson(hits_b, of_b)
+    low = b - a - math.hypot(b - low_b, high_a - a)
+    high = b - a + math.hypot(high_b - b, a - low_a)
+    return Estimate(*(round(each * 100, 4) for each in (b - a, low, high)))
+
+
+def _wilson(hits: int, of: int) -> tuple[float, float, float]:
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    share = hits / of
+    middle = share + z * z / (2 * of)
+    half = z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
+    scale = 1 + z * z / of
+    return share, max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)

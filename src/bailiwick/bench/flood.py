@@ -27,10 +27,15 @@ async def run(bench: Bench, scenario: Scenario, times: float) -> dict[str, Any]:
     home = str(bench.home(ONE_COUNTRY[0]).number)
     capacity = closed["succeeded_by_node"].get(home, 0) / closed["seconds"]
     rate = max(0.1, times * capacity)
-    clients = int(max(scenario.clients, min(CONNECTIONS_MAX, rate * SECONDS_OUTSTANDING)))
+    clients = connections(rate, scenario.clients)
     flood = msgspec.structs.replace(scenario, rate=rate, clients=clients, payments=None)
     opened = await bench.run(flood)
     return {"runs": [closed, opened], "flood": summary(closed, opened, times, home)}
+
+
+def connections(rate: float, least: int) -> int:
+    """How many an open load needs."""
+    return int(max(least, min(CONNECTIONS_MAX, rate * SECONDS_OUTSTANDING)))
 
 
 def summary(

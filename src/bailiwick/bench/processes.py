@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -43,21 +45,33 @@ def spent(programs: list[Program]) -> Spent:
 def _cpu(program: Program) -> float:
     try:
         process = psutil.Process(program.pid)
-        times = process.cpu_times()
-        total = times.user + times.system
+        total = _own_cpu(process)
         if not program.tree:
             return total
         # Children that have ended (autovacuum workers) are counted in their parent.
+        times = process.cpu_times()
         total += times.children_user + times.children_system
         for child in process.children(recursive=True):
             try:
-                own = child.cpu_times()
+                total += _own_cpu(child)
             except psutil.NoSuchProcess:
                 continue
-            total += own.user + own.system
     except psutil.Error as error:
         raise WatchError(f"{program.role} (process {program.pid}): {error}") from error
     return total
+
+
+def _own_cpu(process: psutil.Process) -> float:
+    """CPU seconds of one process with all its threads. Raises psutil.NoSuchProcess."""
+    if sys.platform == "linux":
+        # Its clock by number, as clock_getcpuclockid(3) makes it: nanoseconds, where /proc has
+        # hundredths of a second, which is more than an idle process uses.
+        try:
+            return time.clock_gettime(~process.pid << 3 | 2)
+        except OSError:
+            raise psutil.NoSuchProcess(process.pid) from None
+    times = process.cpu_times()
+    return times.user + times.system
 
 
 def between(before: Spent, after: Spent) -> Spent:

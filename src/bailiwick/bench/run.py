@@ -24,7 +24,8 @@ SPREAD = ("DE", "IN", "BR")
 
 
 class Scenario(msgspec.Struct, frozen=True):
-    """What to run. ``rate`` in payments/s for open load; times in seconds."""
+    """What to run. ``rate`` in payments/s for open load; times in seconds; ``countries``: the
+    payers', instead of what ``spread`` means; ``accesses``: how many access processes at most."""
 
     target: Literal["access", "node"]
     clients: int = 64
@@ -34,6 +35,8 @@ class Scenario(msgspec.Struct, frozen=True):
     delay: str = "zero"
     spread: bool = False
     warmup: float = 3.0
+    countries: tuple[str, ...] = ()
+    accesses: int | None = None
 
     @property
     def mode(self) -> str:
@@ -90,7 +93,7 @@ class Bench:
 
     async def run(self, scenario: Scenario) -> dict[str, Any]:
         """One run. Raises LoadError, SiteError, WatchError."""
-        before = await self._ledgers()
+        before = await self.ledgers()
         usual = sites.delay(self.site)
         load = Load(self._endpoints(scenario), self.site.secret_key)
         sites.set_delay(self.site, DELAYS[scenario.delay])
@@ -108,7 +111,7 @@ class Bench:
         finally:
             load.close()
             sites.set_delay(self.site, usual)
-        after = await self._ledgers()
+        after = await self.ledgers()
         accounts = figures.account(
             references, before.nodes, after.nodes, before.charges, after.charges
         )
@@ -137,9 +140,10 @@ class Bench:
         return Plan(scenario.clients, seconds, payments, scenario.rate)
 
     def _endpoints(self, scenario: Scenario) -> list[Endpoint]:
-        countries = SPREAD if scenario.spread else ONE_COUNTRY
+        countries = scenario.countries or (SPREAD if scenario.spread else ONE_COUNTRY)
         if scenario.target == "access":
-            return [Endpoint(each.url, countries) for each in self.site.access]
+            accesses = self.site.access[: scenario.accesses]
+            return [Endpoint(each.url, countries) for each in accesses]
         # A node alone refuses what is not its own, so each country goes to its home.
         by_url: dict[str, tuple[str, ...]] = {}
         for country in countries:
@@ -161,7 +165,8 @@ class Bench:
         home = assign(place, world.topology).home
         return world.topology.by_number[home]
 
-    async def _ledgers(self) -> Ledgers:
+    async def ledgers(self) -> Ledgers:
+        """What nodes and providers hold now."""
         return Ledgers([await node.counts() for node in self.nodes], sites.charges(self.site))
 
     async def _meter(self) -> Meter:

@@ -19,7 +19,10 @@ def show(report: dict[str, Any]) -> None:
         f"PostgreSQL {report['postgres']['server_version']} with fsync, synchronous_commit and "
         f"full_page_writes on; load average before: {machine['load_average'][0]}"
     )
-    console.print(_runs(report["runs"]))
+    if "scaling" in report:
+        _show_scaling(console, report["scaling"])
+    else:
+        console.print(_runs(report["runs"]))
     for run in report["runs"]:
         for name, count in run["errors"].items():
             console.print(f"[yellow]{count} x {name}[/]")
@@ -35,6 +38,10 @@ def show(report: dict[str, Any]) -> None:
             )
     if report.get("flood"):
         console.print(_flood(report["flood"]))
+    if report.get("isolation"):
+        _show_isolation(console, report["isolation"])
+    if report.get("heartbeat"):
+        _show_heartbeat(console, report["heartbeat"])
     if report.get("locate"):
         times = report["locate"]
         console.print(
@@ -64,6 +71,64 @@ def _flood(found: dict[str, Any]) -> str:
         f"{found['arrived_per_s']:,.0f}/s arrived it did {found['goodput_per_s']:,.0f}/s "
         f"({found['goodput_by_capacity']:.0%}). Elsewhere: {found['served_elsewhere']:,}; told to "
         f"retry: {found['told_to_retry']:,}; found no connection: {found['never_sent']:,}"
+    )
+
+
+def _show_isolation(console: Console, found: dict[str, Any]) -> None:
+    console.print(
+        f"isolation: node {found['victim']} {found['how']} at {found['rate_per_s']:,.0f}/s, "
+        f"{found['share']:.0%} of {found['capacity_per_s']:,.0f}/s; the other nodes' places:"
+    )
+    table = Table("", "pairs", "success", "its difference", "p99, ratio", "p99, spread of pairs")
+    for kind in ("A/A", "A/B"):
+        each = found[kind]
+        ratio, pp = each["p99_ratio"], each["success_pp"]
+        table.add_row(
+            kind,
+            str(each["pairs"]),
+            " / ".join(f"{share:.3%}" for share in each["success"]),
+            f"{pp['value']:+.3f} pp ({pp['low']:+.3f} to {pp['high']:+.3f})",
+            f"{ratio['value']:.3f} ({ratio['low']:.3f} to {ratio['high']:.3f})",
+            f"{each['p99_spread']:.3f}",
+        )
+    console.print(table)
+    inside = "within" if found["p99_within_aa_spread"] else "[bold]beyond[/]"
+    console.print(f"p99 with the node dead is {inside} the spread of A/A. {found['method']}.")
+    for problem in found["accounts"]["problems"]:
+        console.print(f"[bold red]wrong accounts:[/] {problem}")
+
+
+def _show_scaling(console: Console, found: dict[str, Any]) -> None:
+    costs = found["cpu_us_per_payment"]
+    counts = list(next(iter(costs.values()))["median"])
+    table = Table(f"CPU, us per payment; {found['rate_per_node']:g}/s for each node")
+    for count in counts:
+        table.add_column(f"{count} loaded")
+    table.add_column("A/A spread")
+    for role, each in costs.items():
+        cells = [f"{each['median'][n]:.0f} ({each['to_one'][n]:.3f})" for n in counts]
+        inside = "" if each["within_aa_spread"] else ", exceeded"
+        table.add_row(role, *cells, f"{each['aa_spread']:.3f}{inside}")
+    console.print(table)
+    added = found["access_adds_p50"]
+    console.print(
+        f"access adds {added['median_ms']} ms at the median of {len(added['added_ms'])} rounds "
+        f"({added['added_ms']}); equal runs differ by up to {added['aa_spread_ms']} ms"
+    )
+
+
+def _show_heartbeat(console: Console, found: dict[str, Any]) -> None:
+    for each in found["idle"]:
+        console.print(
+            f"idle, {each['nodes']} nodes, {each['accesses']} access: access {each['access']:.3f} %"
+            f", node {each['node']:.3f} % of a core; node that nobody asks "
+            f"{each['node_unasked']:.3f} %"
+        )
+    asking = found["access_per_node"]
+    console.print(
+        f"a heartbeat every {found['every_ms']} ms costs access "
+        f"{'?' if asking is None else f'{asking:.3f}'} % of a core for each node, and a node "
+        f"{found['node_per_access']:.3f} % for each access process"
     )
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 if TYPE_CHECKING:
-    from bailiwick.bench.run import Scenario
+    from bailiwick.bench.run import Bench, Scenario
     from bailiwick.bench.site import Site
 
 
@@ -34,10 +34,8 @@ if TYPE_CHECKING:
 @click.option(
     "--access",
     type=click.IntRange(1, 16),
-    default=1,
-    show_default=True,
     metavar="N",
-    help="Access processes of the demo that is started.",
+    help="Access processes of the demo that is started (1; of scaling as many as nodes).",
 )
 @click.option(
     "--target",
@@ -48,10 +46,12 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--mode",
-    type=click.Choice(["closed", "open", "flood"]),
+    type=click.Choice(["closed", "open", "flood", "isolation", "scaling"]),
     default="closed",
     show_default=True,
-    help="Closed: as fast as answers come. Open: --rate arrivals. Flood: --times what closed does.",
+    help="Closed: as fast as answers come. Open: --rate arrivals. Flood: --times what closed does. "
+    "Isolation: --share of what closed does, with a node dead and without. Scaling: --rate for "
+    "each node, with one node loaded and with more; and what idle processes use.",
 )
 @click.option(
     "--clients",
@@ -79,7 +79,7 @@ if TYPE_CHECKING:
     "--rate",
     type=click.FloatRange(0.1, 100_000),
     metavar="R",
-    help="Payments per second of the open load, whatever the answers do (100).",
+    help="Payments per second of open load, of scaling for each node (100).",
 )
 @click.option(
     "--times",
@@ -88,6 +88,29 @@ if TYPE_CHECKING:
     show_default=True,
     metavar="X",
     help="How many times the capacity a flood is.",
+)
+@click.option(
+    "--share",
+    type=click.FloatRange(0.01, 0.9),
+    default=0.3,
+    show_default=True,
+    metavar="X",
+    help="Of the capacity, how much isolation loads.",
+)
+@click.option(
+    "--dead",
+    type=click.Choice(["killed", "frozen"]),
+    default="killed",
+    show_default=True,
+    help="How isolation makes a node silent.",
+)
+@click.option(
+    "--idle",
+    type=click.FloatRange(0, 3600),
+    default=20.0,
+    show_default=True,
+    metavar="S",
+    help="How long scaling watches idle processes, twice for each number of nodes; 0: not at all.",
 )
 @click.option(
     "--delay",
@@ -111,7 +134,8 @@ if TYPE_CHECKING:
     default=1,
     show_default=True,
     metavar="K",
-    help="Measure the same K times and show how far equal runs differ.",
+    help="Measure the same K times and show how far equal runs differ; pairs of isolation, "
+    "rounds of scaling.",
 )
 @click.option(
     "--pgbench", "floor", is_flag=True, help="Run the node's own statements in pgbench too."
@@ -127,7 +151,7 @@ if TYPE_CHECKING:
 def command(
     data: Path | None,
     nodes: int,
-    access: int,
+    access: int | None,
     targets: tuple[str, ...],
     mode: str,
     clients: int,
@@ -135,6 +159,9 @@ def command(
     payments: int | None,
     rate: float | None,
     times: float,
+    share: float,
+    dead: Literal["killed", "frozen"],
+    idle: float,
     delay: str,
     spread: bool,
     warmup: float,
@@ -152,36 +179,65 @@ def command(
     bailiwick bench --target node --target access --repeat 3
     bailiwick bench --mode open --rate 100 --delay lognormal
     bailiwick bench --mode flood --times 3
+    bailiwick bench --mode isolation --repeat 10
+    bailiwick bench --mode scaling --repeat 5
     """
     import uvloop
 
-    if rate is not None and mode != "open":
-        raise click.UsageError("--rate is for open load: add --mode open")
-    if mode == "flood" and (len(targets) > 1 or repeat > 1 or spread):
-        raise click.UsageError("a flood is of one node, once: leave --repeat and --spread out")
-    if mode == "open":
+    _fitting(mode, rate, targets, repeat, spread, payments, nodes if data is None else None)
+    if mode in ("open", "scaling"):
         rate = rate or 100.0
+    access = access or (nodes if mode == "scaling" else 1)
     scenarios = [
         _scenario(target, clients, seconds, payments, rate, delay, spread, warmup)
         for target in targets or ("access",)
     ] * repeat
+    load = _load(mode, scenarios, times=times, share=share, dead=dead, repeat=repeat)
     try:
+        heartbeat = _heartbeat(data, nodes, access, idle) if mode == "scaling" and idle else None
         with _site(data, nodes, access) as site:
-            flood = times if mode == "flood" else None
-            report = uvloop.run(
-                _measure(site, scenarios, flood, seconds if floor else None, locating)
-            )
+            report = uvloop.run(_measure(site, load, seconds if floor else None, locating))
     except _expected() as error:
         click.echo(f"bailiwick bench: {error}", err=True)
         sys.exit(1)
+    if mode in ("closed", "open"):
+        from bailiwick.bench import figures
+
+        report["comparison"] = figures.compare(report["runs"])
+    if heartbeat is not None:
+        report["heartbeat"] = heartbeat
     if as_json:
         click.echo(json.dumps(report, indent=2, ensure_ascii=False))
     else:
         from bailiwick.bench.show import show
 
         show(report)
-    if any(run["accounts"]["problems"] for run in report["runs"]):
+    accounts = [run["accounts"] for run in (*report["runs"], report.get("isolation")) if run]
+    if any(each["problems"] for each in accounts):
         sys.exit(1)
+
+
+def _fitting(
+    mode: str,
+    rate: float | None,
+    targets: tuple[str, ...],
+    repeat: int,
+    spread: bool,
+    payments: int | None,
+    nodes: int | None,
+) -> None:
+    """Refuse options that mean nothing in a mode. Raises click.UsageError."""
+    if rate is not None and mode not in ("open", "scaling"):
+        raise click.UsageError("--rate is for open load: add --mode open or --mode scaling")
+    if mode == "flood" and (len(targets) > 1 or repeat > 1 or spread):
+        raise click.UsageError("a flood is of one node, once: leave --repeat and --spread out")
+    if mode in ("isolation", "scaling") and (targets or spread or payments):
+        raise click.UsageError(
+            f"--mode {mode} chooses places and targets itself, and goes by time: leave --target, "
+            "--spread and --payments out"
+        )
+    if mode == "isolation" and nodes == 1:
+        raise click.UsageError("isolation takes two nodes at least: raise --nodes")
 
 
 def _scenario(
@@ -227,22 +283,61 @@ def _expected() -> tuple[type[Exception], ...]:
     from bailiwick.bench.processes import WatchError
     from bailiwick.bench.run import WeakDatabase
     from bailiwick.bench.site import SiteError
+    from bailiwick.world.reading import WorldError
 
-    return (LoadError, SiteError, WatchError, WeakDatabase, asyncpg.PostgresError, OSError)
+    return (
+        LoadError, SiteError, WatchError, WeakDatabase, WorldError, asyncpg.PostgresError, OSError,
+    )  # fmt: skip
+
+
+def _load(
+    mode: str,
+    scenarios: list[Scenario],
+    *,
+    times: float,
+    share: float,
+    dead: Literal["killed", "frozen"],
+    repeat: int,
+) -> Callable[[Bench], Awaitable[dict[str, Any]]]:
+    """What to do with an open bench; what it makes has ``runs`` and is part of the report."""
+
+    async def load(bench: Bench) -> dict[str, Any]:
+        from bailiwick.bench import flood, isolation, scaling
+
+        scenario = scenarios[0]
+        if mode == "flood":
+            return await flood.run(bench, scenario, times)
+        if mode == "isolation":
+            return await isolation.run(bench, scenario, share=share, pairs=repeat, how=dead)
+        if mode == "scaling":
+            return await scaling.run(bench, scenario, rounds=repeat)
+        return {"runs": [await bench.run(each) for each in scenarios]}
+
+    return load
+
+
+def _heartbeat(data: Path | None, nodes: int, access: int, seconds: float) -> dict[str, Any]:
+    import asyncio
+
+    from bailiwick.bench import scaling, site
+
+    if data is None:
+        idles = scaling.idle_by_nodes(nodes, access, seconds)
+    else:
+        idles = [asyncio.run(scaling.idle(site.read_site(data), seconds))]
+    return scaling.heartbeat(idles)
 
 
 async def _measure(
     site: Site,
-    scenarios: list[Scenario],
-    flood: float | None,
+    load: Callable[[Bench], Awaitable[dict[str, Any]]],
     floor_s: float | None,
     locating: bool,
 ) -> dict[str, Any]:
     import msgspec
 
     from bailiwick import __version__
-    from bailiwick.bench import figures, processes
-    from bailiwick.bench import flood as floods
+    from bailiwick.bench import processes
     from bailiwick.bench.run import Bench
 
     report: dict[str, Any] = {"bailiwick": __version__, "machine": processes.machine()}
@@ -250,13 +345,10 @@ async def _measure(
     try:
         await bench.open()
         report["postgres"] = next(iter(bench.settings.values()))
-        if flood is not None:
-            report |= msgspec.to_builtins(await floods.run(bench, scenarios[0], flood))
-        else:
-            report["runs"] = msgspec.to_builtins([await bench.run(each) for each in scenarios])
+        report |= msgspec.to_builtins(await load(bench))
     finally:
         await bench.close()
-    report["comparison"] = {} if flood is not None else figures.compare(report["runs"])
+    report["comparison"] = {}
     if floor_s is not None:
         report["pgbench"] = await _floor(site, report["runs"][0]["loaded_nodes"], floor_s)
     if locating:
