@@ -331,8 +331,7 @@ PLANTS = {
     ),
     "a card number is kept": (
         "event", "payment = '{plain}' AND seq = 1",
-        "UPDATE event SET content = replace(content, 'pm_card_visa', '4242 4242 4242 4242')"
-        " WHERE {where}",
+        "UPDATE event SET content = replace(content, 'visa', '4242 4242 4242 4242') WHERE {where}",
         {"no_card_numbers"},
     ),
 }  # fmt: skip

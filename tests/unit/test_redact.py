@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bailiwick.base.cards import has_card_number, is_card_number
+from bailiwick.base.cards import has_card_number, is_card_key, is_card_number
 from bailiwick.channels.base import Exchange, Phase, Reply, Request
 from bailiwick.channels.redact import redact, transcript
 
@@ -115,3 +115,17 @@ def test_a_uuid_is_no_card_number() -> None:
     assert any(has_card_number(f"key 4242 {group}") for group in groups)
     assert not any(has_card_number(f"key 0a3f9c1e-5b7d-4c3a-4242-{group}") for group in groups)
     assert has_card_number("3c4242ab-9f4a-4b4c-8a37-601100099013 4242 4242 4242 4242")
+
+
+@pytest.mark.parametrize(
+    ("key", "card"),
+    [
+        ("order-4242-4242-4242-4242", True),
+        ("4242424242424242", True),
+        ("3782 822463 10005", True),
+        ("k426731234-1008", False),  # thirteen digits that fit, in groups that cards have not
+        ("2026-11-23-4111-1", False),
+    ],
+)
+def test_a_key_holds_a_card_as_cards_are_written(key: str, card: bool) -> None:
+    assert is_card_key(key) is card

@@ -42,6 +42,7 @@ _RUN = re.compile(r"[0-9]+(?:(?:[ \-.+]|%20)[0-9]+)*")
 _UUID = re.compile(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b", re.IGNORECASE)
 _GROUP = re.compile(r"(?<!%)[0-9]+")
 _CARD_DIGITS_MIN, _CARD_DIGITS_MAX = 12, 19
+_KEY_GROUP_MAX = 6
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 
 
@@ -72,8 +73,9 @@ def is_card_number(digits: str) -> bool:
     return in_range and _luhn(digits)
 
 
-def _cards(run: str) -> list[tuple[int, int]]:
-    """Where card numbers stand in a run of digit groups: from one group's start to an end."""
+def _cards(run: str, group_max: int = _CARD_DIGITS_MAX) -> list[tuple[int, int]]:
+    """Where card numbers stand in a run of digit groups: from one group's start to an end. Groups
+    of more than ``group_max`` digits stand alone."""
     blank = run.replace("%20", "   ")
     groups = [(found.start(), found.end()) for found in _GROUP.finditer(blank)]
     spans: list[tuple[int, int]] = []
@@ -81,9 +83,11 @@ def _cards(run: str) -> list[tuple[int, int]]:
     while first < len(groups):
         digits = ""
         step = 1
+        longest = 0
         for last in range(first, len(groups)):
             digits += blank[groups[last][0] : groups[last][1]]
-            if len(digits) > _CARD_DIGITS_MAX:
+            longest = max(longest, groups[last][1] - groups[last][0])
+            if len(digits) > _CARD_DIGITS_MAX or (last > first and longest > group_max):
                 break
             if len(digits) >= _CARD_DIGITS_MIN and is_card_number(digits):
                 spans.append((groups[first][0], groups[last][1]))
@@ -105,8 +109,18 @@ def _without_cards(match: re.Match[str]) -> str:
 def has_card_number(text: str) -> bool:
     """Whether a card number is anywhere in the text, plain or grouped. UUIDs are passed over: one
     in some ten thousand happens to look like one, and clients make their keys of them."""
+    return _has(text, _CARD_DIGITS_MAX)
+
+
+def is_card_key(key: str) -> bool:
+    """Whether an idempotency key holds a card number as cards are written: in one piece, or in
+    groups of at most six. Keys are often made of numbers with a hyphen between."""
+    return maybe_card(key) and _has(key, _KEY_GROUP_MAX)
+
+
+def _has(text: str, group_max: int) -> bool:
     return any(
-        len(found.group()) >= _CARD_DIGITS_MIN and _cards(found.group())
+        len(found.group()) >= _CARD_DIGITS_MIN and _cards(found.group(), group_max)
         for found in _RUN.finditer(_UUID.sub(" x ", text))
     )
 

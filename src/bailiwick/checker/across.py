@@ -6,7 +6,7 @@ import re
 
 import msgspec
 
-from bailiwick.base.cards import has_card_number
+from bailiwick.base.cards import has_card_number, is_card_key
 from bailiwick.checker.findings import Found
 from bailiwick.checker.reader import Reader
 
@@ -39,6 +39,8 @@ _NAMES = re.compile(
 )
 _PROVIDER_NAMES = frozenset({"provider_ref", "notice"})
 """Columns of names that providers give: as random as card numbers, and not ours to choose."""
+_KEYS = frozenset({"key", "answer_key"})
+"""Columns of idempotency keys: clients make them of numbers, with a hyphen between."""
 
 
 def holds_card(text: str) -> bool:
@@ -47,6 +49,11 @@ def holds_card(text: str) -> bool:
     if _SHORTEST_CARD not in squeezed:  # a fast no for nearly all rows
         return False
     return has_card_number(_NAMES.sub("", text))
+
+
+def _joined(names: list[str]) -> str:
+    listed = ", ".join(["''", *(f'"{name}"' for name in names)])
+    return f"concat_ws(E'\\n', {listed})"
 
 
 async def no_card_numbers(db: Reader, found: Found) -> None:
@@ -65,12 +72,13 @@ async def no_card_numbers(db: Reader, found: Found) -> None:
         if column not in _PROVIDER_NAMES:
             by_table.setdefault(table, []).append(column)
     for table, names in by_table.items():
-        listed = ", ".join(f'"{name}"' for name in names)
-        async for where, text in db.stream(
-            f"SELECT ctid::text, concat_ws(E'\\n', {listed}) FROM \"{table}\""
+        plain = _joined([name for name in names if name not in _KEYS])
+        keys = _joined([name for name in names if name in _KEYS])
+        async for where, text, key in db.stream(
+            f'SELECT ctid::text, {plain}, {keys} FROM "{table}"'
         ):
             found.compare()
-            if holds_card(text):
+            if holds_card(text) or is_card_key(key):
                 found.broken(db.node, f"{table} {where}", "a card number, not repeated here")
 
 

@@ -21,7 +21,7 @@ from bailiwick.access.earlier import (
 from bailiwick.access.evidence import LocationParams, evidence
 from bailiwick.access.key_age import fresh_key
 from bailiwick.access.locate import Evidence, Location, locate
-from bailiwick.base.cards import has_card_number, maybe_card
+from bailiwick.base.cards import is_card_key, maybe_card
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.base.keys import request_hash
@@ -97,7 +97,7 @@ def asked(
             param="Idempotency-Key",
             code="idempotency_key_invalid",
         )
-    elif maybe_card(key) and has_card_number(key):
+    elif is_card_key(key):
         raise ApiError.invalid(
             "Idempotency-Key holds a card number: make it of something else, such as a UUID.",
             param="Idempotency-Key",

@@ -7,8 +7,9 @@ one lone writer pays one commit and a crowd shares one. Rules (decision record 2
 * at most one row per payment in a batch, sorted, so that two lanes lock in the same order;
 * only the writer whose token comes back from the statement goes on;
 * a bad row fails alone: a failed batch is run again row by row;
-* a commit whose answer was lost is not guessed: the connection is dropped, the rows are read
-  again by their writer tokens, and what is not found is reported as in doubt.
+* a commit whose answer was lost is not guessed: the connection is dropped, a further commit shows
+  that this server may still commit, the rows are read again by their writer tokens, and what is
+  not found is reported as in doubt.
 """
 
 import asyncio
@@ -25,6 +26,7 @@ from bailiwick.base.clock import boot_ns
 ROWS_MAX = 256
 QUEUE_MAX = 8_192
 RETRIES_MAX = 4
+GATHER_TURNS = 6
 RECONNECT_S = 20.0
 _TRANSIENT = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 # Errors of the server after which the connection is gone, and with it the commit's answer.
@@ -80,7 +82,8 @@ class Lane(Generic[RowT]):
     ``sql`` takes the rows as an array of composites and the epoch, and returns the writer
     tokens of the rows that were written; ``lean`` does the same for a batch without ``seldom``
     rows, and cheaper. ``verify`` takes a list of rows and returns the writer
-    tokens found in the tables: it decides what a commit did whose answer was lost.
+    tokens found in the tables: it decides what a commit did whose answer was lost. ``barrier`` is
+    committed before that.
     """
 
     def __init__(
@@ -91,6 +94,7 @@ class Lane(Generic[RowT]):
         connect: Callable[[], Awaitable[asyncpg.Connection]],
         verify: Callable[[asyncpg.Connection, list[RowT]], Awaitable[set[int]]],
         epoch: Callable[[], int],
+        barrier: str,
     ) -> None:
         self.name = name
         self.batches = 0
@@ -102,6 +106,7 @@ class Lane(Generic[RowT]):
         self._connect = connect
         self._verify = verify
         self._epoch = epoch
+        self._barrier = barrier
         self._queue: deque[Waiting[RowT]] = deque()
         self._wake = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None  # asked once: it costs a system call
@@ -110,6 +115,8 @@ class Lane(Generic[RowT]):
         self._statement: asyncpg.prepared_stmt.PreparedStatement | None = None
         self._lean: asyncpg.prepared_stmt.PreparedStatement | None = None
         self._backend_pid = 0
+        self.doubtful = False
+        """A commit's answer was lost, and none has come since: what shows may not be durable."""
 
     async def start(self) -> None:
         """Connect, prepare, and begin to take rows."""
@@ -158,6 +165,10 @@ class Lane(Generic[RowT]):
             if not self._queue:
                 self._wake.clear()
                 await self._wake.wait()
+            # Whoever is about to queue a row does so now. No time is waited for: an idle loop goes
+            # round in microseconds, a busy one with those rows that would just miss the batch.
+            for _ in range(GATHER_TURNS):
+                await asyncio.sleep(0)
             batch = self._take()
             # A commit is never cancelled: the statement runs in a task of its own, and a stop
             # waits for it.
@@ -220,6 +231,8 @@ class Lane(Generic[RowT]):
         rows = [_columns(row) for row, _ in batch]
         lean = None if any(row.seldom for row, _ in batch) else self._lean
         found = await (lean or self._statement).fetch(rows, self._epoch())
+        if found:  # what was written is a commit like the barrier
+            self.doubtful = False
         return {record[0] for record in found}
 
     async def _one_by_one(self, batch: list[Waiting[RowT]], error: Exception) -> None:
@@ -233,12 +246,18 @@ class Lane(Generic[RowT]):
 
     async def _settle_lost(self, batch: list[Waiting[RowT]], error: Exception) -> None:
         """The connection broke under a batch: read again by writer token, then decide."""
+        self.doubtful = True
         log.warning("lane_connection_lost", lane=self.name, error=type(error).__name__)
         self._drop()
         begun = boot_ns()
         try:
             await self._reopen()
             assert self._connection is not None
+            # Commits that wait for a synchronous standby show on their own server as soon as the
+            # wait is broken off. A server that has lost its standby, perhaps to be replaced by
+            # it, so shows rows that nobody else will ever have: it does not get past this.
+            await self._connection.execute(self._barrier)
+            self.doubtful = False
             tokens = await self._verify(self._connection, [row for row, _ in batch])
         except Exception as again:
             self._drop()
