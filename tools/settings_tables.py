@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from bailiwick.access.config import AccessSettings
+from bailiwick.control.fleet import FleetNode, FleetSettings
 from bailiwick.node.config import GatewaySettings, NodeSettings
 from bailiwick.overview.config import OverviewSettings
 from bailiwick.shell.settings import describe
@@ -22,6 +23,8 @@ KINDS: dict[str, type[msgspec.Struct]] = {
     "node.toml": NodeSettings,
     "gateways": GatewaySettings,
     "overview.toml": OverviewSettings,
+    "fleet.toml": FleetSettings,
+    "fleet-nodes": FleetNode,
 }
 _PLACE = re.compile(r"(?ms)^<!-- settings: (\S+) -->\n.*?^<!-- end of settings -->$")
 

@@ -85,7 +85,7 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
     try:
         yield Operator(chaos)
         found = chaos.check()
-        assert found["violations"] == []
+        assert found["violations"] == 0
     finally:
         bailiwick("demo", "--stop", "--data", str(data))
 

@@ -22,6 +22,7 @@ from bailiwick.access.config import AccessSettings
 from bailiwick.checker import inside, providers
 from bailiwick.cli.main import COMMANDS, bailiwick
 from bailiwick.cli.reviews import REMEDIES
+from bailiwick.control.fleet import FleetSettings
 from bailiwick.node import config as node_config
 from bailiwick.node.config import GatewaySettings, NodeSettings
 from bailiwick.node.decide import SUSPICIOUS
@@ -195,6 +196,8 @@ def _read_toml(block: Block, folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
         settings.convert(tomllib.loads(block.text), AccessSettings, source=kind, environ={})
     elif kind == "overview.toml":
         settings.convert(tomllib.loads(block.text), OverviewSettings, source=kind, environ={})
+    elif kind == "fleet.toml":
+        settings.convert(tomllib.loads(block.text), FleetSettings, source=kind, environ={})
     elif kind == "settings of node.toml":  # those alone: the files they name are not here
         settings.convert(tomllib.loads(block.text), NodeSettings, source=kind, environ={})
     elif kind == "node.toml":

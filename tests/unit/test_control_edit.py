@@ -73,9 +73,8 @@ def test_a_node_is_added_first_in_the_rules_that_are_its_own() -> None:
     found = tomllib.loads(made)
     assert found["nodes"][-1] == node
     assert [rule["nodes"] for rule in found["rules"]] == [["europe", "apac"], ["africa", "apac"]]
-    assert node_removed(made, "africa").replace("\n", "") == TEXT.replace("\n", "").replace(
-        'nodes = [    "europe",  # home    "apac",]', 'nodes = [    "europe",  # home    "apac",]'
-    )
+    assert tomllib.loads(node_removed(made, "africa")) == tomllib.loads(TEXT)
+    assert "# home" in made
 
 
 @pytest.mark.parametrize(

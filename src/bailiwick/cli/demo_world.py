@@ -21,7 +21,8 @@ from bailiwick.shell.ports import free_port, port_is_free
 __all__ = [
     "GROUPS", "MOST_NODES", "REGIONS", "RESIDENCY", "MerchantKeys", "Node", "Ports",
     "Provider", "Region", "WorldProblem", "free_port", "homes", "load_ports", "local_url",
-    "region_named", "regions", "rules", "url_of", "write", "write_node", "write_ports", "write_world",
+    "region_named", "regions", "rules", "url_of", "write", "write_node", "write_ports",
+    "write_world",
 ]  # fmt: skip
 
 MOST_NODES: Final = 6

@@ -17,12 +17,16 @@ COMMANDS: dict[str, str] = {
     "pay": "Take one payment and show where it went and why.",
     "explain": "Say which node and gateway a payment would get, without taking it.",
     "topology": "Show and check nodes, jurisdictions and rules.",
+    "usage": "Show every node's usage state and how it changed.",
     "reviews": "List and settle what a person must decide.",
+    "overview": "See and count the payments of all nodes in one place.",
     "check": "Check every money invariant over all nodes and the providers' books.",
+    "drill": "Break the system on purpose, on many hosts, and check that money stays exact.",
     "bench": "Measure payments per second and latency.",
     "access": "Run one access process.",
     "node": "Run one regional transaction node.",
     "sandbox": "Run the sandbox: payment providers to test against.",
+    "certificates": "Make a private authority and certificates, for trying out TLS.",
     "migrate": "Bring a node's database to this version's schema.",
 }
 """Command -> its line in the overview; the code is `command` in `bailiwick.cli.<name>`."""

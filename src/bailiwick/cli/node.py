@@ -1,21 +1,63 @@
-"""``bailiwick node``: run one regional transaction node."""
+"""``bailiwick node``: run one regional transaction node, or act on one as its operator."""
 
+import importlib
 from pathlib import Path
 
 import click
 
+_COMMANDS = {
+    "status": "Show how every node stands, and what to do about it.",
+    "drain": "Have a node take no new payments, and wait for those under way.",
+    "fence": "Have nothing written at a node any more.",
+    "adopt": "Serve a fenced node from another host, on its own database.",
+    "evacuate": "Serve a fenced node's places without its database.",
+    "return": "Bring a fenced or evacuated node back.",
+    "join": "Add a node with an empty database.",
+    "remove": "Take a drained node out of the topology.",
+}
 
-@click.command("node")
+
+class _Lazy(click.Group):
+    """Imports the commands only when one runs: a node needs none of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module("bailiwick.cli.node_commands")
+        found = getattr(module, cmd_name.replace("return", "come_back"))
+        if not isinstance(found, click.Command):
+            raise TypeError(f"node {cmd_name} is no click command")
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("For its operator"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group("node", cls=_Lazy, invoke_without_command=True, subcommand_metavar="[COMMAND]")
 @click.option(
     "--config",
-    required=True,
     type=click.Path(dir_okay=False, path_type=Path),
     help="The node's settings, node.toml.",
 )
 @click.option("--check", is_flag=True, help="Only read and check the settings, then end.")
 @click.option("--json", "as_json", is_flag=True, help="Say when it listens as one JSON line.")
-def command(config: Path, check: bool, as_json: bool) -> None:
-    """Run one regional transaction node."""
+@click.pass_context
+def command(context: click.Context, config: Path | None, check: bool, as_json: bool) -> None:
+    """Run one regional transaction node; or, with a command, act on nodes as their operator."""
+    if context.invoked_subcommand is not None:
+        if config is not None or check or as_json:
+            raise click.UsageError("options of a command stand after it", context)
+        return
+    if config is None:
+        raise click.MissingParameter(ctx=context, param_hint="'--config'", param_type="option")
+    _run(config, check, as_json)
+
+
+def _run(config: Path, check: bool, as_json: bool) -> None:
     from bailiwick.node.config import load
     from bailiwick.shell import telemetry
     from bailiwick.shell.http import run

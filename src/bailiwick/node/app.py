@@ -10,12 +10,14 @@ import msgspec
 import structlog
 
 from bailiwick.access import asking
+from bailiwick.base import canary
 from bailiwick.base.errors import ApiError
 from bailiwick.node import inbound, metrics, reading, render
+from bailiwick.node.canary import Canary
 from bailiwick.node.endpoints import EndpointItem, EndpointList
 from bailiwick.node.idempotency import Answer, Asked, Refused
 from bailiwick.node.load import Overloaded, overloaded
-from bailiwick.node.operations import Operations, Usage
+from bailiwick.node.operations import Operations, Usage, refuse_if_superseded
 from bailiwick.node.refusals import stored
 from bailiwick.node.requests import (
     CancelPayment,
@@ -305,6 +307,7 @@ class Callback(Route):
 
     async def on_post(self, request: Request, response: Response, gateway: str) -> None:
         """Take a provider's callback."""
+        refuse_if_superseded(self.node)
         body = await read_body(request)
         headers = {name.lower(): value for name, value in request.headers.items()}
         try:
@@ -362,5 +365,6 @@ def build(node: Node) -> falcon.asgi.App[Any, Any]:
     app.add_route("/usage/gateways", operations, suffix="gateways")
     app.add_route("/metrics", operations, suffix="metrics")
     app.add_route(asking.PATH, Turnstile(node))
+    app.add_route(canary.PATH, Canary(node))
     app.add_route("/internal/crash", operations, suffix="crash")
     return app

@@ -84,6 +84,13 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
         File,
         Meta(description="the secret that all nodes and access share; it signs refusals"),
     ]
+    url: Annotated[
+        str,
+        Meta(
+            description="as in `topology.toml`; set, a process whose node was adopted elsewhere "
+            "notices and stops; none: not checked"
+        ),
+    ] = ""
     tls_certificate: Annotated[
         File, Meta(description="certificate chain shown to access, PEM; makes `listen` https")
     ] = ""
@@ -151,6 +158,9 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     nats_certificate: NatsCertificate = ""
     nats_key: NatsKey = ""
     nats_replicas: NatsReplicas = 0
+    events: Annotated[
+        bool, Meta(description="publish events for the overview, over the servers of `nats`")
+    ] = False
     gateways: Annotated[list[GatewaySettings], Meta(description="tables of their own, below")] = []
 
 
@@ -175,6 +185,10 @@ def load(path: Path) -> Loaded:
     settings = read(path, NodeSettings)
     base = path.resolve().parent
     problems: list[str] = []
+    if settings.events and not settings.nats:
+        problems.append(
+            f"{path}: nats: is missing; events are published over it. Or events = false"
+        )
     accounts: dict[str, Account] = {}
     for place, each in enumerate(settings.gateways):
         field = f"gateways[{place}]"

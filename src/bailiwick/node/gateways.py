@@ -44,6 +44,7 @@ TRIALS = 3
 CHECK_EVERY_S = 10.0
 CHECK_FIRST_S = 0.5
 WARM_CONNECTIONS = 2
+SILENT = "another process serves this node"
 
 log = structlog.get_logger()
 
@@ -109,7 +110,14 @@ class Breaker:
 class Gateway:
     """A channel configured and connected at this node."""
 
-    def __init__(self, settings: GatewaySettings, account: Account, callback_url: str) -> None:
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        account: Account,
+        callback_url: str,
+        silent: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._silent = silent
         self.name = settings.name
         self.settings = settings
         self.account = account
@@ -156,6 +164,10 @@ class Gateway:
 
     async def connect(self) -> None:
         """Check the credentials and warm the pool; the result is the usage state."""
+        if self._silent():
+            self._problem = SILENT
+            self.noted()
+            return
         request = self.channel.check(self.account)
         exchange = await self._transport.connect(request, self.profile, WARM_CONNECTIONS)
         if exchange.phase is not Phase.ANSWERED or exchange.reply is None:
@@ -171,6 +183,8 @@ class Gateway:
 
     async def exchange(self, request: Request, permit: Permit | None = None) -> Exchange:
         """One request and its answer."""
+        if self._silent():
+            return Exchange(Phase.UNSENT, None, SILENT)
         self.inflight += 1
         self.calls += 1
         span = trace.onward()
@@ -209,13 +223,20 @@ class Gateway:
 
 
 class Gateways:
-    """The node's channel docking layer."""
+    """The node's channel docking layer.
+
+    ``silent``: providers are told nothing any more, because another process speaks for the node.
+    """
 
     def __init__(
-        self, settings: list[GatewaySettings], accounts: dict[str, Account], callback_base: str
+        self,
+        settings: list[GatewaySettings],
+        accounts: dict[str, Account],
+        callback_base: str,
+        silent: Callable[[], bool] = lambda: False,
     ) -> None:
         self._all = {
-            each.name: Gateway(each, accounts[each.name], f"{callback_base}/{each.name}")
+            each.name: Gateway(each, accounts[each.name], f"{callback_base}/{each.name}", silent)
             for each in settings
         }
         self._tasks: list[asyncio.Task[None]] = []

@@ -121,6 +121,7 @@ class Load:
         self.shed = 0
         self.draining = False
         self.fenced = False
+        self.superseded = False
         self.database_answers = True
         self._recent: deque[bool] = deque(maxlen=RECENT)
         self._shed_ns = 0
@@ -232,7 +233,7 @@ class Load:
             bound,
             round(self.error_rate, 3),
             self.database_lag_ms,
-            self.draining or self.fenced,
+            self.draining or self.fenced or self.superseded,
             epoch,
             self.fenced,
             round(self.limit.own_ms),

@@ -15,6 +15,23 @@ Request = falcon.asgi.Request
 Response = falcon.asgi.Response
 
 
+def refuse_if_superseded(node: Node) -> None:
+    """Answer nothing where another process serves this node: what is here may be out of date.
+
+    Raises:
+        ApiError: 503, with the address of the other.
+    """
+    url = node.superseded_by
+    if url is not None:
+        error = ApiError.unavailable(
+            f"Node '{node.settings.name}' is served at {url} now. Retry with the same "
+            "Idempotency-Key.",
+            code="node_superseded",
+        )
+        error.extra = {"url": url, "epoch": node.world.epoch}
+        raise error
+
+
 class Operations:
     """/healthz, /readyz, /usage, /metrics and, in tests, /internal/crash."""
 
@@ -85,6 +102,8 @@ class Usage:
         if request.path.startswith("/v1/"):
             self._node.load.open += 1
             self._node.load.check_open()
+        if request.path.startswith(("/v1/", "/internal/")):
+            refuse_if_superseded(self._node)
         trace.follow(request.get_header("traceparent"))
         if request.get_header("Bailiwick-Timing") is not None:
             timing.begin()

@@ -158,6 +158,7 @@ class Resolver:
             attempt.id,
             attempt.replays,
             float(gateway.profile.replay_ms),
+            self._store.epoch(),
         )
         if granted is None:
             return None

@@ -21,6 +21,7 @@ from bailiwick.node.settle import Settlement
 from bailiwick.node.webhooks import Deliverer, Endpoints
 from bailiwick.shell.bus_settings import join
 from bailiwick.shell.loops import end, forever
+from bailiwick.shell.settings import SettingsError
 from bailiwick.store.database import Store
 from bailiwick.store.migrate import migrate
 from bailiwick.store.outbox import Outbox
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from bailiwick.shell.bus import Bus
 
 WATCH_S = 1.0
+CATCH_UP_S = 10.0
 DELIVER_EVERY_S = 0.25
 log = structlog.get_logger()
 
@@ -47,8 +49,13 @@ class Node:
         self.current = CurrentWorld(loaded.world, self._acceptable)
         self.bus = bus
         self.feed = join(self.current, bus)
-        self.store = Store(settings.dsn, lambda: self.world.epoch, settings.pool_max)
-        self.gateways = Gateways(settings.gateways, loaded.accounts, callback_base(settings))
+        self.store = Store(settings.dsn, self.writing_epoch, settings.pool_max)
+        self.gateways = Gateways(
+            settings.gateways,
+            loaded.accounts,
+            callback_base(settings),
+            lambda: self.superseded_by is not None,
+        )
         self.endpoints = Endpoints()
         self.settlement = Settlement(
             self.number, self.store, self.gateways, self.endpoints, lambda: self.world
@@ -70,13 +77,13 @@ class Node:
         self.refusals = Refusals(loaded.internal_secret)
         self.pasts = Pasts(self.atlas)
         self.relay: Relay | None = None
-        if bus is not None:
+        if bus is not None and settings.events:
             self.relay = Relay(
                 self.number,
                 Outbox(settings.dsn, CONSUMER),
                 bus,
                 loaded.internal_secret,
-                lambda: self.world.epoch,
+                self.writing_epoch,
                 lambda: sum(lane.rows for lane in self.store.lanes),
             )
         self._tasks: list[asyncio.Task[None]] = []
@@ -85,6 +92,18 @@ class Node:
     def world(self) -> World:
         """The World in force."""
         return self.current.world
+
+    @property
+    def superseded_by(self) -> str | None:
+        """Where the topology says that this node is served, if not here."""
+        own = self.settings.url.rstrip("/")
+        node = self.world.topology.by_number[self.number]
+        return node.url if own and node.url != own else None
+
+    def writing_epoch(self) -> int:
+        """The epoch under which this process writes: 0, which no fence lets in, once another
+        process serves this node."""
+        return 0 if self.superseded_by is not None else self.world.epoch
 
     def _acceptable(self, world: World) -> str | None:
         if self.number not in world.topology.by_number:
@@ -96,6 +115,7 @@ class Node:
 
         Raises:
             OSError, asyncpg.PostgresError, MigrationError: the database cannot be used.
+            SettingsError: the world here is older than the database's fence asks for.
         """
         connection = await asyncpg.connect(self.settings.dsn, timeout=10)
         try:
@@ -106,6 +126,7 @@ class Node:
         if self.feed is not None:
             await self.feed.start()
         await self.store.open()
+        await self._catch_up()
         await self.endpoints.load(self.store)
         await self._look()
         await self.gateways.connect()
@@ -129,6 +150,18 @@ class Node:
         await self.gateways.close()
         await self.store.close()
 
+    async def _catch_up(self) -> None:
+        """Wait until the world here is one with which this database may be written."""
+        deadline = asyncio.get_running_loop().time() + CATCH_UP_S
+        while (lowest := (await self.store.fence()).epoch) > self.world.epoch:
+            if asyncio.get_running_loop().time() > deadline:
+                raise SettingsError(
+                    f"the database asks for epoch {lowest} or later, but the world here is at "
+                    f"{self.world.epoch}; bring the newest epoch to {self.current.directory}"
+                )
+            await asyncio.sleep(0.1)
+            await self.current.check()
+
     async def _watch(self) -> float:
         try:
             async with asyncio.timeout(WATCH_S * 3):
@@ -141,6 +174,7 @@ class Node:
 
     async def _look(self) -> None:
         fence = await self.store.fence()
+        self.load.superseded = self.superseded_by is not None
         self.load.draining = fence.draining
         self.load.fenced = fence.fenced
         self.load.database_answers = True
@@ -152,6 +186,8 @@ class Node:
             problems.append("the database does not answer")
         if self.load.fenced:
             problems.append("the node is fenced")
+        if self.superseded_by is not None:
+            problems.append(f"another process serves this node, at {self.superseded_by}")
         if not any(gateway.usage == "open" for gateway in self.gateways.all()):
             problems.append("no gateway is open")
         return problems

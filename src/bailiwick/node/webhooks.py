@@ -153,7 +153,9 @@ class Deliverer:
         room = 4 * BATCH - len(self._running)
         if room <= 0:
             return 0
-        rows = await self._store.rows("deliveries_due", min(BATCH, room), LEASE_MS)
+        rows = await self._store.rows(
+            "deliveries_due", min(BATCH, room), LEASE_MS, self._store.epoch()
+        )
         for row in rows:
             task = asyncio.ensure_future(self._deliver(row))
             self._running.add(task)

@@ -1,4 +1,4 @@
-"""Named places at which a test kills the process, to prove that nothing is lost there.
+"""Named places at which a test kills or freezes the process, to prove that nothing is lost there.
 
 The names are read from the source by the tests, so a point that is added without a test is
 found. Unarmed, a point costs one comparison. Arming is possible only where the process was
@@ -7,28 +7,36 @@ started with ``BAILIWICK_CRASH_POINTS=1``; see ``POST /internal/crash`` of a nod
 
 import os
 import signal
+from typing import Final
+
+HOW: Final = {"kill": signal.SIGKILL, "freeze": signal.SIGSTOP}
 
 _armed: str | None = None
 _hits_left = 0
+_signal = signal.SIGKILL
 
 
-def arm(name: str, nth: int = 1) -> None:
-    """Kill this process the ``nth`` time it comes to ``name``.
+def arm(name: str, nth: int = 1, how: str = "kill") -> None:
+    """Kill this process, or freeze it until a SIGCONT, the ``nth`` time it comes to ``name``.
 
     Raises:
         PermissionError: crash points are not enabled in this process.
+        ValueError: ``how`` is neither "kill" nor "freeze".
     """
-    global _armed, _hits_left
+    global _armed, _hits_left, _signal
     if os.environ.get("BAILIWICK_CRASH_POINTS") != "1":
         raise PermissionError("crash points are off: set BAILIWICK_CRASH_POINTS=1 in a test")
-    _armed, _hits_left = name, nth
+    if how not in HOW:
+        raise ValueError(f"how {how!r} must be one of {', '.join(HOW)}")
+    _armed, _hits_left, _signal = name, nth, HOW[how]
 
 
 def crash_point(name: str) -> None:
-    """A place where a process may die."""
-    global _hits_left
+    """A place where a process may die or stand still."""
+    global _armed, _hits_left
     if _armed is None or _armed != name:
         return
     _hits_left -= 1
     if _hits_left <= 0:
-        os.kill(os.getpid(), signal.SIGKILL)
+        _armed = None  # it is woken once, not stopped again at the next payment
+        os.kill(os.getpid(), _signal)

@@ -186,7 +186,7 @@ class Supervisor:
         self._log = log
         self._on_change = on_change
         self._stages: dict[int, list[Child]] = {}
-        self._keepers: list[asyncio.Task[None]] = []
+        self._keepers: dict[str, asyncio.Task[None]] = {}
         self._deaths: dict[str, int] = {}
         self._stopping = False
 
@@ -206,8 +206,31 @@ class Supervisor:
         for child, result in zip(children, results, strict=True):
             if isinstance(result, BaseException):
                 raise result
-            self._log.line("demo", f"{child.name} runs as process {child.pid}")
-            self._keepers.append(asyncio.create_task(self._keep(child)))
+            self._begin_keeping(child)
+        self._on_change()
+
+    def _begin_keeping(self, child: Child) -> None:
+        self._log.line("demo", f"{child.name} runs as process {child.pid}")
+        self._keepers[child.name] = asyncio.create_task(self._keep(child))
+
+    async def launch(self, child: Child, *, stage: int) -> None:
+        """Start one more child now; return when it runs. Raises SupervisorError or EngineError."""
+        await child.start(self._log)
+        self.add(child, stage=stage)
+        self._begin_keeping(child)
+        self._on_change()
+
+    async def retire(self, child: Child) -> None:
+        """Stop one child for good."""
+        keeper = self._keepers.pop(child.name, None)
+        if keeper is not None:
+            keeper.cancel()
+            await asyncio.gather(keeper, return_exceptions=True)
+        for children in self._stages.values():
+            if child in children:
+                children.remove(child)
+        await child.stop(at_once=False)
+        self._log.line("demo", f"{child.name} is stopped")
         self._on_change()
 
     async def until_ready(self, *, timeout: float = 60.0) -> None:
@@ -228,9 +251,10 @@ class Supervisor:
     async def stop(self, *, at_once: bool = False) -> None:
         """Stop everything in reverse order; safe to call again, and again with `at_once`."""
         self._stopping = True
-        for keeper in self._keepers:
+        keepers = list(self._keepers.values())
+        for keeper in keepers:
             keeper.cancel()
-        await asyncio.gather(*self._keepers, return_exceptions=True)
+        await asyncio.gather(*keepers, return_exceptions=True)
         for stage in sorted(self._stages, reverse=True):
             children = self._stages[stage]
             await asyncio.gather(

@@ -4,6 +4,7 @@ and the small writes.
 All reads go to the primary: a decision taken from a replica that lags has paid twice elsewhere.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -25,6 +26,7 @@ from bailiwick.store.statements import lean, statement
 _payment = msgspec.json.Decoder(Payment)
 LOWEST_ID = ""
 HIGHEST_ID = "~"
+SURE_S = 10.0
 
 
 class Fence(msgspec.Struct, frozen=True):
@@ -54,6 +56,8 @@ class Store:
         self._dsn = dsn
         self._pool_max = pool_max
         self._pool: asyncpg.Pool | None = None
+        self.epoch = epoch
+        self._sure = asyncio.Lock()
         settings = statement("lane_settings")
 
         async def connect(session: str) -> asyncpg.Connection:
@@ -73,22 +77,33 @@ class Store:
         async def for_move() -> asyncpg.Connection:
             return await connect(settings + "; SET enable_hashjoin = off")
 
+        barrier = statement("barrier")
         self.creates: Lane[Create] = Lane(
-            "create", statement("create"), lean("create"), for_create, _verify_creates, epoch
+            "create",
+            statement("create"),
+            lean("create"),
+            for_create,
+            _verify_creates,
+            epoch,
+            barrier,
         )
         self.moves: Lane[Move] = Lane(
-            "move", statement("move"), lean("move"), for_move, _verify_moves, epoch
+            "move", statement("move"), lean("move"), for_move, _verify_moves, epoch, barrier
         )
         # A lane of its own: shedding does not wait for payments, nor they for it.
         refuse = statement("key_refuse")
         self.refusals: Lane[Refuse] = Lane(
-            "refuse", refuse, refuse, for_create, _verify_creates, epoch
+            "refuse", refuse, refuse, for_create, _verify_creates, epoch, barrier
         )
 
     @property
     def lanes(self) -> tuple[Lane[Any], ...]:
         """All lanes."""
         return self.creates, self.moves, self.refusals
+
+    @property
+    def _doubtful(self) -> bool:
+        return self.creates.doubtful or self.moves.doubtful or self.refusals.doubtful
 
     async def open(self) -> None:
         """Connect everything.
@@ -141,13 +156,27 @@ class Store:
         assert self._pool is not None
         return await self._pool.fetchrow(statement(name), *args, timeout=10)
 
+    async def _be_sure(self) -> None:
+        """After a commit whose answer was lost: read only what is durable (see ``Lane``)."""
+        async with self._sure:
+            doubtful = [lane for lane in self.lanes if lane.doubtful]
+            if doubtful:
+                assert self._pool is not None
+                await self._pool.execute(statement("barrier"), timeout=SURE_S)
+            for lane in doubtful:
+                lane.doubtful = False
+
     async def key(self, merchant: str, livemode: bool, key: str) -> StoredKey | None:
         """A claimed idempotency key."""
+        if self._doubtful:
+            await self._be_sure()
         row = await self.row("key_find", merchant, livemode, key)
         return None if row is None else StoredKey(*row)
 
     async def payment(self, identifier: str) -> Payment | None:
         """A payment by id, whoever owns it: the caller checks the merchant."""
+        if self._doubtful:
+            await self._be_sure()
         row = await self.row("payment_find", identifier)
         return None if row is None else payment_of(row)
 
@@ -184,6 +213,8 @@ class Store:
 
     async def attempt(self, identifier: str) -> Attempt | None:
         """An attempt by id."""
+        if self._doubtful:
+            await self._be_sure()
         row = await self.row("attempt_find", identifier)
         return None if row is None else attempt_of(row)
 
@@ -193,7 +224,10 @@ class Store:
 
     async def due(self, limit: int, lease_ms: int) -> list[Attempt]:
         """Claim open attempts that are due for a look."""
-        return [attempt_of(row) for row in await self.rows("attempts_due", limit, lease_ms)]
+        return [
+            attempt_of(row)
+            for row in await self.rows("attempts_due", limit, lease_ms, self.epoch())
+        ]
 
     async def sweep(self, expired_ms: int) -> list[str]:
         """Have the resolver look at attempts permitted longer ago than that and ended by nobody:
@@ -201,7 +235,7 @@ class Store:
         bounds = await self.row("sweep_bounds", expired_ms)
         assert bounds is not None, "migrated databases have exactly one sweep row"
         await self.rows("attempts_summarize")
-        found = await self.rows("attempts_forgotten", bounds[0], expired_ms)
+        found = await self.rows("attempts_forgotten", bounds[0], expired_ms, self.epoch())
         await self.rows("sweep_note", bounds[1])
         return [row[0] for row in found]
 

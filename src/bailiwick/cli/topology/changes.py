@@ -12,6 +12,7 @@ from bailiwick.world.snapshot import World
 from bailiwick.world.topology import Match, Rule, Topology
 
 _NAMED = 8  # places named one by one in a line
+NOBODY = "no active node"
 
 
 def changes(old: World, new: World) -> list[str]:
@@ -56,9 +57,14 @@ def _in_both(old: Topology, new: Topology) -> Iterable[tuple[str, Rule, Rule]]:
             yield place, was, now
 
 
+def homes_moved(old: Topology, new: Topology) -> dict[tuple[str, str], list[str]]:
+    """Places by their home before and after, where that differs."""
+    return _alike(old, new, lambda rule, topology: _home(rule, topology) or NOBODY)
+
+
 def _moved(old: Topology, new: Topology) -> list[str]:
     return _grouped(
-        old, new, lambda rule, topology: _home(rule, topology) or "no active node",
+        old, new, lambda rule, topology: _home(rule, topology) or NOBODY,
         "{places} {verb} from {was} to {now}", ("moves", "move"),
     )  # fmt: skip
 
@@ -86,18 +92,24 @@ def _grouped(
 ) -> list[str]:
     """One sentence for all places that change alike."""
     table = load_places()
-    alike: dict[tuple[str, str], list[str]] = {}
-    for place, was, now in _in_both(old, new):
-        pair = value(was, old), value(now, new)
-        if pair[0] != pair[1]:
-            alike.setdefault(pair, []).append(place)
     return [
         sentence.format(
             places=_listed(places, table), verb=verbs[len(places) > 1], was=pair[0], now=pair[1]
         )
         + "."
-        for pair, places in sorted(alike.items())
+        for pair, places in sorted(_alike(old, new, value).items())
     ]
+
+
+def _alike(
+    old: Topology, new: Topology, value: Callable[[Rule, Topology], str]
+) -> dict[tuple[str, str], list[str]]:
+    alike: dict[tuple[str, str], list[str]] = {}
+    for place, was, now in _in_both(old, new):
+        pair = value(was, old), value(now, new)
+        if pair[0] != pair[1]:
+            alike.setdefault(pair, []).append(place)
+    return alike
 
 
 def _listed(names: list[str], table: Places) -> str:

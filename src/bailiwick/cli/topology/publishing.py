@@ -325,10 +325,27 @@ async def roll_back(
             "merchants stay (--merchants keep) or those keys become valid again (--merchants "
             "restore)"
         )
-    clean = _working_copies(directory) in (None, before.files)
-    done = await publish(
-        directory, key, bus, files=files, note=note or f"rollback to epoch {epoch}"
+    return await publish_over(
+        directory, key, bus, before, files, note=note or f"rollback to epoch {epoch}"
     )
+
+
+async def publish_over(
+    directory: Path,
+    key: Ed25519PrivateKey,
+    bus: Bus | None,
+    before: Link,
+    files: Mapping[str, bytes],
+    *,
+    note: str,
+) -> Published:
+    """Publish files that were made of the epoch in force, if it still is.
+
+    The working copies follow, unless they hold changes that were never published.
+    Raises PublishError and WorldError.
+    """
+    clean = _working_copies(directory) in (None, before.files)
+    done = await publish(directory, key, bus, files=files, note=note, expect=before.epoch)
     if clean:
         for name, raw in files.items():
             _write(directory / name, raw)

@@ -1,9 +1,11 @@
 -- Claim deliveries that are due: only the earliest undelivered one of each payment and endpoint,
--- so that first occurrences arrive in order. $1: rows at most, $2: lease in milliseconds.
+-- so that first occurrences arrive in order. $1: rows at most, $2: lease in milliseconds,
+-- $3: the epoch.
 UPDATE delivery d
    SET next_at = clock_timestamp() + $2 * interval '1 millisecond', tries = d.tries + 1
   FROM (SELECT w.event, w.endpoint FROM delivery w
-         WHERE w.next_at <= clock_timestamp() AND EXISTS (SELECT FROM fence WHERE fenced_at IS NULL)
+         WHERE w.next_at <= clock_timestamp()
+           AND EXISTS (SELECT FROM fence WHERE fenced_at IS NULL AND epoch <= $3)
            AND NOT EXISTS (SELECT FROM delivery b
                             WHERE b.payment = w.payment AND b.endpoint = w.endpoint
                               AND b.seq < w.seq AND b.next_at IS NOT NULL)
