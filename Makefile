@@ -24,8 +24,8 @@ run: venv ## Run one command: make run ARGS="pay --help"
 drill: venv ## Real faults on many hosts (root, iproute2; else loopback); ARGS="--sample", "--list", ...
 	@exec $(BIN)/bailiwick drill $(ARGS)
 
-test: venv-dev ## Run the tests; ARGS="-k name" narrows them
-	$(BIN)/python -m pytest $(ARGS)
+test: venv-dev ## Run the tests, two files at a time; ARGS="-k name" narrows them
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: venv-dev ## Types, lint, format, import rules
 	$(BIN)/mypy
