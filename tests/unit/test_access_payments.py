@@ -251,6 +251,7 @@ async def test_requests_by_id_go_home(tmp_path: Path) -> None:
         f"/v1/payment_intents/{id_on(1, 're')}",
         f"/v1/charges/{id_on(1)}",
     ],
+    ids=["no id", "of no node", "a refund", "a charge"],
 )
 async def test_unknown_ids_are_missing(tmp_path: Path, target: str) -> None:
     async with access(tmp_path) as it:

@@ -292,7 +292,7 @@ OLD, YOUNG = uuid7(EVACUATED_MS + CLOCK_SKEW_MS), uuid7(EVACUATED_MS + CLOCK_SKE
         (Merchant("acct_shop", "Shop", key_time="uuid7"), JUST_NOW, True),
         (Merchant("acct_shop", "Shop", key_time="uuid7"), OLD, False),
         (Merchant("acct_shop", "Shop", key_time="uuid7"), "k", False),
-        (SHOP, fresh_key(NOW_MS), True),  # the request came without a key
+        pytest.param(SHOP, fresh_key(NOW_MS), True, id="the request came without a key"),
     ],
 )
 def test_an_evacuated_home(
