@@ -15,10 +15,16 @@ import pytest
 
 from bailiwick.drill import folders
 
-SAMPLE = ("node-killed", "node-frozen-call-before", "partition-to-access", "standby-promoted")
+SAMPLE = (
+    "node-killed",
+    "node-frozen-call-before",
+    "partition-to-access",
+    "standby-promoted",
+    "node-adopted",
+)
 
 
-def drill(*arguments: str, timeout: float = 280) -> tuple[int, dict[str, Any], str]:
+def drill(*arguments: str, timeout: float = 340) -> tuple[int, dict[str, Any], str]:
     done = subprocess.run(
         [sys.executable, "-m", "bailiwick", "drill", "--sample", "--json", *arguments],
         capture_output=True,
@@ -46,7 +52,7 @@ def require_held(status: int, document: dict[str, Any], said: str, runs: int) ->
     assert document["version"]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(360)
 def test_money_stays_exact() -> None:
     chosen = [word for name in SAMPLE for word in ("--scenario", name)]
     status, document, said = drill(*chosen, "--seed", "7")

@@ -376,6 +376,8 @@ async def test_forgotten_attempts_are_found(
     await done(store, forgotten)
     await sql.execute("UPDATE fence SET fenced_at = now()")
     assert await store.sweep(0) == [], "a fenced node looks after nothing"
+    await sql.execute("UPDATE fence SET fenced_at = NULL")
+    assert await store.sweep(0) == [forgotten.attempt_id], "and has passed over nothing"
 
 
 async def test_open_attempts_are_claimed_once(store: Store, sql: asyncpg.Connection) -> None:

@@ -93,6 +93,7 @@ async def test_forgotten_attempts_are_found_by_their_permit_s_time(
         await sql.fetchval("SELECT swept_until FROM sweep"),
         6_000,
         1,
+        await sql.fetchval("SELECT clock_timestamp()"),
     )
     used = {node.get("Index Name") for node in nodes(json.loads(explained)[0]["Plan"])}
     assert "attempt_permitted" in used, explained

@@ -11,7 +11,8 @@ import pytest
 
 import bailiwick
 from bailiwick.drill import folders, namespaces
-from bailiwick.drill.load import Told, read
+from bailiwick.drill.engine import lacking_success
+from bailiwick.drill.load import LAST, METHODS, Told, read
 from bailiwick.drill.measure import Window, figures, quantile
 from bailiwick.drill.network import Bridged, Loopback, Unproven
 from bailiwick.drill.processes import FREEZE_POINTS
@@ -67,6 +68,7 @@ def answer(status: int, document: object) -> Answer:
     [
         (200, {"id": "pi_1", "status": "succeeded"}, "ok"),
         (200, {"id": "pi_1", "status": "requires_capture"}, "ok"),
+        (200, {"id": "pi_1", "status": "requires_confirmation"}, "ok"),
         (200, {"id": "pi_1", "status": "processing"}, "in_doubt"),
         (503, {"error": {"code": "node_unavailable"}}, "in_doubt"),
         (409, {"error": {"code": "idempotency_key_in_use"}}, "in_doubt"),
@@ -96,7 +98,17 @@ def test_scenarios_have_names_and_words() -> None:
     for kind in ALL:
         assert re.fullmatch(r"[a-z][a-z-]+", kind.name)
         assert kind.about
-        assert kind.kinds
+        assert set(kind.kinds) <= set(METHODS)
+    assert {"node-drained", "node-adopted", "node-evacuated", "node-joined"} <= set(SCENARIOS)
+    assert set(LAST) <= set(METHODS)
+
+
+def test_an_outage_that_lasts_too_long_breaks_the_run() -> None:
+    found = figures([told(12), told(26)], WINDOW, ["europe", "apac"])
+    assert lacking_success(found.nodes["europe"], None) == ""
+    assert lacking_success(found.nodes["europe"], 14.5) == ""
+    assert "14.0 s" in lacking_success(found.nodes["europe"], 13.0)
+    assert "to the end" in lacking_success(found.nodes["apac"], 30.0)
 
 
 def test_a_place_gets_a_rule_of_its_own() -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import secrets
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from bailiwick.checker.places import NodePlace, Places
 from bailiwick.cli import demo_broker, demo_world
 from bailiwick.cli.demo_world import MerchantKeys, Ports, Region
+from bailiwick.control.toml_edit import top_set
 from bailiwick.drill.network import Network
 from bailiwick.drill.units import Pair, Unit
 from bailiwick.shell.broker import Broker, BrokerSettings, ClusterPlace
@@ -27,6 +30,8 @@ PROVIDERS: Final = "providers"
 CLIENT: Final = "client"
 COUNTRIES: Final = {"apac": "IN", "europe": "DE", "americas": "BR"}
 """Node -> a country of its places, where the load's payers are."""
+JOINER: Final = "africa"
+"""The node that is not there at first and joins."""
 
 
 def second(node: str) -> str:
@@ -37,7 +42,7 @@ def second(node: str) -> str:
 def host_names() -> list[str]:
     """Every host but the one from which the drill is led."""
     nodes = [region.name for region in demo_world.regions(NODES)]
-    return [*nodes, *map(second, nodes), *ACCESSES, *BROKERS, PROVIDERS, CLIENT]
+    return [*nodes, *map(second, nodes), JOINER, *ACCESSES, *BROKERS, PROVIDERS, CLIENT]
 
 
 class Cluster:
@@ -50,17 +55,19 @@ class Cluster:
         self.databases: dict[str, Pair] = {}
         self.access: dict[str, Unit] = {}
         self.brokers: dict[str, Unit] = {}
+        self.configs: dict[str, Path] = {}
         self.sandbox: Unit | None = None
         self.merchant: MerchantKeys | None = None
         self.bank_key = secrets.token_hex(24)
         self._stores: dict[str, Path] = {}
+        self._superseded: list[Unit] = []
         self._log = log
         self._replicate = replicate
         self._ports = _ports(network)
 
     @property
     def regions(self) -> tuple[Region, ...]:
-        """The nodes' regions."""
+        """The regions of the nodes that are there from the beginning."""
         return demo_world.regions(NODES)
 
     async def start(self) -> None:
@@ -78,7 +85,7 @@ class Cluster:
         await asyncio.gather(*(unit.start() for unit in self.units()))
         await self._start_databases()
         for region in self.regions:
-            self._add_node(region)
+            self.add_node(region.name)
         self._add_access()
         rest = [*self.nodes.values(), *self.access.values()]
         await asyncio.gather(*(unit.start() for unit in rest))
@@ -109,8 +116,9 @@ class Cluster:
 
     async def stop(self) -> None:
         """Stop everything, in reverse order."""
-        for group in (self.access, self.nodes, self.brokers):
-            await asyncio.gather(*(unit.stop() for unit in group.values()), return_exceptions=True)
+        nodes = [*self.nodes.values(), *self._superseded]
+        for group in (self.access.values(), nodes, self.brokers.values()):
+            await asyncio.gather(*(unit.stop() for unit in group), return_exceptions=True)
         pairs = self.databases.values()
         await asyncio.gather(*(pair.stop() for pair in pairs), return_exceptions=True)
         if self.sandbox is not None:
@@ -124,7 +132,7 @@ class Cluster:
                 self.databases[region.name].dsn,
                 {each.name: each.name for each in region.providers},
             )
-            for region in self.regions
+            for region in map(demo_world.region_named, self.databases)
         ]
         return Places(nodes, f"http://{self.bank_key}@{self._ports.address('sandbox')}/books")
 
@@ -145,12 +153,31 @@ class Cluster:
             "BAILIWICK_WORLD": str(self.world),
             "BAILIWICK_WORLD_KEY": str(self.folder / "secrets" / "world.key"),
             "BAILIWICK_NATS": " ".join(self.nats),
+            "BAILIWICK_FLEET": str(self._fleet()),
         }
+
+    def _fleet(self) -> Path:
+        """Where the operator's commands find nodes and databases, as it is now."""
+        lines = {
+            "world": str(self.world),
+            "world_key": str(self.folder / "secrets" / "world.key"),
+            "internal_secret_file": str(self.folder / "secrets" / "internal"),
+            "nats": self.nats,
+        }
+        tables = []
+        for name, pair in self.databases.items():
+            entry = {"name": name, "dsn": pair.dsn, "config": str(self.configs.get(name, ""))}
+            if pair.standby is not None:
+                entry["standby_dsn"] = pair.standby.admin_dsn
+            tables += ["", "[[nodes]]", *_toml(entry)]
+        file = self.folder / "fleet.toml"
+        demo_world.write(file, "\n".join([*_toml(lines), *tables]) + "\n")
+        return file
 
     def _environ(self, host: str) -> dict[str, str]:
         """A process's own world folder, and the way to the brokers."""
         world = self.folder / "hosts" / host / "world"
-        shutil.copytree(self.world, world)
+        shutil.copytree(self.world, world, dirs_exist_ok=True)
         return {
             "BAILIWICK_WORLD": str(world),
             "BAILIWICK_NATS": " ".join(self.nats),
@@ -159,9 +186,9 @@ class Cluster:
 
     def repoint(self, node: str) -> None:
         """Write the address of the node's primary into its settings, for its next start."""
-        region = next(each for each in self.regions if each.name == node)
-        dsn = self.databases[node].dsn
-        demo_world.write_node(self.folder, region, NODES, self._ports, dsn)
+        file = self.configs[node]
+        text = file.read_text(encoding="utf-8")
+        demo_world.write(file, top_set(text, dsn=self.databases[node].dsn))
 
     def wipe(self, broker: str) -> None:
         """Delete what a stopped broker has stored."""
@@ -179,7 +206,9 @@ class Cluster:
     def _add_sandbox(self) -> None:
         listen = self._ports.address("sandbox")
         file = self.folder / "sandbox" / "sandbox.toml"
-        nodes = [self.network.host(region.name).address for region in self.regions]
+        names = [region.name for region in self.regions]
+        hosts = [*names, *map(second, names), JOINER]
+        nodes = [self.network.host(name).address for name in hosts]
         # Off 127.0.0.1 the bank shows its books to those with its key alone, and it calls
         # nobody that it was not told of.
         server = f'[server]\nadmin_key = "{self.bank_key}"\ncallback_hosts = {nodes}\n'
@@ -210,21 +239,56 @@ class Cluster:
             config = self.folder / "brokers" / f"{name}.conf"
             self.brokers[name] = self._unit(name, Broker(settings, config, name=name), clients)
 
-    def _add_node(self, region: Region) -> None:
-        name = region.name
-        dsn = self.databases[name].dsn
-        config = demo_world.write_node(self.folder, region, NODES, self._ports, dsn)
+    def add_node(self, name: str, host: str = "", config: Path | None = None) -> Unit:
+        """A node's process, not started yet; what ran as this node before is superseded by it.
+
+        Args:
+            host: where it runs; without it the node's own.
+            config: its settings; without it they are made.
+        """
+        host = host or name
+        config = config or self.write_config(name)
+        port = self._ports.nodes[name]
         program = Program(
             f"node {name}",
             _bailiwick("node", "--config", str(config)),
-            ready=f"http://{self._ports.address(name)}/readyz",
+            ready=f"http://{self.network.host(host).address}:{port}/readyz",
             environ={
-                **self._environ(name),
+                **self._environ(host),
                 "BAILIWICK_CRASH_POINTS": "1",
                 "BAILIWICK_EVENTS": "true",
             },
         )
-        self.nodes[name] = self._unit(name, program, self._ports.nodes[name])
+        if name in self.nodes:
+            self._superseded.append(self.nodes[name])
+        self.configs[name] = config
+        self.nodes[name] = self._unit(host, program, port)
+        return self.nodes[name]
+
+    def write_config(self, name: str) -> Path:
+        """A node's settings for its own host; those that are there get the database of today."""
+        region, dsn = demo_world.region_named(name), self.databases[name].dsn
+        return demo_world.write_node(self.folder, region, NODES, self._ports, dsn)
+
+    def leave(self, name: str) -> Unit:
+        """A node that is no longer of the cluster; its database, which holds the books, stays."""
+        unit = self.nodes.pop(name)
+        self._superseded.append(unit)
+        return unit
+
+    async def add_database(self, name: str) -> None:
+        """An empty database for a node that is to join, without a standby."""
+        pair = Pair(
+            self.network, name, (name, name), self.folder / "databases" / name,
+            self._ports.postgres[name],
+        )  # fmt: skip
+        await pair.start(replicate=False)
+        self.databases[name] = pair
+        self._ports.doors[name] = await self.network.door(name, self._ports.nodes[name])
+
+    def address(self, name: str) -> str:
+        """The URL by which access reaches a node that is where it belongs."""
+        return self._ports.doors[name]
 
     def _add_access(self) -> None:
         for name, port in zip(ACCESSES, self._ports.access, strict=True):
@@ -244,7 +308,7 @@ class Cluster:
 
 def _ports(network: Network) -> Ports:
     taken: list[int] = []
-    names = [region.name for region in demo_world.regions(NODES)]
+    names = [*(region.name for region in demo_world.regions(NODES)), JOINER]
 
     def port() -> int:
         taken.append(free_port(taken))
@@ -260,6 +324,11 @@ def _ports(network: Network) -> Ports:
             **{name: network.host(name).address for name in names},
         },
     )
+
+
+def _toml(table: Mapping[str, object]) -> list[str]:
+    # JSON's strings and lists of them are also TOML's.
+    return [f"{name} = {json.dumps(value)}" for name, value in table.items()]
 
 
 def _bailiwick(*arguments: str) -> list[str]:

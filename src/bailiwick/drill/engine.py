@@ -19,15 +19,15 @@ from bailiwick.checker.places import PlaceError
 from bailiwick.checker.run import Wanted, check, document
 from bailiwick.cli.demo_world import MerchantKeys
 from bailiwick.drill.cluster import CLIENT, COUNTRIES, Cluster
-from bailiwick.drill.load import Place, Plan, Told
-from bailiwick.drill.measure import Figures, Window, figures
+from bailiwick.drill.load import LAST, Place, Plan, Told
+from bailiwick.drill.measure import Figures, NodeFigures, Window, figures
 from bailiwick.drill.network import Unproven
 from bailiwick.drill.scenario import Scenario
 from bailiwick.shell.binaries import EngineError
 from bailiwick.shell.children import exit_of, life_tie
 from bailiwick.shell.supervisor import SupervisorError
 
-CURRENCIES = {"IN": "inr", "DE": "eur", "BR": "brl"}
+CURRENCIES = {"IN": "inr", "DE": "eur", "BR": "brl", "KE": "kes"}
 UNDER_FAULT_LEAST = 5
 """A run with fewer payments of the victim's places during the fault proves nothing."""
 _BEGIN_S = 20.0
@@ -142,14 +142,14 @@ async def run(
 
     def result(verdict: Verdict, **more: Any) -> Result:
         return Result(
-            scenario=kind.name, victim=victim, round=number, seed=seed, verdict=verdict,
+            scenario=kind.name, victim=scenario.victim, round=number, seed=seed, verdict=verdict,
             proofs=scenario.proofs, seconds=time.monotonic() - started, **more,
         )  # fmt: skip
 
     try:
         client.start()
         window, history = await _under_load(cluster, scenario, client, pace)
-        seen = figures(history, window, COUNTRIES)
+        seen = figures(history, window, [*COUNTRIES, *kind.places])
         _require_hits(scenario, seen)
         wanted = Wanted(
             cluster.places(), wait_s=_CHECK_WAIT_S, history=Path(plan.history), seed=str(seed)
@@ -161,7 +161,7 @@ async def run(
         return result("error", why=str(error) or type(error).__name__)
     finally:
         await client.end()
-    why = _broken(verdict, lost, seen)
+    why = _broken(scenario, verdict, lost, seen)
     return result(
         "broken" if why else "held", why=why, hold_s=window.heal - window.proven,
         figures=seen, lost=lost, check=verdict,
@@ -171,7 +171,8 @@ async def run(
 def _plan(
     cluster: Cluster, merchant: MerchantKeys, kind: type[Scenario], pace: Pace, name: str, seed: int
 ) -> Plan:
-    places = [Place(node, country, CURRENCIES[country]) for node, country in COUNTRIES.items()]
+    countries = {**COUNTRIES, **kind.places}
+    places = [Place(node, country, CURRENCIES[country]) for node, country in countries.items()]
     return Plan(
         accesses=[unit.url for unit in cluster.access.values()],
         secret_key=merchant.secret,
@@ -217,8 +218,10 @@ def _require_hits(scenario: Scenario, seen: Figures) -> None:
         )
 
 
-def _broken(verdict: dict[str, Any], lost: Sequence[str], seen: Figures) -> str:
+def _broken(scenario: Scenario, verdict: dict[str, Any], lost: Sequence[str], seen: Figures) -> str:
     found = []
+    if gap := lacking_success(seen.nodes[scenario.victim], scenario.gap_most_s):
+        found.append(f"{scenario.victim} {gap}")
     if not verdict["ok"]:
         names = [each["name"] for each in verdict["invariants"] if each["count"]]
         found.append(f"{verdict['violations']} violations ({', '.join(names)})")
@@ -229,14 +232,21 @@ def _broken(verdict: dict[str, Any], lost: Sequence[str], seen: Figures) -> str:
     return "; ".join(found)
 
 
+def lacking_success(seen: NodeFigures, most_s: float | None) -> str:
+    """In words, if a node's places had no success for longer than allowed; else empty."""
+    gap = seen.longest_gap_s
+    if most_s is None or (gap is not None and gap <= most_s):
+        return ""
+    words = "to the end" if gap is None else f"for {gap:.1f} s"
+    return f"had no success {words}; {most_s:.0f} s are allowed"
+
+
 async def lost_payments(cluster: Cluster, history: Sequence[Told]) -> list[str]:
     """Payments that were acknowledged and that no node's database has in that state."""
     missing = {
         told.payment
         for told in history
-        if told.status == "ok"
-        and told.payment
-        and (told.kind != "captured" or "capture" in told.operation)
+        if told.status == "ok" and told.payment and told.operation == LAST.get(told.kind, "create")
     }
     for place in cluster.places().nodes:
         connection = await asyncpg.connect(place.dsn, timeout=10)

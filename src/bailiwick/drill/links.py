@@ -22,9 +22,9 @@ class Partition(Scenario):
         found = []
         for access in ACCESSES:
             if "to-node" in self.ways:
-                found.append((access, self.victim))
+                found.append((access, self.node.host))
             if "to-access" in self.ways:
-                found.append((self.victim, access))
+                found.append((self.node.host, access))
         return found
 
     def _open(self) -> list[tuple[str, str]]:
@@ -32,9 +32,9 @@ class Partition(Scenario):
         network = self.cluster.network
         if network.mode == "loopback":
             return []
-        both = [pair for access in ACCESSES for pair in ((access, self.victim),
-                                                         (self.victim, access))]  # fmt: skip
-        beside = [("control", self.victim), (self.victim, "control"), ("client", ACCESSES[0])]
+        host = self.node.host
+        both = [pair for access in ACCESSES for pair in ((access, host), (host, access))]
+        beside = [("control", host), (host, "control"), ("client", ACCESSES[0])]
         return [pair for pair in both if pair not in self._cut()] + beside
 
     async def prove(self) -> None:

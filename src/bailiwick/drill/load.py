@@ -27,12 +27,16 @@ MOST_PAUSE_S: Final = 1.0
 METHODS: Final = {
     "sale": "pm_card_visa",
     "captured": "pm_card_visa",
+    "confirmed": "pm_card_visa",
     "unknown": "pm_sandbox_charge_then_500",
     "replayed": "pm_sandbox_error_500_before",
     "pending": "pm_sandbox_pending",
 }
-"""Kind of payment -> its payment method; `captured` is authorized first and captured then."""
-_GOOD: Final = frozenset({"succeeded", "requires_capture"})
+"""Kind of payment -> its payment method; `captured` is authorized first and captured then,
+`confirmed` created first and confirmed then."""
+LAST: Final = {"captured": "capture", "confirmed": "confirm"}
+"""Kind of payment -> the operation that takes the money, where that is not its creation."""
+_GOOD: Final = frozenset({"succeeded", "requires_capture", "requires_confirmation"})
 _AGAIN: Final = frozenset({409, 429})
 
 
@@ -141,17 +145,20 @@ class Load:
         task.add_done_callback(self._tasks.discard)
 
     async def _pay(self, key: str, place: Place, kind: str, due: float) -> None:
-        manual = "&capture_method=manual" if kind == "captured" else ""
+        more = {"captured": "&confirm=true&capture_method=manual", "confirmed": ""}.get(
+            kind, "&confirm=true"
+        )
+        last = LAST.get(kind)
         body = (
-            f"amount={AMOUNT}&currency={place.currency}&confirm=true"
-            f"&payment_method={METHODS[kind]}&location[country]={place.country}{manual}"
+            f"amount={AMOUNT}&currency={place.currency}"
+            f"&payment_method={METHODS[kind]}&location[country]={place.country}{more}"
         )
         told = await self._until_definite("create", key, b"/v1/payment_intents", body, kind, due)
         self._note(told, place)
-        if manual and told.status == "ok" and told.payment:
-            path = f"/v1/payment_intents/{told.payment}/capture".encode()
+        if last and told.status == "ok" and told.payment:
+            path = f"/v1/payment_intents/{told.payment}/{last}".encode()
             now = time.monotonic()
-            told = await self._until_definite("capture", f"{key}-capture", path, "", kind, now)
+            told = await self._until_definite(last, f"{key}-{last}", path, "", kind, now)
             self._note(told, place)
 
     def _note(self, told: Told, place: Place) -> None:

@@ -55,6 +55,16 @@ class AccessKilled(Scenario):
         await self._access.start()
 
 
+async def freeze_at(node: Unit, point: str) -> None:
+    """Have a node stand still as soon as it comes to a point of the code. Raises Unproven."""
+    form = f"point={point}&how=freeze"
+    answer = await ask(
+        node, "POST", "/internal/crash", form, kind="application/x-www-form-urlencoded"
+    )
+    if answer.status != 200:
+        raise Unproven(f"{node.name} does not arm {point}: {answer.status}")
+
+
 class NodeFrozen(Scenario):
     """SIGSTOP from within, at a named point of the code; woken when its permits have run out."""
 
@@ -65,12 +75,7 @@ class NodeFrozen(Scenario):
         if self.point.startswith("resolve."):
             # A callback would end the attempt before the resolver looks at it.
             await self._sandbox("POST", '{"operation": "callback", "kind": "callback_drop"}')
-        form = f"point={self.point}&how=freeze"
-        answer = await ask(
-            self.node, "POST", "/internal/crash", form, kind="application/x-www-form-urlencoded"
-        )
-        if answer.status != 200:
-            raise Unproven(f"{self.name}: the node does not arm the point: {answer.status}")
+        await freeze_at(self.node, self.point)
 
     async def _sandbox(self, method: str, body: str = "") -> None:
         sandbox = self.cluster.sandbox

@@ -142,7 +142,7 @@ class _Drill:
         )
         word = result.verdict if result.verdict != "broken" else "BROKEN"
         why = f": {result.why}" if result.why else ""
-        self._say(f"{number}. {kind.name} at {victim}: {word} ({result.seconds:.0f} s){why}")
+        self._say(f"{number}. {kind.name} at {result.victim}: {word} ({result.seconds:.0f} s){why}")
         return result
 
     @contextlib.asynccontextmanager

@@ -27,6 +27,8 @@ class Scenario:
 
     ``kinds``: what the load's payments are, in turn. ``hold_least_s``: no run holds the fault
     for a shorter time. ``only``: the kind of network it needs, empty for any.
+    ``places``: further nodes and countries that are paid in. ``gap_most_s``: a run in which the
+    victim's places had no success for longer did not hold.
     """
 
     name: ClassVar[str]
@@ -34,6 +36,8 @@ class Scenario:
     kinds: ClassVar[tuple[str, ...]] = ("sale",)
     hold_least_s: ClassVar[float] = 0.0
     only: ClassVar[str] = ""
+    places: ClassVar[dict[str, str]] = {}
+    gap_most_s: ClassVar[float | None] = None
 
     def __init__(self, cluster: Cluster, victim: str) -> None:
         self.cluster = cluster

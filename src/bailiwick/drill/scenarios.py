@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from bailiwick.drill.failover import NodeAdopted, NodeEvacuated
+from bailiwick.drill.fleet_changes import NodeDrained, NodeJoined
 from bailiwick.drill.links import PartitionBoth, PartitionToAccess, PartitionToNode
 from bailiwick.drill.processes import FREEZE_POINTS, AccessKilled, NodeKilled, frozen
 from bailiwick.drill.scenario import Scenario
@@ -31,5 +33,9 @@ ALL: Final[tuple[type[Scenario], ...]] = (
     DatabaseCrashed,
     StandbyPromoted,
     PlaceMoved,
+    NodeDrained,
+    NodeAdopted,
+    NodeEvacuated,
+    NodeJoined,
 )
 SCENARIOS: Final[dict[str, type[Scenario]]] = {each.name: each for each in ALL}

@@ -188,6 +188,10 @@ class Pair:
         if self.standby is None:
             raise Unproven(f"the database of {self.name} has no standby")
         await standby.promote(self.standby)
+        self.promoted()
+
+    def promoted(self) -> None:
+        """Note that the standby has become the primary, by whoever's hand."""
         self.primary, self.standby = self.standby, None
         self.hosts = (self.hosts[1], self.hosts[0])
 

@@ -235,8 +235,8 @@ class Store:
         bounds = await self.row("sweep_bounds", expired_ms)
         assert bounds is not None, "migrated databases have exactly one sweep row"
         await self.rows("attempts_summarize")
-        found = await self.rows("attempts_forgotten", bounds[0], expired_ms, self.epoch())
-        await self.rows("sweep_note", bounds[1])
+        since, until = bounds
+        found = await self.rows("attempts_forgotten", since, expired_ms, self.epoch(), until)
         return [row[0] for row in found]
 
     async def fence(self) -> Fence:
