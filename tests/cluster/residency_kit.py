@@ -245,10 +245,12 @@ class Site:
             for hit in canaries.find(part)
         ]
 
-    def on_disk(self, canaries: Canaries, *, home: bool = False) -> list[Leak]:
+    def on_disk(self, canaries: Canaries, *, home: str | None = HOME) -> list[Leak]:
         """Canaries in files: of brokers, databases, hosts, and all logs. Not in the home's own
-        database (unless ``home``) and the provider's books."""
-        may = {self.folder / "sandbox"} | (set() if home else {self.folder / "databases" / HOME})
+        database and the provider's books."""
+        may = {self.folder / "sandbox"}
+        if home is not None:
+            may.add(self.folder / "databases" / home)
         found = []
         for file in sorted(self.folder.rglob("*")):
             if may & {file, *file.parents} or not file.is_file() or file.is_symlink():
@@ -300,10 +302,14 @@ class Site:
         return found
 
     async def everywhere(
-        self, canaries: Canaries, *, allowed: frozenset[str] = REGION, home: bool = False
+        self,
+        canaries: Canaries,
+        *,
+        allowed: frozenset[str] = REGION,
+        home: str | None = HOME,
     ) -> list[Leak]:
-        """Every canary outside the region; with ``home``, also at the home itself."""
-        databases = ["europe", "americas", OVERVIEW, *([HOME] if home else [])]
+        """Every canary outside the region. ``home``: the one node that may have them."""
+        databases = {*self.cluster.nodes, OVERVIEW} - {home}
         found = [each for name in databases for each in await self.in_tables(canaries, name)]
         found += self.in_metrics(canaries)
         found += self.on_disk(canaries, home=home)

@@ -18,11 +18,13 @@ import pytest
 import pytest_asyncio
 from residency_kit import (
     CLIENT,
+    CONTROL,
     ELSEWHERE,
     HERE,
     HOME,
     OTHERS,
     OVERVIEW,
+    PROVIDERS,
     Answer,
     Leak,
     Site,
@@ -32,6 +34,8 @@ from residency_kit import (
 
 from bailiwick.base import events
 from bailiwick.base.ids import new_id
+from bailiwick.drill.operated import Operated
+from bailiwick.drill.worlds import with_home
 from bailiwick.shell.bus import Bus
 from tests.canaries import Canaries
 
@@ -226,7 +230,7 @@ async def test_the_wrong_region_answers_421_and_passes_nothing_on(site: Site, st
     asked = form(canaries)
     del asked["confirm"]
     assert (await site.ask("POST", "/v1/explain", asked, at=ELSEWHERE)).status == 421
-    found = await site.everywhere(canaries, allowed=frozenset({CLIENT, ELSEWHERE, ""}), home=True)
+    found = await site.everywhere(canaries, allowed=frozenset({CLIENT, ELSEWHERE, ""}), home=None)
     assert found == [], shown(found)
 
 
@@ -277,7 +281,7 @@ async def test_a_dead_home_is_waited_for_and_nothing_goes_elsewhere(
                               headers=headers(canaries, f"sale {number}"))  # fmt: skip
             assert answer.status == 503
         allowed = frozenset({CLIENT, HERE, HOME, ""})
-        found = await site.everywhere(canaries, allowed=allowed, home=True)
+        found = await site.everywhere(canaries, allowed=allowed, home=None)
         assert found == [], shown(found)
     finally:
         await node.start()
@@ -303,6 +307,40 @@ async def test_the_merchant_s_own_endpoint_is_at_every_node_and_goes_no_further(
             "europe:" in leak.where or "americas:" in leak.where
         )
         assert leak.where.startswith("table webhook_endpoint of ") or at_a_node or to_a_node, leak
+
+
+async def test_a_strict_place_that_moved_is_not_shown_to_its_earlier_home(
+    site: Site, story: Story
+) -> None:
+    """But for the key: whether it was taken there is what the earlier home is asked."""
+    operator = Operated(site.cluster, HOME)
+    file = site.cluster.world / "topology.toml"
+    before = file.read_text(encoding="utf-8")
+    epoch = (await operator.operate("topology", "history"))["epochs"][0]["epoch"]
+    file.write_text(with_home(before, "IN", ["europe"]), encoding="utf-8")
+    await operator.operate("topology", "publish", "--note", "India to Europe")
+    canaries = Canaries()
+    try:
+
+        async def moved() -> bool:
+            asked = {"amount": "100", "currency": "inr", "location[country]": "IN"}
+            found = await site.ask("POST", "/v1/payment_intents", asked, at=ELSEWHERE)
+            return found.json.get("node") == "europe"
+
+        await until(moved)
+        given = {"Idempotency-Key": "moved-1", "User-Agent": canaries("user agent")}
+        for _ in range(2):
+            answer = await site.ask("POST", "/v1/payment_intents", form(canaries), at=ELSEWHERE,
+                                    headers=given)  # fmt: skip
+            assert (answer.status, answer.json["node"]) == (200, "europe"), answer
+            (earlier,) = answer.json["assignment"]["earlier_homes"]
+            assert (earlier["name"], earlier["answer"]) == (HOME, "refused: moved")
+        region = frozenset({"europe", ELSEWHERE, PROVIDERS, CLIENT, CONTROL, ""})
+        found = await site.everywhere(canaries, allowed=region, home="europe")
+        assert found == [], shown(found)
+    finally:
+        await operator.operate("topology", "rollback", str(epoch), "--note", "back again")
+    await until(lambda: _takes(site))
 
 
 # --- the search itself: leaks that are planted

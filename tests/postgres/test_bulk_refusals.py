@@ -7,7 +7,8 @@ import asyncpg
 import msgspec
 import pytest
 
-from bailiwick.access.asking import FULL, SEND, Ask, Asks, Told
+from bailiwick.access.asking import FULL, KNOWN, MISMATCH, SEND, Ask, Asks, Told
+from bailiwick.access.earlier import Held
 from bailiwick.node.idempotency import Refused
 from bailiwick.node.load import REFUSING_MAX, Load
 from bailiwick.node.refusals import Refusals
@@ -107,3 +108,61 @@ async def test_a_fenced_node_refuses_nothing(region: Region, sql: asyncpg.Connec
     await sql.execute("UPDATE fence SET fenced_at = now()")
     assert await Door(region).tell(ask("k1")) == [FULL]
     assert await tombstones(sql) == set()
+
+
+# --- asked as an earlier home, on behalf of a later epoch's home ------------------------------
+
+
+def earlier(key: str, **more: Any) -> Ask:
+    return msgspec.structs.replace(ask(key), earlier=True, **more)
+
+
+async def test_an_earlier_home_refuses_what_it_does_not_know(
+    region: Region, sql: asyncpg.Connection
+) -> None:
+    door = Door(region, room=9)
+    told = await door.tell(earlier("k1"), ask("k2"), epoch=5)
+    assert [each.word for each in told] == ["refused", "send"]
+    request = asked("create", "k1", {"amount": 1000})
+    assert door.refusals.read(told[0].token, request)[1] == Held("moved", 5)
+    stored = await sql.fetchval("SELECT refused FROM idempotency_key WHERE key = 'k1'")
+    assert stored == "moved:5"
+    assert await door.tell(earlier("k1"), epoch=6) == told[:1], "the first refusal counts for ever"
+
+
+async def test_an_earlier_home_says_what_it_knows(region: Region, sql: asyncpg.Connection) -> None:
+    await region.pay("k1")
+    digest = await sql.fetchval("SELECT request_hash FROM idempotency_key WHERE key = 'k1'")
+    door = Door(region)
+    told = await door.tell(earlier("k1", request_hash=digest), earlier("k1", request_hash="other"))
+    assert told == [KNOWN, MISMATCH]
+
+
+async def test_an_earlier_home_says_what_is_under_way(
+    region: Region, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = Door(region)
+    digest = earlier("k1").request_hash
+    monkeypatch.setattr(region.payments.keys, "under_way", lambda _: digest)
+    told = await door.tell(earlier("k1"), earlier("k1", request_hash="other"))
+    assert told == [KNOWN, MISMATCH]
+
+
+async def test_an_earlier_home_that_may_be_the_home_again_refuses_nothing(
+    region: Region, sql: asyncpg.Connection
+) -> None:
+    door = Door(region)
+    assert await door.tell(earlier("k1"), epoch=2) == [Told("behind", epoch=3)]
+    assert await door.tell(earlier("k1", merchant="acct_9")) == [FULL]
+    assert await sql.fetchval("SELECT count(*) FROM idempotency_key") == 0
+
+
+@pytest.mark.parametrize("draining", [False, True])
+async def test_an_overloaded_or_draining_earlier_home_answers_too(
+    region: Region, draining: bool
+) -> None:
+    door = Door(region)
+    door.load.draining = draining
+    assert [each.word for each in await door.tell(earlier("k1"))] == ["refused"]
+    door.load.refusing = REFUSING_MAX
+    assert await door.tell(earlier("k2")) == [FULL]

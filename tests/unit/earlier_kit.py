@@ -17,6 +17,7 @@ from unittest import mock
 import msgspec
 
 from bailiwick.access import deliver
+from bailiwick.access.asking import FULL, KNOWN, Ask, Told
 from bailiwick.access.deliver import Delivery
 from bailiwick.access.earlier import Held, Pasts
 from bailiwick.access.forward import Answer, HopError
@@ -28,7 +29,7 @@ from bailiwick.base.errors import ApiError
 from bailiwick.base.keys import request_hash
 from bailiwick.node import inbound
 from bailiwick.node.idempotency import Asked
-from bailiwick.node.refusals import Refusals, stored
+from bailiwick.node.refusals import Refusals, on_behalf, stored
 from bailiwick.node.requests import CreatePayment, Place
 from bailiwick.world import atlas
 from bailiwick.world.merchants import Merchant, Merchants
@@ -114,10 +115,21 @@ class Hop:
         return self.headers.get(name.lower())
 
 
+class KeyHop:
+    """A question about a key alone, on its way; ``plan`` and ``answer`` as of a ``Hop``."""
+
+    def __init__(self, node: "ModelNode", epoch: int, ask: Ask) -> None:
+        self.node = node
+        self.epoch = epoch
+        self.ask = ask
+        self.plan: Any = None
+        self.answer: Told | None = None
+
+
 class _Pause:
     """What a coroutine waits for: a hop's answer, or None for a while."""
 
-    def __init__(self, hop: Hop | None) -> None:
+    def __init__(self, hop: "Hop | KeyHop | None") -> None:
         self.hop = hop
 
     def __await__(self) -> Generator["_Pause", Any, Any]:
@@ -145,8 +157,13 @@ class ModelNode:
         merchant = self.world.merchants.all[0]
         return Asked(merchant, False, key, request_hash("create", "", {}), "create", [])
 
-    def decide(self, hop: Hop, shed: str | None) -> None:
+    def decide(self, hop: Hop | KeyHop, shed: str | None) -> None:
         """What the route does before it writes."""
+        if isinstance(hop, KeyHop):
+            hop.plan = on_behalf(hop.epoch, self.world.epoch) or Told(
+                "behind", epoch=self.world.epoch
+            )
+            return
         key = hop.headers["idempotency-key"]
         request, node = cast(Any, hop), cast(Any, self)
         try:
@@ -159,8 +176,11 @@ class ModelNode:
             why = error
         hop.plan = "take" if why is None and shed is None else why if why is not None else shed
 
-    def commit(self, hop: Hop) -> None:
+    def commit(self, hop: Hop | KeyHop) -> None:
         """The write: a key has one fate here, whoever comes first."""
+        if isinstance(hop, KeyHop):
+            hop.answer = self._told(hop)
+            return
         key = hop.headers["idempotency-key"]
         if hop.plan == "take":
             self.keys.setdefault(key, "taken")
@@ -177,6 +197,15 @@ class ModelNode:
         else:
             assert isinstance(hop.plan, ApiError)
             hop.answer = Answer(hop.plan.status, {}, msgspec.json.encode(hop.plan.body()))
+
+    def _told(self, hop: KeyHop) -> Told:
+        if isinstance(hop.plan, Told):
+            return hop.plan
+        known = self.keys.setdefault(hop.ask.key, hop.plan)
+        if known == "taken":
+            return KNOWN
+        said = stored(known, self.world.epoch)
+        return Told("refused", self.refusals.token(self.number, said, self.asked(hop.ask.key)))
 
 
 class ModelAccess:
@@ -195,7 +224,7 @@ class ModelAccess:
         )  # fmt: skip
         self.board = types.SimpleNamespace(
             verdict=lambda *_: "open", verdicts=lambda *_: {}, failed=lambda *_: None,
-            observe=lambda *_: None,
+            observe=lambda *_: None, shedding=lambda *_: False,
         )  # fmt: skip
 
     @property
@@ -215,6 +244,14 @@ class ModelAccess:
 
         return types.SimpleNamespace(request=request)
 
+    def turnstile(self, node: Any) -> Any:
+        target = self.nodes[node.number]
+
+        async def ask(epoch: int, ask: Ask) -> Told:
+            return cast(Told, await _Pause(KeyHop(target, epoch, ask)))
+
+        return types.SimpleNamespace(ask=ask)
+
     def submit(self, key: str, evidence: Evidence = EVIDENCE) -> "Submission":
         """A client's one-shot payment."""
         principal = types.SimpleNamespace(merchant=SHOP, livemode=False)
@@ -223,7 +260,7 @@ class ModelAccess:
         merchant = self.world.merchants.all[0]
         placed = Placed(self.world, ATLAS, self.pasts, evidence, merchant, key)
         front = cast(Front, self)
-        return Submission(Delivery(front, came, placed, b"/", b"", one_shot=True).run())
+        return Submission(Delivery(front, came, placed, b"/", b"", one_shot=True, params={}).run())
 
 
 class Submission:
@@ -236,11 +273,11 @@ class Submission:
 
     def __init__(self, running: Coroutine[Any, Any, Answer]) -> None:
         self._running = running
-        self.hop: Hop | None = None
+        self.hop: Hop | KeyHop | None = None
         self.outcome: Answer | ApiError | None = None
         self.resume()
 
-    def resume(self, answer: Answer | HopError | None = None) -> None:
+    def resume(self, answer: Answer | Told | HopError | None = None) -> None:
         """Go on until the next thing to wait for."""
         self.hop = None
         try:
@@ -260,7 +297,7 @@ class Submission:
         if hop is None:
             self.resume()
         elif faults and random.random() < 0.08:
-            self.resume(HopError("sent", "lost"))
+            self.lose()
         elif hop.plan is None:
             shed = "overloaded" if faults and random.random() < 0.2 else None
             hop.node.decide(hop, shed)
@@ -268,6 +305,10 @@ class Submission:
             hop.node.commit(hop)
         else:
             self.resume(hop.answer)
+
+    def lose(self) -> None:
+        """What it waits for is lost; a question about keys is then answered so."""
+        self.resume(FULL if isinstance(self.hop, KeyHop) else HopError("sent", "lost"))
 
     def finish(self) -> Answer | ApiError:
         """The outcome when nothing goes wrong any more."""

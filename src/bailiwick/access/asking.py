@@ -1,10 +1,15 @@
-"""Refusals in bulk: what access asks a node that sheds load, and what the node tells. Pure.
+"""Refusals in bulk: what access asks a node about keys alone, and what the node tells. Pure.
 
-A payment that is refused one by one costs its node much of what a taken one costs: it is received,
-parsed, checked and answered. So access asks an overloaded node about many keys at once
-first. The node decides on each by its own load at that moment: there is room, send it; or the key
-is refused for ever, with the token; or there is no room and nobody else may take it. (Decision
-record 12.)
+Two kinds of questions go in one batch:
+
+* *Is there room?* A payment that is refused one by one costs its node much of what a taken one
+  costs: it is received, parsed, checked and answered. So access asks an overloaded node about many
+  keys at once first. The node decides on each by its own load at that moment: there is room, send
+  it; or the key is refused for ever, with the token; or there is no room and nobody else may take
+  it. (Decision record 12.)
+* *Have you taken it?* An earlier home of a place that was moved refuses the key for ever, or knows
+  it already. It is shown the key and the request's hash: what the payment says is not its business
+  any more. (Decision record 11.)
 """
 
 import hashlib
@@ -25,14 +30,19 @@ _KEY_CHARS_MAX = 255
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """One create request that may move money. ``elsewhere``: others may take it if this node
-    does not."""
+    """One create request that may move money.
+
+    Attributes:
+        elsewhere: others may take it if this node does not.
+        earlier: asked of an earlier home, on behalf of the home of the batch's epoch.
+    """
 
     merchant: str
     livemode: bool
     key: str
     request_hash: str
     elsewhere: bool
+    earlier: bool = False
 
 
 class Asks(msgspec.Struct, frozen=True):
@@ -43,11 +53,18 @@ class Asks(msgspec.Struct, frozen=True):
 
 
 class Told(msgspec.Struct, frozen=True):
-    """The node's word on one of them: ``send`` it; ``refused`` by tombstone, with the token; or
-    ``full``: nothing was done, and the same request may come again."""
+    """The node's word on one of them.
 
-    word: Literal["send", "refused", "full"]
+    Attributes:
+        word: ``send`` it; ``refused`` by tombstone, with the ``token``; ``full``: nothing was done,
+            and the same request may come again. Of an earlier home also ``known``: this request
+            was taken here; ``mismatch``: its key was, for another request; ``behind``: asked by an
+            epoch older than the node's ``epoch``.
+    """
+
+    word: Literal["send", "refused", "full", "known", "mismatch", "behind"]
     token: str = ""
+    epoch: int = 0
 
 
 class Telling(msgspec.Struct, frozen=True):
@@ -58,6 +75,8 @@ class Telling(msgspec.Struct, frozen=True):
 
 SEND = Told("send")
 FULL = Told("full")
+KNOWN = Told("known")
+MISMATCH = Told("mismatch")
 
 
 def seal(secret: bytes, body: bytes) -> str:
@@ -75,3 +94,9 @@ def ask_for(who: Principal, key: str, params: dict[str, Any], *, elsewhere: bool
         return None
     digest = request_hash("create", "", params)
     return Ask(who.merchant.id, who.livemode, key, digest, elsewhere)
+
+
+def ask_earlier(who: Principal, key: str, params: dict[str, Any]) -> Ask:
+    """The question to an earlier home about one create request, which today's home has read."""
+    digest = request_hash("create", "", params)
+    return Ask(who.merchant.id, who.livemode, key, digest, elsewhere=True, earlier=True)

@@ -2,22 +2,21 @@
 
 What may move money goes to its home and nowhere else, unless the home itself refuses: it then
 commits a tombstone for the request's key and gives a token for it, with which the next node
-may take the request. A place that was moved lately has earlier homes: they are asked for the key
-before today's home is, and whoever cannot be asked makes the request wait.
+may take the request. A place that was moved lately has earlier homes. Today's home reads the
+request, and says that it wants their refusals; they are asked by key and hash alone, and whoever
+cannot be asked makes the request wait.
 """
 
 import asyncio
 import time
 from typing import Any
 
-import msgspec
-
-from bailiwick.access.asking import ask_for
+from bailiwick.access.asking import FULL, Told, ask_earlier, ask_for
 from bailiwick.access.assign import EarlierHome
 from bailiwick.access.earlier import MOVED, Held
 from bailiwick.access.forward import Answer, HopError
 from bailiwick.access.front import Front
-from bailiwick.access.hop import send, unreachable
+from bailiwick.access.hop import misdirected, send, unreachable
 from bailiwick.access.inbound import Inbound
 from bailiwick.access.placing import Placed
 from bailiwick.access.usage import OPEN
@@ -26,27 +25,19 @@ from bailiwick.base.errors import ApiError
 from bailiwick.world.snapshot import World
 from bailiwick.world.topology import Node
 
-ASK_S = 15.0
-"""How long an earlier home may take: a request of this key may be under way there."""
+REPLAY_S = 15.0
+"""How long an earlier home that knows the key may take: the request may be under way there."""
 ASK_SILENT_S = 1.0
-"""The same for one that did not answer lately."""
+"""How long to wait for the word of one that did not answer lately."""
+SEND_SILENT_S = 5.0
+"""How long to wait for a node that did not answer lately. It may be at work all the same: whoever
+is told 503 gets its answer by the same key."""
 CATCH_UP_S = 1.0
 """How long a request waits for this process and a node to come to the same epoch."""
 CATCH_UP_STEP_S = 0.02
 ASK_LINE = b"bailiwick-ask: " + MOVED.encode() + b"\r\n"
 # Anything else, for example 401 by a node that does not know a new API key, says nothing of it.
 _TOLD = frozenset({200, 400, 402, 409})
-
-
-class _Epoch(msgspec.Struct, frozen=True):
-    epoch: int = 0
-
-
-class _Misdirected(msgspec.Struct, frozen=True):
-    error: _Epoch = _Epoch()
-
-
-_misdirected = msgspec.json.Decoder(_Misdirected)
 
 
 def refusal_in(answer: Answer, node: Node) -> tuple[bytes, Held] | None:
@@ -98,6 +89,7 @@ class Delivery:
         self._one_shot = one_shot
         self._reading = reading
         self._catching_up_until: float | None = None
+        self._read_at_home = False
 
     async def run(self) -> Answer:
         """The answer of the node that took it, or that knows its key.
@@ -109,12 +101,16 @@ class Delivery:
         asks = self._one_shot and not self._reading
         for _ in range(4 * len(placed.world.topology.nodes) + int(CATCH_UP_S / CATCH_UP_STEP_S)):
             home = placed.to_ask(now_ms()) if asks and placed.world.earlier else None
-            if home is not None:
+            number = placed.assignment.node
+            # What is wrong with a request, or taken already, today's home says: a key is not
+            # used up elsewhere for that.
+            read = self._read_at_home or number is None or number in placed.held
+            if home is not None and read:
                 answer = await self._ask(home)
-            elif placed.assignment.node is None:
+            elif number is None:
                 raise nobody(placed)
             else:
-                answer = await self._take(self._candidate())
+                answer = await self._take(self._candidate(), first=home is not None)
             if answer is not None:
                 return answer
         raise between_epochs(placed.world.epoch)
@@ -130,8 +126,11 @@ class Delivery:
             number = placed.assignment.node or number
         return topology.by_number[number]
 
-    async def _take(self, node: Node) -> Answer | None:
-        """Send it to the node that is to take it; None: place it again."""
+    async def _take(self, node: Node, *, first: bool = False) -> Answer | None:
+        """Send it to the node that is to take it; None: place it again.
+
+        ``first``: it is known to want more; what matters is whether it refuses or replays it.
+        """
         placed, front = self._placed, self._front
         if node.number in placed.held:  # it has refused on behalf of an epoch not known here
             await self._catch_up(placed.held[node.number].epoch)
@@ -139,8 +138,12 @@ class Delivery:
         if await self._turned_away(node):
             return None
         try:
-            answer = await self._send(node, placed.lines())
+            limit = SEND_SILENT_S if self._is_silent(node) else None
+            answer = await self._send(node, placed.lines(), limit)
         except HopError as error:
+            if first:  # an earlier home may know the key, and be there
+                self._read_at_home = True
+                return None
             if not self._one_shot and error.phase == "unsent" and not error.busy:
                 placed.by_usage(front.board.verdicts())
                 if placed.assignment.node not in (None, node.number):
@@ -159,8 +162,7 @@ class Delivery:
         Raises:
             ApiError: 503, it has no room, and nobody else may take the request.
         """
-        turnstile = self._front.turnstile(node) if self._params is not None else None
-        if turnstile is None or self._params is None:
+        if self._params is None or not self._front.board.shedding(node.number):
             return False
         placed = self._placed
         elsewhere = any(each.verdict == "not_reached" for each in placed.assignment.considered)
@@ -168,7 +170,7 @@ class Delivery:
         ask = ask_for(who, placed.key, self._params, elsewhere=elsewhere)
         if ask is None:
             return False
-        told = await turnstile.ask(placed.world.epoch, ask)
+        told = await self._front.turnstile(node).ask(placed.world.epoch, ask)
         held = held_in(told.token, node) if told.word == "refused" else None
         if told.word == "full":
             raise ApiError.unavailable(
@@ -178,46 +180,56 @@ class Delivery:
             )
         if held is None:
             return False
-        self._front.metrics.refusals[node.name, held.reason] += 1
-        placed.refused(node.number, told.token.encode("latin-1"), held)
+        await self._refused(node, told.token.encode("latin-1"), held)
         return True
 
     async def _ask(self, home: EarlierHome) -> Answer | None:
-        """Ask an earlier home for the key: its answer if it knows it, None once it refused."""
-        placed, board = self._placed, self._front.board
-        topology = placed.world.topology
-        node = topology.by_number[home.node]
-        silent = board.verdict(node.number).startswith(("stale", "unreach"))
-        timeout = ASK_SILENT_S if silent else ASK_S
+        """Ask an earlier home for the key: its answer if it knows it, None once it refused.
+
+        Raises:
+            ApiError: 503, it cannot be asked; 400, the key was used there for another request.
+        """
+        node = self._placed.world.topology.by_number[home.node]
+        told = await self._told(node)
+        held = held_in(told.token, node) if told.word == "refused" else None
+        if held is not None:
+            await self._refused(node, told.token.encode("latin-1"), held)
+            return None
+        if told.word == "behind":
+            await self._catch_up(told.epoch)
+            return None
+        if told.word == "mismatch":
+            raise ApiError.mismatch()
+        if told.word != "known":
+            raise silent(home, "it does not say")
+        return await self._replayed(node, home)
+
+    async def _told(self, node: Node) -> Told:
+        """An earlier home's word on the key."""
+        front, placed = self._front, self._placed
+        ask = ask_earlier(self._inbound.principal, placed.key, self._params or {})
+        asking = front.turnstile(node).ask(placed.world.epoch, ask)
         try:
-            answer = await self._send(node, [*placed.lines(), ASK_LINE], timeout)
+            return await (
+                asyncio.wait_for(asking, ASK_SILENT_S) if self._is_silent(node) else asking
+            )
+        except TimeoutError:
+            return FULL
+
+    async def _replayed(self, node: Node, home: EarlierHome) -> Answer | None:
+        """The answer of an earlier home that has taken this very request; None: place it again."""
+        try:
+            answer = await self._send(node, [*self._placed.lines(), ASK_LINE], REPLAY_S)
         except HopError as error:
-            return await self._replayed_at_home(home, error.reason)
+            raise silent(home, error.reason) from None
         if await self._placed_again(node, answer):
             return None
         if answer.status in _TOLD:
             return answer
-        return await self._replayed_at_home(home, f"it answered {answer.status}")
+        raise silent(home, f"it answered {answer.status}")
 
-    async def _replayed_at_home(self, silent: EarlierHome, why: str) -> Answer:
-        """What today's home has taken already it replays, whoever else is silent."""
-        placed = self._placed
-        number = placed.assignment.node
-        if number is not None and number not in placed.held:
-            node = placed.world.topology.by_number[number]
-            try:
-                answer = await self._send(node, placed.lines())
-            except HopError:
-                pass
-            else:
-                if answer.status in _TOLD:
-                    return answer
-        raise ApiError.unavailable(
-            f"Node {silent.name} took this place's payments until epoch {silent.epoch}, and must "
-            f"say first whether it has taken this key. It is unavailable: {why}. Nothing was done "
-            "here: retry with the same Idempotency-Key.",
-            code="earlier_home_unavailable",
-        )
+    def _is_silent(self, node: Node) -> bool:
+        return self._front.board.verdict(node.number).startswith(("stale", "unreach"))
 
     async def _send(self, node: Node, lines: list[bytes], timeout: float | None = None) -> Answer:
         return await send(
@@ -228,16 +240,22 @@ class Delivery:
         """Whether an answer only says where else the request belongs."""
         refusal = refusal_in(answer, node)
         if refusal is not None:
-            token, held = refusal
-            self._front.metrics.refusals[node.name, held.reason] += 1
-            self._placed.refused(node.number, token, held)
-            if not held.lets_on(self._placed.world.epoch):
-                await self._catch_up(held.epoch)
+            await self._refused(node, *refusal)
             return True
-        if answer.status == 421:
-            await self._catch_up(_epoch_in(answer))
-            return True
-        return False
+        elsewhere = misdirected(answer)
+        if elsewhere is None:
+            return False
+        if elsewhere.wants_earlier and not self._read_at_home:
+            self._read_at_home = True
+        else:
+            await self._catch_up(elsewhere.epoch)
+        return True
+
+    async def _refused(self, node: Node, token: bytes, held: Held) -> None:
+        self._front.metrics.refusals[node.name, held.reason] += 1
+        self._placed.refused(node.number, token, held)
+        if not held.lets_on(self._placed.world.epoch):
+            await self._catch_up(held.epoch)
 
     async def _catch_up(self, epoch: int) -> None:
         """Wait a little until a node's epoch is known here, or ours there; then place again.
@@ -262,11 +280,14 @@ class Delivery:
         serve_here(self._placed, self._front.region)
 
 
-def _epoch_in(answer: Answer) -> int:
-    try:
-        return _misdirected.decode(answer.body).error.epoch
-    except msgspec.DecodeError:
-        return 0
+def silent(home: EarlierHome, why: str) -> ApiError:
+    """The answer while an earlier home does not say whether it has taken a key."""
+    return ApiError.unavailable(
+        f"Node {home.name} took this place's payments until epoch {home.epoch}, and must "
+        f"say first whether it has taken this key. It is unavailable: {why}. Nothing was done "
+        "here: retry with the same Idempotency-Key.",
+        code="earlier_home_unavailable",
+    )
 
 
 def serve_here(placed: Placed, region: str | None) -> None:

@@ -3,7 +3,9 @@
 import time
 
 import falcon.asgi
+import msgspec
 
+from bailiwick.access.earlier import ASK_FIRST
 from bailiwick.access.forward import Answer, HopError
 from bailiwick.access.front import Front
 from bailiwick.access.inbound import Inbound
@@ -22,6 +24,35 @@ _PASSED = {
         "stripe-version",
     )
 }
+
+
+class Misdirected(msgspec.Struct, frozen=True):
+    """What a 421 of a node says: why, and the epoch that it goes by."""
+
+    code: str = ""
+    epoch: int = 0
+
+    @property
+    def wants_earlier(self) -> bool:
+        """Whether the node is the home, and only wants the refusals of earlier ones."""
+        return self.code == ASK_FIRST
+
+
+class _Fault(msgspec.Struct, frozen=True):
+    error: Misdirected = Misdirected()
+
+
+_fault = msgspec.json.Decoder(_Fault)
+
+
+def misdirected(answer: Answer) -> Misdirected | None:
+    """What a node says that does not take a request because it belongs elsewhere, or None."""
+    if answer.status != 421:
+        return None
+    try:
+        return _fault.decode(answer.body).error
+    except msgspec.DecodeError:
+        return Misdirected()
 
 
 def give(response: falcon.asgi.Response, answer: Answer) -> None:
@@ -93,7 +124,8 @@ async def send(
         raise
     front.metrics.hop(node.name, time.perf_counter() - started)
     front.board.observe(node.number, answer.headers.get(b"bailiwick-usage"))
-    if answer.status == 421:
+    elsewhere = misdirected(answer)
+    if elsewhere is not None and not elsewhere.wants_earlier:
         front.suspect_world()
     return answer
 

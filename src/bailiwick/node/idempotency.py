@@ -124,9 +124,10 @@ class Idempotency:
         """Requests under way."""
         return len(self._running)
 
-    def under_way(self, asked: Asked) -> bool:
-        """Whether a request with this key is under way in this process."""
-        return asked.identity in self._running
+    def under_way(self, asked: Asked) -> str | None:
+        """The hash of the request with this key that is under way in this process, if any."""
+        running = self._running.get(asked.identity)
+        return None if running is None else running.request_hash
 
     async def once(self, asked: Asked, work: Callable[[], Awaitable[Answer]]) -> Answer:
         """Do ``work`` for a key, or wait for who does it already.

@@ -26,7 +26,7 @@ from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.base.keys import request_hash
 from bailiwick.node.idempotency import KEY_CHARS_MAX, Asked
-from bailiwick.node.refusals import moved_for
+from bailiwick.node.refusals import moved_for, on_behalf
 from bailiwick.node.requests import CreatePayment, Place, refuse_cards
 from bailiwick.node.service import Node
 from bailiwick.shell.forms import Params, parse_body, parse_form
@@ -137,15 +137,10 @@ reason, or answer this. None: take it."""
 
 def asked_for_another(node: Node, request: falcon.asgi.Request) -> str | None:
     """The tombstone's reason when access asks, for a later home, to refuse a key that is not
-    known here.
-
-    From an access process with an older World the question means nothing: this node may be the
-    home again.
-    """
+    known here."""
     if request.get_header("Bailiwick-Ask") != MOVED:
         return None
-    epoch = _epoch(request)
-    return moved_for(epoch) if epoch >= node.world.epoch else None
+    return on_behalf(_epoch(request), node.world.epoch)
 
 
 def placed(

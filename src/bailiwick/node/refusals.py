@@ -25,6 +25,12 @@ def moved_for(epoch: int) -> str:
     return f"{MOVED}:{epoch}"
 
 
+def on_behalf(epoch: int, ours: int) -> str | None:
+    """The reason to store when a home of ``epoch`` wants a key that is not known here; None when
+    the question means nothing, because this node's epoch is later: it may be the home again."""
+    return moved_for(epoch) if epoch >= ours else None
+
+
 def stored(reason: str, epoch: int) -> Held:
     """What a tombstone says; ``epoch`` where the stored reason holds none."""
     word, _, at = reason.partition(":")

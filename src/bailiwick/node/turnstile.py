@@ -1,7 +1,8 @@
 """Refusals in bulk: access asks about many keys at once, and this node decides on each.
 
 See ``access.asking``. What is decided here is what the request itself would meet at this moment:
-the same load, the same tombstone, the same token. Only receiving, parsing and placing it is spared.
+the same load, the same tombstone, the same token. Only receiving, parsing and placing it is spared;
+and an earlier home is not shown it.
 """
 
 import asyncio
@@ -14,6 +15,8 @@ from bailiwick.access.asking import (
     ASKS_MAX,
     BATCH_BYTES_MAX,
     FULL,
+    KNOWN,
+    MISMATCH,
     SEAL,
     SEND,
     Ask,
@@ -26,7 +29,7 @@ from bailiwick.base.errors import ApiError
 from bailiwick.node import metrics
 from bailiwick.node.idempotency import Asked, Refused
 from bailiwick.node.load import Overloaded
-from bailiwick.node.refusals import stored
+from bailiwick.node.refusals import on_behalf, stored
 from bailiwick.node.service import Node
 from bailiwick.shell.answers import json_answer
 from bailiwick.shell.http import read_body
@@ -57,31 +60,46 @@ class Turnstile:
 
     async def _tell(self, asked: Asks) -> list[Told]:
         node = self._node
-        if asked.epoch != node.world.epoch or node.load.draining:
-            return [SEND] * len(asked.asks)  # seldom: each request shows what is to be done
-        room = node.load.room()
         told: list[Told] = []
-        refusing: list[tuple[int, Asked]] = []
-        for ask in asked.asks:
+        refusing: list[tuple[int, Asked, str]] = []
+        room = node.load.room()
+        # Seldom: then each request shows what is to be done.
+        closer = asked.epoch != node.world.epoch or node.load.draining
+        for place, ask in enumerate(asked.asks):
             known = self._asked(ask)
-            if room > 0 or known is None or node.payments.keys.under_way(known):
+            if ask.earlier:
+                word, reason = self._of_earlier(ask, known, asked.epoch)
+            elif closer or known is None or room > 0 or node.payments.keys.under_way(known):
                 room -= 1
-                told.append(SEND)
-                continue
-            told.append(FULL)
-            if ask.elsewhere:
-                refusing.append((len(told) - 1, known))
-        if FULL in told:
-            node.load.sheds()
+                word, reason = SEND, None
+            else:
+                node.load.sheds()
+                word, reason = FULL, "overloaded" if ask.elsewhere else None
+            told.append(word)
+            if reason is not None and known is not None:
+                refusing.append((place, known, reason))
         if refusing:
             try:
                 with node.load.tombstone(len(refusing)):
-                    words = await asyncio.gather(*(self._refuse(each) for _, each in refusing))
+                    words = await asyncio.gather(*(self._refuse(*each[1:]) for each in refusing))
             except Overloaded:
                 return told
-            for (place, _), word in zip(refusing, words, strict=True):
-                told[place] = word
+            for (place, _, _), word in zip(refusing, words, strict=True):
+                told[place] = word if asked.asks[place].earlier else _of_load(word)
         return told
+
+    def _of_earlier(self, ask: Ask, known: Asked | None, epoch: int) -> tuple[Told, str | None]:
+        """Of a key that a later epoch's home wants to take: the word, and a reason to refuse it."""
+        ours = self._node.world.epoch
+        if known is None:
+            return FULL, None
+        reason = on_behalf(epoch, ours)
+        if reason is None:
+            return Told("behind", epoch=ours), None
+        under_way = self._node.payments.keys.under_way(known)
+        if under_way is not None:
+            return (KNOWN if under_way == ask.request_hash else MISMATCH), None
+        return FULL, reason
 
     def _asked(self, ask: Ask) -> Asked | None:
         merchant = self._node.world.merchants.by_id.get(ask.merchant)
@@ -89,14 +107,19 @@ class Turnstile:
             return None
         return Asked(merchant, ask.livemode, ask.key, ask.request_hash, "create", [])
 
-    async def _refuse(self, asked: Asked) -> Told:
+    async def _refuse(self, asked: Asked, reason: str) -> Told:
         node = self._node
         try:
-            await node.payments.refuse(asked, "overloaded")
+            await node.payments.refuse(asked, reason)
         except Refused as refused:
             said = stored(refused.reason, node.world.epoch)
             metrics.REFUSED.labels(reason=said.reason).inc()
             return Told("refused", node.refusals.token(node.number, said, asked))
         except ApiError as error:
-            return SEND if error.status < 500 else FULL
-        return SEND  # the key is known here: the request itself gets its answer
+            return MISMATCH if error.status < 500 else FULL
+        return KNOWN
+
+
+def _of_load(word: Told) -> Told:
+    """Asked for room: a key that is known here gets its answer when the request itself comes."""
+    return SEND if word.word in ("known", "mismatch") else word
