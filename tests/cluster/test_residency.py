@@ -234,6 +234,53 @@ async def test_the_wrong_region_answers_421_and_passes_nothing_on(site: Site, st
     assert found == [], shown(found)
 
 
+async def test_what_exists_is_handled_in_its_own_region_too(site: Site, story: Story) -> None:
+    canaries = Canaries()
+    payment = story.payments[0]
+    asked = {"description": canaries("description"), "metadata[note]": canaries("metadata[note]")}
+    refund = {"payment_intent": payment, "metadata[note]": canaries("refund")}
+    for path, wish in (
+        (f"/v1/payment_intents/{payment}", asked),
+        (f"/v1/payment_intents/{payment}/confirm", asked),
+        ("/v1/refunds", refund),
+    ):
+        given = headers(canaries, path)
+        answer = await site.ask("POST", path, wish, at=ELSEWHERE, headers=given)
+        assert (answer.status, answer.json["error"]["code"]) == (421, "wrong_region")
+        assert answer.json["error"]["url"] == site.cluster.nodes[HOME].url
+    found = await site.everywhere(canaries, allowed=frozenset({CLIENT, ELSEWHERE, ""}), home=None)
+    assert found == [], shown(found)
+
+
+async def test_nor_is_it_read_elsewhere(site: Site, story: Story) -> None:
+    here = await site.ask("GET", f"/v1/payment_intents/{story.payments[0]}?expand[]=latest_charge")
+    paid = here.json
+    (event,) = (await site.ask("GET", "/v1/events?limit=1")).json["data"]
+    (refund,) = (await site.ask("GET", "/v1/refunds?limit=1")).json["data"]
+    for path in (
+        f"payment_intents/{paid['id']}", f"charges/{paid['latest_charge']['id']}",
+        f"events/{event['id']}", f"refunds/{refund['id']}",
+        "payment_intents", "events", "refunds", f"refunds?payment_intent={paid['id']}",
+    ):  # fmt: skip
+        for _ in range(2):  # asked for, and remembered
+            answer = await site.ask("GET", f"/v1/{path}", at=ELSEWHERE)
+            assert (answer.status, answer.json["error"]["code"]) == (421, "wrong_region"), path
+            assert answer.json["error"]["url"] == site.cluster.nodes[HOME].url
+    for path in ("payment_intents", "events", "refunds"):
+        others = await site.ask("GET", f"/v1/{path}?partial=allow", at=ELSEWHERE)
+        assert others.status == 200
+        assert others.json["nodes_of_other_regions"] == [HOME]
+    found = await site.everywhere(story.canaries)
+    assert found == [], shown(found)
+    elsewhere = {"amount": "100", "currency": "eur", "location[country]": "DE"}
+    free = (await site.ask("POST", "/v1/payment_intents", elsewhere)).json
+    assert free["node"] == "europe", "through the access process of another region"
+    again = await site.ask("GET", f"/v1/payment_intents/{free['id']}")
+    assert again.status == 200, "its place is not strict"
+    missing = await site.ask("GET", f"/v1/payment_intents/{paid['id'][:-1]}x", at=ELSEWHERE)
+    assert missing.status == 404
+
+
 async def test_a_home_that_drains_answers_503_and_nothing_goes_elsewhere(
     site: Site, story: Story
 ) -> None:

@@ -285,3 +285,62 @@ def test_rates() -> None:
     assert [rates.admit("a", 0.1), rates.admit("a", 0.1)] == [True, False]
     assert [rates.admit("a", 100) for _ in range(3)] == [True, True, False]
     assert all(Rates(0).admit("a", 0) for _ in range(100))
+
+
+def staying(call: Call) -> Reply:
+    """A node of another region whose payments must stay there."""
+    error = {"code": "wrong_region", "type": "invalid_request_error", "message": "no"}
+    return 421, {}, {"error": error}
+
+
+async def test_lists_of_another_region(tmp_path: Path) -> None:
+    async with access(tmp_path, region="europe") as it:
+        europe, apac = it.nodes
+        identifier = new_id("pi", 1, 1_700_000_000_000)
+        europe.answer, apac.answer = serving([identifier]), staying
+        status, answer = await it.json("GET", "/v1/payment_intents")
+        assert (status, answer["error"]["code"]) == (421, "wrong_region")
+        assert answer["error"]["url"] == apac.url
+        assert "partial=allow" in answer["error"]["message"]
+        status, page = await it.json("GET", "/v1/payment_intents?partial=allow")
+        assert (status, page["nodes_of_other_regions"]) == (200, ["apac"])
+        assert [each["id"] for each in page["data"]] == [identifier]
+        assert {call.headers["bailiwick-region"] for call in apac.calls} == {"1"}
+
+
+@pytest.mark.parametrize("said", [True, False])
+async def test_the_node_says_what_stays_and_is_asked_once(tmp_path: Path, said: bool) -> None:
+    async with access(tmp_path, region="europe") as it:
+        apac = it.nodes[1]
+
+        def answer(call: Call) -> Reply:
+            asked = call.path.startswith("/internal/residency/")
+            return 200, {}, {"stays": said} if asked else {"id": "paid"}
+
+        apac.answer = answer
+        identifier = new_id("pi", 2, 1_700_000_000_000)
+        path = f"/v1/payment_intents/{identifier}"
+        for method, body in (("GET", ""), ("POST", "description=secret"), ("GET", "")):
+            status, found = await it.json(method, path, body)
+            assert status == (421 if said else 200), found
+        paths = [call.path for call in apac.calls]
+        assert paths == [f"/internal/residency/{identifier}", *([] if said else [path] * 3)]
+        assert apac.calls[0].body == b""
+
+
+async def test_what_is_of_this_region_is_not_asked_about(tmp_path: Path) -> None:
+    async with access(tmp_path, region="europe") as it:
+        path = f"/v1/payment_intents/{new_id('pi', 1, 1_700_000_000_000)}"
+        assert (await it.json("GET", path))[0] == 200
+        assert [call.path for call in it.nodes[0].calls] == [path]
+
+
+@pytest.mark.parametrize(("status", "expected"), [(404, 200), (503, 503), (500, 503)])
+async def test_without_the_node_s_word(tmp_path: Path, status: int, expected: int) -> None:
+    async with access(tmp_path, region="europe") as it:
+        apac = it.nodes[1]
+        apac.answer = lambda call: (
+            (status, {}, {"error": {}}) if "/internal/" in call.path else (200, {}, {"id": "paid"})
+        )
+        path = f"/v1/payment_intents/{new_id('pi', 2, 1_700_000_000_000)}"
+        assert (await it.json("GET", path))[0] == expected

@@ -10,6 +10,7 @@ from bailiwick.access import endpoints, lists, payments
 from bailiwick.access.board import shown
 from bailiwick.access.forward import HopError
 from bailiwick.access.front import Front
+from bailiwick.access.hop import require_region
 from bailiwick.access.inbound import Inbound, callback_lines, receive
 from bailiwick.access.usage import OPEN
 from bailiwick.base.errors import ApiError
@@ -53,9 +54,10 @@ class _Resource:
         return inbound
 
     async def to_node(
-        self, request: Request, response: Response, node: Node, inbound: Inbound
+        self, request: Request, response: Response, node: Node, inbound: Inbound, identifier: str
     ) -> None:
-        """Forward as it is."""
+        """Forward as it is, to the node of what the request is about."""
+        await require_region(self.front, node, inbound, identifier)
         body = b"" if request.method == "GET" else await read_body(request)
         target = payments.target_of(request)
         answer = await payments.send_home(self.front, node, inbound, request.method, target, body)
@@ -95,7 +97,7 @@ class Payment(_Resource):
     ) -> None:
         inbound = self.receive(request, response, public=public)
         node = self.front.node_for(identifier, "pi_", "payment_intent")
-        await self.to_node(request, response, node, inbound)
+        await self.to_node(request, response, node, inbound, identifier)
 
 
 class Refunds(_Resource):
@@ -104,7 +106,8 @@ class Refunds(_Resource):
     async def on_post(self, request: Request, response: Response) -> None:
         inbound = self.receive(request, response)
         body = await read_body(request)
-        node = self._node(parse_body(request.content_type, body))
+        node, identifier = self._node(parse_body(request.content_type, body))
+        await require_region(self.front, node, inbound, identifier)
         target = payments.target_of(request)
         answer = await payments.send_home(self.front, node, inbound, "POST", target, body)
         payments.give(response, answer)
@@ -112,9 +115,9 @@ class Refunds(_Resource):
     async def on_get(self, request: Request, response: Response) -> None:
         await lists.list_all(self.front, self.receive(request, response), request, response)
 
-    def _node(self, params: dict[str, Any]) -> Node:
-        """The node of the payment or charge to refund. Raises ApiError (400, 404)."""
-        found: Node | None = None
+    def _node(self, params: dict[str, Any]) -> tuple[Node, str]:
+        """The node of the payment or charge to refund, and its id. Raises ApiError (400, 404)."""
+        found: tuple[Node, str] | None = None
         for name, prefix in (("payment_intent", "pi_"), ("charge", "ch_")):
             identifier = params.get(name)
             if not identifier:
@@ -122,11 +125,11 @@ class Refunds(_Resource):
             if not isinstance(identifier, str):
                 raise ApiError.invalid(f"Invalid string in {name}.", param=name)
             node = self.front.node_for(identifier, prefix, name)
-            if found is not None and node is not found:
+            if found is not None and node is not found[0]:
                 raise ApiError.invalid(
                     "payment_intent and charge do not belong together.", param=name
                 )
-            found = node
+            found = node, identifier
         if found is None:
             raise ApiError.invalid(
                 "Missing required param: payment_intent (or charge).",
@@ -147,7 +150,7 @@ class ById(_Resource):
     async def on_get(self, request: Request, response: Response, identifier: str) -> None:
         inbound = self.receive(request, response)
         node = self.front.node_for(identifier, self._prefix, self._kind)
-        await self.to_node(request, response, node, inbound)
+        await self.to_node(request, response, node, inbound, identifier)
 
 
 class Updatable(ById):

@@ -277,7 +277,7 @@ class Delivery:
 
     def _renew(self, world: World) -> None:
         self._placed.renewed(world)
-        serve_here(self._placed, self._front.region)
+        self._front.region.require(self._placed.assignment, world.topology)
 
 
 def silent(home: EarlierHome, why: str) -> ApiError:
@@ -287,28 +287,6 @@ def silent(home: EarlierHome, why: str) -> ApiError:
         f"say first whether it has taken this key. It is unavailable: {why}. Nothing was done "
         "here: retry with the same Idempotency-Key.",
         code="earlier_home_unavailable",
-    )
-
-
-def serve_here(placed: Placed, region: str | None) -> None:
-    """Places with strict residency are served by access processes of their region only.
-
-    Raises ApiError (421).
-    """
-    assignment = placed.assignment
-    if region is None or assignment.residency != "strict":
-        return
-    if any(c.name == region and c.verdict != "not_allowed" for c in assignment.considered):
-        return
-    home = placed.world.topology.by_number[assignment.home]
-    raise ApiError(
-        421,
-        "invalid_request_error",
-        f"Payments of {assignment.rule} are taken in their own region only. Send this request "
-        f"to {home.url}.",
-        code="wrong_region",
-        param="location",
-        extra={"url": home.url},
     )
 
 

@@ -10,6 +10,7 @@ from bailiwick.access.earlier import Pasts
 from bailiwick.access.forward import HopError, HopLimits, NodeClient
 from bailiwick.access.metrics import Metrics
 from bailiwick.access.rates import Rates
+from bailiwick.access.regional import Region
 from bailiwick.access.turnstile import Turnstile
 from bailiwick.base.errors import ApiError
 from bailiwick.base.ids import node_of
@@ -56,7 +57,7 @@ class Front:
     ) -> None:
         self.atlas = atlas or atlas_module.load(ip_file)
         self.pasts = Pasts(self.atlas)
-        self.region = region
+        self.region = Region(region)
         self.internal_secret = internal_secret
         self.rates = Rates(rate_per_second)
         self._limits = limits or HopLimits()
@@ -75,9 +76,10 @@ class Front:
         self.current.on_change(self._use)
 
     def _problem_with(self, world: World) -> str | None:
-        if self.region is not None and world.topology.node_named(self.region) is None:
+        region = self.region.name
+        if region is not None and world.topology.node_named(region) is None:
             names = ", ".join(node.name for node in world.topology.nodes)
-            return f"no node is named '{self.region}', this process's region; known: {names}"
+            return f"no node is named '{region}', this process's region; known: {names}"
         return world.topology.geo_problem(self.atlas.digest)
 
     def _use(self, world: World) -> None:

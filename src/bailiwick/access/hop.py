@@ -1,6 +1,7 @@
 """One hop from access to a node for a client's request, and its answer passed on."""
 
 import time
+from urllib.parse import quote
 
 import falcon.asgi
 import msgspec
@@ -9,6 +10,7 @@ from bailiwick.access.earlier import ASK_FIRST
 from bailiwick.access.forward import Answer, HopError
 from bailiwick.access.front import Front
 from bailiwick.access.inbound import Inbound
+from bailiwick.access.regional import PATH, WRONG_REGION, word_of, wrong_region
 from bailiwick.base.errors import ApiError
 from bailiwick.world.topology import Node
 
@@ -36,6 +38,11 @@ class Misdirected(msgspec.Struct, frozen=True):
     def wants_earlier(self) -> bool:
         """Whether the node is the home, and only wants the refusals of earlier ones."""
         return self.code == ASK_FIRST
+
+    @property
+    def stays(self) -> bool:
+        """Whether what was asked for is not given to this process's region."""
+        return self.code == WRONG_REGION
 
 
 class _Fault(msgspec.Struct, frozen=True):
@@ -125,7 +132,7 @@ async def send(
     front.metrics.hop(node.name, time.perf_counter() - started)
     front.board.observe(node.number, answer.headers.get(b"bailiwick-usage"))
     elsewhere = misdirected(answer)
-    if elsewhere is not None and not elsewhere.wants_earlier:
+    if elsewhere is not None and not (elsewhere.wants_earlier or elsewhere.stays):
         front.suspect_world()
     return answer
 
@@ -138,3 +145,40 @@ async def send_home(
         return await send(front, node, inbound, method, target, body, [front.epoch_line])
     except HopError as error:
         raise unreachable(node, error, method, inbound.idempotency_key is not None) from None
+
+
+async def require_region(front: Front, node: Node, inbound: Inbound, identifier: str) -> None:
+    """Ask the node of another region whether one of its objects may be handled in this one.
+
+    Raises:
+        ApiError: 421 with the address to use; 503, the node does not say.
+    """
+    region = front.region
+    if not region.is_elsewhere(node):
+        return
+    stays = region.recall(identifier)
+    if stays is None:
+        target = f"{PATH}{quote(identifier, safe='')}".encode("ascii")
+        # Who asks, but not what they send, nor their key.
+        bare = Inbound(
+            inbound.principal,
+            inbound.request_id,
+            [each for each in inbound.lines if not each.startswith(b"idempotency-key:")],
+            None,
+        )
+        lines = [front.epoch_line, region.line(front.world.topology)]
+        try:
+            answer = await send(front, node, bare, "GET", target, b"", lines)
+        except HopError as error:
+            raise unreachable(node, error, "GET", True) from None
+        if answer.status == 404:
+            return  # not there: the request itself says so
+        if answer.status != 200:
+            raise ApiError.unavailable(
+                f"Node {node.name} does not say whether this may be handled here. Retry.",
+                code="node_unavailable",
+            )
+        stays = word_of.decode(answer.body).stays
+        region.remember(identifier, stays)
+    if stays:
+        raise wrong_region("Payments of this place are handled", node.url)

@@ -10,8 +10,9 @@ import msgspec
 
 from bailiwick.access.forward import Answer, HopError
 from bailiwick.access.front import Front
-from bailiwick.access.hop import give, send, send_home
+from bailiwick.access.hop import give, misdirected, send, send_home
 from bailiwick.access.inbound import Inbound
+from bailiwick.access.regional import wrong_region
 from bailiwick.base.errors import ApiError
 from bailiwick.shell.answers import json_answer
 from bailiwick.shell.forms import parse_form
@@ -89,7 +90,8 @@ async def list_all(
     """GET of a list: from the one node that can have them, else from all.
 
     Raises:
-        ApiError: 503 naming the nodes that are unavailable, unless ``partial=allow``.
+        ApiError: unless ``partial=allow``: 503 naming the nodes that are unavailable, or 421 naming
+            those whose payments in this list must be read in their own region.
     """
     path: bytes = request.scope["raw_path"]
     params = parse_form(request.scope["query_string"])
@@ -105,14 +107,18 @@ async def list_all(
     target = path + b"?" + query if query else path
     nodes = _nodes_with(front, params)
     if len(nodes) == 1:
+        inbound.lines.append(front.region.line(front.world.topology))
         give(response, await send_home(front, nodes[0], inbound, "GET", target))
         return
     answers = await asyncio.gather(*(_ask(front, node, inbound, target) for node in nodes))
     pages: list[Page] = []
     missing: list[str] = []
+    staying: list[Node] = []
     for node, answer in zip(nodes, answers, strict=True):
         if answer is None or answer.status >= 500:
             missing.append(node.name)
+        elif (elsewhere := misdirected(answer)) is not None and elsewhere.stays:
+            staying.append(node)
         elif answer.status != 200:
             give(response, answer)
             return
@@ -124,6 +130,12 @@ async def list_all(
             "partial=allow.",
             code="node_unavailable",
         )
+    if staying and partial != "allow":
+        names = ", ".join(node.name for node in staying)
+        raise wrong_region(
+            f"Payments of node {names} in this list are read (partial=allow lists the others)",
+            staying[0].url,
+        )
     data, more = merge(pages, limit, backwards=bool(params.get("ending_before")))
     merged: dict[str, Any] = {
         "object": "list",
@@ -133,6 +145,8 @@ async def list_all(
     }
     if partial == "allow":
         merged["unavailable_nodes"] = missing
+        if staying:
+            merged["nodes_of_other_regions"] = [node.name for node in staying]
     json_answer(response, merged)
 
 
@@ -153,7 +167,7 @@ async def _ask(front: Front, node: Node, inbound: Inbound, target: bytes) -> Ans
     report = front.board.report(node.number)
     if report is not None and node.number not in front.board.answering():
         return None
-    lines = [front.epoch_line]
+    lines = [front.epoch_line, front.region.line(front.world.topology)]
     try:
         return await send(front, node, inbound, "GET", target, b"", lines, timeout=TIMEOUT_S)
     except HopError:

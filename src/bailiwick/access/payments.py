@@ -5,7 +5,7 @@ from typing import Any
 import falcon.asgi
 
 from bailiwick.access.assign import to_object
-from bailiwick.access.deliver import Delivery, serve_here
+from bailiwick.access.deliver import Delivery
 from bailiwick.access.earlier import explained
 from bailiwick.access.evidence import evidence_from, may_move_money
 from bailiwick.access.forward import Answer
@@ -28,7 +28,7 @@ def place(front: Front, world: World, inbound: Inbound, key: str, params: dict[s
     merchant = inbound.principal.merchant
     evidence = evidence_from(params)
     placed = Placed(world, front.atlas, front.pasts, evidence, merchant, key)
-    serve_here(placed, front.region)
+    front.region.require(placed.assignment, world.topology)
     return placed
 
 

@@ -177,7 +177,10 @@ class Cluster:
     def _environ(self, host: str) -> dict[str, str]:
         """A process's own world folder, and the way to the brokers."""
         world = self.folder / "hosts" / host / "world"
-        shutil.copytree(self.world, world, dirs_exist_ok=True)
+        shutil.copytree(
+            self.world, world, dirs_exist_ok=True,
+            ignore=shutil.ignore_patterns("*.new"),  # gone before it is copied
+        )  # fmt: skip
         return {
             "BAILIWICK_WORLD": str(world),
             "BAILIWICK_NATS": " ".join(self.nats),

@@ -81,7 +81,8 @@ class NodeAdopted(HostLost):
         if not fenced["promoted"]:
             raise Unproven(f"{self.name}: the fence found a primary that was to be lost")
         pair.promoted()
-        host = pair.hosts[0]
+        # After an earlier promotion, the standby may stand where the lost process does.
+        host = next(each for each in pair.hosts if each != self.old.host)
         config = cluster.folder / "nodes" / host / f"{name}.toml"
         self._done = await self.operate(
             "node", "adopt", name, "--dsn", pair.dsn, "--host-stopped", "--yes",

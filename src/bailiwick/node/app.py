@@ -9,10 +9,10 @@ import falcon.asgi
 import msgspec
 import structlog
 
-from bailiwick.access import asking
+from bailiwick.access import asking, regional
 from bailiwick.base import canary
 from bailiwick.base.errors import ApiError
-from bailiwick.node import inbound, metrics, reading, render
+from bailiwick.node import inbound, metrics, reading, render, residency
 from bailiwick.node.canary import Canary
 from bailiwick.node.endpoints import EndpointItem, EndpointList
 from bailiwick.node.idempotency import Answer, Asked, Refused
@@ -167,7 +167,8 @@ class PaymentIntents(Route):
     async def on_get(self, request: Request, response: Response) -> None:
         """A page of payments."""
         who = inbound.principal(request, self.node)
-        json_answer(response, await reading.payments(self.node, who, inbound.query(request)))
+        query, region = inbound.query(request), inbound.region(request)
+        json_answer(response, await reading.payments(self.node, who, query, region))
 
 
 class PaymentIntent(Route):
@@ -243,7 +244,8 @@ class Refunds(Route):
     async def on_get(self, request: Request, response: Response) -> None:
         """A page of refunds."""
         who = inbound.principal(request, self.node)
-        json_answer(response, await reading.refunds(self.node, who, inbound.query(request)))
+        query, region = inbound.query(request), inbound.region(request)
+        json_answer(response, await reading.refunds(self.node, who, query, region))
 
 
 class Refund(Route):
@@ -264,18 +266,39 @@ class Refund(Route):
         await self.answer(response, asked, lambda: payments.update_refund(asked, identifier, wish))
 
 
+class Events(Route):
+    """/v1/events"""
+
+    async def on_get(self, request: Request, response: Response) -> None:
+        """A page of events."""
+        who = inbound.principal(request, self.node)
+        query, region = inbound.query(request), inbound.region(request)
+        json_answer(response, await reading.events(self.node, who, query, region))
+
+
 class Reader(Route):
-    """A GET of one thing or a list: ``reading`` has the functions."""
+    """A GET of one thing: ``reading`` has the functions."""
 
     def __init__(self, node: Node, read: Callable[..., Awaitable[Any]]) -> None:
         super().__init__(node)
         self._read = read
 
     async def on_get(self, request: Request, response: Response, **named: str) -> None:
-        """Retrieve or list."""
+        """Retrieve."""
         who = inbound.principal(request, self.node)
         params = inbound.query(request)
         json_answer(response, await self._read(self.node, who, *named.values(), params))
+
+
+class Residency(Route):
+    """/internal/residency/{identifier}: whether what access is asked about may leave the region."""
+
+    async def on_get(self, request: Request, response: Response, identifier: str) -> None:
+        """A yes or no; 404 for what is not the asker's."""
+        who = inbound.principal(request, self.node, public=True)
+        owner = await residency.owner(self.node, who, identifier)
+        stays = residency.must_stay(owner, inbound.region(request))
+        json_answer(response, regional.Stays(stays))
 
 
 class Explain(Route):
@@ -353,7 +376,7 @@ def build(node: Node) -> falcon.asgi.App[Any, Any]:
     app.add_route("/v1/refunds", Refunds(node))
     app.add_route("/v1/refunds/{identifier}", Refund(node))
     app.add_route("/v1/charges/{identifier}", Reader(node, reading.charge))
-    app.add_route("/v1/events", Reader(node, reading.events))
+    app.add_route("/v1/events", Events(node))
     app.add_route("/v1/events/{identifier}", Reader(node, reading.event))
     app.add_route("/v1/webhook_endpoints", EndpointList(node))
     app.add_route("/v1/webhook_endpoints/{identifier}", EndpointItem(node))
@@ -365,6 +388,7 @@ def build(node: Node) -> falcon.asgi.App[Any, Any]:
     app.add_route("/usage/gateways", operations, suffix="gateways")
     app.add_route("/metrics", operations, suffix="metrics")
     app.add_route(asking.PATH, Turnstile(node))
+    app.add_route(f"{regional.PATH}{{identifier}}", Residency(node))
     app.add_route(canary.PATH, Canary(node))
     app.add_route("/internal/crash", operations, suffix="crash")
     return app

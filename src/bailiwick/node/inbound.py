@@ -235,6 +235,12 @@ def _epoch(request: falcon.asgi.Request) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 16 else 0
 
 
+def region(request: falcon.asgi.Request) -> int:
+    """In whose region the access process stands that asks; 0 where none was told."""
+    text = request.get_header("Bailiwick-Region") or ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 5 else 0
+
+
 def _passed_over(node: Node, request: falcon.asgi.Request) -> dict[int, str] | None:
     header = request.get_header("Bailiwick-Passed-Over")
     if not header:

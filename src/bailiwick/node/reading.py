@@ -9,7 +9,7 @@ from bailiwick.access.assign import assign
 from bailiwick.access.locate import Location
 from bailiwick.base.errors import ApiError
 from bailiwick.base.ids import is_id
-from bailiwick.node import render
+from bailiwick.node import render, residency
 from bailiwick.node.requests import (
     ListEvents,
     ListPayments,
@@ -138,16 +138,17 @@ def _wishes(query: ListQuery, allowed: frozenset[str]) -> list[str]:
     return wishes
 
 
-async def payments(node: Node, who: Principal, params: Params) -> Any:
-    """GET /v1/payment_intents"""
+async def payments(node: Node, who: Principal, params: Params, region: int = 0) -> Any:
+    """GET /v1/payment_intents; ``region``: to whose access process the answer goes."""
     query = struct_from(params, ListPayments)
     wishes = _wishes(query, OF_PAYMENT)
     rows = await node.store.payments(who.merchant.id, who.livemode, _page(query), query.customer)
+    residency.keep(node, region, rows)
     shown = [await _payment_object(node, row, wishes) for row in rows]
     return _paged(query, rows, "/v1/payment_intents", shown)
 
 
-async def refunds(node: Node, who: Principal, params: Params) -> Any:
+async def refunds(node: Node, who: Principal, params: Params, region: int = 0) -> Any:
     """GET /v1/refunds"""
     query = struct_from(params, ListRefunds)
     _wishes(query, NOTHING)
@@ -160,6 +161,7 @@ async def refunds(node: Node, who: Principal, params: Params) -> Any:
     for row in rows:
         owner = await node.store.payment(row.payment)
         assert owner is not None
+        residency.keep(node, region, [owner])
         shown.append(render.refund(row, owner))
     return _paged(query, rows, "/v1/refunds", shown)
 
@@ -199,12 +201,15 @@ def _event(row: Any) -> render.Object:
     return render.event(row["id"], row["type"], body, row["livemode"], row["payment"], row["seq"])
 
 
-async def events(node: Node, who: Principal, params: Params) -> Any:
+async def events(node: Node, who: Principal, params: Params, region: int = 0) -> Any:
     """GET /v1/events"""
     query = struct_from(params, ListEvents)
     _wishes(query, NOTHING)
     types = query.types or ([query.type] if query.type else None)
     rows = await node.store.events(who.merchant.id, who.livemode, _page(query), types)
+    if region:
+        owners = [await node.store.payment(each) for each in {row["payment"] for row in rows}]
+        residency.keep(node, region, [each for each in owners if each is not None])
     return _paged(query, rows, "/v1/events", [_event(row) for row in rows])
 
 

@@ -1,0 +1,48 @@
+"""What must not be handled in another region: payments whose place had strict residency when they
+were made. Their record says which nodes were allowed to have them."""
+
+from collections.abc import Iterable
+
+from bailiwick.access.regional import wrong_region
+from bailiwick.base.errors import ApiError
+from bailiwick.node.service import Node
+from bailiwick.node.tenancy import own
+from bailiwick.store.rows import Payment
+from bailiwick.world.merchants import Principal
+
+
+def must_stay(payment: Payment, region: int) -> bool:
+    """Whether a payment may not be shown to, or changed through, the region of node ``region``; 0:
+    of none."""
+    assignment = payment.details.assignment
+    if not region or assignment.get("residency") != "strict":
+        return False
+    return all(each["node"] != region for each in assignment["considered"])
+
+
+def keep(node: Node, region: int, payments: Iterable[Payment]) -> None:
+    """Raises ApiError (421) if one of them must stay."""
+    if region and any(must_stay(each, region) for each in payments):
+        here = node.world.topology.by_number.get(node.number)
+        raise wrong_region("Some of these payments are read", "" if here is None else here.url)
+
+
+async def owner(node: Node, who: Principal, identifier: str) -> Payment:
+    """The payment that an object belongs to, whatever it is. Raises ApiError (404)."""
+    store = node.store
+    kind, _, _ = identifier.partition("_")
+    payment: str | None = None
+    if kind == "pi":
+        payment = identifier
+    elif kind == "re":
+        refund = await store.refund(identifier)
+        payment = None if refund is None else refund.payment
+    elif kind == "ch":
+        attempt = await store.attempt(identifier)
+        payment = None if attempt is None else attempt.payment
+    elif kind == "evt":
+        event = await store.row("event_find", who.merchant.id, who.livemode, identifier)
+        payment = None if event is None else event["payment"]
+    if payment is None:
+        raise ApiError.missing("object", identifier)
+    return own(await store.payment(payment), who, "object", identifier)
