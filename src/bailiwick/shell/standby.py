@@ -35,6 +35,7 @@ from bailiwick.shell.engines import PostgresServer
 
 ROLE: Final = "bailiwick_standby"
 _POLL_S: Final = 0.05
+_RETRY_MS: Final = 100
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,40}")
 
 
@@ -160,10 +161,14 @@ async def promote_over(connection: asyncpg.Connection, name: str, *, timeout: fl
     """
     # The copy has its primary's settings, this one included: it would wait for itself.
     await connection.execute("ALTER SYSTEM RESET synchronous_standby_names")
+    # Between two tries to reach its lost primary it would not see that it is to be promoted.
+    await connection.execute(f"ALTER SYSTEM SET wal_retrieve_retry_interval = {_RETRY_MS}")
     await connection.execute("SELECT pg_reload_conf()")
     seconds = max(1, round(timeout))
     if not await connection.fetchval("SELECT pg_promote(true, $1)", seconds, timeout=seconds + 5):
         raise EngineError(f"{name} was not promoted within {seconds} s; see its log")
+    await connection.execute("ALTER SYSTEM RESET wal_retrieve_retry_interval")
+    await connection.execute("SELECT pg_reload_conf()")
 
 
 async def _copy(
