@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from bailiwick.bench.site import Site, own_site
+from bailiwick.bench.share import limited
+from bailiwick.bench.site import Site, SiteError, own_site
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -66,12 +67,27 @@ def test_a_flood_is_measured_against_the_closed_load_before_it(site: Site) -> No
     assert status == 0, report
     closed, opened = report["runs"]
     assert closed["scenario"]["mode"] == "closed" and opened["scenario"]["mode"] == "open"
-    flood = report["flood"]
+    (flood,) = report["flood"]["rounds"]
     assert flood["capacity_per_s"] > 0 and flood["goodput_per_s"] > 0
     told = opened["errors"]
     assert set(told) <= {"503 overloaded", "503 no_node"}, told
     answered = opened["succeeded"] + flood["told_to_retry"]
     assert answered == opened["sent"]
+
+
+def test_a_node_on_a_part_of_a_core(site: Site) -> None:
+    try:
+        with limited([], 0.2):
+            pass
+    except SiteError as error:
+        pytest.skip(str(error))
+    arguments = ("--mode", "flood", "--times", 2, "--seconds", 1, "--node-share", 0.2)
+    status, report = bench(site, *arguments)
+    assert status == 0, report
+    assert report["flood"]["node_share"] == 0.2
+    cpu = report["runs"][0]["cpu_us_per_payment"]
+    used = (cpu["node"] + cpu["postgres"]) * report["runs"][0]["payments_per_s"] / 1e6
+    assert used <= 0.3, "of a core; the quota is of periods that do not begin with the run"
 
 
 @pytest.mark.parametrize("dead", ["killed", "frozen"])

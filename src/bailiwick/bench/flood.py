@@ -3,34 +3,60 @@ the rest.
 
 Capacity is measured first, closed, through the same processes; then the same payments arrive open
 at a multiple of it. On a machine that does everything at once, what refuses, what serves the rest
-and what makes the load take their share of the processors too: there the node must be made the
-narrow place (``capacity`` in its ``node.toml`` and a provider's delay, or cores of its own), else
-the machine is what is measured.
+and what makes the load take their share of the processors too: there the node, with its database,
+must be made the narrow place by giving it a share of one core (``node_share``), else the machine is
+what is measured.
 """
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+from statistics import median
 from typing import Any
 
 import msgspec
 
 from bailiwick.bench.run import ONE_COUNTRY, Bench, Scenario
+from bailiwick.bench.share import limited
 
 CONNECTIONS_MAX = 4_096
 SECONDS_OUTSTANDING = 1.0
 """Connections for so many seconds of arrivals: an arrival without one is dropped, and counted."""
 
 
-async def run(bench: Bench, scenario: Scenario, times: float) -> dict[str, Any]:
-    """Both runs and what they come to. Raises as ``Bench.run`` does."""
-    closed = await bench.run(msgspec.structs.replace(scenario, rate=None))
-    home = str(bench.home(ONE_COUNTRY[0]).number)
-    capacity = closed["succeeded_by_node"].get(home, 0) / closed["seconds"]
-    rate = max(0.1, times * capacity)
-    clients = connections(rate, scenario.clients)
-    flood = msgspec.structs.replace(scenario, rate=rate, clients=clients, payments=None)
-    opened = await bench.run(flood)
-    return {"runs": [closed, opened], "flood": summary(closed, opened, times, home)}
+async def run(
+    bench: Bench, scenario: Scenario, times: float, rounds: int = 1, node_share: float | None = None
+) -> dict[str, Any]:
+    """Rounds of both runs, and what each comes to; ``node_share``: of a core, what the node with
+    its database may use. Raises as ``Bench.run`` does, and SiteError."""
+    home = bench.home(ONE_COUNTRY[0])
+    runs: list[dict[str, Any]] = []
+    floods = []
+    with _confined(bench, home.name, node_share):
+        for _ in range(rounds):
+            closed = await bench.run(msgspec.structs.replace(scenario, rate=None))
+            capacity = closed["succeeded_by_node"].get(str(home.number), 0) / closed["seconds"]
+            rate = max(0.1, times * capacity)
+            clients = connections(rate, scenario.clients)
+            flood = msgspec.structs.replace(scenario, rate=rate, clients=clients, payments=None)
+            opened = await bench.run(flood)
+            runs += [closed, opened]
+            floods.append(summary(closed, opened, times, str(home.number)))
+    return {
+        "runs": runs,
+        "flood": {
+            "node_share": node_share,
+            "goodput_by_capacity": median(each["goodput_by_capacity"] for each in floods),
+            "rounds": floods,
+        },
+    }
+
+
+def _confined(bench: Bench, node: str, share: float | None) -> AbstractContextManager[None]:
+    if share is None:
+        return nullcontext()
+    found = next(each for each in bench.site.nodes if each.name == node)
+    return limited([found.pid, found.postgres_pid], share)
 
 
 def connections(rate: float, least: int) -> int:

@@ -37,7 +37,7 @@ def show(report: dict[str, Any]) -> None:
                 f"again differs by up to {found['spread']} (A/A)"
             )
     if report.get("flood"):
-        console.print(_flood(report["flood"]))
+        _show_flood(console, report["flood"])
     if report.get("isolation"):
         _show_isolation(console, report["isolation"])
     if report.get("heartbeat"):
@@ -65,12 +65,19 @@ def _runs(runs: list[dict[str, Any]]) -> Table:
     return table
 
 
-def _flood(found: dict[str, Any]) -> str:
-    return (
-        f"flood: node {found['node']} does {found['capacity_per_s']:,.0f}/s; while "
-        f"{found['arrived_per_s']:,.0f}/s arrived it did {found['goodput_per_s']:,.0f}/s "
-        f"({found['goodput_by_capacity']:.0%}). Elsewhere: {found['served_elsewhere']:,}; told to "
-        f"retry: {found['told_to_retry']:,}; found no connection: {found['never_sent']:,}"
+def _show_flood(console: Console, found: dict[str, Any]) -> None:
+    for each in found["rounds"]:
+        console.print(
+            f"flood: node {each['node']} does {each['capacity_per_s']:,.0f}/s; while "
+            f"{each['arrived_per_s']:,.0f}/s arrived it did {each['goodput_per_s']:,.0f}/s "
+            f"({each['goodput_by_capacity']:.0%}). Elsewhere: {each['served_elsewhere']:,}; told "
+            f"to retry: {each['told_to_retry']:,}; found no connection: {each['never_sent']:,}"
+        )
+    share = found["node_share"]
+    machine = "" if share is None else f", on {share:g} of a core"
+    console.print(
+        f"under flood the node does {found['goodput_by_capacity']:.0%} of its capacity at the "
+        f"median of {len(found['rounds'])} rounds{machine}"
     )
 
 

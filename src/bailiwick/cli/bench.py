@@ -90,6 +90,12 @@ if TYPE_CHECKING:
     help="How many times the capacity a flood is.",
 )
 @click.option(
+    "--node-share",
+    type=click.FloatRange(0.1, 1),
+    metavar="X",
+    help="Of one core, what the flooded node with its database may use (root, control groups).",
+)
+@click.option(
     "--share",
     type=click.FloatRange(0.01, 0.9),
     default=0.3,
@@ -135,7 +141,7 @@ if TYPE_CHECKING:
     show_default=True,
     metavar="K",
     help="Measure the same K times and show how far equal runs differ; pairs of isolation, "
-    "rounds of scaling.",
+    "rounds of scaling and floods.",
 )
 @click.option(
     "--pgbench", "floor", is_flag=True, help="Run the node's own statements in pgbench too."
@@ -159,6 +165,7 @@ def command(
     payments: int | None,
     rate: float | None,
     times: float,
+    node_share: float | None,
     share: float,
     dead: Literal["killed", "frozen"],
     idle: float,
@@ -178,7 +185,7 @@ def command(
     \b
     bailiwick bench --target node --target access --repeat 3
     bailiwick bench --mode open --rate 100 --delay lognormal
-    bailiwick bench --mode flood --times 3
+    bailiwick bench --mode flood --times 3 --node-share 0.25
     bailiwick bench --mode isolation --repeat 10
     bailiwick bench --mode scaling --repeat 5
     """
@@ -192,7 +199,21 @@ def command(
         _scenario(target, clients, seconds, payments, rate, delay, spread, warmup)
         for target in targets or ("access",)
     ] * repeat
-    load = _load(mode, scenarios, times=times, share=share, dead=dead, repeat=repeat)
+    if node_share is not None and mode != "flood":
+        raise click.UsageError("--node-share is of the flooded node: add --mode flood")
+
+    async def load(bench: Bench) -> dict[str, Any]:
+        from bailiwick.bench import flood, isolation, scaling
+
+        scenario = scenarios[0]
+        if mode == "flood":
+            return await flood.run(bench, scenario, times, repeat, node_share)
+        if mode == "isolation":
+            return await isolation.run(bench, scenario, share=share, pairs=repeat, how=dead)
+        if mode == "scaling":
+            return await scaling.run(bench, scenario, rounds=repeat)
+        return {"runs": [await bench.run(each) for each in scenarios]}
+
     try:
         heartbeat = _heartbeat(data, nodes, access, idle) if mode == "scaling" and idle else None
         with _site(data, nodes, access) as site:
@@ -229,8 +250,8 @@ def _fitting(
     """Refuse options that mean nothing in a mode. Raises click.UsageError."""
     if rate is not None and mode not in ("open", "scaling"):
         raise click.UsageError("--rate is for open load: add --mode open or --mode scaling")
-    if mode == "flood" and (len(targets) > 1 or repeat > 1 or spread):
-        raise click.UsageError("a flood is of one node, once: leave --repeat and --spread out")
+    if mode == "flood" and (targets or spread):
+        raise click.UsageError("a flood is of one node: leave --target and --spread out")
     if mode in ("isolation", "scaling") and (targets or spread or payments):
         raise click.UsageError(
             f"--mode {mode} chooses places and targets itself, and goes by time: leave --target, "
@@ -288,32 +309,6 @@ def _expected() -> tuple[type[Exception], ...]:
     return (
         LoadError, SiteError, WatchError, WeakDatabase, WorldError, asyncpg.PostgresError, OSError,
     )  # fmt: skip
-
-
-def _load(
-    mode: str,
-    scenarios: list[Scenario],
-    *,
-    times: float,
-    share: float,
-    dead: Literal["killed", "frozen"],
-    repeat: int,
-) -> Callable[[Bench], Awaitable[dict[str, Any]]]:
-    """What to do with an open bench; what it makes has ``runs`` and is part of the report."""
-
-    async def load(bench: Bench) -> dict[str, Any]:
-        from bailiwick.bench import flood, isolation, scaling
-
-        scenario = scenarios[0]
-        if mode == "flood":
-            return await flood.run(bench, scenario, times)
-        if mode == "isolation":
-            return await isolation.run(bench, scenario, share=share, pairs=repeat, how=dead)
-        if mode == "scaling":
-            return await scaling.run(bench, scenario, rounds=repeat)
-        return {"runs": [await bench.run(each) for each in scenarios]}
-
-    return load
 
 
 def _heartbeat(data: Path | None, nodes: int, access: int, seconds: float) -> dict[str, Any]:
