@@ -25,6 +25,7 @@ from bailiwick.access.front import Front
 from bailiwick.access.inbound import Inbound
 from bailiwick.access.locate import Evidence
 from bailiwick.access.placing import Placed
+from bailiwick.access.regional import Region
 from bailiwick.base.errors import ApiError
 from bailiwick.base.keys import request_hash
 from bailiwick.node import inbound
@@ -217,7 +218,7 @@ class ModelAccess:
         self.at = epoch
         self.atlas = ATLAS
         self.pasts = Pasts(ATLAS)
-        self.region = None
+        self.region = Region(None)
         self.metrics = types.SimpleNamespace(
             failures=defaultdict(int), refusals=defaultdict(int), assigned=defaultdict(int),
             hop=lambda *_: None,

@@ -1,20 +1,25 @@
 """The shape that all verbs share: replay, claim with the first move, carry out, tell."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 
+from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
+from bailiwick.base.ids import new_token
 from bailiwick.node import render
 from bailiwick.node.decide import Step
-from bailiwick.node.idempotency import Answer, Asked, Idempotency
+from bailiwick.node.idempotency import Answer, Asked, Idempotency, Refused
 from bailiwick.node.settle import Permitted, Settled, Settlement, permit
 from bailiwick.node.tenancy import own
 from bailiwick.node.writing import stored_attempt
 from bailiwick.shell.crash import crash_point
 from bailiwick.store.database import Store
 from bailiwick.store.lanes import BadRow, LaneFull, WriteInDoubt, Written
-from bailiwick.store.rows import AttemptNew, Payment, StoredKey
+from bailiwick.store.rows import AttemptNew, Payment, Refuse, StoredKey
 
 ROUNDS_MAX = 20
+Fate = Refused | Answer | ApiError
+"""What became of a key that was to be refused: it is; it was used before; or it could not be."""
 Decider = Callable[[Payment], Awaitable[tuple[Step, AttemptNew | None]]]
 
 
@@ -26,6 +31,59 @@ class Acting:
         self._store = store
         self._settlement = settlement
         self.keys = Idempotency(store, deadline_s, self._in_progress)
+
+    async def refuse(self, asked: Asked, reason: str) -> Answer:
+        """Commit a tombstone for a key, so that it may be served elsewhere, and say so.
+
+        A key that was claimed before gets what it was told then: its payment is here.
+
+        Raises:
+            Refused: the tombstone is there.
+            ApiError: 503, nothing could be written; 400, the key was used for another request.
+        """
+        (fate,) = await self.refuse_all([(asked, reason)])
+        if isinstance(fate, Exception):
+            raise fate
+        return fate
+
+    async def refuse_all(self, wishes: Sequence[tuple[Asked, str]]) -> list[Fate]:
+        """The same for many keys, which share commits: each one's fate, in their order."""
+        now = now_ms()
+        writing: list[asyncio.Future[Written] | LaneFull] = []
+        for asked, reason in wishes:
+            row = Refuse(
+                asked.merchant.id,
+                asked.livemode,
+                asked.key,
+                asked.request_hash,
+                asked.operation,
+                reason,
+                new_token(),
+                now,
+            )
+            try:
+                writing.append(self._store.refuse(row))
+            except LaneFull as full:
+                writing.append(full)
+        return [
+            await self._fate(asked, reason, each)
+            for (asked, reason), each in zip(wishes, writing, strict=True)
+        ]
+
+    async def _fate(
+        self, asked: Asked, reason: str, writing: "asyncio.Future[Written] | LaneFull"
+    ) -> Fate:
+        try:
+            if isinstance(writing, LaneFull):
+                raise _unwritten()
+            if (await self._write(writing)).done:
+                return Refused(reason)
+            replayed = await self.keys.replay(asked)  # raises an earlier tombstone of this key
+        except (ApiError, Refused) as fate:
+            return fate
+        return replayed or ApiError.unavailable(
+            "This node takes no new payments at the moment. Retry with the same Idempotency-Key."
+        )
 
     async def _act(self, asked: Asked, identifier: str, build: Decider) -> Answer:
         """Claim the key and make the first move in one commit; then carry out its attempt."""
@@ -101,9 +159,7 @@ class Acting:
         try:
             return await writing
         except (WriteInDoubt, LaneFull):
-            raise ApiError.unavailable(
-                "The payment could not be written. Retry with the same Idempotency-Key."
-            ) from None
+            raise _unwritten() from None
         except BadRow:
             raise ApiError.defect() from None
 
@@ -134,3 +190,9 @@ class Acting:
         """A payment of the asking merchant. Raises ApiError (404)."""
         payment = await self._store.payment(identifier)
         return own(payment, asked, "payment_intent", identifier, param="intent")
+
+
+def _unwritten() -> ApiError:
+    return ApiError.unavailable(
+        "The payment could not be written. Retry with the same Idempotency-Key."
+    )

@@ -19,7 +19,7 @@ from bailiwick.channels.base import Instruction, Operation
 from bailiwick.node import decide, editing, render
 from bailiwick.node.acting import Acting
 from bailiwick.node.decide import Step, moved
-from bailiwick.node.idempotency import Answer, Asked, Refused, packed
+from bailiwick.node.idempotency import Answer, Asked, packed
 from bailiwick.node.requests import (
     CancelPayment,
     CapturePayment,
@@ -43,7 +43,6 @@ from bailiwick.store.rows import (
     Payment,
     Refund,
     RefundNew,
-    Refuse,
 )
 
 _instruction = msgspec.json.Decoder(Instruction)
@@ -178,34 +177,6 @@ class Payments(Acting):
             ),
             answer_status=200 if done else None,
             answer_version=render.API_VERSION if done else None,
-        )
-
-    async def refuse(self, asked: Asked, reason: str) -> Answer:
-        """Commit a tombstone for a key, so that it may be served elsewhere, and say so.
-
-        A key that was claimed before gets what it was told then: its payment is here.
-
-        Raises:
-            Refused: the tombstone is there.
-            ApiError: 503, nothing could be written.
-        """
-        row = Refuse(
-            asked.merchant.id,
-            asked.livemode,
-            asked.key,
-            asked.request_hash,
-            asked.operation,
-            reason,
-            new_token(),
-            now_ms(),
-        )
-        if (await self._write(self._store.refuse(row))).done:
-            raise Refused(reason)
-        replayed = await self.keys.replay(asked)  # raises an earlier tombstone of this key
-        if replayed is not None:
-            return replayed
-        raise ApiError.unavailable(
-            "This node takes no new payments at the moment. Retry with the same Idempotency-Key."
         )
 
     # --- verbs on an existing payment ---------------------------------------------------

@@ -3,7 +3,6 @@
 Without a valid token of the home, no other node takes a request that may move money.
 """
 
-import hashlib
 import hmac
 
 import msgspec
@@ -53,7 +52,7 @@ class Refusals(msgspec.Struct, frozen=True):
             f"refusal|{node}|{epoch}|{reason}|{asked.merchant.id}|{mode}|{asked.request_hash}|"
             f"{asked.key}"
         )
-        return hmac.new(self.secret, text.encode(), hashlib.sha256).hexdigest()
+        return hmac.digest(self.secret, text.encode(), "sha256").hex()
 
     def read(self, header: str | None, asked: Asked) -> dict[int, Held]:
         """Which nodes have refused this key, and what they said.

@@ -5,8 +5,8 @@ the same load, the same tombstone, the same token. Only receiving, parsing and p
 and an earlier home is not shown it.
 """
 
-import asyncio
 import hmac
+from collections import Counter
 
 import falcon.asgi
 import msgspec
@@ -27,6 +27,7 @@ from bailiwick.access.asking import (
 )
 from bailiwick.base.errors import ApiError
 from bailiwick.node import metrics
+from bailiwick.node.acting import Fate
 from bailiwick.node.idempotency import Asked, Refused
 from bailiwick.node.load import Overloaded
 from bailiwick.node.refusals import on_behalf, stored
@@ -78,14 +79,21 @@ class Turnstile:
             told.append(word)
             if reason is not None and known is not None:
                 refusing.append((place, known, reason))
-        if refusing:
-            try:
-                with node.load.tombstone(len(refusing)):
-                    words = await asyncio.gather(*(self._refuse(*each[1:]) for each in refusing))
-            except Overloaded:
-                return told
-            for (place, _, _), word in zip(refusing, words, strict=True):
-                told[place] = word if asked.asks[place].earlier else _of_load(word)
+        if not refusing:
+            return told
+        try:
+            with node.load.tombstone(len(refusing)):
+                wishes = [(known, reason) for _, known, reason in refusing]
+                fates = await node.payments.refuse_all(wishes)
+        except Overloaded:
+            return told
+        for (place, known, _), fate in zip(refusing, fates, strict=True):
+            word = self._word(known, fate)
+            told[place] = word if asked.asks[place].earlier else _of_load(word)
+        for reason, count in Counter(
+            each.reason for each in fates if isinstance(each, Refused)
+        ).items():
+            metrics.REFUSED.labels(reason=stored(reason, 0).reason).inc(count)
         return told
 
     def _of_earlier(self, ask: Ask, known: Asked | None, epoch: int) -> tuple[Told, str | None]:
@@ -107,16 +115,13 @@ class Turnstile:
             return None
         return Asked(merchant, ask.livemode, ask.key, ask.request_hash, "create", [])
 
-    async def _refuse(self, asked: Asked, reason: str) -> Told:
+    def _word(self, asked: Asked, fate: Fate) -> Told:
         node = self._node
-        try:
-            await node.payments.refuse(asked, reason)
-        except Refused as refused:
-            said = stored(refused.reason, node.world.epoch)
-            metrics.REFUSED.labels(reason=said.reason).inc()
+        if isinstance(fate, Refused):
+            said = stored(fate.reason, node.world.epoch)
             return Told("refused", node.refusals.token(node.number, said, asked))
-        except ApiError as error:
-            return MISMATCH if error.status < 500 else FULL
+        if isinstance(fate, ApiError):
+            return MISMATCH if fate.status < 500 else FULL
         return KNOWN
 
 

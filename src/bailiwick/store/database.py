@@ -142,9 +142,9 @@ class Store:
         """Queue a move and wait for its fate; see ``Lane.write``."""
         return await self.moves.write(row)
 
-    async def refuse(self, row: Refuse) -> Written:
+    def refuse(self, row: Refuse) -> "asyncio.Future[Written]":
         """Queue a tombstone and wait for its fate; see ``Lane.write``."""
-        return await self.refusals.write(row)
+        return self.refusals.write(row)
 
     async def rows(self, name: str, *args: object) -> list[asyncpg.Record]:
         """Run a named statement, bounded in time."""

@@ -193,10 +193,11 @@ class Lane(Generic[RowT]):
         held: list[Waiting[RowT]] = []
         while queue and len(chosen) < ROWS_MAX:
             item = queue.popleft()
-            if item[0].id in chosen:
+            identifier = item[0].id
+            if identifier in chosen:
                 held.append(item)
             else:
-                chosen[item[0].id] = item
+                chosen[identifier] = item
         queue.extendleft(reversed(held))
         return [chosen[key] for key in sorted(chosen)]
 
