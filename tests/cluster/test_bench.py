@@ -90,6 +90,15 @@ def test_a_node_on_a_part_of_a_core(site: Site) -> None:
     assert used <= 0.3, "of a core; the quota is of periods that do not begin with the run"
 
 
+def test_commits_with_and_without_a_standby(site: Site) -> None:
+    status, report = bench(site, "--mode", "standby", "--target", "node", "--seconds", 1)
+    assert status == 0, report
+    assert [run["waits_for_standby"] for run in report["runs"]] == [False, False, True, True]
+    for name in ("payments_per_s", "added_ms_p50"):
+        assert report["standby"][name]["ratio"] > 0
+    assert report["standby"]["standby_cpu_us_per_payment"] > 0
+
+
 @pytest.mark.parametrize("dead", ["killed", "frozen"])
 def test_isolation_compares_a_dead_node_with_none(site: Site, dead: str) -> None:
     status, report = bench(site, "--mode", "isolation", "--dead", dead, "--seconds", 1)

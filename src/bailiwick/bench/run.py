@@ -91,6 +91,10 @@ class Bench:
         for node in self.nodes:
             await node.close()
 
+    def watch(self, program: processes.Program) -> None:
+        """Count a further process's processor time too."""
+        self._programs.append(program)
+
     async def run(self, scenario: Scenario) -> dict[str, Any]:
         """One run. Raises LoadError, SiteError, WatchError."""
         before = await self.ledgers()

@@ -38,6 +38,8 @@ def show(report: dict[str, Any]) -> None:
             )
     if report.get("flood"):
         _show_flood(console, report["flood"])
+    if report.get("standby"):
+        _show_standby(console, report["standby"])
     if report.get("isolation"):
         _show_isolation(console, report["isolation"])
     if report.get("heartbeat"):
@@ -79,6 +81,16 @@ def _show_flood(console: Console, found: dict[str, Any]) -> None:
         f"under flood the node does {found['goodput_by_capacity']:.0%} of its capacity at the "
         f"median of {len(found['rounds'])} rounds{machine}"
     )
+
+
+def _show_standby(console: Console, found: dict[str, Any]) -> None:
+    for name, words in (("payments_per_s", "payments/s"), ("added_ms_p50", "ms added, p50, open")):
+        each = found[name]
+        console.print(
+            f"commits that wait for a standby: {each['median'][0]:g} {words}; that do not: "
+            f"{each['median'][1]:g}; ratio {each['ratio']} (A/A {each['aa_spread']})"
+        )
+    console.print(f"standby: {found['standby_cpu_us_per_payment']:.0f} us of CPU per payment")
 
 
 def _show_isolation(console: Console, found: dict[str, Any]) -> None:

@@ -46,12 +46,13 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--mode",
-    type=click.Choice(["closed", "open", "flood", "isolation", "scaling"]),
+    type=click.Choice(["closed", "open", "flood", "isolation", "scaling", "standby"]),
     default="closed",
     show_default=True,
     help="Closed: as fast as answers come. Open: --rate arrivals. Flood: --times what closed does. "
     "Isolation: --share of what closed does, with a node dead and without. Scaling: --rate for "
-    "each node, with one node loaded and with more; and what idle processes use.",
+    "each node, with one node loaded and with more; and what idle processes use. Standby: commits "
+    "that wait for a synchronous standby and that do not, closed and at 100/s.",
 )
 @click.option(
     "--clients",
@@ -141,7 +142,7 @@ if TYPE_CHECKING:
     show_default=True,
     metavar="K",
     help="Measure the same K times and show how far equal runs differ; pairs of isolation, "
-    "rounds of scaling and floods.",
+    "rounds of scaling, floods and standby.",
 )
 @click.option(
     "--pgbench", "floor", is_flag=True, help="Run the node's own statements in pgbench too."
@@ -188,6 +189,7 @@ def command(
     bailiwick bench --mode flood --times 3 --node-share 0.25
     bailiwick bench --mode isolation --repeat 10
     bailiwick bench --mode scaling --repeat 5
+    bailiwick bench --mode standby --target node --repeat 5
     """
     import uvloop
 
@@ -203,7 +205,7 @@ def command(
         raise click.UsageError("--node-share is of the flooded node: add --mode flood")
 
     async def load(bench: Bench) -> dict[str, Any]:
-        from bailiwick.bench import flood, isolation, scaling
+        from bailiwick.bench import flood, isolation, replicated, scaling
 
         scenario = scenarios[0]
         if mode == "flood":
@@ -212,6 +214,8 @@ def command(
             return await isolation.run(bench, scenario, share=share, pairs=repeat, how=dead)
         if mode == "scaling":
             return await scaling.run(bench, scenario, rounds=repeat)
+        if mode == "standby":
+            return await replicated.run(bench, scenario, rounds=repeat)
         return {"runs": [await bench.run(each) for each in scenarios]}
 
     try:
@@ -250,8 +254,8 @@ def _fitting(
     """Refuse options that mean nothing in a mode. Raises click.UsageError."""
     if rate is not None and mode not in ("open", "scaling"):
         raise click.UsageError("--rate is for open load: add --mode open or --mode scaling")
-    if mode == "flood" and (targets or spread):
-        raise click.UsageError("a flood is of one node: leave --target and --spread out")
+    if (mode == "flood" and targets) or (mode in ("flood", "standby") and spread):
+        raise click.UsageError(f"--mode {mode} is of one node: leave --target and --spread out")
     if mode in ("isolation", "scaling") and (targets or spread or payments):
         raise click.UsageError(
             f"--mode {mode} chooses places and targets itself, and goes by time: leave --target, "

@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import asyncpg
 import msgspec
@@ -39,6 +39,19 @@ _RETRY_MS: Final = 100
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,40}")
 
 
+class Primary(Protocol):
+    """A server that can have a standby; ``folder`` has its `secrets.json`."""
+
+    @property
+    def admin_dsn(self) -> str: ...
+    @property
+    def listen(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def folder(self) -> Path: ...
+
+
 class Link(msgspec.Struct, frozen=True):
     """How a standby reaches its primary. `secrets_file`: the primary's passwords, which the
     copy has too."""
@@ -50,7 +63,7 @@ class Link(msgspec.Struct, frozen=True):
     secrets_file: Path
 
 
-async def admit(primary: PostgresServer, networks: Iterable[str], name: str) -> Link:
+async def admit(primary: Primary, networks: Iterable[str], name: str) -> Link:
     """Let these networks (CIDR) connect to the primary, and a standby called `name` follow it.
 
     Raises EngineError, ValueError for a name or network that is none.
@@ -110,7 +123,7 @@ async def make(
     )
 
 
-async def require(primary: PostgresServer, link: Link, *, timeout: float = 30.0) -> None:
+async def require(primary: Primary, link: Link, *, timeout: float = 30.0) -> None:
     """Wait until the standby has caught up, then have every commit wait for it.
 
     Raises EngineError when it does not catch up in time.
