@@ -10,7 +10,17 @@ import pytest
 
 from bailiwick.node import load as load_module
 from bailiwick.node.limit import LEAST, START, Limit
-from bailiwick.node.load import OPEN_MORE, REFUSING_MAX, RESERVED_MIN, Load, Overloaded, current
+from bailiwick.node.load import (
+    OPEN_MORE,
+    RECENT,
+    RECENT_MIN,
+    RECENT_S,
+    REFUSING_MAX,
+    RESERVED_MIN,
+    Load,
+    Overloaded,
+    current,
+)
 
 TARGET_MS = 100.0
 
@@ -272,3 +282,32 @@ def test_what_is_shed_is_told_for_a_moment_only(monkeypatch: pytest.MonkeyPatch)
     load.refusal()
     monkeypatch.setattr(load_module, "SHEDDING_S", 0.0)
     assert not load.usage(1).shedding
+
+
+def test_failures_are_forgotten_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a node that is closed for failing, and so gets few requests, would stay closed."""
+    found = Load(1, 64, cast(Any, SimpleNamespace()))
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr(
+        load_module,
+        "time",
+        SimpleNamespace(monotonic=lambda: clock.now, monotonic_ns=lambda: int(clock.now * 1e9)),
+    )
+    for number in range(RECENT_MIN - 1):
+        found.ended(number % 2 == 0)
+    assert found.error_rate == 0.0, "too few to say"
+    found.ended(True)
+    assert found.error_rate == (RECENT_MIN // 2 + 1) / RECENT_MIN
+    for _ in range(RECENT):
+        found.ended(True)
+    assert found.error_rate == 1.0
+    clock.now += RECENT_S / 2
+    for _ in range(RECENT // 2):
+        found.ended(False)
+    assert found.error_rate == 0.5
+    clock.now += RECENT_S / 2 + 1
+    assert found.error_rate == 0.0
+    found.fenced = True
+    for _ in range(RECENT_MIN):
+        found.ended(True)
+    assert found.error_rate == 0.0, "a fence is no fault"

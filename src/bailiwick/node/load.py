@@ -22,6 +22,11 @@ from bailiwick.node.limit import Limit
 from bailiwick.store.database import Store
 
 RECENT = 256
+RECENT_S = 10.0
+"""How far back the share of failed requests looks, and over how many at most. Whoever is closed for
+failing gets few requests: without an end in time it would never open again."""
+RECENT_MIN = 8
+"""Of fewer nothing is said."""
 RESERVED = 0.25
 """What finishes begun payments may go above both bounds by this share, and by ``RESERVED_MIN``."""
 RESERVED_MIN = 16
@@ -123,7 +128,8 @@ class Load:
         self.fenced = False
         self.superseded = False
         self.database_answers = True
-        self._recent: deque[bool] = deque(maxlen=RECENT)
+        self._recent: deque[tuple[float, bool]] = deque()
+        self._failed = 0
         self._shed_ns = 0
         self._header = ("", 0)
 
@@ -133,13 +139,21 @@ class Load:
         return self.inflight - self.away
 
     def ended(self, failed: bool) -> None:
-        """A request was answered; ``failed`` by our own fault."""
-        self._recent.append(failed)
+        """A request was answered; ``failed`` by our own fault, which a fence is not."""
+        if failed and (self.fenced or self.superseded):
+            return
+        self._recent.append((time.monotonic(), failed))
+        self._failed += failed
+        if len(self._recent) > RECENT:
+            self._failed -= self._recent.popleft()[1]
 
     @property
     def error_rate(self) -> float:
         """Share (0 to 1) of recent requests that failed by our own fault."""
-        return sum(self._recent) / len(self._recent) if self._recent else 0.0
+        oldest = time.monotonic() - RECENT_S
+        while self._recent and self._recent[0][0] < oldest:
+            self._failed -= self._recent.popleft()[1]
+        return self._failed / len(self._recent) if len(self._recent) >= RECENT_MIN else 0.0
 
     @property
     def database_lag_ms(self) -> int:
