@@ -100,19 +100,15 @@ async def test_without_an_answer_nothing_is_sent(tmp_path: Path) -> None:
         assert it.nodes[0].calls == []
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        IN + "&metadata[order]=4242%204242%204242%204242",
-        IN + "&metadata[order]=123456789012",
-    ],
-    ids=["a card number", "perhaps one"],
-)
-async def test_what_is_not_asked_about(tmp_path: Path, body: str) -> None:
+async def test_what_holds_a_card_number_is_not_asked_about(tmp_path: Path) -> None:
     async with access(tmp_path) as it:
         batches = shedding(it.nodes[1])
+        body = IN + "&metadata[order]=4242%204242%204242%204242"
         assert await pay(it, body) == (200, {"node": "apac"})
         assert batches == []
+        other = IN + "&metadata[order]=123456789012"
+        assert await pay(it, other, "bench-0123456789-012345") == (200, {"node": "europe"})
+        assert len(batches) == 1
 
 
 async def test_what_moves_nothing_goes_on_by_usage_state(tmp_path: Path) -> None:

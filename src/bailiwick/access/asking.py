@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from bailiwick.base.cards import maybe_card
+from bailiwick.base.cards import has_card_number, maybe_card
 from bailiwick.base.keys import request_hash
 from bailiwick.world.merchants import Principal
 
@@ -90,7 +90,10 @@ def ask_for(who: Principal, key: str, params: dict[str, Any], *, elsewhere: bool
     That is so for what it would refuse before it looks at the key: a hash over a card number is
     never stored.
     """
-    if not key.isprintable() or len(key) > _KEY_CHARS_MAX or maybe_card(f"{key} {params}"):
+    if not key.isprintable() or len(key) > _KEY_CHARS_MAX:
+        return None
+    text = f"{key} {params}"
+    if maybe_card(text) and has_card_number(text):
         return None
     digest = request_hash("create", "", params)
     return Ask(who.merchant.id, who.livemode, key, digest, elsewhere)

@@ -38,6 +38,12 @@ _RANGES: tuple[tuple[str, str, tuple[int, ...]], ...] = (
     ("6363", "6363", (16,)),
     ("9792", "9792", (16,)),
 )
+_BY_FIRST = {
+    digit: tuple(
+        each for each in _RANGES if each[0][0] == digit or each[0][0] < digit <= each[1][0]
+    )
+    for digit in "0123456789"
+}
 _RUN = re.compile(r"[0-9]+(?:(?:[ \-.+]|%20)[0-9]+)*")
 _UUID = re.compile(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b", re.IGNORECASE)
 _GROUP = re.compile(r"(?<!%)[0-9]+")
@@ -68,7 +74,7 @@ def is_card_number(digits: str) -> bool:
     size = len(digits)
     in_range = any(
         size in lengths and first <= digits[: len(first)] <= last
-        for first, last, lengths in _RANGES
+        for first, last, lengths in _BY_FIRST[digits[0]]
     )
     return in_range and _luhn(digits)
 
