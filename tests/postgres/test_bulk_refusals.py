@@ -60,8 +60,10 @@ async def test_a_full_node_refuses_all_with_tokens(region: Region, sql: asyncpg.
         await region.payments.keys.replay(request)
 
 
-async def test_room_is_given_to_the_first(region: Region, sql: asyncpg.Connection) -> None:
-    told = await Door(region, room=2).tell(*(ask(f"k{n}") for n in range(5)))
+async def test_half_of_the_room_is_given_to_the_first(
+    region: Region, sql: asyncpg.Connection
+) -> None:
+    told = await Door(region, room=4).tell(*(ask(f"k{n}") for n in range(5)))
     assert [each.word for each in told] == ["send", "send", "refused", "refused", "refused"]
     assert await tombstones(sql) == {"k2", "k3", "k4"}
 

@@ -225,7 +225,8 @@ class ModelAccess:
         )  # fmt: skip
         self.board = types.SimpleNamespace(
             verdict=lambda *_: "open", verdicts=lambda *_: {}, failed=lambda *_: None,
-            observe=lambda *_: None, shedding=lambda *_: False,
+            observe=lambda *_: None, shedding=lambda *_: False, sent=lambda *_: None,
+            answered=lambda *_: None,
         )  # fmt: skip
 
     @property

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from access_kit import Access, Call, Reply, StubNode, access
 
-from bailiwick.access import turnstile
-from bailiwick.access.asking import PATH, SEAL, Asks, Told, ask_for, seal
+from bailiwick.access import board, turnstile
+from bailiwick.access.asking import CAN_ASK, FULL_UP, PATH, SEAL, Asks, Told, ask_for, seal
 from bailiwick.base.keys import request_hash
 from bailiwick.shell.forms import parse_form
 from bailiwick.world.merchants import Merchant, Principal
@@ -164,6 +164,81 @@ async def test_waiting_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         status, answer = await pay(it, IN)
         assert (status, answer["error"]["code"]) == (503, "overloaded")
         assert it.nodes[1].calls == []
+
+
+async def test_a_node_without_room_says_so_and_is_asked_about_the_key(tmp_path: Path) -> None:
+    async with access(tmp_path) as it:
+        europe, apac = it.nodes
+        batches = shedding(apac)
+        told = apac.answer
+        apac.usage["shedding"] = False
+
+        def answer(call: Call) -> Any:
+            return (503, {FULL_UP: "1"}, b"") if call.path == CREATE else told(call)
+
+        apac.answer = answer
+        assert await pay(it, IN) == (200, {"node": "europe"})
+        assert [call.path for call in apac.calls] == [CREATE, PATH]
+        assert apac.calls[0].headers[CAN_ASK] == "1"
+        assert [ask.key for ask in batches[0].asks] == ["k1"]
+        assert CAN_ASK in europe.calls[0].headers
+
+
+async def test_what_it_has_room_for_after_all_it_must_answer(tmp_path: Path) -> None:
+    async with access(tmp_path) as it:
+        apac = it.nodes[1]
+        shedding(apac, "send")
+        told = apac.answer
+        apac.usage["shedding"] = False
+
+        def answer(call: Call) -> Any:
+            return (503, {FULL_UP: "1"}, b"") if CAN_ASK in call.headers else told(call)
+
+        apac.answer = answer
+        assert await pay(it, IN) == (200, {"node": "apac"})
+        assert [call.path for call in apac.calls] == [CREATE, PATH, CREATE]
+        assert CAN_ASK not in apac.calls[2].headers
+
+
+async def test_what_there_is_room_for_by_the_report_is_sent_at_once(tmp_path: Path) -> None:
+    async with access(tmp_path) as it:
+        apac = it.nodes[1]
+        shedding(apac)
+        apac.usage |= {"room": 2, "under_way": 5}
+        await it.front.board.ask_all()
+        seen = it.front.board
+        assert seen.shedding(2) and seen.has_room(2)
+        for _ in range(2):
+            seen.sent(2)
+        assert not seen.has_room(2), "what was sent since the report counts"
+        seen.answered(2)
+        seen.answered(2)
+        assert not seen.has_room(2), "until a report says that it is gone"
+        apac.usage["under_way"] = 4
+        await seen.ask_all()
+        assert seen.has_room(2)
+        for _ in range(6):
+            seen.sent(2)
+        await seen.ask_all()
+        assert not seen.has_room(2), "and so does what it has not read yet"
+        apac.answer = lambda call: (200, {}, {"node": "apac"})
+        for _ in range(6):
+            seen.answered(2)
+        assert await pay(it, IN) == (200, {"node": "apac"})
+
+
+async def test_a_node_that_shed_lately_is_still_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with access(tmp_path) as it:
+        apac = it.nodes[1]
+        shedding(apac)
+        await it.front.board.ask_all()
+        apac.usage["shedding"] = False
+        await it.front.board.ask_all()
+        assert it.front.board.shedding(2)
+        monkeypatch.setattr(board, "SHEDDING_MS", 0)
+        assert not it.front.board.shedding(2)
 
 
 def test_a_key_that_a_node_would_not_take_is_left_to_it() -> None:

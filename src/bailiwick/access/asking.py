@@ -24,6 +24,10 @@ from bailiwick.world.merchants import Principal
 
 PATH = "/internal/refusals"
 SEAL = "bailiwick-seal"
+CAN_ASK = "bailiwick-can-ask"
+"""With a request: access would ask about its key instead. A node without room then reads no more of
+it, writes nothing, and says so with ``FULL_UP``."""
+FULL_UP = "bailiwick-full"
 ASKS_MAX = 256
 BATCH_BYTES_MAX = 256 * 1024
 _KEY_CHARS_MAX = 255

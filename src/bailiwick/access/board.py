@@ -17,6 +17,8 @@ from bailiwick.world.jurisdiction import Thresholds as Defaults
 POLL_SECONDS = 1.0
 _SOON_SECONDS = 0.2
 _POLL_TIMEOUT_S = 1.0
+SHEDDING_MS = 2_000
+"""How long a node that sheds is asked about keys first: asking one that has room costs a hop."""
 
 log = structlog.get_logger()
 _decoder = msgspec.json.Decoder(Usage)
@@ -40,6 +42,9 @@ class Board:
         self._reports: dict[int, Report] = {}
         self._watches: dict[int, Watch] = {}
         self._raw: dict[int, bytes] = {}
+        self._sent: dict[int, int] = {}
+        self._out: dict[int, int] = {}
+        self._shed_ms: dict[int, int] = {}
         self._clients: dict[int, NodeClient] = {}
         self.set_nodes(urls)
 
@@ -51,6 +56,8 @@ class Board:
             self._reports.pop(number, None)
             self._watches.pop(number, None)
             self._raw.pop(number, None)
+            self._sent.pop(number, None)
+            self._shed_ms.pop(number, None)
         for number, url in urls.items():
             known = self._clients.get(number)
             fresh = NodeClient(url, HopLimits(connections=1, waiting=0), tls=self._tls)
@@ -75,6 +82,9 @@ class Board:
             return
         if usage.node == number:
             self._raw[number] = raw
+            self._sent[number] = 0
+            if usage.shedding:
+                self._shed_ms[number] = monotonic_ms()
             self._take(number, Report(usage, monotonic_ms()))
 
     def failed(self, number: int, reason: str) -> None:
@@ -119,9 +129,34 @@ class Board:
         return dict(self._watches)
 
     def shedding(self, number: int) -> bool:
-        """Whether the node has just said that it refuses new payments because of its load."""
+        """Whether the node said lately that it refuses new payments because of its load. It says so
+        between two refusals too: else a crowd would come in one by one each time, and be refused
+        one by one, which is what overloads it most."""
+        said = self._shed_ms.get(number)
+        return said is not None and monotonic_ms() - said < SHEDDING_MS
+
+    def has_room(self, number: int) -> bool:
+        """Whether a node that sheds has room for one more, as far as this process can tell.
+
+        The node decides. But for what it takes it should not have to wait until it has answered
+        about what it does not take; and what it has to refuse by itself costs it ten times as much.
+        So what was sent and not read there yet counts as taken.
+        """
         report = self._reports.get(number)
-        return report is not None and report.usage is not None and report.usage.shedding
+        if report is None or report.usage is None:
+            return False
+        usage = report.usage
+        taken = max(self._out.get(number, 0), usage.under_way + self._sent.get(number, 0))
+        return usage.room + usage.under_way > taken
+
+    def sent(self, number: int) -> None:
+        """A payment was sent to a node; ``answered`` follows."""
+        self._out[number] = self._out.get(number, 0) + 1
+        self._sent[number] = self._sent.get(number, 0) + 1
+
+    def answered(self, number: int) -> None:
+        """It was answered, or will not be."""
+        self._out[number] -= 1
 
     def answering(self) -> list[int]:
         """Nodes that reported lately, whatever they said."""

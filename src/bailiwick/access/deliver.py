@@ -11,7 +11,14 @@ import asyncio
 import time
 from typing import Any
 
-from bailiwick.access.asking import FULL, Told, ask_earlier, ask_for
+from bailiwick.access.asking import (
+    CAN_ASK,
+    FULL,
+    FULL_UP,
+    Told,
+    ask_earlier,
+    ask_for,
+)
 from bailiwick.access.assign import EarlierHome
 from bailiwick.access.earlier import MOVED, Held
 from bailiwick.access.forward import Answer, HopError
@@ -35,6 +42,7 @@ is told 503 gets its answer by the same key."""
 CATCH_UP_S = 1.0
 """How long a request waits for this process and a node to come to the same epoch."""
 CATCH_UP_STEP_S = 0.02
+CAN_ASK_LINE = CAN_ASK.encode() + b": 1\r\n"
 ASK_LINE = b"bailiwick-ask: " + MOVED.encode() + b"\r\n"
 # Anything else, for example 401 by a node that does not know a new API key, says nothing of it.
 _TOLD = frozenset({200, 400, 402, 409})
@@ -135,11 +143,24 @@ class Delivery:
         if node.number in placed.held:  # it has refused on behalf of an epoch not known here
             await self._catch_up(placed.held[node.number].epoch)
             return None
-        if await self._turned_away(node):
-            return None
+        lines = placed.lines()
+        if self._params is not None:
+            if front.board.shedding(node.number) and not front.board.has_room(node.number):
+                if await self._turned_away(node):
+                    return None
+            else:
+                lines.append(CAN_ASK_LINE)
         try:
             limit = SEND_SILENT_S if self._is_silent(node) else None
-            answer = await self._send(node, placed.lines(), limit)
+            front.board.sent(node.number)
+            try:
+                answer = await self._send(node, lines, limit)
+            finally:
+                front.board.answered(node.number)
+            if answer.status == 503 and FULL_UP.encode() in answer.headers:
+                if await self._turned_away(node):
+                    return None
+                answer = await self._send(node, placed.lines(), limit)
         except HopError as error:
             if first:  # an earlier home may know the key, and be there
                 self._read_at_home = True
@@ -157,13 +178,12 @@ class Delivery:
         return answer
 
     async def _turned_away(self, node: Node) -> bool:
-        """Whether a node that sheds load refuses this key, asked together with others.
+        """Whether a node without room refuses this key, asked about together with others.
 
         Raises:
             ApiError: 503, it has no room, and nobody else may take the request.
         """
-        if self._params is None or not self._front.board.shedding(node.number):
-            return False
+        assert self._params is not None
         placed = self._placed
         elsewhere = any(each.verdict == "not_reached" for each in placed.assignment.considered)
         who = self._inbound.principal

@@ -1,10 +1,12 @@
 """Before a node that sheds load: requests wait here for one answer about many (``asking``).
 
-One batch at a time is under way to a node; what comes meanwhile makes the next one. Waiting is
-bounded, and a node that does not answer holds up nobody for long.
+One batch at a time is under way to a node; what comes meanwhile makes the next one. A node that
+sheds is not asked more often than each ``SPACING_S``: the fewer batches, the less it pays for what
+it does not take. Waiting is bounded, and a node that does not answer holds up nobody for long.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 
@@ -26,6 +28,7 @@ from bailiwick.access.forward import HopError, HopLimits, NodeClient
 
 WAITING_MAX = 1_024
 TIMEOUT_S = 3.0
+SPACING_S = 0.05
 _LIMITS = HopLimits(connections=1, waiting=0, total_seconds=TIMEOUT_S)
 
 _encode = msgspec.json.Encoder().encode
@@ -53,6 +56,7 @@ class Turnstile:
         self._heard = heard
         self._queue: deque[_Waiting] = deque()
         self._task: asyncio.Task[None] | None = None
+        self._begun = 0.0
 
     @property
     def waiting(self) -> int:
@@ -74,7 +78,9 @@ class Turnstile:
         batch: list[_Waiting] = []
         try:
             while self._queue:
+                await asyncio.sleep(self._pause())
                 batch = self._take()
+                self._begun = time.monotonic()
                 told = await self._told(batch[0][0], [ask for _, ask, _ in batch])
                 _tell(batch, told)
         finally:
@@ -82,6 +88,12 @@ class Turnstile:
             rest = [*batch, *self._queue]  # when closed, or by a defect: nobody waits for ever
             self._queue.clear()
             _tell(rest, [FULL] * len(rest))
+
+    def _pause(self) -> float:
+        """Seconds until the next batch; none for one that is full, or has an earlier home's word to
+        get, which is not overloaded by it."""
+        full = len(self._queue) >= ASKS_MAX or any(ask.earlier for _, ask, _ in self._queue)
+        return 0.0 if full else max(0.0, self._begun + SPACING_S - time.monotonic())
 
     def _take(self) -> list[_Waiting]:
         """The next batch: as many as are of one epoch, in their order."""

@@ -65,6 +65,8 @@ class Usage(msgspec.Struct, frozen=True):
         fenced: it writes nothing.
         queue_ms: how long its recent new payments took, without their providers' time.
         shedding: it has just refused a new payment because of its load.
+        room: how many new payments it would begin now.
+        under_way: how many requests it has begun, whatever they wait for.
     """
 
     node: int
@@ -77,6 +79,8 @@ class Usage(msgspec.Struct, frozen=True):
     fenced: bool = False
     queue_ms: int = 0
     shedding: bool = False
+    room: int = 0
+    under_way: int = 0
 
 
 class Report(msgspec.Struct, frozen=True):

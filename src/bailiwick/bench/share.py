@@ -2,7 +2,8 @@
 
 A control group with a quota of processor time, of either version of the kernel's interface
 (https://docs.kernel.org/scheduler/sched-bwc.html, https://docs.kernel.org/admin-guide/cgroup-v2.html).
-The period is short, so that nobody stands still for longer than a few milliseconds.
+The period is short, so that nobody stands still for longer than a few milliseconds. All run on one
+core: of two, the kernel would give one the whole quota, and what runs on the other nothing.
 """
 
 from __future__ import annotations
@@ -37,15 +38,16 @@ def limited(pids: Sequence[int], share: float, mounts: str = "/proc/mounts") -> 
             f"a share of a core takes a control group of its own, as root ({error}); leave "
             "--node-share out"
         ) from None
+    cores = os.sched_getaffinity(0)
     try:
         _set_quota(parent, group, version, round(share * PERIOD_US))
         for pid in pids:
             for each in (pid, *_descendants(pid)):
-                _move(group, each)
+                _move(group, each, {max(cores)})
         yield
     finally:
         for inside in (group / "cgroup.procs").read_text().split():
-            _move(parent, int(inside))
+            _move(parent, int(inside), cores)
         group.rmdir()
 
 
@@ -81,6 +83,8 @@ def _descendants(pid: int) -> list[int]:
         return []
 
 
-def _move(group: Path, pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
+def _move(group: Path, pid: int, cores: set[int]) -> None:
+    with contextlib.suppress(OSError):  # it may have ended, and its threads too
         (group / "cgroup.procs").write_text(str(pid))
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            os.sched_setaffinity(int(thread.name), cores)

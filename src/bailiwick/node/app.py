@@ -118,6 +118,10 @@ class PaymentIntents(Route):
     async def on_post(self, request: Request, response: Response) -> None:
         """Create, and confirm at once if asked to: the hot path."""
         node = self.node
+        if node.load.refusal() == "overloaded" and request.get_header(asking.CAN_ASK):
+            response.status = 503  # nothing was read of it; refused by key, it costs a tenth
+            response.set_header(asking.FULL_UP, "1")
+            return
         who = inbound.principal(request, node)
         params, wish = await self.read(request, CreatePayment)
         refuse_unsupported(wish)

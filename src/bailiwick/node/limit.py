@@ -10,7 +10,9 @@ that is below 1, and grows by its square root when it is not and the limit was i
   the commits themselves take: a far standby is no overload either.
 * After an overlong window the limit follows from what was really at work in it (Little's law), so
   that two windows in a row do not punish the same queue twice.
-* Until it has met its first queue it grows by half in each window (slow start).
+* Until it has met its first queue it grows by half in each window (slow start). Later it goes half
+  of the way back to where it was last cut in each window, and by its square root beyond (binary
+  increase): a stall of the disk would else cost seconds of capacity.
 """
 
 from collections import deque
@@ -48,6 +50,7 @@ class Limit:
         self._samples = 0
         self._peak = 0
         self._unmet = True
+        self._cut_at = 0
         self._commits_ms: deque[float] = deque(maxlen=MEMORY)
 
     @property
@@ -86,9 +89,10 @@ class Limit:
         gradient = max(0.5, min(1.0, self.allowed_ms / max(self.own_ms, 0.001)))
         if gradient < 1.0:
             self._unmet = False
+            self._cut_at = self.now
             at_work = self._sum_ms / age_ms  # Little: rate times time
             wanted = int(min(self.now, at_work) * gradient)
             self.now = max(self.least, self.now // 2, wanted)
         elif self._peak >= self.now * 0.8:
-            step = self.now // 2 if self._unmet else isqrt(self.now)
-            self.now = min(self.most, self.now + max(1, step))
+            step = self.now // 2 if self._unmet else (self._cut_at - self.now) // 2
+            self.now = min(self.most, self.now + max(1, isqrt(self.now), step))

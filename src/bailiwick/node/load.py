@@ -46,6 +46,8 @@ class Usage(msgspec.Struct, frozen=True):
             the one that is nearer.
         queue_ms: own time of recent new payments, without what they waited for providers.
         shedding: it has just refused a new payment because of its load.
+        room: how many new payments may begin now.
+        under_way: requests under way, whatever they wait for.
     """
 
     node: int
@@ -58,6 +60,8 @@ class Usage(msgspec.Struct, frozen=True):
     fenced: bool = False
     queue_ms: int = 0
     shedding: bool = False
+    room: int = 0
+    under_way: int = 0
 
 
 class Overloaded(ApiError):
@@ -252,6 +256,8 @@ class Load:
             self.fenced,
             round(self.limit.own_ms),
             bool(self._shed_ns) and shed_ago_ns < SHEDDING_S * 1e9,
+            max(0, self.room()),
+            self.inflight,
         )
 
     def header(self, epoch: int) -> str:

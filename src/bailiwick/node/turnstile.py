@@ -63,7 +63,8 @@ class Turnstile:
         node = self._node
         told: list[Told] = []
         refusing: list[tuple[int, Asked, str]] = []
-        room = node.load.room()
+        # Access sends by itself what it sees room for: promised to both, it would be too little.
+        room = node.load.room() // 2
         # Seldom: then each request shows what is to be done.
         closer = asked.epoch != node.world.epoch or node.load.draining
         for place, ask in enumerate(asked.asks):
