@@ -135,6 +135,13 @@ class Board:
         said = self._shed_ms.get(number)
         return said is not None and monotonic_ms() - said < SHEDDING_MS
 
+    def silent(self, number: int) -> bool:
+        """Whether a node did not answer lately; cheap."""
+        report = self._reports.get(number)
+        if report is None or report.failure is not None:
+            return True
+        return monotonic_ms() - report.at_ms > self._thresholds.stale_after_ms
+
     def has_room(self, number: int) -> bool:
         """Whether a node that sheds has room for one more, as far as this process can tell.
 

@@ -151,7 +151,7 @@ class Delivery:
             else:
                 lines.append(CAN_ASK_LINE)
         try:
-            limit = SEND_SILENT_S if self._is_silent(node) else None
+            limit = SEND_SILENT_S if front.board.silent(node.number) else None
             front.board.sent(node.number)
             try:
                 answer = await self._send(node, lines, limit)
@@ -221,7 +221,7 @@ class Delivery:
         if told.word == "mismatch":
             raise ApiError.mismatch()
         if told.word != "known":
-            raise silent(home, "it does not say")
+            raise unanswered(home, "it does not say")
         return await self._replayed(node, home)
 
     async def _told(self, node: Node) -> Told:
@@ -229,10 +229,9 @@ class Delivery:
         front, placed = self._front, self._placed
         ask = ask_earlier(self._inbound.principal, placed.key, self._params or {})
         asking = front.turnstile(node).ask(placed.world.epoch, ask)
+        silent = front.board.silent(node.number)
         try:
-            return await (
-                asyncio.wait_for(asking, ASK_SILENT_S) if self._is_silent(node) else asking
-            )
+            return await (asyncio.wait_for(asking, ASK_SILENT_S) if silent else asking)
         except TimeoutError:
             return FULL
 
@@ -241,15 +240,12 @@ class Delivery:
         try:
             answer = await self._send(node, [*self._placed.lines(), ASK_LINE], REPLAY_S)
         except HopError as error:
-            raise silent(home, error.reason) from None
+            raise unanswered(home, error.reason) from None
         if await self._placed_again(node, answer):
             return None
         if answer.status in _TOLD:
             return answer
-        raise silent(home, f"it answered {answer.status}")
-
-    def _is_silent(self, node: Node) -> bool:
-        return self._front.board.verdict(node.number).startswith(("stale", "unreach"))
+        raise unanswered(home, f"it answered {answer.status}")
 
     async def _send(self, node: Node, lines: list[bytes], timeout: float | None = None) -> Answer:
         return await send(
@@ -300,7 +296,7 @@ class Delivery:
         self._front.region.require(self._placed.assignment, world.topology)
 
 
-def silent(home: EarlierHome, why: str) -> ApiError:
+def unanswered(home: EarlierHome, why: str) -> ApiError:
     """The answer while an earlier home does not say whether it has taken a key."""
     return ApiError.unavailable(
         f"Node {home.name} took this place's payments until epoch {home.epoch}, and must "
