@@ -224,7 +224,8 @@ class ModelAccess:
             hop=lambda *_: None,
         )  # fmt: skip
         self.board = types.SimpleNamespace(
-            verdict=lambda *_: "open", silent=lambda *_: False, verdicts=lambda *_: {}, failed=lambda *_: None,
+            verdict=lambda *_: "open", silent=lambda *_: False, verdicts=lambda *_: {},
+            failed=lambda *_: None,
             observe=lambda *_: None, shedding=lambda *_: False, sent=lambda *_: None,
             answered=lambda *_: None,
         )  # fmt: skip
