@@ -120,7 +120,8 @@ def test_the_table_shows_a_run(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_flood_is_held_against_what_its_node_does_alone() -> None:
-    closed = {"succeeded_by_node": {"2": 900, "1": 10}, "seconds": 3.0}
+    before = {"succeeded_by_node": {"2": 800, "1": 10}, "seconds": 2.0}
+    after = {"succeeded_by_node": {"2": 600}, "seconds": 3.0}
     opened = {
         "succeeded_by_node": {"2": 560, "1": 700, "3": 20},
         "seconds": 2.0,
@@ -128,7 +129,7 @@ def test_a_flood_is_held_against_what_its_node_does_alone() -> None:
         "dropped": 100,
         "errors": {"503 overloaded": 420},
     }
-    assert flood.summary(closed, opened, 3.0, "2") == {
+    assert flood.summary(before, opened, after, 3.0, "2") == {
         "node": "2",
         "times": 3.0,
         "capacity_per_s": 300.0,
@@ -140,7 +141,7 @@ def test_a_flood_is_held_against_what_its_node_does_alone() -> None:
         "never_sent": 100,
     }
     nothing = {"succeeded_by_node": {}, "seconds": 1.0, "sent": 0, "dropped": 0, "errors": {}}
-    assert flood.summary(nothing, nothing, 3.0, "2")["goodput_by_capacity"] == 0.0
+    assert flood.summary(nothing, nothing, nothing, 3.0, "2")["goodput_by_capacity"] == 0.0
 
 
 def test_charges_by_node() -> None:
