@@ -3,10 +3,10 @@ the rest.
 
 Capacity is measured closed, through the same processes, before each flood and after the last; in a
 flood the same payments arrive open at a multiple of it. The machine's speed drifts, so what a node
-did under flood is held against the mean of the capacities on both sides. On a machine that does everything at once, what refuses, what serves the rest
-and what makes the load take their share of the processors too: there the node, with its database,
-must be made the narrow place by giving it a share of one core (``node_share``), else the machine is
-what is measured.
+did under flood is held against the mean of the capacities on both sides. On a machine that does
+everything at once, what refuses, what serves the rest and what makes the load take their share of
+the processors too: there the node, with its database, must be made the narrow place by giving it a
+share of one core (``node_share``), else the machine is what is measured.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ async def run(
 
 def _rate(run: dict[str, Any], node: str) -> float:
     succeeded: dict[str, int] = run["succeeded_by_node"]
-    return succeeded.get(node, 0) / run["seconds"]
+    seconds: float = run["seconds"]
+    return succeeded.get(node, 0) / seconds
 
 
 def _confined(bench: Bench, node: str, share: float | None) -> AbstractContextManager[None]:
