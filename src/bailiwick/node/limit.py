@@ -20,8 +20,10 @@ from math import isqrt
 
 START = 256
 """What a fresh process begins with: nothing is measured yet."""
-LEAST = 16
-"""The limit never falls below: fewer share no commits, and a stall must not lock the node shut."""
+LEAST = 64
+"""The limit never falls below. Fewer share no commits: each then costs more, and its own time does
+not fall with the limit, which would end at the floor whatever came. And a stall must not lock the
+node shut."""
 SAMPLES_MIN = 8
 WINDOW_MAX_MS = 2_000
 """A window that has too few samples by then is dropped: so little load overloads nothing."""
