@@ -11,14 +11,8 @@ import asyncio
 import time
 from typing import Any
 
-from bailiwick.access.asking import (
-    CAN_ASK,
-    FULL,
-    FULL_UP,
-    Told,
-    ask_earlier,
-    ask_for,
-)
+from bailiwick.access import asking
+from bailiwick.access.asking import FULL, Told, ask_earlier, ask_for
 from bailiwick.access.assign import EarlierHome
 from bailiwick.access.earlier import MOVED, Held
 from bailiwick.access.forward import Answer, HopError
@@ -42,7 +36,8 @@ is told 503 gets its answer by the same key."""
 CATCH_UP_S = 1.0
 """How long a request waits for this process and a node to come to the same epoch."""
 CATCH_UP_STEP_S = 0.02
-CAN_ASK_LINE = CAN_ASK.encode() + b": 1\r\n"
+CAN_ASK_LINE = asking.CAN_ASK.encode() + b": 1\r\n"
+FULL_UP = asking.FULL_UP.encode()
 ASK_LINE = b"bailiwick-ask: " + MOVED.encode() + b"\r\n"
 # Anything else, for example 401 by a node that does not know a new API key, says nothing of it.
 _TOLD = frozenset({200, 400, 402, 409})
@@ -143,24 +138,8 @@ class Delivery:
         if node.number in placed.held:  # it has refused on behalf of an epoch not known here
             await self._catch_up(placed.held[node.number].epoch)
             return None
-        lines = placed.lines()
-        if self._params is not None:
-            if front.board.shedding(node.number) and not front.board.has_room(node.number):
-                if await self._turned_away(node):
-                    return None
-            else:
-                lines.append(CAN_ASK_LINE)
         try:
-            limit = SEND_SILENT_S if front.board.silent(node.number) else None
-            front.board.sent(node.number)
-            try:
-                answer = await self._send(node, lines, limit)
-            finally:
-                front.board.answered(node.number)
-            if answer.status == 503 and FULL_UP.encode() in answer.headers:
-                if await self._turned_away(node):
-                    return None
-                answer = await self._send(node, placed.lines(), limit)
+            answer = await self._offered(node)
         except HopError as error:
             if first:  # an earlier home may know the key, and be there
                 self._read_at_home = True
@@ -171,11 +150,35 @@ class Delivery:
                     return None
             keyed = self._inbound.idempotency_key is not None
             raise unreachable(node, error, "GET" if self._reading else "POST", keyed) from None
-        if await self._placed_again(node, answer):
+        if answer is None or await self._placed_again(node, answer):
             return None
         if not self._reading:
             front.metrics.assigned[node.name] += 1
         return answer
+
+    async def _offered(self, node: Node) -> Answer | None:
+        """A node's answer; None: it has no room, and refused the key, asked about it alone.
+
+        Raises:
+            HopError: no complete answer. ApiError: as ``_turned_away``.
+        """
+        lines, board = self._placed.lines(), self._front.board
+        if self._params is None:  # not of those that a node refuses for its load
+            return await self._counted(node, lines)
+        if not board.shedding(node.number) or board.has_room(node.number):
+            answer = await self._counted(node, [*lines, CAN_ASK_LINE])
+            if answer.status != 503 or FULL_UP not in answer.headers:
+                return answer
+        return None if await self._turned_away(node) else await self._counted(node, lines)
+
+    async def _counted(self, node: Node, lines: list[bytes]) -> Answer:
+        board = self._front.board
+        timeout = SEND_SILENT_S if board.silent(node.number) else None
+        board.sent(node.number)
+        try:
+            return await self._send(node, lines, timeout)
+        finally:
+            board.answered(node.number)
 
     async def _turned_away(self, node: Node) -> bool:
         """Whether a node without room refuses this key, asked about together with others.
@@ -228,10 +231,10 @@ class Delivery:
         """An earlier home's word on the key."""
         front, placed = self._front, self._placed
         ask = ask_earlier(self._inbound.principal, placed.key, self._params or {})
-        asking = front.turnstile(node).ask(placed.world.epoch, ask)
+        telling = front.turnstile(node).ask(placed.world.epoch, ask)
         silent = front.board.silent(node.number)
         try:
-            return await (asyncio.wait_for(asking, ASK_SILENT_S) if silent else asking)
+            return await (asyncio.wait_for(telling, ASK_SILENT_S) if silent else telling)
         except TimeoutError:
             return FULL
 
