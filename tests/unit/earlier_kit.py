@@ -77,6 +77,7 @@ def merchants(merchant: Merchant) -> Merchants:
 
 
 SHOP = Merchant("acct_shop", "Shop")
+NODES = (1, 2, 3, 4)
 
 
 def worlds(topologies: Sequence[Topology], merchant: Merchant = SHOP) -> list[World]:
@@ -345,3 +346,53 @@ def tokens(held: dict[int, Held], asked: Asked) -> str:
     """The refusals as access would carry them."""
     made = Refusals(b"secret")
     return ",".join(made.token(number, each, asked) for number, each in held.items())
+
+
+class Cluster:
+    """Four nodes and two access processes, each at an epoch of its own."""
+
+    def __init__(self, found: list[Topology], random: Random, merchant: Merchant = SHOP) -> None:
+        chain = worlds(found, merchant)
+        self.random = random
+        self.last = len(chain) - 1
+        self.nodes = {n: ModelNode(n, chain, random.randint(0, self.last)) for n in NODES}
+        self.access = [
+            ModelAccess(self.nodes, chain, random.randint(0, self.last)) for _ in range(2)
+        ]
+
+    @property
+    def takers(self) -> list[int]:
+        """Nodes that have executed the key."""
+        return [n for n, node in self.nodes.items() if node.keys.get("k") == "taken"]
+
+    def run(self, steps: int, submits: int) -> list[Submission]:
+        """Submit one key several times while Worlds spread, messages are lost and nodes shed."""
+        made: list[Submission] = []
+        for _ in range(steps):
+            running = [each for each in made if each.outcome is None]
+            choice = self.random.random()
+            if choice < 0.1:
+                process = self.random.choice([*self.nodes.values(), *self.access])
+                process.at = min(process.at + 1, self.last)
+            elif (choice < 0.25 or not running) and len(made) < submits:
+                made.append(self.random.choice(self.access).submit("k"))
+            elif running:
+                self.random.choice(running).step(self.random, faults=True)
+            assert len(self.takers) <= 1, self.takers
+        return made
+
+    def settle(self) -> None:
+        """Everybody gets to the last epoch."""
+        for process in (*self.nodes.values(), *self.access):
+            process.at = self.last
+
+
+def cluster(*found: Topology, merchant: Merchant = SHOP) -> Cluster:
+    """All at the last epoch."""
+    made = Cluster(list(found), Random(0), merchant)
+    made.settle()
+    return made
+
+
+def fate(made: Cluster, key: str = "k") -> dict[int, str]:
+    return {n: node.keys[key] for n, node in made.nodes.items() if key in node.keys}

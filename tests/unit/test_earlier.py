@@ -8,13 +8,14 @@ from earlier_kit import (
     ATLAS,
     EVIDENCE,
     HOUR_MS,
+    NODES,
     NOW_MS,
     SHOP,
+    Cluster,
     Hop,
-    KeyHop,
-    ModelAccess,
     ModelNode,
-    Submission,
+    cluster,
+    fate,
     stepped,
     tokens,
     topology,
@@ -23,7 +24,6 @@ from earlier_kit import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bailiwick.access.asking import MISMATCH, Told
 from bailiwick.access.assign import assign, to_object
 from bailiwick.access.earlier import MOVED, Held, Past, explained
 from bailiwick.access.forward import Answer
@@ -33,7 +33,6 @@ from bailiwick.base.errors import ApiError
 from bailiwick.world.merchants import Merchant
 from bailiwick.world.topology import Topology
 
-NODES = (1, 2, 3, 4)
 STATES = st.dictionaries(
     st.sampled_from(NODES), st.sampled_from(["draining", "joining", "evacuated"]), max_size=2
 )
@@ -58,45 +57,6 @@ def topologies(states: st.SearchStrategy[dict[int, str]]) -> st.SearchStrategy[l
         ]
 
     return st.lists(one, min_size=2, max_size=4).map(build)
-
-
-class Cluster:
-    """Four nodes and two access processes, each at an epoch of its own."""
-
-    def __init__(self, found: list[Topology], random: Random, merchant: Merchant = SHOP) -> None:
-        chain = worlds(found, merchant)
-        self.random = random
-        self.last = len(chain) - 1
-        self.nodes = {n: ModelNode(n, chain, random.randint(0, self.last)) for n in NODES}
-        self.access = [
-            ModelAccess(self.nodes, chain, random.randint(0, self.last)) for _ in range(2)
-        ]
-
-    @property
-    def takers(self) -> list[int]:
-        """Nodes that have executed the key."""
-        return [n for n, node in self.nodes.items() if node.keys.get("k") == "taken"]
-
-    def run(self, steps: int, submits: int) -> list[Submission]:
-        """Submit one key several times while Worlds spread, messages are lost and nodes shed."""
-        made: list[Submission] = []
-        for _ in range(steps):
-            running = [each for each in made if each.outcome is None]
-            choice = self.random.random()
-            if choice < 0.1:
-                process = self.random.choice([*self.nodes.values(), *self.access])
-                process.at = min(process.at + 1, self.last)
-            elif (choice < 0.25 or not running) and len(made) < submits:
-                made.append(self.random.choice(self.access).submit("k"))
-            elif running:
-                self.random.choice(running).step(self.random, faults=True)
-            assert len(self.takers) <= 1, self.takers
-        return made
-
-    def settle(self) -> None:
-        """Everybody gets to the last epoch."""
-        for process in (*self.nodes.values(), *self.access):
-            process.at = self.last
 
 
 @settings(max_examples=400, deadline=None)
@@ -130,17 +90,6 @@ def test_in_the_end_a_key_has_one_fate(found: list[Topology], seed: int) -> None
 
 
 # --- one race each ----------------------------------------------------------------------
-
-
-def cluster(*found: Topology, merchant: Merchant = SHOP) -> Cluster:
-    """All at the last epoch."""
-    made = Cluster(list(found), Random(0), merchant)
-    made.settle()
-    return made
-
-
-def fate(made: Cluster, key: str = "k") -> dict[int, str]:
-    return {n: node.keys[key] for n, node in made.nodes.items() if key in node.keys}
 
 
 def test_a_new_key_is_asked_for_at_the_earlier_home_first() -> None:
@@ -226,95 +175,6 @@ def test_a_node_that_is_not_the_home_any_more_refuses_and_access_follows() -> No
         end = under_way.finish()
     assert isinstance(end, Answer)
     assert fate(made) == {1: "moved:6", 2: "taken"}
-
-
-def asking(made: Cluster, key: str = "k") -> Submission:
-    """A submission that waits for an earlier home's word on its key."""
-    under_way = made.access[0].submit(key)
-    while under_way.outcome is None and not isinstance(under_way.hop, KeyHop):
-        under_way.step(Random(0), faults=False)
-    return under_way
-
-
-def test_a_node_that_is_home_again_is_not_asked_by_an_old_access_process() -> None:
-    made = cluster(topology(5, (1,)), topology(6, (2,)), topology(7, (1,)))
-    made.access[0].at = made.nodes[2].at = 1
-    with stepped():
-        under_way = asking(made)
-        assert isinstance(under_way.hop, KeyHop)
-        assert under_way.hop.node.number == 1
-        under_way.hop.node.decide(under_way.hop, None)
-        assert under_way.hop.plan == Told("behind", epoch=7)
-        made.settle()
-        end = under_way.finish()
-    assert isinstance(end, Answer)
-    assert fate(made) == {1: "taken", 2: "moved:7"}
-
-
-def test_a_silent_earlier_home_makes_new_keys_wait_but_not_those_taken_here() -> None:
-    made = cluster(topology(5, (1,)), topology(6, (2,)))
-    made.nodes[2].keys["known"] = "taken"
-    for key, status in (("new", 503), ("known", 200)):
-        with stepped():
-            under_way = asking(made, key)
-            if under_way.outcome is None:
-                under_way.lose()
-            end = under_way.finish()
-        assert end.status == status
-        if isinstance(end, ApiError):
-            assert (end.code, end.retry) == ("earlier_home_unavailable", True)
-            assert "n1" in end.message
-    assert not fate(made, "new")
-
-
-def shown_to(under_way: Submission) -> list[int]:
-    """Run it to its end; the nodes that saw the request itself."""
-    seen = []
-    while under_way.outcome is None:
-        if isinstance(under_way.hop, Hop) and under_way.hop.plan is None:
-            seen.append(under_way.hop.node.number)
-        under_way.step(Random(0), faults=False)
-    return seen
-
-
-def test_an_earlier_home_that_has_not_taken_it_is_not_shown_the_request() -> None:
-    made = cluster(topology(5, (1,), "strict"), topology(6, (3,)), topology(7, (2,), "strict"))
-    with stepped():
-        assert set(shown_to(made.access[0].submit("k"))) == {2}
-        assert fate(made) == {1: "moved:7", 2: "taken", 3: "moved:7"}
-        assert set(shown_to(made.access[1].submit("k"))) == {2}
-
-
-def test_what_today_s_home_finds_wrong_uses_up_no_key() -> None:
-    made = cluster(topology(5, (1,)), topology(6, (2,)))
-    with stepped():
-        under_way = made.access[0].submit("k")
-        assert isinstance(under_way.hop, Hop) and under_way.hop.node.number == 2
-        under_way.hop.answer = Answer(400, {}, b"{}")
-        under_way.resume(under_way.hop.answer)
-    assert isinstance(under_way.outcome, Answer) and under_way.outcome.status == 400
-    assert not fate(made)
-
-
-def test_what_an_earlier_home_took_is_found_though_today_s_is_dead() -> None:
-    made = cluster(topology(5, (1,)), topology(6, (2,)))
-    made.nodes[1].keys["k"] = "taken"
-    with stepped():
-        under_way = made.access[0].submit("k")
-        under_way.lose()
-        assert isinstance(under_way.hop, KeyHop)
-        end = under_way.finish()
-    assert isinstance(end, Answer) and end.body == b'{"node":1}'
-
-
-def test_another_request_under_a_key_that_an_earlier_home_knows() -> None:
-    made = cluster(topology(5, (1,)), topology(6, (2,)))
-    with stepped():
-        under_way = asking(made)
-        under_way.resume(MISMATCH)
-    assert isinstance(under_way.outcome, ApiError)
-    assert (under_way.outcome.status, under_way.outcome.type) == (400, "idempotency_error")
-    assert not fate(made)
 
 
 @pytest.mark.parametrize("state", ["draining", "joining"])
