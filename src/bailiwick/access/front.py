@@ -85,6 +85,7 @@ class Front:
     def _use(self, world: World) -> None:
         self.world = world
         self.epoch_line = b"bailiwick-epoch: %d\r\n" % world.epoch
+        self.region_line = self.region.line(world.topology)
         urls = {node.number: node.url for node in world.topology.nodes}
         for number, (url, client) in list(self._clients.items()):
             if urls.get(number) != url:

@@ -166,7 +166,7 @@ async def require_region(front: Front, node: Node, inbound: Inbound, identifier:
             [each for each in inbound.lines if not each.startswith(b"idempotency-key:")],
             None,
         )
-        lines = [front.epoch_line, region.line(front.world.topology)]
+        lines = [front.epoch_line, front.region_line]
         try:
             answer = await send(front, node, bare, "GET", target, b"", lines)
         except HopError as error:

@@ -107,7 +107,7 @@ async def list_all(
     target = path + b"?" + query if query else path
     nodes = _nodes_with(front, params)
     if len(nodes) == 1:
-        inbound.lines.append(front.region.line(front.world.topology))
+        inbound.lines.append(front.region_line)
         give(response, await send_home(front, nodes[0], inbound, "GET", target))
         return
     answers = await asyncio.gather(*(_ask(front, node, inbound, target) for node in nodes))
@@ -167,7 +167,7 @@ async def _ask(front: Front, node: Node, inbound: Inbound, target: bytes) -> Ans
     report = front.board.report(node.number)
     if report is not None and node.number not in front.board.answering():
         return None
-    lines = [front.epoch_line, front.region.line(front.world.topology)]
+    lines = [front.epoch_line, front.region_line]
     try:
         return await send(front, node, inbound, "GET", target, b"", lines, timeout=TIMEOUT_S)
     except HopError:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from statistics import median
@@ -43,16 +43,16 @@ async def run(bench: Bench, scenario: Scenario, *, rounds: int) -> dict[str, Any
     """All rounds: closed load, and 100/s open. Raises as ``Bench.run`` does, and SiteError."""
     home = bench.home(ONE_COUNTRY[0]).name
     node = next(each for each in bench.site.nodes if each.name == home)
-    loads = {
-        "closed": msgspec.structs.replace(scenario, rate=None),
-        "open": msgspec.structs.replace(scenario, rate=scenario.rate or _RATE, payments=None),
-    }
+    loads = (
+        msgspec.structs.replace(scenario, rate=None),
+        msgspec.structs.replace(scenario, rate=_RATE, payments=None),
+    )
     runs: list[dict[str, Any]] = []
     async with _followed(bench, node) as waits:
         for number in range(rounds):
             for waiting in (True, False) if number % 2 else (False, True):
                 await waits(waiting)
-                for load in loads.values():
+                for load in loads:
                     found = await bench.run(load)
                     runs.append({**found, "waits_for_standby": waiting})
     return {"runs": runs, "standby": summary(runs)}
@@ -87,7 +87,7 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def _followed(bench: Bench, node: NodeOf) -> AsyncIterator[Any]:
+async def _followed(bench: Bench, node: NodeOf) -> AsyncIterator[Callable[[bool], Awaitable[None]]]:
     """A standby while the block runs; what is given switches the waiting on and off."""
     folder = Path(bench.site.world).parent / "nodes" / node.name / "postgres"
     try:

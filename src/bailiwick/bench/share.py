@@ -19,8 +19,6 @@ import psutil
 from bailiwick.bench.site import SiteError
 
 PERIOD_US: Final = 10_000
-LEAST: Final = 0.1
-"""The kernel gives a millisecond of each period at least."""
 
 
 @contextlib.contextmanager
@@ -84,7 +82,7 @@ def _descendants(pid: int) -> list[int]:
 
 
 def _move(group: Path, pid: int, cores: set[int]) -> None:
-    with contextlib.suppress(OSError):  # it may have ended, and its threads too
+    with contextlib.suppress(ProcessLookupError, FileNotFoundError):  # it has ended, or a thread
         (group / "cgroup.procs").write_text(str(pid))
         for thread in Path(f"/proc/{pid}/task").iterdir():
             os.sched_setaffinity(int(thread.name), cores)

@@ -193,7 +193,8 @@ def command(
     """
     import uvloop
 
-    _fitting(mode, rate, targets, repeat, spread, payments, nodes if data is None else None)
+    own_nodes = nodes if data is None else None
+    _fitting(mode, rate, targets, spread, payments, own_nodes, node_share)
     if mode in ("open", "scaling"):
         rate = rate or 100.0
     access = access or (nodes if mode == "scaling" else 1)
@@ -201,23 +202,9 @@ def command(
         _scenario(target, clients, seconds, payments, rate, delay, spread, warmup)
         for target in targets or ("access",)
     ] * repeat
-    if node_share is not None and mode != "flood":
-        raise click.UsageError("--node-share is of the flooded node: add --mode flood")
-
-    async def load(bench: Bench) -> dict[str, Any]:
-        from bailiwick.bench import flood, isolation, replicated, scaling
-
-        scenario = scenarios[0]
-        if mode == "flood":
-            return await flood.run(bench, scenario, times, repeat, node_share)
-        if mode == "isolation":
-            return await isolation.run(bench, scenario, share=share, pairs=repeat, how=dead)
-        if mode == "scaling":
-            return await scaling.run(bench, scenario, rounds=repeat)
-        if mode == "standby":
-            return await replicated.run(bench, scenario, rounds=repeat)
-        return {"runs": [await bench.run(each) for each in scenarios]}
-
+    load = _load(
+        mode, scenarios, times=times, node_share=node_share, share=share, dead=dead, repeat=repeat
+    )
     try:
         heartbeat = _heartbeat(data, nodes, access, idle) if mode == "scaling" and idle else None
         with _site(data, nodes, access) as site:
@@ -246,16 +233,18 @@ def _fitting(
     mode: str,
     rate: float | None,
     targets: tuple[str, ...],
-    repeat: int,
     spread: bool,
     payments: int | None,
     nodes: int | None,
+    node_share: float | None,
 ) -> None:
     """Refuse options that mean nothing in a mode. Raises click.UsageError."""
     if rate is not None and mode not in ("open", "scaling"):
         raise click.UsageError("--rate is for open load: add --mode open or --mode scaling")
-    if (mode == "flood" and targets) or (mode in ("flood", "standby") and spread):
-        raise click.UsageError(f"--mode {mode} is of one node: leave --target and --spread out")
+    if mode in ("flood", "standby") and (len(targets) > 1 or spread):
+        raise click.UsageError(f"--mode {mode} is of one node: --target once, and no --spread")
+    if node_share is not None and mode != "flood":
+        raise click.UsageError("--node-share is of the flooded node: add --mode flood")
     if mode in ("isolation", "scaling") and (targets or spread or payments):
         raise click.UsageError(
             f"--mode {mode} chooses places and targets itself, and goes by time: leave --target, "
@@ -313,6 +302,35 @@ def _expected() -> tuple[type[Exception], ...]:
     return (
         LoadError, SiteError, WatchError, WeakDatabase, WorldError, asyncpg.PostgresError, OSError,
     )  # fmt: skip
+
+
+def _load(
+    mode: str,
+    scenarios: list[Scenario],
+    *,
+    times: float,
+    node_share: float | None,
+    share: float,
+    dead: Literal["killed", "frozen"],
+    repeat: int,
+) -> Callable[[Bench], Awaitable[dict[str, Any]]]:
+    """What to do with an open bench; what it makes has ``runs`` and is part of the report."""
+
+    async def load(bench: Bench) -> dict[str, Any]:
+        from bailiwick.bench import flood, isolation, replicated, scaling
+
+        scenario = scenarios[0]
+        if mode == "flood":
+            return await flood.run(bench, scenario, times, repeat, node_share)
+        if mode == "isolation":
+            return await isolation.run(bench, scenario, share=share, pairs=repeat, how=dead)
+        if mode == "scaling":
+            return await scaling.run(bench, scenario, rounds=repeat)
+        if mode == "standby":
+            return await replicated.run(bench, scenario, rounds=repeat)
+        return {"runs": [await bench.run(each) for each in scenarios]}
+
+    return load
 
 
 def _heartbeat(data: Path | None, nodes: int, access: int, seconds: float) -> dict[str, Any]:

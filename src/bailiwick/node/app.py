@@ -111,6 +111,14 @@ class Route:
         params = await inbound.parameters(request)
         return params, struct_from(params, kind)
 
+    async def listed(
+        self, request: Request, response: Response, read: Callable[..., Awaitable[Any]]
+    ) -> None:
+        """Answer a page; ``read`` is one of the lists of ``reading``."""
+        who = inbound.principal(request, self.node)
+        query, region = inbound.query(request), inbound.region(request)
+        json_answer(response, await read(self.node, who, query, region))
+
 
 class PaymentIntents(Route):
     """/v1/payment_intents"""
@@ -170,9 +178,7 @@ class PaymentIntents(Route):
 
     async def on_get(self, request: Request, response: Response) -> None:
         """A page of payments."""
-        who = inbound.principal(request, self.node)
-        query, region = inbound.query(request), inbound.region(request)
-        json_answer(response, await reading.payments(self.node, who, query, region))
+        await self.listed(request, response, reading.payments)
 
 
 class PaymentIntent(Route):
@@ -247,9 +253,7 @@ class Refunds(Route):
 
     async def on_get(self, request: Request, response: Response) -> None:
         """A page of refunds."""
-        who = inbound.principal(request, self.node)
-        query, region = inbound.query(request), inbound.region(request)
-        json_answer(response, await reading.refunds(self.node, who, query, region))
+        await self.listed(request, response, reading.refunds)
 
 
 class Refund(Route):
@@ -275,9 +279,7 @@ class Events(Route):
 
     async def on_get(self, request: Request, response: Response) -> None:
         """A page of events."""
-        who = inbound.principal(request, self.node)
-        query, region = inbound.query(request), inbound.region(request)
-        json_answer(response, await reading.events(self.node, who, query, region))
+        await self.listed(request, response, reading.events)
 
 
 class Reader(Route):
