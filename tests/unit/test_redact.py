@@ -125,6 +125,13 @@ def test_a_uuid_is_no_card_number() -> None:
         ("3782 822463 10005", True),
         ("k426731234-1008", False),  # thirteen digits that fit, in groups that cards have not
         ("2026-11-23-4111-1", False),
+        ("node-1796000000000-0.4242424242424242", False),  # as Math.random() writes it
+        ("0.4242424242424242", False),
+        ("order_00a4242424242424242bcdefabcdefabcd", False),  # a digest
+        ("a4242424242424242b", True),
+        ("0" * 16 + "4242424242424242", False),  # too long a number for a card
+        ("v1.2.4242424242424242", True),
+        ("1234.4242424242424242", True),
     ],
 )
 def test_a_key_holds_a_card_as_cards_are_written(key: str, card: bool) -> None:

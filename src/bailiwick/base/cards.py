@@ -45,7 +45,14 @@ _BY_FIRST = {
     for digit in "0123456789"
 }
 _RUN = re.compile(r"[0-9]+(?:(?:[ \-.+]|%20)[0-9]+)*")
-_UUID = re.compile(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b", re.IGNORECASE)
+_NO_CARD = re.compile(
+    r"""
+      \b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b              # a UUID
+    | (?<![0-9a-z])(?=[0-9]*[a-f])[0-9a-f]{32,128}(?![0-9a-z])     # a digest in hexadecimal
+    | (?<![0-9.])[0-9]{1,3}\.[0-9]{7,}(?![0-9.])                   # a random number, a coordinate
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
 _GROUP = re.compile(r"(?<!%)[0-9]+")
 _CARD_DIGITS_MIN, _CARD_DIGITS_MAX = 12, 19
 _KEY_GROUP_MAX = 6
@@ -113,8 +120,9 @@ def _without_cards(match: re.Match[str]) -> str:
 
 
 def has_card_number(text: str) -> bool:
-    """Whether a card number is anywhere in the text, plain or grouped. UUIDs are passed over: one
-    in some ten thousand happens to look like one, and clients make their keys of them."""
+    """Whether a card number is anywhere in the text, plain or grouped. Passed over are UUIDs, digests
+    and the long fractions of decimal numbers, as ``Math.random()`` gives them: clients make keys of
+    all three, one in some hundreds or thousands has digits that fit, and no card is written so."""
     return _has(text, _CARD_DIGITS_MAX)
 
 
@@ -127,7 +135,7 @@ def is_card_key(key: str) -> bool:
 def _has(text: str, group_max: int) -> bool:
     return any(
         len(found.group()) >= _CARD_DIGITS_MIN and _cards(found.group(), group_max)
-        for found in _RUN.finditer(_UUID.sub(" x ", text))
+        for found in _RUN.finditer(_NO_CARD.sub(" x ", text))
     )
 
 
