@@ -120,9 +120,10 @@ def _without_cards(match: re.Match[str]) -> str:
 
 
 def has_card_number(text: str) -> bool:
-    """Whether a card number is anywhere in the text, plain or grouped. Passed over are UUIDs, digests
-    and the long fractions of decimal numbers, as ``Math.random()`` gives them: clients make keys of
-    all three, one in some hundreds or thousands has digits that fit, and no card is written so."""
+    """Whether a card number is anywhere in the text, plain or grouped. Passed over are UUIDs,
+    digests and the long fractions of decimal numbers, as ``Math.random()`` gives them: clients make
+    keys of all three, one in hundreds or thousands has digits that fit, and no card is written so.
+    """
     return _has(text, _CARD_DIGITS_MAX)
 
 
