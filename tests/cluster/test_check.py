@@ -324,6 +324,11 @@ PLANTS = {
         "UPDATE idempotency_key SET object = '{refunded}' WHERE {where}",
         {"keys_claimed", "stored_answers"},
     ),
+    "a key is found by another's identity": (
+        "idempotency_key", "key = 'check-0'",
+        "UPDATE idempotency_key SET identity = gen_random_uuid() WHERE {where}",
+        {"keys_claimed"},
+    ),
     "an answer is lost": (
         "event", "answer_key = 'check-0'",
         "UPDATE event SET answer_status = NULL WHERE {where}",
@@ -372,7 +377,10 @@ async def one(demo: Demo, sql: str) -> str:
 async def test_one_key_on_two_nodes(clean: Done) -> None:
     key = "check-0"
     abroad = clean.abroad
-    claim = f"UPDATE idempotency_key SET key = '{key}' WHERE object = '{abroad.id}'"
+    claim = (
+        f"UPDATE idempotency_key SET key = '{key}', identity = key_identity(merchant, livemode,"
+        f" '{key}') WHERE object = '{abroad.id}'"
+    )
     attempt = f"UPDATE attempt SET key = '{key}' WHERE id = '{abroad.latest_charge}'"
     answer = f"UPDATE event SET answer_key = '{key}' WHERE payment = '{abroad.id}' AND seq = 2"
     async with (

@@ -70,7 +70,8 @@ def test_a_draining_home_is_passed_over_by_its_own_refusal(
     tombstones = sql(
         chaos,
         "europe",
-        f"SELECT refused FROM idempotency_key WHERE key = '{key['idempotency_key']}'",
+        "SELECT refused FROM idempotency_key WHERE identity ="
+        f" key_identity(merchant, livemode, '{key['idempotency_key']}')",
     )
     assert [row["refused"] for row in tombstones] == ["draining"]
     # The home takes payments again, but never this key: a second charge is impossible.

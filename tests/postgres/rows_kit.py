@@ -8,9 +8,10 @@ import msgspec
 
 from bailiwick.base.clock import now_ms
 from bailiwick.base.ids import new_id, new_token, part_id
+from bailiwick.base.keys import key_identity
 from bailiwick.store.database import Store
 from bailiwick.store.lanes import Written
-from bailiwick.store.rows import Claim, Create, Details, More, Move, Payment, Progress
+from bailiwick.store.rows import Claim, Create, Details, More, Move, Payment, Progress, Refuse
 
 BODY = '{"object":"payment_intent"}'
 CONTENT = msgspec.json.encode(
@@ -56,7 +57,9 @@ def create(**values: Any) -> Create:
         "gateway": "bank",
         "instruction": '{"reference": "ref"}',
     }
-    return Create(**{**given, **values})
+    given |= values
+    given["identity"] = key_identity(given["merchant"], given["livemode"], given["key"])
+    return Create(**given)
 
 
 def move(of: Create, version: int = 1, **values: Any) -> Move:
@@ -93,7 +96,13 @@ def move(of: Create, version: int = 1, **values: Any) -> Move:
 
 
 def claim(key: str, object_id: str = "pi_x") -> Claim:
-    return Claim(key, "h" * 32, "capture", object_id)
+    return Claim(key_identity("acct_1", False, key), key, "h" * 32, "capture", object_id)
+
+
+def refuse(reason: str, writer: int, *keys: str) -> Refuse:
+    """Tombstones for keys of the merchant of all."""
+    identities = [key_identity("acct_1", False, key) for key in keys]
+    return Refuse("acct_1", False, None, reason, writer, 1, identities, ["h" * 32] * len(keys))
 
 
 def more(**values: Any) -> str:

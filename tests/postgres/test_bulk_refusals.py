@@ -7,8 +7,10 @@ import asyncpg
 import msgspec
 import pytest
 
+from bailiwick.access import asking
 from bailiwick.access.asking import FULL, KNOWN, MISMATCH, SEND, Ask, Asks, Told
 from bailiwick.access.earlier import Held
+from bailiwick.base.keys import key_identity
 from bailiwick.node.idempotency import Refused
 from bailiwick.node.load import REFUSING_MAX, Load
 from bailiwick.node.refusals import Refusals
@@ -38,12 +40,23 @@ class Door:
 
 def ask(key: str, *, elsewhere: bool = True, merchant: str = MERCHANT.id) -> Ask:
     digest = asked("create", key, {"amount": 1000}).request_hash
-    return Ask(merchant, False, key, digest, elsewhere)
+    return Ask(merchant, False, key_identity(merchant, False, key), digest, elsewhere)
 
 
-async def tombstones(sql: asyncpg.Connection) -> set[str]:
-    found = await sql.fetch("SELECT key FROM idempotency_key WHERE refused = 'overloaded'")
-    return {row[0] for row in found}
+async def tombstones(sql: asyncpg.Connection, among: int = 200) -> set[str]:
+    """Which of the keys k0, k1, ... are refused; no others are."""
+    found = await sql.fetch(
+        "SELECT identity::text AS it, key FROM idempotency_key WHERE refused = 'overloaded'"
+    )
+    names = {key_identity(MERCHANT.id, False, f"k{n}"): f"k{n}" for n in range(among)}
+    assert all(row["key"] is None for row in found), "the key itself is not known"
+    return {names[row["it"].replace("-", "")] for row in found}
+
+
+def token(door: "Door", told: Told, of: Ask) -> str:
+    """What access makes of a node's word."""
+    assert told.word == "refused"
+    return asking.token(door.refusals.secret, 1, Held(told.reason, told.epoch), of)
 
 
 async def test_a_full_node_refuses_all_with_tokens(region: Region, sql: asyncpg.Connection) -> None:
@@ -54,7 +67,8 @@ async def test_a_full_node_refuses_all_with_tokens(region: Region, sql: asyncpg.
     assert region.store.refusals.batches <= batches + 2
     assert await tombstones(sql) == {f"k{n}" for n in range(200)}
     request = asked("create", "k7", {"amount": 1000})
-    assert door.refusals.read(told[7].token, request)[1].reason == "overloaded"
+    proof = token(door, told[7], ask("k7"))
+    assert door.refusals.read(proof, request.named)[1] == Held("overloaded", 3)
     assert door.load.usage(3).shedding
     with pytest.raises(Refused):
         await region.payments.keys.replay(request)
@@ -126,8 +140,9 @@ async def test_an_earlier_home_refuses_what_it_does_not_know(
     told = await door.tell(earlier("k1"), ask("k2"), epoch=5)
     assert [each.word for each in told] == ["refused", "send"]
     request = asked("create", "k1", {"amount": 1000})
-    assert door.refusals.read(told[0].token, request)[1] == Held("moved", 5)
-    stored = await sql.fetchval("SELECT refused FROM idempotency_key WHERE key = 'k1'")
+    proof = token(door, told[0], earlier("k1"))
+    assert door.refusals.read(proof, request.named)[1] == Held("moved", 5)
+    stored = await sql.fetchval("SELECT refused FROM idempotency_key WHERE refused IS NOT NULL")
     assert stored == "moved:5"
     assert await door.tell(earlier("k1"), epoch=6) == told[:1], "the first refusal counts for ever"
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import msgspec
 import pytest
 
 from bailiwick.channels.base import Operation
@@ -24,7 +25,7 @@ from bailiwick.store.database import Store
 from bailiwick.store.lanes import WriteInDoubt
 from bailiwick.store.migrate import migrate
 from tests.postgres.node_kit import Bank, Region, paid
-from tests.postgres.rows_kit import create, done, sound
+from tests.postgres.rows_kit import create, done, refuse, sound
 from tests.postgres.test_lost import taken
 
 
@@ -115,6 +116,16 @@ async def test_what_is_open_is_counted(region: Region, bank: Bank, sql: asyncpg.
     assert left is not None
     assert (left.action, left.capture, left.refunds) == (1, 1, 0)
     assert len(left.words()) == 2
+    assert not await database.is_new(sql)
+
+
+async def test_a_refused_canary_does_not_make_a_database_used_but_a_refused_key_does(
+    store: Store, sql: asyncpg.Connection
+) -> None:
+    canary = msgspec.structs.replace(refuse("no_gateway", 1, "c"), key="canary-1-x-create")
+    assert (await store.refuse(canary)).done
+    assert await database.is_new(sql)
+    assert (await store.refuse(refuse("overloaded", 2, "k1", "k2"))).done
     assert not await database.is_new(sql)
 
 
@@ -266,7 +277,7 @@ async def test_a_primary_that_lost_its_standby_to_a_promotion_is_believed_nothin
     assert await admin.fetchval("SELECT count(*) FROM payment WHERE id = $1", row.id) == 1
     assert await promoter.fetchval("SELECT count(*) FROM payment WHERE id = $1", row.id) == 0
     with pytest.raises(TimeoutError):
-        await store.key(row.merchant, row.livemode, row.key)
+        await store.key(row.identity)
     with pytest.raises(TimeoutError):
         await store.payment(row.id)
     await promoter.close()

@@ -12,8 +12,19 @@ from bailiwick.node.settle import PERMIT_NS, permit
 from bailiwick.store import lanes
 from bailiwick.store.database import Store
 from bailiwick.store.lanes import BadRow, LaneFull, Written
-from bailiwick.store.rows import AttemptNew, RefundNew, Refuse, Review
-from tests.postgres.rows_kit import BODY, claim, counts, create, done, more, move, sound, write
+from bailiwick.store.rows import AttemptNew, RefundNew, Review
+from tests.postgres.rows_kit import (
+    BODY,
+    claim,
+    counts,
+    create,
+    done,
+    more,
+    move,
+    refuse,
+    sound,
+    write,
+)
 
 replace = msgspec.structs.replace
 NOTHING = dict.fromkeys(
@@ -53,7 +64,7 @@ async def test_the_same_key_a_hundred_times_in_one_batch(
     assert store.creates.batches == batches + 1
     assert fates.count(True) == 1
     winner = rows[fates.index(True)]
-    stored = await store.key("acct_1", False, "same")
+    stored = await store.key(winner.identity)
     assert stored is not None and (stored.writer, stored.object) == (winner.writer, winner.id)
     assert await counts(sql) == {
         **NOTHING, "idempotency_key": 1, "payment": 1, "attempt": 1, "event": 1,
@@ -118,7 +129,7 @@ async def test_a_taken_key_in_a_move_leaves_no_trace(store: Store, sql: asyncpg.
     assert await counts(sql) == before
     payment = await store.payment(second.id)
     assert payment is not None and (payment.version, payment.state) == (1, "processing")
-    stored = await store.key("acct_1", False, "k")
+    stored = await store.key(claim("k").identity)
     assert stored is not None and stored.object == first.id
 
 
@@ -138,7 +149,7 @@ async def test_a_bad_row_fails_alone(store: Store, sql: asyncpg.Connection) -> N
         create(merchant="acct\u0000"),
         create(amount=2**70),
         create(instruction=object()),
-        create(merchant="\ud800"),
+        create(request_hash="\ud800"),
     ]
     good = [create() for _ in range(5)]
     fates = await write(store, *good[:2], *bad, *good[2:])
@@ -167,7 +178,7 @@ async def test_a_fenced_database_writes_nothing(store: Store, sql: asyncpg.Conne
     assert await done(store, create(), create()) == [False, False]
     assert await done(store, move(row, more=more(claim=claim("k", row.id)))) == [False]
     assert await store.row("attempt_replay", row.attempt_id, 0, 60_000.0, 1) is None
-    refusal = Refuse("acct_1", False, "k9", "h", "create", "draining", 1, 1)
+    refusal = refuse("draining", 1, "k9")
     assert not (await store.refuse(refusal)).done
     await sql.execute("UPDATE attempt SET next_check_at = now()")
     assert await store.due(10, 1_000) == []
@@ -183,19 +194,24 @@ async def test_tombstones_share_commits_and_lose_against_a_claim(
     taken = create(key="k0")
     await done(store, taken)
     rows = [
-        Refuse("acct_1", False, f"k{n % 200}", "h", "create", "overloaded", n, 1)
-        for n in range(400)
+        refuse("overloaded", 1000 * n, *(f"k{(50 * n + each) % 200}" for each in range(50)))
+        for n in range(8)
     ]
     fates = await asyncio.gather(*(store.refuse(row) for row in rows))
-    won = [row for row, fate in zip(rows, fates, strict=True) if fate.done]
-    assert len(won) == len({row.key for row in won}) == 199
+    won = [
+        (identity, row.writer + number)
+        for row, fate in zip(rows, fates, strict=True)
+        for number, identity in enumerate(row.identities)
+        if row.writer + number in fate.tokens
+    ]
+    assert len(won) == len({identity for identity, _ in won}) == 199
     assert store.refusals.batches <= 4
     assert {row["refused"] for row in await sql.fetch("SELECT refused FROM idempotency_key")} == {
         None, "overloaded"
     }  # fmt: skip
-    for row in won:
-        stored = await store.key("acct_1", False, row.key)
-        assert stored is not None and (stored.refused, stored.writer) == ("overloaded", row.writer)
+    for identity, writer in won:
+        stored = await store.key(identity)
+        assert stored is not None and (stored.refused, stored.writer) == ("overloaded", writer)
     assert await done(store, create(key="k1")) == [False], "a refused key is never taken"
 
 
@@ -224,22 +240,22 @@ async def test_a_fence_waits_for_the_batch_under_way(dsn: str, sql: asyncpg.Conn
 async def test_answers_are_stored_with_their_event(store: Store) -> None:
     at_once = create(answer_status=200, attempt_id=None, instruction=None, event_body=BODY)
     await done(store, at_once)
-    stored = await store.key("acct_1", False, at_once.key)
+    stored = await store.key(at_once.identity)
     assert stored is not None and (stored.answer_status, stored.answer_body) == (200, BODY)
     later = create()
     await done(store, later)
-    stored = await store.key("acct_1", False, later.key)
+    stored = await store.key(later.identity)
     assert stored is not None and (stored.answer_status, stored.answer_body) == (None, None)
     body = '{"error":{"code":"card_declined"}}'
     answered = move(later, answer_key=later.key, answer_status=402, answer_body=body)
     await done(store, answered)
-    stored = await store.key("acct_1", False, later.key)
+    stored = await store.key(later.identity)
     assert stored is not None
     assert (stored.answer_status, stored.answer_body) == (402, body)
     # The first definite answer stays.
     again = move(later, 2, answer_key=later.key, answer_status=200)
     assert await done(store, again) == [True]
-    stored = await store.key("acct_1", False, later.key)
+    stored = await store.key(later.identity)
     assert stored is not None and stored.answer_status == 402
 
 

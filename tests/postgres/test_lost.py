@@ -29,8 +29,9 @@ async def taken(dsn: str, key: str) -> AsyncIterator[None]:
     try:
         await holder.execute("BEGIN")
         await holder.execute(
-            "INSERT INTO idempotency_key (merchant, livemode, key, request_hash, operation,"
-            " writer, created_ms) VALUES ('acct_1', false, $1, 'h', 'x', 1, 1)",
+            "INSERT INTO idempotency_key (identity, merchant, livemode, key, request_hash,"
+            " operation, writer, created_ms)"
+            " VALUES (key_identity('acct_1', false, $1), 'acct_1', false, $1, 'h', 'x', 1, 1)",
             key,
         )
         yield

@@ -31,9 +31,11 @@ async def fill(sql: asyncpg.Connection) -> None:
         SELECT 'ch_' || lpad(n::text, 26, '0'), 'pi_' || lpad(n::text, 26, '0'), 1, 'acct_1',
                false, 'charge', 'bank', 'approved', 1000, 'EUR', 1, n, 1
           FROM generate_series(1, {ROWS}) n;
-        INSERT INTO idempotency_key (merchant, livemode, key, request_hash, operation, writer,
-                                     created_ms)
-        SELECT 'acct_1', false, 'k' || n, 'h', 'create', n, n FROM generate_series(1, {ROWS}) n;
+        INSERT INTO idempotency_key (identity, merchant, livemode, key, request_hash, operation,
+                                     writer, created_ms)
+        SELECT key_identity('acct_1', false, 'k' || n), 'acct_1', false, 'k' || n, 'h', 'create',
+               n, n
+          FROM generate_series(1, {ROWS}) n;
         ANALYZE payment, attempt, idempotency_key, event;
     """)
 
@@ -103,7 +105,7 @@ READS: dict[str, list[Any]] = {
     "payment_find": ["pi_1"],
     "attempt_find": ["ch_1"],
     "attempts_of_payment": ["pi_1"],
-    "key_find": ["acct_1", False, "k1"],
+    "key_find": ["0" * 32],
     "attempts_due": [10, 1_000, 1],
     "payment_list_newest": ["acct_1", False, "~", "", 10, 0, 2**53],
     "payment_list_oldest": ["acct_1", False, "~", "", 10, 0, 2**53],

@@ -8,6 +8,7 @@ import asyncpg
 import msgspec
 import pytest
 
+from bailiwick.base.keys import key_identity
 from bailiwick.node.states import State
 from bailiwick.node.webhooks import Endpoint
 from bailiwick.store import migrate as migrations_module
@@ -131,7 +132,7 @@ async def test_a_batch_s_type_has_the_fields_of_its_struct_in_order(
     assert [row[0] for row in columns] == list(struct.__struct_fields__)
     fits: dict[str, Any] = {
         "text": str, "json": str, "bigint": int, "integer": int, "smallint": int, "boolean": bool,
-        "text[]": list[str], "bigint[]": list[int],
+        "text[]": list[str], "bigint[]": list[int], "uuid": str, "uuid[]": list[str],
     }  # fmt: skip
     for (name, column), field in zip(columns, msgspec.structs.fields(struct), strict=True):
         options = set(getattr(field.type, "__args__", (field.type,))) - {type(None)}
@@ -145,6 +146,7 @@ def test_types_fit(name: str, argument: str) -> None:
     hints = {field.name: field.type for field in msgspec.structs.fields(FIELDS[name, argument])}
     fits: dict[str, Any] = {
         "text": (str, msgspec.Raw),
+        "uuid": str,
         "bigint": int,
         "integer": int,
         "smallint": int,
@@ -190,6 +192,33 @@ async def test_a_migration_that_fails_leaves_nothing(
         assert await connection.fetchval("SELECT to_regclass('half')") is None
         applied = await connection.fetch("SELECT name FROM schema_migration")
         assert [row[0] for row in applied] == [name for name, _ in migrations()]
+    finally:
+        await connection.close()
+
+
+async def test_a_key_is_found_by_what_the_program_and_the_database_both_work_out(
+    schema_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = [("acct_1", False, "k"), ("acct_1", True, "k"), ("acct_2", False, "Größe 1 €")]
+    files = migrations()
+    monkeypatch.setattr(migrations_module, "migrations", lambda: files[:2])
+    connection = await asyncpg.connect(schema_dsn)
+    try:
+        await migrate(connection, 1)
+        await connection.executemany(
+            "INSERT INTO idempotency_key (merchant, livemode, key, request_hash, operation, writer,"
+            " created_ms) VALUES ($1, $2, $3, 'h', 'create', 1, 1)",
+            keys,
+        )
+        monkeypatch.setattr(migrations_module, "migrations", lambda: files)
+        assert await migrate(connection, 1) == [name for name, _ in files[2:]]
+        for merchant, livemode, key in keys:
+            identity = key_identity(merchant, livemode, key)
+            found = await connection.fetchrow(statement("key_find"), identity)
+            assert found is not None and found["request_hash"] == "h"
+            assert identity == await connection.fetchval(
+                "SELECT replace(key_identity($1, $2, $3)::text, '-', '')", merchant, livemode, key
+            )
     finally:
         await connection.close()
 

@@ -27,7 +27,7 @@ from bailiwick.access.locate import Evidence
 from bailiwick.access.placing import Placed
 from bailiwick.access.regional import Region
 from bailiwick.base.errors import ApiError
-from bailiwick.base.keys import request_hash
+from bailiwick.base.keys import key_identity, request_hash
 from bailiwick.node import inbound
 from bailiwick.node.idempotency import Asked
 from bailiwick.node.refusals import Refusals, on_behalf, stored
@@ -117,6 +117,10 @@ class Hop:
         return self.headers.get(name.lower())
 
 
+KEYS: dict[str, str] = {}
+"""The keys that were submitted, by what a question shows of them."""
+
+
 class KeyHop:
     """A question about a key alone, on its way; ``plan`` and ``answer`` as of a ``Hop``."""
 
@@ -192,9 +196,8 @@ class ModelNode:
         if known == "taken":
             hop.answer = Answer(200, {}, b'{"node":%d}' % self.number)
         elif known is not None:
-            token = self.refusals.token(
-                self.number, stored(known, self.world.epoch), self.asked(key)
-            )
+            said = stored(known, self.world.epoch)
+            token = self.refusals.token(self.number, said, self.asked(key).named)
             hop.answer = Answer(503, {b"bailiwick-refusal": token.encode()}, b"{}")
         else:
             assert isinstance(hop.plan, ApiError)
@@ -203,11 +206,11 @@ class ModelNode:
     def _told(self, hop: KeyHop) -> Told:
         if isinstance(hop.plan, Told):
             return hop.plan
-        known = self.keys.setdefault(hop.ask.key, hop.plan)
+        known = self.keys.setdefault(KEYS[hop.ask.identity], hop.plan)
         if known == "taken":
             return KNOWN
         said = stored(known, self.world.epoch)
-        return Told("refused", self.refusals.token(self.number, said, self.asked(hop.ask.key)))
+        return Told("refused", said.reason, said.epoch)
 
 
 class ModelAccess:
@@ -220,6 +223,7 @@ class ModelAccess:
         self.atlas = ATLAS
         self.pasts = Pasts(ATLAS)
         self.region = Region(None)
+        self.internal_secret = b"secret"
         self.metrics = types.SimpleNamespace(
             failures=defaultdict(int), refusals=defaultdict(int), assigned=defaultdict(int),
             hop=lambda *_: None,
@@ -262,6 +266,7 @@ class ModelAccess:
         lines = [b"idempotency-key: %b\r\n" % key.encode()]
         came = Inbound(cast(Any, principal), "req_1", lines, key.encode())
         merchant = self.world.merchants.all[0]
+        KEYS[key_identity(merchant.id, False, key)] = key
         placed = Placed(self.world, ATLAS, self.pasts, evidence, merchant, key)
         front = cast(Front, self)
         return Submission(Delivery(front, came, placed, b"/", b"", one_shot=True, params={}).run())

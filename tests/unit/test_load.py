@@ -17,6 +17,7 @@ from bailiwick.node.load import (
     RECENT_S,
     REFUSING_MAX,
     RESERVED_MIN,
+    SINCE_REPORT,
     Load,
     Overloaded,
     current,
@@ -245,6 +246,44 @@ def test_new_payments_are_refused_first() -> None:
     )  # fmt: skip
     load.inflight, load.draining = 0, True
     assert load.refusal() == "draining"
+
+
+def test_what_was_sent_by_a_report_is_taken_a_little_above_the_bound() -> None:
+    load = made(64)
+    load.inflight = 64 + 64 // SINCE_REPORT - 1
+    assert load.refusal(seen_room=True) is None
+    assert load.refusal() == "overloaded"
+    load.inflight += 1
+    assert load.refusal(seen_room=True) == "overloaded"
+    load.inflight, load.draining = 0, True
+    assert load.refusal(seen_room=True) == "draining"
+
+
+def test_who_is_away_for_a_moment_makes_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(ns=10**12)
+    monkeypatch.setattr(load_module.time, "monotonic_ns", lambda: clock.ns)
+    load = made(1_000)
+    load.limit.now = 64
+    spells = []
+    for _ in range(40):
+        with load.working(new=True):
+            spell = current()
+        assert spell is not None
+        spells.append(spell)
+        load.inflight += 1
+        spell.leave()
+    assert load.room() == 64, "as far as the node itself can tell"
+    assert load.spare() == load.usage(1).room == 24
+    for _ in range(3):
+        clock.ns += 110_000_000
+        seen = load.spare()
+    assert seen == 64, "they have all been away for a while: a slow provider's"
+    for spell in spells[:30]:
+        spell.back()
+    load.inflight -= 30
+    assert load.spare() == 64 + 10 - 10, "ten have been away all the time"
+    load.inflight = 990
+    assert load.spare() == 10 - 926, "never above capacity"
 
 
 def test_the_nearer_bound_is_reported() -> None:

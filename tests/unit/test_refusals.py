@@ -20,32 +20,37 @@ ASKED = Asked(
     [],
 )
 DRAINING = Held("draining", 7)
-TOKEN = OURS.token(2, DRAINING, ASKED)
+TOKEN = OURS.token(2, DRAINING, ASKED.named)
 
 
 def refused_as_forged(header: str, asked: Asked = ASKED, ours: Refusals = OURS) -> None:
     with pytest.raises(ApiError) as forged:
-        ours.read(header, asked)
+        ours.read(header, asked.named)
     assert (forged.value.status, forged.value.param) == (400, "Bailiwick-Refusals")
 
 
 def test_a_genuine_token() -> None:
     assert TOKEN.startswith("2.7.draining.")
-    assert OURS.read(TOKEN, ASKED) == {2: DRAINING}
-    assert OURS.read(None, ASKED) == OURS.read("", ASKED) == OURS.read(" , ,", ASKED) == {}
+    assert OURS.read(TOKEN, ASKED.named) == {2: DRAINING}
+    assert (
+        OURS.read(None, ASKED.named)
+        == OURS.read("", ASKED.named)
+        == OURS.read(" , ,", ASKED.named)
+        == {}
+    )
 
 
 def test_several_nodes() -> None:
     said = {node: Held(reason, 7) for node, reason in enumerate(sorted(REASONS), 1)}
-    tokens = [OURS.token(node, each, ASKED) for node, each in said.items()]
-    assert OURS.read(", ".join(tokens), ASKED) == said
+    tokens = [OURS.token(node, each, ASKED.named) for node, each in said.items()]
+    assert OURS.read(", ".join(tokens), ASKED.named) == said
 
 
 def test_a_moved_key_keeps_the_epoch_it_was_refused_for() -> None:
     assert stored("draining", 7) == DRAINING
     assert stored(moved_for(9), 12) == Held(MOVED, 9)
-    token = OURS.token(2, stored(moved_for(9), 12), ASKED)
-    assert OURS.read(token, ASKED) == {2: Held(MOVED, 9)}
+    token = OURS.token(2, stored(moved_for(9), 12), ASKED.named)
+    assert OURS.read(token, ASKED.named) == {2: Held(MOVED, 9)}
     refused_as_forged(token.replace(".9.", ".8."))
 
 
@@ -85,10 +90,10 @@ def test_malformed(token: str) -> None:
 
 
 def test_a_reason_that_does_not_exist_is_not_believed() -> None:
-    refused_as_forged(OURS.token(2, Held("holiday", 7), ASKED))
+    refused_as_forged(OURS.token(2, Held("holiday", 7), ASKED.named))
 
 
 def test_they_are_bounded_in_number() -> None:
-    tokens = [OURS.token(node, DRAINING, ASKED) for node in range(1, TOKENS_MAX + 2)]
-    assert len(OURS.read(",".join(tokens[:TOKENS_MAX]), ASKED)) == TOKENS_MAX
+    tokens = [OURS.token(node, DRAINING, ASKED.named) for node in range(1, TOKENS_MAX + 2)]
+    assert len(OURS.read(",".join(tokens[:TOKENS_MAX]), ASKED.named)) == TOKENS_MAX
     refused_as_forged(",".join(tokens))

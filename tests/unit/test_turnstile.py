@@ -10,8 +10,21 @@ import pytest
 from access_kit import Access, Call, Reply, StubNode, access
 
 from bailiwick.access import board, turnstile
-from bailiwick.access.asking import CAN_ASK, FULL_UP, PATH, SEAL, Asks, Told, ask_for, seal
-from bailiwick.base.keys import request_hash
+from bailiwick.access.asking import (
+    CAN_ASK,
+    FULL_UP,
+    HAS_ASKED,
+    MAY_ASK,
+    PATH,
+    SEAL,
+    Asks,
+    Told,
+    ask_for,
+    seal,
+)
+from bailiwick.access.earlier import Held
+from bailiwick.base.keys import key_identity, request_hash
+from bailiwick.node.refusals import Refusals
 from bailiwick.shell.forms import parse_form
 from bailiwick.world.merchants import Merchant, Principal
 
@@ -30,8 +43,8 @@ def shedding(node: StubNode, word: str = "refused", status: int = 200) -> list[A
         assert call.headers[SEAL] == seal(b"internal", call.body)
         asks = msgspec.json.decode(call.body, type=Asks)
         batches.append(asks)
-        token = f"{node.number}.1.overloaded.{'ab' * 32}" if word == "refused" else ""
-        told = [Told(word, token)] * len(asks.asks)  # type: ignore[arg-type]
+        reason, epoch = ("overloaded", 1) if word == "refused" else ("", 0)
+        told = [Told(word, reason, epoch)] * len(asks.asks)  # type: ignore[arg-type]
         return status, {}, {"told": msgspec.to_builtins(told)}
 
     node.answer = answer
@@ -52,10 +65,11 @@ async def test_what_is_refused_goes_to_the_next_node_with_the_token(tmp_path: Pa
         assert [call.path for call in apac.calls] == [PATH]
         (ask,) = batches[0].asks
         digest = request_hash("create", "", parse_form(IN.encode()))
-        assert (ask.merchant, ask.livemode, ask.key) == ("acct_demo", False, "k1")
+        assert (ask.merchant, ask.livemode) == ("acct_demo", False)
+        assert ask.identity == key_identity("acct_demo", False, "k1")
         assert (ask.request_hash, ask.elsewhere, batches[0].epoch) == (digest, True, 1)
         token = europe.calls[0].headers["bailiwick-refusals"]
-        assert token.startswith("2.1.overloaded.")
+        assert Refusals(b"internal").read(token, ask) == {2: Held("overloaded", 1)}
         assert it.front.metrics.refusals["apac", "overloaded"] == 1
 
 
@@ -179,8 +193,8 @@ async def test_a_node_without_room_says_so_and_is_asked_about_the_key(tmp_path: 
         apac.answer = answer
         assert await pay(it, IN) == (200, {"node": "europe"})
         assert [call.path for call in apac.calls] == [CREATE, PATH]
-        assert apac.calls[0].headers[CAN_ASK] == "1"
-        assert [ask.key for ask in batches[0].asks] == ["k1"]
+        assert apac.calls[0].headers[CAN_ASK] == MAY_ASK
+        assert [ask.identity for ask in batches[0].asks] == [key_identity("acct_demo", False, "k1")]
         assert CAN_ASK in europe.calls[0].headers
 
 
@@ -192,12 +206,13 @@ async def test_what_it_has_room_for_after_all_it_must_answer(tmp_path: Path) -> 
         apac.usage["shedding"] = False
 
         def answer(call: Call) -> Any:
-            return (503, {FULL_UP: "1"}, b"") if CAN_ASK in call.headers else told(call)
+            full = call.headers.get(CAN_ASK) == MAY_ASK
+            return (503, {FULL_UP: "1"}, b"") if full else told(call)
 
         apac.answer = answer
         assert await pay(it, IN) == (200, {"node": "apac"})
         assert [call.path for call in apac.calls] == [CREATE, PATH, CREATE]
-        assert CAN_ASK not in apac.calls[2].headers
+        assert apac.calls[2].headers[CAN_ASK] == HAS_ASKED
 
 
 async def test_what_there_is_room_for_by_the_report_is_sent_at_once(tmp_path: Path) -> None:

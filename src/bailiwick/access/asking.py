@@ -8,8 +8,10 @@ Two kinds of questions go in one batch:
   it; or the key is refused for ever, with the token; or there is no room and nobody else may take
   it. (Decision record 12.)
 * *Have you taken it?* An earlier home of a place that was moved refuses the key for ever, or knows
-  it already. It is shown the key and the request's hash: what the payment says is not its business
-  any more. (Decision record 11.)
+  it already. What the payment says is not its business any more. (Decision record 11.)
+
+A node is shown two hashes: the key's identity and the request's. Neither the key nor anything that
+the payment says is among them.
 """
 
 import hashlib
@@ -18,22 +20,26 @@ from typing import Any, Literal
 
 import msgspec
 
+from bailiwick.access.earlier import Held
 from bailiwick.base.cards import has_card_number, maybe_card
-from bailiwick.base.keys import request_hash
+from bailiwick.base.keys import Named, key_identity, request_hash
 from bailiwick.world.merchants import Principal
 
 PATH = "/internal/refusals"
 SEAL = "bailiwick-seal"
 CAN_ASK = "bailiwick-can-ask"
-"""With a request: access would ask about its key instead. A node without room then reads no more of
-it, writes nothing, and says so with ``FULL_UP``."""
+"""With a request that is sent because of what the node reported or told. ``MAY_ASK``: access would
+ask about its key instead; a node without room then reads no more of it, writes nothing, and says so
+with ``FULL_UP``. ``HAS_ASKED``: the node has told to send it."""
+MAY_ASK = "1"
+HAS_ASKED = "0"
 FULL_UP = "bailiwick-full"
 ASKS_MAX = 256
 BATCH_BYTES_MAX = 256 * 1024
 _KEY_CHARS_MAX = 255
 
 
-class Ask(msgspec.Struct, frozen=True):
+class Ask(Named, frozen=True, array_like=True):
     """One create request that may move money.
 
     Attributes:
@@ -41,10 +47,6 @@ class Ask(msgspec.Struct, frozen=True):
         earlier: asked of an earlier home, on behalf of the home of the batch's epoch.
     """
 
-    merchant: str
-    livemode: bool
-    key: str
-    request_hash: str
     elsewhere: bool
     earlier: bool = False
 
@@ -56,18 +58,18 @@ class Asks(msgspec.Struct, frozen=True):
     asks: list[Ask]
 
 
-class Told(msgspec.Struct, frozen=True):
+class Told(msgspec.Struct, frozen=True, array_like=True):
     """The node's word on one of them.
 
     Attributes:
-        word: ``send`` it; ``refused`` by tombstone, with the ``token``; ``full``: nothing was done,
-            and the same request may come again. Of an earlier home also ``known``: this request
-            was taken here; ``mismatch``: its key was, for another request; ``behind``: asked by an
-            epoch older than the node's ``epoch``.
+        word: ``send`` it; ``refused`` by tombstone, for a ``reason`` and by an ``epoch`` (see
+            ``Held``); ``full``: nothing was done, and the same request may come again. Of an
+            earlier home also ``known``: this request was taken here; ``mismatch``: its key was,
+            for another request; ``behind``: asked by an epoch older than the node's ``epoch``.
     """
 
     word: Literal["send", "refused", "full", "known", "mismatch", "behind"]
-    token: str = ""
+    reason: str = ""
     epoch: int = 0
 
 
@@ -88,6 +90,15 @@ def seal(secret: bytes, body: bytes) -> str:
     return hmac.new(secret, b"refusals|" + body, hashlib.sha256).hexdigest()
 
 
+def token(secret: bytes, node: int, held: Held, named: Named) -> str:
+    """Proof for other nodes that ``node`` has refused a key: ``<number>.<epoch>.<reason>.<mac>``,
+    bound to the key and the request. Who knows the secret is trusted: access makes it of a node's
+    word, and the node itself where it refuses one request."""
+    said = f"{node}.{held.epoch}.{held.reason}"
+    text = f"refusal|{said}|{named.identity}|{named.request_hash}"
+    return f"{said}.{hmac.digest(secret, text.encode(), 'sha256').hex()}"
+
+
 def ask_for(who: Principal, key: str, params: dict[str, Any], *, elsewhere: bool) -> Ask | None:
     """The question about one create request; None when the node must see the request itself.
 
@@ -99,11 +110,17 @@ def ask_for(who: Principal, key: str, params: dict[str, Any], *, elsewhere: bool
     text = f"{key} {params}"
     if maybe_card(text) and has_card_number(text):
         return None
-    digest = request_hash("create", "", params)
-    return Ask(who.merchant.id, who.livemode, key, digest, elsewhere)
+    return _ask(who, key, params, elsewhere=elsewhere, earlier=False)
 
 
 def ask_earlier(who: Principal, key: str, params: dict[str, Any]) -> Ask:
     """The question to an earlier home about one create request, which today's home has read."""
-    digest = request_hash("create", "", params)
-    return Ask(who.merchant.id, who.livemode, key, digest, elsewhere=True, earlier=True)
+    return _ask(who, key, params, elsewhere=True, earlier=True)
+
+
+def _ask(
+    who: Principal, key: str, params: dict[str, Any], *, elsewhere: bool, earlier: bool
+) -> Ask:
+    merchant, livemode = who.merchant.id, who.livemode
+    identity = key_identity(merchant, livemode, key)
+    return Ask(merchant, livemode, identity, request_hash("create", "", params), elsewhere, earlier)

@@ -12,7 +12,7 @@ import time
 from typing import Any
 
 from bailiwick.access import asking
-from bailiwick.access.asking import FULL, Told, ask_earlier, ask_for
+from bailiwick.access.asking import FULL, Ask, Told, ask_earlier, ask_for
 from bailiwick.access.assign import EarlierHome
 from bailiwick.access.earlier import MOVED, Held
 from bailiwick.access.forward import Answer, HopError
@@ -36,7 +36,8 @@ is told 503 gets its answer by the same key."""
 CATCH_UP_S = 1.0
 """How long a request waits for this process and a node to come to the same epoch."""
 CATCH_UP_STEP_S = 0.02
-CAN_ASK_LINE = asking.CAN_ASK.encode() + b": 1\r\n"
+MAY_ASK_LINE = f"{asking.CAN_ASK}: {asking.MAY_ASK}\r\n".encode()
+HAS_ASKED_LINE = f"{asking.CAN_ASK}: {asking.HAS_ASKED}\r\n".encode()
 FULL_UP = asking.FULL_UP.encode()
 ASK_LINE = b"bailiwick-ask: " + MOVED.encode() + b"\r\n"
 # Anything else, for example 401 by a node that does not know a new API key, says nothing of it.
@@ -48,18 +49,10 @@ def refusal_in(answer: Answer, node: Node) -> tuple[bytes, Held] | None:
     if answer.status != 503:
         return None
     token = answer.headers.get(b"bailiwick-refusal")
-    if token is None:
+    parts = (token or b"").decode("latin-1").split(".")
+    if token is None or len(parts) != 4 or parts[0] != str(node.number):
         return None
-    held = held_in(token.decode("latin-1"), node)
-    return None if held is None else (token, held)
-
-
-def held_in(token: str, node: Node) -> Held | None:
-    """What a node's token says; None when it is none of its."""
-    parts = token.split(".")
-    if len(parts) != 4 or parts[0] != str(node.number) or not parts[1].isdecimal():
-        return None
-    return Held(parts[2][:64], int(parts[1][:16]))
+    return (token, Held(parts[2][:64], int(parts[1][:16]))) if parts[1].isdecimal() else None
 
 
 class Delivery:
@@ -166,10 +159,12 @@ class Delivery:
         if self._params is None:  # not of those that a node refuses for its load
             return await self._counted(node, lines)
         if not board.shedding(node.number) or board.has_room(node.number):
-            answer = await self._counted(node, [*lines, CAN_ASK_LINE])
+            answer = await self._counted(node, [*lines, MAY_ASK_LINE])
             if answer.status != 503 or FULL_UP not in answer.headers:
                 return answer
-        return None if await self._turned_away(node) else await self._counted(node, lines)
+        if await self._turned_away(node):
+            return None
+        return await self._counted(node, [*lines, HAS_ASKED_LINE])
 
     async def _counted(self, node: Node, lines: list[bytes]) -> Answer:
         board = self._front.board
@@ -194,17 +189,13 @@ class Delivery:
         if ask is None:
             return False
         told = await self._front.turnstile(node).ask(placed.world.epoch, ask)
-        held = held_in(told.token, node) if told.word == "refused" else None
         if told.word == "full":
             raise ApiError.unavailable(
                 f"Node {node.name} is overloaded. Nothing was done: retry with the same "
                 "Idempotency-Key.",
                 code="overloaded",
             )
-        if held is None:
-            return False
-        await self._refused(node, told.token.encode("latin-1"), held)
-        return True
+        return await self._refused_by_word(node, ask, told)
 
     async def _ask(self, home: EarlierHome) -> Answer | None:
         """Ask an earlier home for the key: its answer if it knows it, None once it refused.
@@ -213,10 +204,9 @@ class Delivery:
             ApiError: 503, it cannot be asked; 400, the key was used there for another request.
         """
         node = self._placed.world.topology.by_number[home.node]
-        told = await self._told(node)
-        held = held_in(told.token, node) if told.word == "refused" else None
-        if held is not None:
-            await self._refused(node, told.token.encode("latin-1"), held)
+        ask = ask_earlier(self._inbound.principal, self._placed.key, self._params or {})
+        told = await self._told(node, ask)
+        if await self._refused_by_word(node, ask, told):
             return None
         if told.word == "behind":
             await self._catch_up(told.epoch)
@@ -227,10 +217,9 @@ class Delivery:
             raise unanswered(home, "it does not say")
         return await self._replayed(node, home)
 
-    async def _told(self, node: Node) -> Told:
+    async def _told(self, node: Node, ask: Ask) -> Told:
         """An earlier home's word on the key."""
         front, placed = self._front, self._placed
-        ask = ask_earlier(self._inbound.principal, placed.key, self._params or {})
         telling = front.turnstile(node).ask(placed.world.epoch, ask)
         silent = front.board.silent(node.number)
         try:
@@ -268,6 +257,15 @@ class Delivery:
             self._read_at_home = True
         else:
             await self._catch_up(elsewhere.epoch)
+        return True
+
+    async def _refused_by_word(self, node: Node, ask: Ask, told: Told) -> bool:
+        """Whether a node has refused the key when it was asked about it; its word is a token."""
+        if told.word != "refused":
+            return False
+        held = Held(told.reason, told.epoch)
+        token = asking.token(self._front.internal_secret, node.number, held, ask)
+        await self._refused(node, token.encode("latin-1"), held)
         return True
 
     async def _refused(self, node: Node, token: bytes, held: Held) -> None:

@@ -28,7 +28,7 @@ from bailiwick.access.forward import HopError, HopLimits, NodeClient
 
 WAITING_MAX = 1_024
 TIMEOUT_S = 3.0
-SPACING_S = 0.05
+SPACING_S = 0.1
 _LIMITS = HopLimits(connections=1, waiting=0, total_seconds=TIMEOUT_S)
 
 _encode = msgspec.json.Encoder().encode

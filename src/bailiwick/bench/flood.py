@@ -5,8 +5,10 @@ Capacity is measured closed, through the same processes, before each flood and a
 flood the same payments arrive open at a multiple of it. The machine's speed drifts, so what a node
 did under flood is held against the mean of the capacities on both sides. On a machine that does
 everything at once, what refuses, what serves the rest and what makes the load take their share of
-the processors too: there the node, with its database, must be made the narrow place by giving it a
-share of one core (``node_share``), else the machine is what is measured.
+the processors too. So the node, with its database, is made the narrow place by giving it a share of
+one core (``node_share``); and while its capacity is measured, the next node in order serves
+payments of its own, as many as the flood will bring it: what it takes of the machine it takes both
+times.
 """
 
 from __future__ import annotations
@@ -17,9 +19,10 @@ from typing import Any
 
 import msgspec
 
-from bailiwick.bench.run import ONE_COUNTRY, Bench, Scenario
+from bailiwick.bench.run import ONE_COUNTRY, SPREAD, Bench, Scenario
 from bailiwick.bench.share import limited
 
+_replace = msgspec.structs.replace
 CONNECTIONS_MAX = 4_096
 SECONDS_OUTSTANDING = 1.0
 """Connections for so many seconds of arrivals: an arrival without one is dropped, and counted."""
@@ -32,30 +35,38 @@ async def run(
     its database may use. Raises as ``Bench.run`` does, and SiteError."""
     home = bench.home(ONE_COUNTRY[0])
     number = str(home.number)
-    calm = msgspec.structs.replace(scenario, rate=None)
+    calm = _replace(scenario, rate=None)
     with _confined(bench, home.name, node_share):
+        alone = await bench.run(calm)
+        calm = _replace(calm, beside=_beside(bench, max(0.0, times - 1) * _rate(alone, number)))
         runs = [await bench.run(calm)]
         for _ in range(rounds):
             rate = max(0.1, times * _rate(runs[-1], number))
             clients = connections(rate, scenario.clients)
-            runs.append(
-                await bench.run(
-                    msgspec.structs.replace(scenario, rate=rate, clients=clients, payments=None)
-                )
-            )
+            flood = _replace(scenario, rate=rate, clients=clients, payments=None)
+            runs.append(await bench.run(flood))
             runs.append(await bench.run(calm))
     floods = [
         summary(runs[at - 1], runs[at], runs[at + 1], times, number)
         for at in range(1, len(runs), 2)
     ]
     return {
-        "runs": runs,
+        "runs": [alone, *runs],
         "flood": {
             "node_share": node_share,
             "goodput_by_capacity": median(each["goodput_by_capacity"] for each in floods),
             "rounds": floods,
         },
     }
+
+
+def _beside(bench: Bench, rate: float) -> tuple[str, float] | None:
+    """As many payments for the next node in order as it will get of what the home refuses."""
+    for node in bench.takers(ONE_COUNTRY[0])[1:]:
+        for country in SPREAD:
+            if rate and bench.home(country).number == node.number:
+                return country, rate
+    return None
 
 
 def _rate(run: dict[str, Any], node: str) -> float:

@@ -33,6 +33,9 @@ CASES = ((1, 32), (24, 2))
 
 _MARK = "@@"
 _WRITER = 918273645000
+_IDENTITY = "{:02}000000-0000-0000-0000-00"
+_NOT_YET = "9182736450"
+"""Stands for the mark in identities, where that is no digit; as long as a transaction's number."""
 _ENDED_S = 0.5
 _PLAN = (
     "-c plan_cache_mode=force_generic_plan -c enable_mergejoin=off -c enable_seqscan=off -c jit=off"
@@ -40,7 +43,7 @@ _PLAN = (
 _TPS = re.compile(r"^tps = ([0-9.]+)", re.MULTILINE)
 _SAMPLE = """
 SELECT p.*, a.id AS attempt_id, a.gateway, a.provider_ref, a.result, e1.instruction, e1.content,
-       k.key, k.request_hash, e1.id AS first_id, e1.type AS first_type,
+       k.key, k.identity, k.request_hash, e1.id AS first_id, e1.type AS first_type,
        e2.id AS last_id, e2.type AS last_type, e2.body AS last_body,
        g.debit, g.credit, g.amount AS booked
   FROM payment p JOIN attempt a ON a.payment = p.id
@@ -125,6 +128,7 @@ def shapes(row: dict[str, Any]) -> tuple[Shape, Shape]:
         "merchant": row["merchant"],
         "livemode": row["livemode"],
         "key": row["key"],
+        "identity": str(row["identity"]),
         "request_hash": row["request_hash"],
         "operation": "create",
         "epoch": row["epoch"],
@@ -180,6 +184,8 @@ def batch(shape: Shape, count: int) -> list[Shape]:
         if key:
             names[key] = f"bench-{_MARK}-{number:02}"
         text = json.dumps({**shape, "writer": _WRITER + number})
+        if "identity" in shape:
+            names[shape["identity"]] = _IDENTITY.format(number) + _NOT_YET
         for old, new in names.items():
             text = text.replace(str(old), new)
         found.append(json.loads(text))
@@ -191,6 +197,8 @@ async def literal(connection: asyncpg.Connection, kind: str, rows: list[Shape]) 
     text: str = await connection.fetchval(_AS_LITERAL.format(kind=kind), json.dumps(rows))
     for number in range(len(rows)):
         text = text.replace(str(_WRITER + number), f"{_MARK}{number:02}")
+        identity = _IDENTITY.format(number)
+        text = text.replace(identity + _NOT_YET, identity + _MARK)
     return text.replace("'", "''")
 
 

@@ -174,6 +174,10 @@ class Load:
         outcome.ended = time.perf_counter()
         return outcome
 
+    def stop(self) -> None:
+        """Send nothing more: ``run`` returns with the last answer."""
+        self._until = time.perf_counter()
+
     def _arrive(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
         """Let everything arrive that is due, and come back for the next."""
         rate = self._plan.rate or 1.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -19,13 +20,17 @@ DELAYS: dict[str, dict[str, Any]] = {
     "lognormal": {"kind": "lognormal", "p50_ms": 120, "p99_ms": 380},
 }
 ONE_COUNTRY = ("DE",)
+BESIDE_CLIENTS = 512
+BESIDE_S = 3_600.0
 SPREAD = ("DE", "IN", "BR")
 """Places whose homes are the three nodes of the demo: with fewer nodes fewer of them differ."""
 
 
 class Scenario(msgspec.Struct, frozen=True):
     """What to run. ``rate`` in payments/s for open load; times in seconds; ``countries``: the
-    payers', instead of what ``spread`` means; ``accesses``: how many access processes at most."""
+    payers', instead of what ``spread`` means; ``accesses``: how many access processes at most;
+    ``beside``: a country of another node's, and how many of its payments a second are served
+    meanwhile, and not measured."""
 
     target: Literal["access", "node"]
     clients: int = 64
@@ -37,6 +42,7 @@ class Scenario(msgspec.Struct, frozen=True):
     warmup: float = 3.0
     countries: tuple[str, ...] = ()
     accesses: int | None = None
+    beside: tuple[str, float] | None = None
 
     @property
     def mode(self) -> str:
@@ -100,9 +106,11 @@ class Bench:
         before = await self.ledgers()
         usual = sites.delay(self.site)
         load = Load(self._endpoints(scenario), self.site.secret_key)
+        beside = Beside(self, scenario)
         sites.set_delay(self.site, DELAYS[scenario.delay])
         try:
             await load.connect(scenario.clients)
+            await beside.begin()
             references = []
             if scenario.warmup:
                 warm = await load.run(self._plan(scenario, warm=True))
@@ -111,9 +119,10 @@ class Bench:
             first = await self._meter()
             outcome = await load.run(self._plan(scenario))
             last = await self._meter()
-            references += outcome.references
+            references += [*outcome.references, *await beside.end()]
         finally:
             load.close()
+            beside.close()
             sites.set_delay(self.site, usual)
         after = await self.ledgers()
         accounts = figures.account(
@@ -144,7 +153,10 @@ class Bench:
         return Plan(scenario.clients, seconds, payments, scenario.rate)
 
     def _endpoints(self, scenario: Scenario) -> list[Endpoint]:
-        countries = scenario.countries or (SPREAD if scenario.spread else ONE_COUNTRY)
+        return self.endpoints(scenario, countries_of(scenario))
+
+    def endpoints(self, scenario: Scenario, countries: tuple[str, ...]) -> list[Endpoint]:
+        """Where payments of these countries are sent."""
         if scenario.target == "access":
             accesses = self.site.access[: scenario.accesses]
             return [Endpoint(each.url, countries) for each in accesses]
@@ -157,6 +169,10 @@ class Bench:
 
     def home(self, country: str) -> Home:
         """A country's home, by the world's own rules."""
+        return self.takers(country)[0]
+
+    def takers(self, country: str) -> list[Home]:
+        """The nodes that may take a country's payments, in order."""
         from pathlib import Path
 
         from bailiwick.access.assign import assign
@@ -166,8 +182,10 @@ class Bench:
 
         world = world_in_force(Path(self.site.world))
         place = locate(Evidence(country=country), atlas.load(), world.topology.overrides)
-        home = assign(place, world.topology).home
-        return world.topology.by_number[home]
+        found = assign(place, world.topology).considered
+        return [
+            world.topology.by_number[each.node] for each in found if each.verdict != "not_allowed"
+        ]
 
     async def ledgers(self) -> Ledgers:
         """What nodes and providers hold now."""
@@ -219,6 +237,45 @@ class Bench:
                 "all_statistics": round(every / count, 4),
             },
         }
+
+
+class Beside:
+    """Payments of another place at a steady rate, for as long as the measured load lasts; counted
+    in the accounts and in nothing else."""
+
+    def __init__(self, bench: Bench, scenario: Scenario) -> None:
+        self._load: Load | None = None
+        self._plan = Plan(BESIDE_CLIENTS, BESIDE_S, None, None)
+        if scenario.beside is not None:
+            country, rate = scenario.beside
+            self._load = Load(bench.endpoints(scenario, (country,)), bench.site.secret_key)
+            self._plan = Plan(BESIDE_CLIENTS, BESIDE_S, None, rate)
+        self._task: asyncio.Task[Outcome] | None = None
+
+    async def begin(self) -> None:
+        """Connect, and send from now on. Raises LoadError."""
+        if self._load is not None:
+            await self._load.connect(self._plan.clients)
+            self._task = asyncio.create_task(self._load.run(self._plan))
+
+    async def end(self) -> list[str]:
+        """Send no more; the references of all payments."""
+        if self._load is None or self._task is None:
+            return []
+        self._load.stop()
+        return (await self._task).references
+
+    def close(self) -> None:
+        """Close the connections."""
+        if self._task is not None:
+            self._task.cancel()
+        if self._load is not None:
+            self._load.close()
+
+
+def countries_of(scenario: Scenario) -> tuple[str, ...]:
+    """The payers' countries."""
+    return scenario.countries or (SPREAD if scenario.spread else ONE_COUNTRY)
 
 
 def _throughput(outcome: Outcome) -> dict[str, Any]:

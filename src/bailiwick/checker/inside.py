@@ -235,18 +235,35 @@ async def tenants_match(db: Reader, found: Found) -> None:
 
 async def keys_claimed(db: Reader, found: Found) -> None:
     """A key is claimed in the same commit as its effect (rule 4): an attempt's key has a row that
-    names its payment or refund, and a refused key (rule 5) has no attempt."""
+    names its payment or refund, and a refused key (rule 5) has no attempt. Its identity is of this
+    very key: else a second row could claim it."""
     await db.compare(found, "SELECT count(*) FROM attempt WHERE key IS NOT NULL")
     await db.broken(
         found,
-        """SELECT a.id, 'key ' || a.key || ': ' || CASE WHEN k.key IS NULL THEN 'never claimed'
+        f"""SELECT a.id, 'key ' || a.key || ': ' || CASE
+                  WHEN k.identity IS NULL THEN 'never claimed'
                   WHEN k.refused IS NOT NULL THEN 'refused here (' || k.refused || ')'
                   ELSE 'claimed for ' || coalesce(k.object, 'nothing') END
              FROM attempt a JOIN payment p ON p.id = a.payment LEFT JOIN idempotency_key k
-                  ON k.merchant = p.merchant AND k.livemode = p.livemode AND k.key = a.key
-            WHERE a.key IS NOT NULL AND (k.key IS NULL OR k.refused IS NOT NULL
+                  ON k.identity = {_identity("p.merchant", "p.livemode", "a.key")}
+            WHERE a.key IS NOT NULL AND (k.identity IS NULL OR k.refused IS NOT NULL
                   OR k.object IS NULL OR k.object NOT IN (a.payment, coalesce(a.refund, '')))""",
     )
+    await db.compare(found, "SELECT count(*) FROM idempotency_key")
+    await db.broken(
+        found,
+        f"""SELECT coalesce(key, identity::text), CASE WHEN key IS NULL THEN 'claimed without a key'
+                   ELSE 'its identity is not of this key' END
+              FROM idempotency_key
+             WHERE identity <> {_identity("merchant", "livemode", "key")}
+                OR (key IS NULL AND refused IS NULL)""",
+    )
+
+
+def _identity(merchant: str, livemode: str, key: str) -> str:
+    mode = f"CASE WHEN {livemode} THEN 'live' ELSE 'test' END"
+    text = f"{merchant} || E'\\n' || {mode} || E'\\n' || {key}"
+    return f"left(encode(sha256(convert_to({text}, 'UTF8')), 'hex'), 32)::uuid"
 
 
 async def deliveries_done_or_due(db: Reader, found: Found) -> None:

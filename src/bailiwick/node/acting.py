@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Literal
 
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.base.ids import new_token
+from bailiwick.base.keys import Named
 from bailiwick.node import render
 from bailiwick.node.decide import Step
 from bailiwick.node.idempotency import Answer, Asked, Idempotency, Refused
@@ -18,8 +20,9 @@ from bailiwick.store.lanes import BadRow, LaneFull, WriteInDoubt, Written
 from bailiwick.store.rows import AttemptNew, Payment, Refuse, StoredKey
 
 ROUNDS_MAX = 20
-Fate = Refused | Answer | ApiError
-"""What became of a key that was to be refused: it is; it was used before; or it could not be."""
+Fate = Refused | Literal["known", "mismatch", "unwritten"]
+"""What became of a key that was to be refused: it is; it was used before, by the same request or
+another; or nothing was written."""
 Decider = Callable[[Payment], Awaitable[tuple[Step, AttemptNew | None]]]
 
 
@@ -41,49 +44,54 @@ class Acting:
             Refused: the tombstone is there.
             ApiError: 503, nothing could be written; 400, the key was used for another request.
         """
-        (fate,) = await self.refuse_all([(asked, reason)])
-        if isinstance(fate, Exception):
+        (fate,) = await self.refuse_all([asked.named], reason, asked.key)
+        if isinstance(fate, Refused):
             raise fate
-        return fate
-
-    async def refuse_all(self, wishes: Sequence[tuple[Asked, str]]) -> list[Fate]:
-        """The same for many keys, which share commits: each one's fate, in their order."""
-        now = now_ms()
-        writing: list[asyncio.Future[Written] | LaneFull] = []
-        for asked, reason in wishes:
-            row = Refuse(
-                asked.merchant.id,
-                asked.livemode,
-                asked.key,
-                asked.request_hash,
-                asked.operation,
-                reason,
-                new_token(),
-                now,
-            )
-            try:
-                writing.append(self._store.refuse(row))
-            except LaneFull as full:
-                writing.append(full)
-        return [
-            await self._fate(asked, reason, each)
-            for (asked, reason), each in zip(wishes, writing, strict=True)
-        ]
-
-    async def _fate(
-        self, asked: Asked, reason: str, writing: "asyncio.Future[Written] | LaneFull"
-    ) -> Fate:
-        try:
-            if isinstance(writing, LaneFull):
-                raise _unwritten()
-            if (await self._write(writing)).done:
-                return Refused(reason)
-            replayed = await self.keys.replay(asked)  # raises an earlier tombstone of this key
-        except (ApiError, Refused) as fate:
-            return fate
-        return replayed or ApiError.unavailable(
+        if fate != "unwritten" and (replayed := await self.keys.replay(asked)) is not None:
+            return replayed
+        raise ApiError.unavailable(
             "This node takes no new payments at the moment. Retry with the same Idempotency-Key."
         )
+
+    async def refuse_all(
+        self, named: Sequence[Named], reason: str, key: str | None = None
+    ) -> list[Fate]:
+        """The same for many keys, in one commit: each one's fate, in their order. ``key``: where
+        it is known, of a single one."""
+        rows, places = _grouped(named, reason, key)
+        refused = Refused(reason)
+        fates: list[Fate] = ["unwritten"] * len(named)
+        for row, at, writing in [
+            (row, at, self._refuse(row)) for row, at in zip(rows, places, strict=True)
+        ]:
+            try:
+                written = await self._write(writing)
+            except ApiError:
+                continue
+            for number, place in enumerate(at):
+                if row.writer + number in written.tokens:
+                    fates[place] = refused
+                else:
+                    fates[place] = await self._known(named[place])
+        return fates
+
+    def _refuse(self, row: Refuse) -> "asyncio.Future[Written]":
+        """Queue at once, so that all share a commit; what the lane says comes when waited for."""
+        try:
+            return self._store.refuse(row)
+        except LaneFull as full:
+            refused: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
+            refused.set_exception(full)
+            return refused
+
+    async def _known(self, named: Named) -> Fate:
+        """What is stored of a key that was not refused just now."""
+        stored = await self._store.key(named.identity)
+        if stored is None:
+            return "unwritten"
+        if stored.request_hash != named.request_hash:
+            return "mismatch"
+        return "known" if stored.refused is None else Refused(stored.refused)
 
     async def _act(self, asked: Asked, identifier: str, build: Decider) -> Answer:
         """Claim the key and make the first move in one commit; then carry out its attempt."""
@@ -190,6 +198,35 @@ class Acting:
         """A payment of the asking merchant. Raises ApiError (404)."""
         payment = await self._store.payment(identifier)
         return own(payment, asked, "payment_intent", identifier, param="intent")
+
+
+def _identity(placed: tuple[int, Named]) -> str:
+    return placed[1].identity
+
+
+def _grouped(
+    named: Sequence[Named], reason: str, key: str | None
+) -> tuple[list[Refuse], list[list[int]]]:
+    """Rows for the keys of each merchant, and at which places of the list their keys stand."""
+    places: dict[tuple[str, bool], list[int]] = {}
+    # In the order of the index that they go into.
+    for place, each in sorted(enumerate(named), key=_identity):
+        places.setdefault((each.merchant, each.livemode), []).append(place)
+    now = now_ms()
+    rows = [
+        Refuse(
+            merchant,
+            livemode,
+            key,
+            reason,
+            new_token() >> 1,  # the next ones' tokens follow
+            now,
+            [named[place].identity for place in at],
+            [named[place].request_hash for place in at],
+        )
+        for (merchant, livemode), at in places.items()
+    ]
+    return rows, list(places.values())
 
 
 def _unwritten() -> ApiError:

@@ -1,5 +1,6 @@
 """The node's HTTP routes: read, check, hand to the script, answer."""
 
+import functools
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -55,17 +56,19 @@ class Route:
         asked: Asked,
         work: Callable[[], Awaitable[Answer]],
         shed: Callable[[str], Awaitable[Answer]] | None = None,
+        *,
+        seen_room: bool = False,
     ) -> None:
         """Do an idempotent request once and answer it.
 
-        ``shed``: for new payments, what to do instead when the node takes none, and why.
+        ``shed``: for new payments, what to do instead when ``Load.refusal`` says why.
         """
         load = self.node.load
 
         async def admitted() -> Answer:
             if shed is None:
                 load.check_reserve()
-            elif (reason := load.refusal()) is not None:
+            elif (reason := load.refusal(seen_room=seen_room)) is not None:
                 return await shed(reason)
             with load.working(new=shed is not None):
                 return await work()
@@ -94,9 +97,7 @@ class Route:
 
     def _refuse(self, response: Response, asked: Asked, reason: str) -> None:
         """A tombstone is committed: the answer carries the proof."""
-        node = self.node
-        said = stored(reason, node.world.epoch)
-        token = node.refusals.token(node.number, said, asked)
+        node, said = self.node, stored(reason, self.node.world.epoch)
         metrics.REFUSED.labels(reason=said.reason).inc()
         error = ApiError.unavailable(
             f"Node '{node.settings.name}' refused this payment ({said.reason}) and will not take "
@@ -104,6 +105,7 @@ class Route:
             code=f"node_{said.reason}",
         )
         error_answer(response, error)
+        token = node.refusals.token(node.number, said, asked.named)
         response.set_header("Bailiwick-Refusal", token)
 
     async def read(self, request: Request, kind: type[T]) -> tuple[Params, T]:
@@ -126,7 +128,8 @@ class PaymentIntents(Route):
     async def on_post(self, request: Request, response: Response) -> None:
         """Create, and confirm at once if asked to: the hot path."""
         node = self.node
-        if node.load.refusal() == "overloaded" and request.get_header(asking.CAN_ASK):
+        invited = request.get_header(asking.CAN_ASK)
+        if invited == asking.MAY_ASK and node.load.refusal(seen_room=True) == "overloaded":
             response.status = 503  # nothing was read of it; refused by key, it costs a tenth
             response.set_header(asking.FULL_UP, "1")
             return
@@ -159,7 +162,7 @@ class PaymentIntents(Route):
             with node.load.tombstone():
                 return await node.payments.refuse(asked, reason)
 
-        await self.answer(response, asked, work, shed)
+        await self.answer(response, asked, work, shed, seen_room=invited is not None)
 
     async def _not_here(self, response: Response, asked: Asked, why: str | ApiError) -> None:
         """The request is not for this node to take, but what it knows of the key it tells."""
@@ -209,14 +212,10 @@ class PaymentIntent(Route):
         asked = inbound.asked(request, who, "confirm", identifier, params, wish.expand)
         if who.kind != "secret":
             await reading.check_client_secret(node, who, identifier, wish.client_secret)
-        elsewhere = None
-        if wish.location is not None:
-            location = inbound.located(node, who, wish.location)
-            elsewhere = reading.elsewhere(node, location)
-        payments = node.payments
-        await self.answer(
-            response, asked, lambda: payments.confirm(asked, identifier, wish, elsewhere)
-        )
+        place = None if wish.location is None else inbound.located(node, who, wish.location)
+        elsewhere = None if place is None else reading.elsewhere(node, place)
+        work = functools.partial(node.payments.confirm, asked, identifier, wish, elsewhere)
+        await self.answer(response, asked, work)
         if who.kind != "secret" and response.data is not None:
             response.data = render.public(response.data)
 

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from bailiwick.base.errors import ApiError
+from bailiwick.base.keys import Named, key_identity
 from bailiwick.store.database import Store
 from bailiwick.store.rows import Claim, StoredKey
 from bailiwick.world.merchants import Merchant
@@ -19,7 +20,8 @@ KEY_CHARS_MAX = 255
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """One idempotent request: on whose behalf, under which key, for what."""
+    """One idempotent request: on whose behalf, under which key, for what; ``identity``: the key's,
+    worked out once."""
 
     merchant: Merchant
     livemode: bool
@@ -28,15 +30,27 @@ class Asked(msgspec.Struct, frozen=True):
     operation: str
     expand: list[str]
     request_id: str = ""
+    identity: str = ""
+
+    def __post_init__(self) -> None:
+        identity = key_identity(self.merchant.id, self.livemode, self.key)
+        msgspec.structs.force_setattr(self, "identity", identity)
 
     @property
-    def identity(self) -> tuple[str, bool, str]:
-        """What makes the key unique."""
-        return (self.merchant.id, self.livemode, self.key)
+    def named(self) -> Named:
+        """What of it is told to who only refuses it."""
+        return Named(self.merchant.id, self.livemode, self.identity, self.request_hash)
 
     def claim(self, object_id: str) -> Claim:
         """The key as it is claimed for an object."""
-        return Claim(self.key, self.request_hash, self.operation, object_id, packed(self.expand))
+        return Claim(
+            self.identity,
+            self.key,
+            self.request_hash,
+            self.operation,
+            object_id,
+            packed(self.expand),
+        )
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -117,16 +131,16 @@ class Idempotency:
         self._store = store
         self._deadline_s = deadline_s
         self._in_progress = in_progress
-        self._running: dict[tuple[str, bool, str], Running] = {}
+        self._running: dict[str, Running] = {}
 
     @property
     def running(self) -> int:
         """Requests under way."""
         return len(self._running)
 
-    def under_way(self, asked: Asked) -> str | None:
+    def under_way(self, identity: str) -> str | None:
         """The hash of the request with this key that is under way in this process, if any."""
-        running = self._running.get(asked.identity)
+        running = self._running.get(identity)
         return None if running is None else running.request_hash
 
     async def once(self, asked: Asked, work: Callable[[], Awaitable[Answer]]) -> Answer:
@@ -165,7 +179,7 @@ class Idempotency:
             ApiError: 400, the key was used for another request.
             Refused: the key was refused here.
         """
-        stored = await self._store.key(*asked.identity)
+        stored = await self._store.key(asked.identity)
         if stored is None:
             return None
         if stored.request_hash != asked.request_hash:

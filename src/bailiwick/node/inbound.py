@@ -157,7 +157,7 @@ def placed(
     earlier homes.
     """
     world = node.world
-    held = node.refusals.read(request.get_header("Bailiwick-Refusals"), asked)
+    held = node.refusals.read(request.get_header("Bailiwick-Refusals"), asked.named)
     found = _matched(node, request, location, held, moves=wish.confirm)
     if found.node != node.number:
         if wish.confirm and 0 < _epoch(request) < world.epoch:
@@ -187,7 +187,7 @@ def explainable(
         ApiError: 421, another node has jurisdiction; names it and its address.
     """
     moves = request.get_header("Bailiwick-Passed-Over") is None
-    held = node.refusals.read(request.get_header("Bailiwick-Refusals"), asked)
+    held = node.refusals.read(request.get_header("Bailiwick-Refusals"), asked.named)
     found = _matched(node, request, location, held, moves=moves)
     if found.node != node.number:
         raise _misdirected(node, found)

@@ -30,10 +30,15 @@ RECENT_MIN = 8
 RESERVED = 0.25
 """What finishes begun payments may go above both bounds by this share, and by ``RESERVED_MIN``."""
 RESERVED_MIN = 16
+SINCE_REPORT = 8
+"""What was sent because of a report may go above the bounds by one part in so many."""
 REFUSING_MAX = 512
 """Tombstones under way at once."""
 OPEN_MORE = 1_024
 """Requests of any kind being answered at once, above ``capacity``."""
+AWAY_MS = 100
+"""How long, once or twice, the least number of those who wait for their provider is remembered; at
+least twice a request's own time, which is how long they may all be away together."""
 SHEDDING_S = 0.25
 """How long after a refusal for overload the report says so."""
 
@@ -46,7 +51,7 @@ class Usage(msgspec.Struct, frozen=True):
             the one that is nearer.
         queue_ms: own time of recent new payments, without what they waited for providers.
         shedding: it has just refused a new payment because of its load.
-        room: how many new payments may begin now.
+        room: how many more new payments may be sent here.
         under_way: requests under way, whatever they wait for.
     """
 
@@ -99,7 +104,10 @@ class Spell:
     def back(self) -> None:
         """The provider has answered, or will not."""
         self.away_ns += time.monotonic_ns() - self.left_ns
-        self._load.away -= 1
+        load = self._load
+        load.away -= 1
+        if load.away < load.least_away:
+            load.least_away = load.away
 
 
 _spell: ContextVar[Spell | None] = ContextVar("spell", default=None)
@@ -125,6 +133,9 @@ class Load:
         self.limit = Limit(capacity, target_ms, time.monotonic_ns() / 1e6)
         self.inflight = 0
         self.away = 0
+        self.least_away = 0
+        self._least_before = 0
+        self._least_since_ns = 0
         self.refusing = 0
         self.open = 0
         self.shed = 0
@@ -164,11 +175,12 @@ class Load:
         """How long the slower lane's oldest batch under way, or else its last one, took."""
         return max(self._store.creates.lag_ms, self._store.moves.lag_ms)
 
-    def refusal(self) -> str | None:
-        """Why a new payment is not taken now, or None."""
+    def refusal(self, *, seen_room: bool = False) -> str | None:
+        """Why a new payment is not taken now, or None. ``seen_room``: it was sent because of what
+        this node reported. What has gone since is taken of it: to refuse it costs more."""
         if self.draining:
             return "draining"
-        if self.room() > 0:
+        if self.room() + (self.limit.now // SINCE_REPORT if seen_room else 0) > 0:
             return None
         self.sheds()
         return "overloaded"
@@ -180,6 +192,16 @@ class Load:
     def room(self) -> int:
         """How many new payments may begin now."""
         return min(self.limit.now - self.at_work, self.capacity - self.inflight)
+
+    def spare(self) -> int:
+        """How many more new payments others may send here. Whoever is away for a moment will be
+        back before they come: only as many count as away as were at any time lately."""
+        now = time.monotonic_ns()
+        if now - self._least_since_ns > 1e6 * max(AWAY_MS, 2 * self.limit.own_ms):
+            self._least_since_ns = now
+            self._least_before, self.least_away = self.least_away, self.away
+        away = min(self._least_before, self.least_away)
+        return min(self.limit.now + away, self.capacity) - self.inflight
 
     def check_reserve(self) -> None:
         """Shed what finishes begun payments, where even its own share is used up.
@@ -256,7 +278,7 @@ class Load:
             self.fenced,
             round(self.limit.own_ms),
             bool(self._shed_ns) and shed_ago_ns < SHEDDING_S * 1e9,
-            max(0, self.room()),
+            max(0, self.spare()),
             self.inflight,
         )
 

@@ -155,6 +155,7 @@ class Payments(Acting):
             id=payment.id,
             merchant=payment.merchant,
             livemode=payment.livemode,
+            identity=asked.identity,
             key=asked.key,
             request_hash=asked.request_hash,
             operation=asked.operation,

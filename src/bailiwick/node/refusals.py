@@ -7,9 +7,10 @@ import hmac
 
 import msgspec
 
+from bailiwick.access import asking
 from bailiwick.access.earlier import MOVED, Held
 from bailiwick.base.errors import ApiError
-from bailiwick.node.idempotency import Asked
+from bailiwick.base.keys import Named
 
 TOKENS_MAX = 64
 TOKEN_CHARS_MAX = 200
@@ -41,20 +42,11 @@ class Refusals(msgspec.Struct, frozen=True):
 
     secret: bytes
 
-    def token(self, node: int, said: Held, asked: Asked) -> str:
-        """``<number>.<epoch>.<reason>.<hex mac>``: bound to the key and the request."""
-        mac = self._mac(node, said.epoch, said.reason, asked)
-        return f"{node}.{said.epoch}.{said.reason}.{mac}"
+    def token(self, node: int, said: Held, named: Named) -> str:
+        """See ``asking.token``."""
+        return asking.token(self.secret, node, said, named)
 
-    def _mac(self, node: int, epoch: int, reason: str, asked: Asked) -> str:
-        mode = "live" if asked.livemode else "test"
-        text = (
-            f"refusal|{node}|{epoch}|{reason}|{asked.merchant.id}|{mode}|{asked.request_hash}|"
-            f"{asked.key}"
-        )
-        return hmac.digest(self.secret, text.encode(), "sha256").hex()
-
-    def read(self, header: str | None, asked: Asked) -> dict[int, Held]:
+    def read(self, header: str | None, named: Named) -> dict[int, Held]:
         """Which nodes have refused this key, and what they said.
 
         Raises:
@@ -69,8 +61,8 @@ class Refusals(msgspec.Struct, frozen=True):
             genuine = genuine and parts[0].isdigit() and parts[1].isdigit()
             if genuine:
                 node, epoch, reason = int(parts[0]), int(parts[1]), parts[2]
-                expected = self._mac(node, epoch, reason, asked)
-                genuine = reason in REASONS and hmac.compare_digest(expected, parts[3])
+                expected = self.token(node, Held(reason, epoch), named)
+                genuine = reason in REASONS and hmac.compare_digest(expected, token.strip())
             if not genuine or len(refused) >= TOKENS_MAX:
                 raise ApiError.invalid(
                     "Bailiwick-Refusals holds a token that is not genuine for this request.",

@@ -15,6 +15,7 @@ import structlog
 
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
+from bailiwick.base.keys import key_identity
 from bailiwick.channels.base import Instruction, Operation, Outcome, Permit, Phase, Result, read
 from bailiwick.node import decide, editing, following
 from bailiwick.node.decide import Step
@@ -260,7 +261,8 @@ class Settlement(Writing):
         """The move for a step, with the stored answer once the outcome is definite."""
         key = attempt.key if step.definite else None
         if key is not None and expand is None:
-            stored = await self._store.key(attempt.merchant, attempt.livemode, key)
+            identity = key_identity(attempt.merchant, attempt.livemode, key)
+            stored = await self._store.key(identity)
             expand = unpacked(None if stored is None else stored.expand)
         status, body, plain = await self.answer(step, expand or [], attempt)
         settled = Settled(step.after, step, None, status, body)

@@ -6,7 +6,7 @@ and an earlier home is not shown it.
 """
 
 import hmac
-from collections import Counter
+from collections.abc import Callable
 
 import falcon.asgi
 import msgspec
@@ -28,7 +28,7 @@ from bailiwick.access.asking import (
 from bailiwick.base.errors import ApiError
 from bailiwick.node import metrics
 from bailiwick.node.acting import Fate
-from bailiwick.node.idempotency import Asked, Refused
+from bailiwick.node.idempotency import Refused
 from bailiwick.node.load import Overloaded
 from bailiwick.node.refusals import on_behalf, stored
 from bailiwick.node.service import Node
@@ -60,72 +60,82 @@ class Turnstile:
         json_answer(response, Telling(await self._tell(asked)))
 
     async def _tell(self, asked: Asks) -> list[Told]:
-        node = self._node
         told: list[Told] = []
-        refusing: list[tuple[int, Asked, str]] = []
+        refusing: dict[str, list[int]] = {}
         # Access sends by itself what it sees room for: promised to both, it would be too little.
-        room = node.load.room() // 2
-        # Seldom: then each request shows what is to be done.
-        closer = asked.epoch != node.world.epoch or node.load.draining
+        room = self._node.load.spare() // 2
+        of_earlier = self._of_earlier(asked.epoch)
+        of_load = self._of_load(asked.epoch)
         for place, ask in enumerate(asked.asks):
-            known = self._asked(ask)
             if ask.earlier:
-                word, reason = self._of_earlier(ask, known, asked.epoch)
-            elif closer or known is None or room > 0 or node.payments.keys.under_way(known):
+                word = of_earlier(ask)
+            elif room > 0:
                 room -= 1
-                word, reason = SEND, None
+                word = SEND
             else:
-                node.load.sheds()
-                word, reason = FULL, "overloaded" if ask.elsewhere else None
+                word = of_load(ask)
+            if isinstance(word, str):
+                refusing.setdefault(word, []).append(place)
+                word = FULL
             told.append(word)
-            if reason is not None and known is not None:
-                refusing.append((place, known, reason))
-        if not refusing:
-            return told
-        try:
-            with node.load.tombstone(len(refusing)):
-                wishes = [(known, reason) for _, known, reason in refusing]
-                fates = await node.payments.refuse_all(wishes)
-        except Overloaded:
-            return told
-        for (place, known, _), fate in zip(refusing, fates, strict=True):
-            word = self._word(known, fate)
-            told[place] = word if asked.asks[place].earlier else _of_load(word)
-        for reason, count in Counter(
-            each.reason for each in fates if isinstance(each, Refused)
-        ).items():
-            metrics.REFUSED.labels(reason=stored(reason, 0).reason).inc(count)
+        for reason, places in refusing.items():
+            words = await self._refused(reason, [asked.asks[place] for place in places])
+            for place, word in zip(places, words, strict=True):
+                told[place] = word
         return told
 
-    def _of_earlier(self, ask: Ask, known: Asked | None, epoch: int) -> tuple[Told, str | None]:
-        """Of a key that a later epoch's home wants to take: the word, and a reason to refuse it."""
-        ours = self._node.world.epoch
-        if known is None:
-            return FULL, None
-        reason = on_behalf(epoch, ours)
-        if reason is None:
-            return Told("behind", epoch=ours), None
-        under_way = self._node.payments.keys.under_way(known)
-        if under_way is not None:
-            return (KNOWN if under_way == ask.request_hash else MISMATCH), None
-        return FULL, reason
-
-    def _asked(self, ask: Ask) -> Asked | None:
-        merchant = self._node.world.merchants.by_id.get(ask.merchant)
-        if merchant is None:
-            return None
-        return Asked(merchant, ask.livemode, ask.key, ask.request_hash, "create", [])
-
-    def _word(self, asked: Asked, fate: Fate) -> Told:
+    def _of_load(self, epoch: int) -> Callable[[Ask], Told | str]:
+        """Of a key where there is no room: the word, or a reason to refuse it."""
         node = self._node
-        if isinstance(fate, Refused):
-            said = stored(fate.reason, node.world.epoch)
-            return Told("refused", node.refusals.token(node.number, said, asked))
-        if isinstance(fate, ApiError):
-            return MISMATCH if fate.status < 500 else FULL
-        return KNOWN
+        # Seldom: then each request shows what is to be done.
+        closer = epoch != node.world.epoch or node.load.draining
+        merchants, under_way = node.world.merchants.by_id, node.payments.keys.under_way
+
+        def word(ask: Ask) -> Told | str:
+            if closer or ask.merchant not in merchants or under_way(ask.identity) is not None:
+                return SEND
+            node.load.sheds()
+            return "overloaded" if ask.elsewhere else FULL
+
+        return word
+
+    def _of_earlier(self, epoch: int) -> Callable[[Ask], Told | str]:
+        """Of a key that a later epoch's home wants to take: the word, or a reason to refuse it."""
+        ours = self._node.world.epoch
+        reason = on_behalf(epoch, ours)
+        merchants, under_way = self._node.world.merchants.by_id, self._node.payments.keys.under_way
+
+        def word(ask: Ask) -> Told | str:
+            if ask.merchant not in merchants:
+                return FULL
+            if reason is None:
+                return Told("behind", epoch=ours)
+            running = under_way(ask.identity)
+            if running is not None:
+                return KNOWN if running == ask.request_hash else MISMATCH
+            return reason
+
+        return word
+
+    async def _refused(self, reason: str, asks: list[Ask]) -> list[Told]:
+        """Refuse these keys, and the word on each."""
+        node = self._node
+        try:
+            with node.load.tombstone(len(asks)):
+                fates = await node.payments.refuse_all(asks, reason)
+        except Overloaded:
+            return [FULL] * len(asks)
+        words = {fate: _word(fate, node.world.epoch) for fate in set(fates)}
+        count = sum(isinstance(fate, Refused) for fate in fates)
+        metrics.REFUSED.labels(reason=stored(reason, 0).reason).inc(count)
+        return [
+            SEND if not ask.earlier and fate in ("known", "mismatch") else words[fate]
+            for ask, fate in zip(asks, fates, strict=True)
+        ]
 
 
-def _of_load(word: Told) -> Told:
-    """Asked for room: a key that is known here gets its answer when the request itself comes."""
-    return SEND if word.word in ("known", "mismatch") else word
+def _word(fate: Fate, epoch: int) -> Told:
+    if isinstance(fate, Refused):
+        said = stored(fate.reason, epoch)
+        return Told("refused", said.reason, said.epoch)
+    return {"known": KNOWN, "mismatch": MISMATCH, "unwritten": FULL}[fate]

@@ -83,7 +83,7 @@ class Store:
             statement("create"),
             lean("create"),
             for_create,
-            _verify_creates,
+            _verify_keys,
             epoch,
             barrier,
         )
@@ -93,7 +93,7 @@ class Store:
         # A lane of its own: shedding does not wait for payments, nor they for it.
         refuse = statement("key_refuse")
         self.refusals: Lane[Refuse] = Lane(
-            "refuse", refuse, refuse, for_create, _verify_creates, epoch, barrier
+            "refuse", refuse, refuse, for_create, _verify_keys, epoch, barrier
         )
 
     @property
@@ -143,7 +143,7 @@ class Store:
         return await self.moves.write(row)
 
     def refuse(self, row: Refuse) -> "asyncio.Future[Written]":
-        """Queue a tombstone and wait for its fate; see ``Lane.write``."""
+        """Queue tombstones and wait for their fate; see ``Lane.write``."""
         return self.refusals.write(row)
 
     async def rows(self, name: str, *args: object) -> list[asyncpg.Record]:
@@ -166,11 +166,11 @@ class Store:
             for lane in doubtful:
                 lane.doubtful = False
 
-    async def key(self, merchant: str, livemode: bool, key: str) -> StoredKey | None:
-        """A claimed idempotency key."""
+    async def key(self, identity: str) -> StoredKey | None:
+        """A claimed or refused idempotency key, by its identity (``key_identity``)."""
         if self._doubtful:
             await self._be_sure()
-        row = await self.row("key_find", merchant, livemode, key)
+        row = await self.row("key_find", identity)
         return None if row is None else StoredKey(*row)
 
     async def payment(self, identifier: str) -> Payment | None:
@@ -288,15 +288,11 @@ def attempt_of(row: asyncpg.Record) -> Attempt:
     return Attempt(*values)
 
 
-async def _verify_creates(
+async def _verify_keys(
     connection: asyncpg.Connection, rows: list[Create] | list[Refuse]
 ) -> set[int]:
     return await _tokens(
-        connection,
-        "verify_create",
-        [row.merchant for row in rows],
-        [row.livemode for row in rows],
-        [row.key for row in rows],
+        connection, "verify_keys", [each for row in rows for each in row.identities]
     )
 
 

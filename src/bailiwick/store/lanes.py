@@ -14,7 +14,7 @@ one lone writer pays one commit and a crowd shares one. Rules (decision record 2
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Set
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import asyncpg
@@ -53,10 +53,12 @@ class Row(Protocol):
 
 
 class Written(msgspec.Struct, frozen=True):
-    """A row's fate: whether it was written, and when its batch was begun (boot clock)."""
+    """A row's fate: whether it was written, and when its batch was begun (boot clock); ``tokens``:
+    the writer tokens of all that its batch wrote."""
 
     done: bool
     begun_boot_ns: int
+    tokens: Set[int] = frozenset()
 
 
 class LaneFull(Exception):
@@ -219,7 +221,7 @@ class Lane(Generic[RowT]):
                 return
             for row, future in batch:
                 if not future.done():
-                    future.set_result(Written(row.writer in tokens, begun))
+                    future.set_result(Written(row.writer in tokens, begun, tokens))
             return
         _fail(batch, LaneFull("the database keeps refusing the batch as conflicting"))
 
@@ -269,7 +271,7 @@ class Lane(Generic[RowT]):
                 continue
             if row.writer in tokens:
                 # How long ago it was written is not known: a permit from it has run out.
-                future.set_result(Written(True, begun - 10**15))
+                future.set_result(Written(True, begun - 10**15, tokens))
             else:
                 future.set_exception(WriteInDoubt(type(error).__name__))
 

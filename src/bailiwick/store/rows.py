@@ -127,6 +127,7 @@ class Create(msgspec.Struct, frozen=True, kw_only=True):
         content: the payment as JSON; see ``content_of``.
         event_body: None for a body that is rendered from the content when it is asked for.
         answer_status: given, the event's body is the answer.
+        identity: the key's, see ``key_identity``.
     """
 
     id: str
@@ -152,6 +153,12 @@ class Create(msgspec.Struct, frozen=True, kw_only=True):
     answer_status: int | None = None
     answer_version: str | None = None
     endpoints: list[str] | None = None
+    identity: str
+
+    @property
+    def identities(self) -> list[str]:
+        """Of the keys that it claims."""
+        return [self.identity]
 
     @property
     def seldom(self) -> bool:
@@ -162,6 +169,7 @@ class Create(msgspec.Struct, frozen=True, kw_only=True):
 class Claim(msgspec.Struct, frozen=True, omit_defaults=True):
     """A key to claim together with a move."""
 
+    identity: str
     key: str
     request_hash: str
     operation: str
@@ -170,22 +178,23 @@ class Claim(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Refuse(msgspec.Struct, frozen=True):
-    """One row of ``key_refuse.sql``, a tombstone for a key: the fields are those of
-    ``refuse_row``, in order."""
+    """One row of ``key_refuse.sql``, tombstones for keys of one merchant: the fields are those
+    of ``refuse_row``, in order. The first one's writer token is ``writer``, the next one's higher
+    by one, and so on. ``key``: known where the node was shown the request, and then of one."""
 
     merchant: str
     livemode: bool
-    key: str
-    request_hash: str
-    operation: str
+    key: str | None
     refused: str
     writer: int
     now_ms: int
+    identities: list[str]
+    request_hashes: list[str]
 
     @property
     def id(self) -> str:
-        """One row per key in a batch."""
-        return f"{self.merchant} {self.livemode} {self.key}"
+        """Any number of rows may be in a batch."""
+        return str(self.writer)
 
     @property
     def seldom(self) -> bool:

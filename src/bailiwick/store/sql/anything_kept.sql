@@ -1,2 +1,2 @@
 -- Whether this database has ever been used for payments, canaries apart.
-SELECT EXISTS (SELECT FROM idempotency_key WHERE key NOT LIKE 'canary-%')
+SELECT EXISTS (SELECT FROM idempotency_key WHERE key IS NULL OR key NOT LIKE 'canary-%')

@@ -9,10 +9,10 @@ WITH open_fence AS (
 ), input AS MATERIALIZED (
     SELECT i.* FROM unnest($1::create_row[]) AS i
 ), claimed AS (
-    INSERT INTO idempotency_key (merchant, livemode, key, request_hash, operation, object, payment,
-                                 expand, writer, created_ms)
-    SELECT i.merchant, i.livemode, i.key, i.request_hash, i.operation, i.id, i.id, i.expand,
-           i.writer, i.now_ms
+    INSERT INTO idempotency_key (identity, merchant, livemode, key, request_hash, operation, object,
+                                 payment, expand, writer, created_ms)
+    SELECT i.identity, i.merchant, i.livemode, i.key, i.request_hash, i.operation, i.id, i.id,
+           i.expand, i.writer, i.now_ms
       FROM input i CROSS JOIN open_fence
     ON CONFLICT DO NOTHING
     RETURNING writer

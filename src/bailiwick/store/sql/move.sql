@@ -13,17 +13,17 @@ WITH open_fence AS (
 ), locked AS MATERIALIZED (
     SELECT i.id, i.writer, i.now_ms, p.merchant, p.livemode, c.*
       FROM input i CROSS JOIN LATERAL json_to_record(i.more -> 'claim') AS c (
-           key text, request_hash text, operation text, object text, expand text)
+           identity uuid, key text, request_hash text, operation text, object text, expand text)
       JOIN payment p ON p.id = i.id
-     WHERE c.key IS NOT NULL
+     WHERE c.identity IS NOT NULL
        AND p.version = i.expected_version AND p.state = i.expected_state
      ORDER BY p.id
        FOR NO KEY UPDATE OF p
 ), claimed AS (
-    INSERT INTO idempotency_key (merchant, livemode, key, request_hash, operation, object, payment,
-                                 expand, writer, created_ms)
-    SELECT l.merchant, l.livemode, l.key, l.request_hash, l.operation, l.object, l.id, l.expand,
-           l.writer, l.now_ms
+    INSERT INTO idempotency_key (identity, merchant, livemode, key, request_hash, operation, object,
+                                 payment, expand, writer, created_ms)
+    SELECT l.identity, l.merchant, l.livemode, l.key, l.request_hash, l.operation, l.object, l.id,
+           l.expand, l.writer, l.now_ms
       FROM locked l
     ON CONFLICT DO NOTHING
     RETURNING writer
