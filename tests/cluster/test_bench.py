@@ -65,8 +65,15 @@ def test_open_load_with_a_delay_that_is_taken_off_again(site: Site) -> None:
 def test_a_flood_is_measured_against_the_closed_load_before_it(site: Site) -> None:
     status, report = bench(site, "--mode", "flood", "--times", 2, "--seconds", 1)
     assert status == 0, report
-    assert [run["scenario"]["mode"] for run in report["runs"]] == ["closed", "open", "closed"]
-    opened = report["runs"][1]
+    alone, before, opened, after = report["runs"]
+    modes = [run["scenario"]["mode"] for run in report["runs"]]
+    assert modes == ["closed", "closed", "open", "closed"]
+    # While its capacity is measured, another node is as busy as it will be in the flood.
+    assert [run["scenario"]["beside"] is None for run in (alone, opened)] == [True, True]
+    assert before["scenario"]["beside"] == after["scenario"]["beside"]
+    country, rate = before["scenario"]["beside"]
+    assert country != "DE" and rate > 0
+    assert len(before["loaded_nodes"]) == 2 and len(before["succeeded_by_node"]) == 1
     (flood,) = report["flood"]["rounds"]
     assert flood["capacity_per_s"] > 0 and flood["goodput_per_s"] > 0
     told = opened["errors"]
