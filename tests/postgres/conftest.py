@@ -11,11 +11,13 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from bailiwick.node.relay import Relay
 from bailiwick.shell import engines
 from bailiwick.shell.engines import PostgresServer
 from bailiwick.store.database import Store
 from bailiwick.store.migrate import migrate
 from tests.postgres.node_kit import Bank, Region
+from tests.postgres.relay_kit import Broker, relay_on
 
 NODE = 1
 TEST_DSN = "BAILIWICK_TEST_DSN"
@@ -88,3 +90,17 @@ def bank() -> Bank:
 def region(store: Store, bank: Bank) -> Region:
     """A node's pieces with one bank."""
     return Region(store, bank)
+
+
+@pytest.fixture
+def broker() -> Broker:
+    """Takes everything until it is told otherwise."""
+    return Broker()
+
+
+@pytest.fixture
+async def relay(dsn: str, broker: Broker) -> AsyncIterator[Relay]:
+    """A node's relay on it."""
+    made = relay_on(dsn, broker)
+    yield made
+    await made._outbox.close()

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+import asyncpg
 import msgspec
 
 from bailiwick.base import events
@@ -11,7 +12,9 @@ from bailiwick.base.events import PaymentEvent
 from bailiwick.node.relay import CONSUMER, Left, Relay
 from bailiwick.node.relay import message_id as identity
 from bailiwick.shell.bus import BusRefused, BusUnavailable, Receipt, StreamState
+from bailiwick.store.database import Store
 from bailiwick.store.outbox import Outbox
+from tests.postgres.rows_kit import create, done, move
 
 SECRET = b"a secret that nodes share"
 
@@ -111,6 +114,18 @@ class Broker:
 
     def ids(self) -> set[str]:
         return {event.event for event in self.stored}
+
+
+async def outbox(sql: asyncpg.Connection) -> set[str]:
+    return {row[0] for row in await sql.fetch("SELECT id FROM event")}
+
+
+async def pay(store: Store, count: int = 1) -> list[str]:
+    """Payments that succeeded: two events each."""
+    made = [create() for _ in range(count)]
+    assert all(await done(store, *made))
+    assert all(await done(store, *(move(each) for each in made)))
+    return [each.id for each in made]
 
 
 def relay_on(dsn: str, broker: Broker, node: int = 1, epoch: int = 1) -> Relay:
