@@ -3,7 +3,7 @@
 import asyncio
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -11,12 +11,14 @@ from access_kit import Access, Call, Reply, StubNode, access
 
 from bailiwick.access import board, turnstile
 from bailiwick.access.asking import (
+    ASKS_MAX,
     CAN_ASK,
     FULL_UP,
     HAS_ASKED,
     MAY_ASK,
     PATH,
     SEAL,
+    Ask,
     Asks,
     Told,
     ask_for,
@@ -169,6 +171,19 @@ async def test_a_crowd_is_asked_about_in_few_batches(tmp_path: Path) -> None:
         assert await asyncio.gather(*crowd) == [(200, {"node": "europe"})] * 100
         assert len(batches) <= 2
         assert sum(len(batch.asks) for batch in batches) == 100
+
+
+def test_a_crowd_waits_for_a_fuller_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turnstile.time, "monotonic", lambda: 0.0)
+    door = turnstile.Turnstile(lambda limits: cast(Any, None), b"s", lambda raw: None)
+    door._begun = 0.0
+    door._last = turnstile.MANY - 1
+    assert door._pause() == turnstile.SPACING_S
+    door._last = turnstile.MANY
+    assert door._pause() == 2 * turnstile.SPACING_S
+    ask = Ask("acct_demo", False, "0" * 32, "0" * 32, True)
+    door._queue.extend((1, ask, cast(Any, None)) for _ in range(ASKS_MAX))
+    assert door._pause() == 0.0, "it is full"
 
 
 async def test_waiting_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

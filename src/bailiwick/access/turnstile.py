@@ -1,8 +1,9 @@
 """Before a node that sheds load: requests wait here for one answer about many (``asking``).
 
 One batch at a time is under way to a node; what comes meanwhile makes the next one. A node that
-sheds is not asked more often than each ``SPACING_S``: the fewer batches, the less it pays for what
-it does not take. Waiting is bounded, and a node that does not answer holds up nobody for long.
+sheds is not asked more often than each ``SPACING_S``, twice that in a crowd: the fewer batches, the
+less it pays for what it does not take. Waiting is bounded, and a node that does not answer holds up
+nobody for long.
 """
 
 import asyncio
@@ -29,6 +30,8 @@ from bailiwick.access.forward import HopError, HopLimits, NodeClient
 WAITING_MAX = 1_024
 TIMEOUT_S = 3.0
 SPACING_S = 0.1
+MANY = 100
+"""After a batch of so many the next one waits twice as long, and is as full as can be."""
 _LIMITS = HopLimits(connections=1, waiting=0, total_seconds=TIMEOUT_S)
 
 _encode = msgspec.json.Encoder().encode
@@ -57,6 +60,7 @@ class Turnstile:
         self._queue: deque[_Waiting] = deque()
         self._task: asyncio.Task[None] | None = None
         self._begun = 0.0
+        self._last = 0
 
     @property
     def waiting(self) -> int:
@@ -80,7 +84,7 @@ class Turnstile:
             while self._queue:
                 await asyncio.sleep(self._pause())
                 batch = self._take()
-                self._begun = time.monotonic()
+                self._begun, self._last = time.monotonic(), len(batch)
                 told = await self._told(batch[0][0], [ask for _, ask, _ in batch])
                 _tell(batch, told)
         finally:
@@ -93,7 +97,8 @@ class Turnstile:
         """Seconds until the next batch; none for one that is full, or has an earlier home's word to
         get, which is not overloaded by it."""
         full = len(self._queue) >= ASKS_MAX or any(ask.earlier for _, ask, _ in self._queue)
-        return 0.0 if full else max(0.0, self._begun + SPACING_S - time.monotonic())
+        spacing = SPACING_S if self._last < MANY else 2 * SPACING_S
+        return 0.0 if full else max(0.0, self._begun + spacing - time.monotonic())
 
     def _take(self) -> list[_Waiting]:
         """The next batch: as many as are of one epoch, in their order."""
