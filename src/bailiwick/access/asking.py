@@ -5,8 +5,8 @@ Two kinds of questions go in one batch:
 * *Is there room?* A payment that is refused one by one costs its node much of what a taken one
   costs: it is received, parsed, checked and answered. So access asks an overloaded node about many
   keys at once first. The node decides on each by its own load at that moment: there is room, send
-  it; or the key is refused for ever, with the token; or there is no room and nobody else may take
-  it. (Decision record 12.)
+  it; or the key is refused for ever, and access makes the token; or there is no room and nobody
+  else may take it. (Decision record 12.)
 * *Have you taken it?* An earlier home of a place that was moved refuses the key for ever, or knows
   it already. What the payment says is not its business any more. (Decision record 11.)
 

@@ -15,13 +15,15 @@ from bailiwick.bench.load import Endpoint, Load, Outcome, Plan
 from bailiwick.bench.site import Charge, Site
 from bailiwick.world.jurisdiction import Node as Home
 
+BESIDE_CLIENTS = 512
+"""Connections for payments of another place: what the next node is given is no overload of it."""
+BESIDE_S = 3_600.0
+"""Their load is ended by hand, long before."""
 DELAYS: dict[str, dict[str, Any]] = {
     "zero": {"kind": "zero"},
     "lognormal": {"kind": "lognormal", "p50_ms": 120, "p99_ms": 380},
 }
 ONE_COUNTRY = ("DE",)
-BESIDE_CLIENTS = 512
-BESIDE_S = 3_600.0
 SPREAD = ("DE", "IN", "BR")
 """Places whose homes are the three nodes of the demo: with fewer nodes fewer of them differ."""
 
@@ -105,7 +107,8 @@ class Bench:
         """One run. Raises LoadError, SiteError, WatchError."""
         before = await self.ledgers()
         usual = sites.delay(self.site)
-        load = Load(self._endpoints(scenario), self.site.secret_key)
+        endpoints = self.endpoints(scenario, countries_of(scenario))
+        load = Load(endpoints, self.site.secret_key)
         beside = Beside(self, scenario)
         sites.set_delay(self.site, DELAYS[scenario.delay])
         try:
@@ -151,9 +154,6 @@ class Bench:
         seconds = scenario.warmup if warm else scenario.seconds
         payments = None if warm else scenario.payments
         return Plan(scenario.clients, seconds, payments, scenario.rate)
-
-    def _endpoints(self, scenario: Scenario) -> list[Endpoint]:
-        return self.endpoints(scenario, countries_of(scenario))
 
     def endpoints(self, scenario: Scenario, countries: tuple[str, ...]) -> list[Endpoint]:
         """Where payments of these countries are sent."""

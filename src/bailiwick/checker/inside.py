@@ -261,6 +261,7 @@ async def keys_claimed(db: Reader, found: Found) -> None:
 
 
 def _identity(merchant: str, livemode: str, key: str) -> str:
+    """SQL for a key's identity; written again here, since what wrote the rows may be wrong."""
     mode = f"CASE WHEN {livemode} THEN 'live' ELSE 'test' END"
     text = f"{merchant} || E'\\n' || {mode} || E'\\n' || {key}"
     return f"left(encode(sha256(convert_to({text}, 'UTF8')), 'hex'), 32)::uuid"

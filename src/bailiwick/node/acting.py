@@ -61,9 +61,8 @@ class Acting:
         rows, places = _grouped(named, reason, key)
         refused = Refused(reason)
         fates: list[Fate] = ["unwritten"] * len(named)
-        for row, at, writing in [
-            (row, at, self._refuse(row)) for row, at in zip(rows, places, strict=True)
-        ]:
+        queued = [self._refuse(row) for row in rows]
+        for row, at, writing in zip(rows, places, queued, strict=True):
             try:
                 written = await self._write(writing)
             except ApiError:

@@ -1,7 +1,7 @@
 """Refusals in bulk: access asks about many keys at once, and this node decides on each.
 
 See ``access.asking``. What is decided here is what the request itself would meet at this moment:
-the same load, the same tombstone, the same token. Only receiving, parsing and placing it is spared;
+the same load, the same tombstone. Only receiving, parsing and placing it is spared;
 and an earlier home is not shown it.
 """
 
