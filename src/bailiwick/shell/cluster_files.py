@@ -19,8 +19,15 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from bailiwick.shell.binaries import EngineError, ServerUser, root_safe, shared_folder
+from bailiwick.shell.binaries import (
+    EngineError,
+    Installation,
+    ServerUser,
+    root_safe,
+    shared_folder,
+)
 
+ADMIN = "postgres"
 SOCKET_LIMIT = 107
 """Longest path of a Unix socket in bytes on Linux (sun_path is 108 with its final NUL)."""
 
@@ -148,6 +155,53 @@ def keys(folder: Path) -> Secrets:
         os.fsync(stream.fileno())
     partial.rename(file)
     return keys
+
+
+def make_cluster(place: Path, installation: Installation, user: ServerUser, password: str) -> None:
+    """Make `data` in a home by initdb, unless it is there; `password` is the superuser's. Raises
+    EngineError."""
+    data = place / "data"
+    if (data / "PG_VERSION").exists():
+        return
+    # Made beside and renamed: an initdb that was cut off never looks like a cluster.
+    fresh = place / "data.new"
+    shutil.rmtree(fresh, ignore_errors=True)
+    private_folder(fresh, user)
+    password_file = place / f"initdb-{secrets.token_hex(8)}"
+    descriptor = os.open(password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        os.write(descriptor, password.encode() + b"\n")
+        if user.drop:
+            os.fchown(descriptor, user.uid, user.gid)
+        done = user.run(
+            installation.bin_dir / "initdb",
+            "--pgdata", fresh,
+            "--username", ADMIN,
+            "--pwfile", password_file,
+            "--auth", "scram-sha-256",
+            "--encoding", "UTF8",
+            "--locale", "C",
+            "--data-checksums",
+            "--no-instructions",
+        )  # fmt: skip
+    finally:
+        os.close(descriptor)
+        password_file.unlink()
+    if done.returncode != 0:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise EngineError(f"initdb failed: {(done.stderr or done.stdout).strip()[-600:]}")
+    fresh.rename(data)
+
+
+def write_config(place: Path, user: ServerUser, values: Mapping[str, str]) -> None:
+    """Write a home's postgresql.conf anew; `ALTER SYSTEM` (postgresql.auto.conf) still wins."""
+    target = place / "data" / "postgresql.conf"
+    partial = target.with_suffix(".conf.new")
+    partial.write_text(config_text(values), encoding="utf-8")
+    partial.chmod(0o600)
+    if user.drop:
+        os.chown(partial, user.uid, user.gid)
+    partial.replace(target)
 
 
 def config_text(values: Mapping[str, str]) -> str:

@@ -21,8 +21,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import secrets
-import shutil
 import signal
 import subprocess
 import sys
@@ -38,19 +36,20 @@ import asyncpg
 from bailiwick.shell.binaries import EngineError, Installation, ServerUser, find, server_user
 from bailiwick.shell.children import exit_of, life_tie
 from bailiwick.shell.cluster_files import (
+    ADMIN,
     DEFAULTS,
     Secrets,
-    config_text,
     data_major,
     first_number,
     home,
     is_postmaster,
     keys,
-    private_folder,
+    make_cluster,
     remove,
     socket_dir,
     tail,
     take_lock,
+    write_config,
 )
 from bailiwick.shell.ports import free_port, port_is_free
 
@@ -58,7 +57,6 @@ __all__ = ["EngineError", "PostgresServer", "free_port", "port_is_free", "remove
 
 DATABASE = "bailiwick"
 ROLE = "bailiwick"
-ADMIN = "postgres"
 StopMode = Literal["smart", "fast", "immediate"]
 _SIGNALS: dict[StopMode, signal.Signals] = {
     "smart": signal.SIGTERM,
@@ -128,8 +126,8 @@ class PostgresServer:
                 listen=listen, within=within,
             )  # fmt: skip
             # initdb takes a second: several servers are made side by side.
-            await asyncio.to_thread(server._make_cluster)
-            server._write_config(settings or {})
+            await asyncio.to_thread(make_cluster, place, installation, user, server._keys.admin)
+            write_config(place, user, server._values(settings or {}))
             await server._retire_predecessor()
             if not port_is_free(server.port):
                 raise EngineError(f"port {server.port} on 127.0.0.1 is taken by another program")
@@ -205,42 +203,8 @@ class PostgresServer:
             return f"postgresql://{who}@/{database}?host={place}&port={self.port}"
         return f"postgresql://{who}@{self.listen}:{self.port}/{database}"
 
-    def _make_cluster(self) -> None:
-        data = self._home / "data"
-        if (data / "PG_VERSION").exists():
-            return
-        # Made beside and renamed: an initdb that was cut off never looks like a cluster.
-        fresh = self._home / "data.new"
-        shutil.rmtree(fresh, ignore_errors=True)
-        private_folder(fresh, self._user)
-        password_file = self._home / f"initdb-{secrets.token_hex(8)}"
-        descriptor = os.open(password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            os.write(descriptor, self._keys.admin.encode() + b"\n")
-            if self._user.drop:
-                os.fchown(descriptor, self._user.uid, self._user.gid)
-            done = self._user.run(
-                self.installation.bin_dir / "initdb",
-                "--pgdata", fresh,
-                "--username", ADMIN,
-                "--pwfile", password_file,
-                "--auth", "scram-sha-256",
-                "--encoding", "UTF8",
-                "--locale", "C",
-                "--data-checksums",
-                "--no-instructions",
-            )  # fmt: skip
-        finally:
-            os.close(descriptor)
-            password_file.unlink()
-        if done.returncode != 0:
-            shutil.rmtree(fresh, ignore_errors=True)
-            raise EngineError(f"initdb failed: {(done.stderr or done.stdout).strip()[-600:]}")
-        fresh.rename(data)
-
-    def _write_config(self, settings: Mapping[str, str]) -> None:
-        """Write postgresql.conf anew; `ALTER SYSTEM` (postgresql.auto.conf) still wins."""
-        values = {
+    def _values(self, settings: Mapping[str, str]) -> dict[str, str]:
+        return {
             **DEFAULTS,
             **settings,
             "port": str(self.port),
@@ -248,13 +212,6 @@ class PostgresServer:
             "unix_socket_directories": str(self._socket_dir),
             "unix_socket_permissions": "0700",
         }
-        target = self._home / "data" / "postgresql.conf"
-        partial = target.with_suffix(".conf.new")
-        partial.write_text(config_text(values), encoding="utf-8")
-        partial.chmod(0o600)
-        if self._user.drop:
-            os.chown(partial, self._user.uid, self._user.gid)
-        partial.replace(target)
 
     async def _retire_predecessor(self, patience: float = 20.0) -> None:
         """Deal with a postmaster.pid that an earlier run left.
