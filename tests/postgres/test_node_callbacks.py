@@ -12,6 +12,7 @@ from bailiwick.channels.base import Operation, Outcome, Result
 from bailiwick.node.requests import CancelPayment, ConfirmPayment, CreateRefund
 from bailiwick.store.database import Store
 from tests.postgres.node_kit import (
+    PROFILE,
     Bank,
     Lost,
     Region,
@@ -144,4 +145,83 @@ async def test_a_late_success_is_never_dropped(
     assert await balance(sql, "unexpected:%") == -1000
     assert await balance(sql, "receivable:%") == bank.taken() == 1000 + expected
     assert await reviews(sql) == {"late_success"}
+    await sound(sql)
+
+
+async def test_an_old_signature_about_what_is_open_makes_the_resolver_ask(
+    region: Region, bank: Bank, sql: asyncpg.Connection
+) -> None:
+    bank.script[Operation.CHARGE] = ["pending"]
+    reference = (await paid(region, "k"))["latest_charge"]
+    false = Result(Outcome.DECLINED, code="card_declined")
+    bank.decide(reference, "approve")
+    await sql.execute("UPDATE attempt SET next_check_at = clock_timestamp() + interval '1 day'")
+    assert await region.notify(bank, reference, false, "n1", dated=True) == "asked"
+    assert bank.queries == [], "not from here: many may come"
+    assert [each.id for each in await region.store.due(9, 1000)] == [reference]
+    await region.resolve(reference)
+    attempt = await region.store.attempt(reference)
+    assert attempt is not None and attempt.state == "approved"
+    # The same callback, fresh: it was not remembered.
+    assert await region.notify(bank, reference, false, "n1") == "taken"
+    assert await reviews(sql) == {"contradiction"}
+    await sound(sql)
+
+
+async def test_an_old_signature_about_what_has_ended_has_the_provider_asked(
+    region: Region, bank: Bank, sql: asyncpg.Connection
+) -> None:
+    """A success after a no, and a refund that came back: told by a clock that is wrong."""
+    bank.script[Operation.CHARGE] = ["decline"]
+    reference = body(await region.pay("k"))["error"]["payment_intent"]["latest_charge"]
+    late = bank.decide(reference, "approve")
+    for _ in range(3):
+        assert await region.notify(bank, reference, late, "n1", dated=True) == "asked"
+    assert bank.queries == [reference], "once: then it says nothing new"
+    assert await balance(sql, "unexpected:%") == -1000
+    assert await reviews(sql) == {"late_success"}
+    answer = await paid(region, "k2")
+    refund = body(await region.refund("r", CreateRefund(payment_intent=answer["id"])))
+    row = await region.store.refund(refund["id"])
+    assert row is not None and row.state == "succeeded"
+    lost = bank.decide(row.attempt, "decline")
+    kind = {"operation": Operation.REFUND, "dated": True}
+    for _ in range(3):
+        assert await region.notify(bank, row.attempt, lost, "n2", **kind) == "asked"
+    assert bank.queries == [reference, row.attempt]
+    payment = await region.store.payment(answer["id"])
+    assert payment is not None and payment.amount_refunded == 0
+    await sound(sql)
+
+
+@pytest.mark.parametrize("said", ["the same as ever", "nothing"])
+async def test_an_old_signature_is_not_believed(
+    region: Region, bank: Bank, sql: asyncpg.Connection, said: str
+) -> None:
+    """It comes again until the provider says so too, and nothing is done before."""
+    bank.script[Operation.CHARGE] = ["decline"]
+    reference = body(await region.pay("k"))["error"]["payment_intent"]["latest_charge"]
+    bank.hidden = said == "nothing"
+    before = await counts(sql)
+    with pytest.raises(ApiError) as refused:
+        await region.notify(bank, reference, Result(APPROVED, "b", 1000, "EUR"), "n", dated=True)
+    assert refused.value.status == 503
+    assert await counts(sql) == before
+    # Another amount than ours is no success, so there is nothing to ask.
+    wrong = Result(APPROVED, "b", 999, "EUR")
+    assert await region.notify(bank, reference, wrong, "n", dated=True) == "asked"
+    assert bank.queries == [reference]
+
+
+async def test_an_unsigned_callback_about_what_has_ended_has_the_provider_asked(
+    bank: Bank, store: Store, sql: asyncpg.Connection
+) -> None:
+    unsigned = Bank("unsigned", msgspec.structs.replace(PROFILE, signed_callbacks=False))
+    region = Region(store, unsigned)
+    unsigned.script[Operation.CHARGE] = ["decline"]
+    reference = body(await region.pay("k"))["error"]["payment_intent"]["latest_charge"]
+    late = unsigned.decide(reference, "approve")
+    assert await region.notify(unsigned, reference, late, "n") == "asked"
+    assert await reviews(sql) == {"late_success"}
+    assert await balance(sql, "unexpected:%") == -1000
     await sound(sql)

@@ -45,6 +45,7 @@ class Board:
         self._sent: dict[int, int] = {}
         self._out: dict[int, int] = {}
         self._shed_ms: dict[int, int] = {}
+        self._ahead_ms: dict[int, int] = {}
         self._clients: dict[int, NodeClient] = {}
         self.set_nodes(urls)
 
@@ -58,6 +59,7 @@ class Board:
             self._raw.pop(number, None)
             self._sent.pop(number, None)
             self._shed_ms.pop(number, None)
+            self._ahead_ms.pop(number, None)
         for number, url in urls.items():
             known = self._clients.get(number)
             fresh = NodeClient(url, HopLimits(connections=1, waiting=0), tls=self._tls)
@@ -179,6 +181,7 @@ class Board:
     async def ask(self, number: int) -> None:
         """Ask one node for its usage state."""
         client = self._clients[number]
+        asked_ms = now_ms()
         try:
             answer = await client.request("GET", b"/usage", timeout=_POLL_TIMEOUT_S)
         except HopError as error:
@@ -187,8 +190,18 @@ class Board:
             return
         if answer.status == 200:
             self.observe(number, answer.body)
+            self._compare_clocks(number, answer.headers.get(b"bailiwick-clock"), asked_ms)
         else:
             self.failed(number, f"its usage state answered {answer.status}")
+
+    def _compare_clocks(self, number: int, told: bytes | None, asked_ms: int) -> None:
+        """Its time against the middle of ours: right to half of what the way takes."""
+        if told is not None and told.isdigit() and len(told) < 16:
+            self._ahead_ms[number] = int(told) - (asked_ms + now_ms()) // 2
+
+    def clocks_ahead_ms(self) -> dict[int, int]:
+        """How far each node's clock is ahead of this process's; negative: behind."""
+        return dict(self._ahead_ms)
 
     async def ask_all(self) -> None:
         """Ask every node once, at the same time."""
@@ -230,6 +243,7 @@ def shown(board: Board, names: Mapping[int, str]) -> list[dict[str, object]]:
     """Every node's usage state for operators: since when, why, its last report and changes."""
     found: list[dict[str, object]] = []
     now = monotonic_ms()
+    ahead = board.clocks_ahead_ms()
     for number, watch in sorted(board.watches().items()):
         report = board.report(number)
         history = watch.history
@@ -242,6 +256,7 @@ def shown(board: Board, names: Mapping[int, str]) -> list[dict[str, object]]:
                 "since_ms": history.since_ms,
                 "report": None if report is None else report.usage,
                 "report_age_ms": None if report is None else max(0, now - report.at_ms),
+                "clock_ahead_ms": ahead.get(number),
                 "changes": history.changes,
             }
         )

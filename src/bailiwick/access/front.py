@@ -69,7 +69,12 @@ class Front:
         self._clients: dict[int, tuple[str, NodeClient]] = {}
         self.board = Board({}, tls)
         self._turnstiles: dict[int, tuple[str, Turnstile]] = {}
-        self.metrics = Metrics(self.verdicts_by_name, self.current.freshness, self.changes_by_name)
+        self.metrics = Metrics(
+            self.verdicts_by_name,
+            self.current.freshness,
+            self.changes_by_name,
+            self.clocks_by_name,
+        )
         self._tasks: list[asyncio.Task[None]] = []
         self._checks: set[asyncio.Task[bool]] = set()
         self._use(self.world)
@@ -131,6 +136,12 @@ class Front:
         topology = self.world.topology
         found = self.board.verdicts()
         return {node.name: found.get(node.number, "stale") for node in topology.nodes}
+
+    def clocks_by_name(self) -> dict[str, int]:
+        """How many milliseconds each node's clock is ahead of ours, by name."""
+        ahead = self.board.clocks_ahead_ms()
+        nodes = self.world.topology.nodes
+        return {node.name: ahead[node.number] for node in nodes if node.number in ahead}
 
     def changes_by_name(self) -> dict[tuple[str, str], int]:
         """How often each node's usage state became which, by name and state."""

@@ -30,6 +30,7 @@ class Metrics:
         verdicts: Callable[[], Mapping[str, str]],
         world: Callable[[], Freshness],
         changes: Callable[[], Mapping[tuple[str, str], int]],
+        clocks: Callable[[], Mapping[str, int]],
     ) -> None:
         self.requests: defaultdict[tuple[str, str, int], int] = defaultdict(int)
         self.assigned: defaultdict[str, int] = defaultdict(int)
@@ -39,6 +40,7 @@ class Metrics:
         self._hop_sums: defaultdict[str, float] = defaultdict(float)
         self._verdicts = verdicts
         self._changes = changes
+        self._clocks = clocks
         self._world = world
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -90,6 +92,14 @@ class Metrics:
         for (node, state), count in self._changes().items():
             changes.add_metric([node, state], count)
         yield changes
+        clocks = GaugeMetricFamily(
+            "bailiwick_access_node_clock_ahead_seconds",
+            "How far a node's clock is ahead of this process's",
+            labels=["node"],
+        )
+        for node, ahead_ms in self._clocks().items():
+            clocks.add_metric([node], ahead_ms / 1000)
+        yield clocks
         yield from self._world_families()
         refused = CounterMetricFamily(
             "bailiwick_access_tls_refused", "TLS handshakes that failed", labels=["reason"]

@@ -172,6 +172,8 @@ class Notice(msgspec.Struct, frozen=True):
         provider_ref: the provider's id of the object.
         result: what it says; None where the channel's callbacks are not proof by themselves
             (unsigned, static token), so that the node asks the provider.
+        dated: it was signed long ago, or ahead of time: the node asks the provider before it
+            believes ``result``.
     """
 
     notice_id: str
@@ -179,10 +181,11 @@ class Notice(msgspec.Struct, frozen=True):
     reference: str | None = None
     provider_ref: str | None = None
     result: Result | None = None
+    dated: bool = False
 
 
 class CallbackRefused(Exception):
-    """A callback that is forged, altered, too old or not for this account."""
+    """A callback that is forged, altered or not for this account."""
 
 
 class Profile(msgspec.Struct, frozen=True):

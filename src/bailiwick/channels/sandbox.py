@@ -186,7 +186,7 @@ class SandboxChannel:
     ) -> Notice | None:
         signature = common.header(headers, "sandbox-signature")
         secret = account.secrets.get("callback_secret", "")
-        common.check_signature(signature, (secret,), body, now_ms)
+        dated = not common.check_signature(signature, (secret,), body, now_ms)
         event = common.decode(body, _Event)
         if event is None:
             raise CallbackRefused("the body is not a callback of the sandbox")
@@ -194,12 +194,13 @@ class SandboxChannel:
             charge = common.decode(bytes(event.data), _Charge)
             if charge is not None:
                 result = _charge_result(charge, _taken(charge))
-                return Notice(event.id, Operation.CHARGE, charge.reference, charge.id, result)
+                about = (Operation.CHARGE, charge.reference, charge.id)
+                return Notice(event.id, *about, result, dated)
         elif event.type == "refund.updated":
             refund = common.decode(bytes(event.data), _Refund)
             if refund is not None:
-                result = _refund_result(refund)
-                return Notice(event.id, Operation.REFUND, refund.reference, refund.id, result)
+                about = (Operation.REFUND, refund.reference, refund.id)
+                return Notice(event.id, *about, _refund_result(refund), dated)
         else:
             return None
         raise CallbackRefused("the callback's object cannot be read")

@@ -125,7 +125,7 @@ class StripeChannel:
         secrets = (
             account.secrets.get(name, "") for name in ("callback_secret", "callback_secret_2")
         )
-        common.check_signature(signature, secrets, body, now_ms)
+        dated = not common.check_signature(signature, secrets, body, now_ms)
         event = common.decode(body, read.Event)
         if event is None:
             raise CallbackRefused("the body is not an event of the provider")
@@ -133,9 +133,9 @@ class StripeChannel:
             raise CallbackRefused("a test event for a live gateway, or the reverse")
         payload = bytes(event.data.object)
         if event.type in _EVENTS_OF_INTENTS:
-            return _intent_notice(event, payload)
+            return _intent_notice(event, payload, dated)
         if event.type in _EVENTS_OF_REFUNDS:
-            return _refund_notice(event, payload)
+            return _refund_notice(event, payload, dated)
         return None
 
 
@@ -200,7 +200,7 @@ def _target(known: str) -> str:
     return "charge" if known.startswith("ch_") else "payment_intent"
 
 
-def _intent_notice(event: read.Event, payload: bytes) -> Notice | None:
+def _intent_notice(event: read.Event, payload: bytes, dated: bool) -> Notice | None:
     intent = common.decode(payload, read.Intent)
     if intent is None:
         raise CallbackRefused("the event's payment cannot be read")
@@ -210,16 +210,16 @@ def _intent_notice(event: read.Event, payload: bytes) -> Notice | None:
     capture = intent.metadata.get(read.CAPTURE)
     if capture is not None and intent.status == "succeeded":
         result = read.captured(intent)
-        return Notice(event.id, Operation.CAPTURE, capture, intent.id, result)
+        return Notice(event.id, Operation.CAPTURE, capture, intent.id, result, dated)
     # A cancellation ends a charge that never was held, or releases one that was: it does not
     # say which, so the node asks.
     told = None if intent.status == "canceled" else read.charge(intent)
     if told is not None and told.outcome is Outcome.UNKNOWN:
         told = None
-    return Notice(event.id, Operation.CHARGE, reference, intent.id, told)
+    return Notice(event.id, Operation.CHARGE, reference, intent.id, told, dated)
 
 
-def _refund_notice(event: read.Event, payload: bytes) -> Notice | None:
+def _refund_notice(event: read.Event, payload: bytes, dated: bool) -> Notice | None:
     refund = common.decode(payload, read.Refund)
     if refund is None:
         raise CallbackRefused("the event's refund cannot be read")
@@ -227,4 +227,4 @@ def _refund_notice(event: read.Event, payload: bytes) -> Notice | None:
     if reference is None:
         return None
     result = read.refund_result(refund)
-    return Notice(event.id, Operation.REFUND, reference, refund.id, result)
+    return Notice(event.id, Operation.REFUND, reference, refund.id, result, dated)

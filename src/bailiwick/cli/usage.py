@@ -15,6 +15,7 @@ from bailiwick.cli.client import fail
 
 _TIMEOUT_S = 10.0
 _BYTES_MAX = 16 << 20
+_CLOCKS_APART_MS = 30_000
 
 
 @click.command("usage")
@@ -83,6 +84,16 @@ def _show(found: dict[str, Any], changes: int) -> None:
             f"{report['database_lag_ms']} ms" if known else "",
         )
     console.print(table)
+    for node in found["nodes"]:
+        ahead_ms = node.get("clock_ahead_ms") or 0
+        if abs(ahead_ms) > _CLOCKS_APART_MS:
+            side = "ahead of" if ahead_ms > 0 else "behind"
+            console.print(
+                f"{node['name']}: its clock is {abs(ahead_ms) / 1000:.0f} s {side} that of access; "
+                "set the clocks (NTP)",
+                soft_wrap=True,
+                markup=False,
+            )
     for node in found["nodes"]:
         for change in node["changes"][:changes]:
             console.print(

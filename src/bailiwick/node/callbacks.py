@@ -11,9 +11,18 @@ import structlog
 
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
-from bailiwick.channels.base import CallbackRefused, Instruction, Notice, Outcome, agreed
-from bailiwick.node.decide import OPEN
+from bailiwick.channels.base import (
+    CallbackRefused,
+    Instruction,
+    Notice,
+    Operation,
+    Outcome,
+    Result,
+    agreed,
+)
+from bailiwick.node.decide import NO_CHARGE, OPEN
 from bailiwick.node.gateways import Gateway, Gateways
+from bailiwick.node.query import state_of
 from bailiwick.node.settle import Settlement
 from bailiwick.shell.crash import crash_point
 from bailiwick.store.database import Store
@@ -74,14 +83,42 @@ class Callbacks:
 
     async def _apply(self, gateway: Gateway, notice: Notice, attempt: Attempt) -> bool:
         """Carry out what a callback says; False where it says nothing certain."""
-        if notice.result is None or not gateway.profile.signed_callbacks:
-            # Not proof by itself: have the resolver ask the provider now.
-            await self._store.rows("attempt_postpone", attempt.id, 0.0)
+        result = notice.result
+        if result is not None:
+            instruction = _instruction.decode(attempt.instruction)
+            result = agreed(instruction, result, gateway.profile)
+        if result is None or notice.dated or not gateway.profile.signed_callbacks:
+            await self._question(gateway, attempt, result)
             return False
-        instruction = _instruction.decode(attempt.instruction)
-        result = agreed(instruction, notice.result, gateway.profile)
         settled = await self._settlement.settle(attempt, result)
         crash_point("callback.settled")
         if settled.next is not None:
             await self._settlement.drive(settled.next)
         return result.outcome is not Outcome.UNKNOWN or attempt.state not in OPEN
+
+    async def _question(self, gateway: Gateway, attempt: Attempt, hint: Result | None) -> None:
+        """What a callback says is no proof by itself: what the provider answers is.
+
+        Raises:
+            ApiError: 503, it could not be asked, or does not say so (yet); it will tell again.
+        """
+        if attempt.state in OPEN:
+            await self._store.rows("attempt_postpone", attempt.id, 0.0)  # the resolver asks
+            attempt = await self._store.attempt(attempt.id) or attempt
+            if attempt.state in OPEN:
+                return
+        if not await self._may_be_news(attempt, hint):
+            return
+        told = await state_of(attempt, gateway)
+        if told is not None:
+            await self._settlement.settle(attempt, told)
+        if told is None or (hint is not None and told.outcome is not hint.outcome):
+            raise ApiError.unavailable("This could not be confirmed yet. Send it again later.")
+
+    async def _may_be_news(self, attempt: Attempt, hint: Result | None) -> bool:
+        """Whether an attempt that has ended may have ended otherwise. What only repeats what is
+        known is not asked about, so that nobody makes us ask by sending old callbacks again."""
+        if hint is not None:
+            return await self._settlement.would_tell(attempt, hint)
+        # Only a success after a no, and a refund that came back, are ever told so late.
+        return attempt.state in NO_CHARGE or attempt.operation == Operation.REFUND

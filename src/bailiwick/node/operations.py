@@ -5,6 +5,7 @@ And what rides on every answer: the usage report and the request id.
 
 import falcon.asgi
 
+from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.node import inbound, metrics
 from bailiwick.node.service import Node
@@ -54,7 +55,8 @@ class Operations:
         json_answer(response, shown, status)
 
     async def on_get_usage(self, request: Request, response: Response) -> None:
-        """The usage state, as access asks for it."""
+        """The usage state, as access asks for it, and this node's time."""
+        response.set_header("Bailiwick-Clock", str(now_ms()))
         json_answer(response, self.node.load.usage(self.node.world.epoch))
 
     async def on_get_gateways(self, request: Request, response: Response) -> None:

@@ -20,10 +20,10 @@ from bailiwick.channels.base import (
     Phase,
     Resolve,
     Result,
-    agreed,
     read,
 )
 from bailiwick.node.gateways import Gateway, Gateways
+from bailiwick.node.query import query
 from bailiwick.node.settle import PERMIT_NS, Settlement, permit
 from bailiwick.shell.crash import crash_point
 from bailiwick.store.database import Store
@@ -123,7 +123,7 @@ class Resolver:
             if way is Resolve.REPLAY:
                 result = await self._replay(attempt, gateway)
             elif way in (Resolve.REFERENCE, Resolve.PROVIDER_ID):
-                result = await self._query(attempt, gateway, way)
+                result = await query(attempt, gateway, way)
             else:
                 continue  # a callback or a statement comes by itself
             if result is not None and result.not_found:
@@ -132,21 +132,6 @@ class Resolver:
                 return result
             told = result or told
         return told
-
-    async def _query(self, attempt: Attempt, gateway: Gateway, way: Resolve) -> Result | None:
-        instruction = _instruction.decode(attempt.instruction)
-        if way is Resolve.PROVIDER_ID:
-            if attempt.provider_ref is None:
-                return None
-            instruction = msgspec.structs.replace(instruction, provider_ref=attempt.provider_ref)
-        request = gateway.channel.query(instruction, gateway.account, way)
-        if request is None:
-            return None
-        exchange = await gateway.exchange(request)
-        if exchange.reply is None:
-            return None
-        result = gateway.channel.parse_query(instruction, exchange.reply, way)
-        return agreed(instruction, result, gateway.profile)
 
     async def _replay(self, attempt: Attempt, gateway: Gateway) -> Result | None:
         """Send the same request under the same reference again, while the provider knows it."""

@@ -193,10 +193,15 @@ class Settlement(Writing):
             "The outcome could not be written yet. Retry with the same Idempotency-Key."
         )
 
+    async def would_tell(self, attempt: Attempt, result: Result) -> bool:
+        """Whether an outcome would change anything, or contradicts what is known."""
+        payment, attempt = await self._fresh(attempt)
+        step = await self._decide(payment, attempt, result)
+        return step is not None or _contradicts(attempt, result)
+
     async def _note_contradiction(self, attempt: Attempt, result: Result) -> None:
         """A provider that says no after its yes is asked about by a person; nothing is undone."""
-        charging = attempt.operation in (Operation.CHARGE, Operation.CAPTURE)
-        if charging and attempt.state == "approved" and result.outcome is Outcome.DECLINED:
+        if _contradicts(attempt, result):
             await self._store.rows(
                 "review_open", attempt.payment, attempt.id, "contradiction", result.code
             )
@@ -301,6 +306,11 @@ class Settlement(Writing):
 def permit(begun_boot_ns: int) -> Permit:
     """Leave to send, counted from the start of the batch that committed the attempt."""
     return Permit(begun_boot_ns + PERMIT_NS)
+
+
+def _contradicts(attempt: Attempt, result: Result) -> bool:
+    charging = attempt.operation in (Operation.CHARGE, Operation.CAPTURE)
+    return charging and attempt.state == "approved" and result.outcome is Outcome.DECLINED
 
 
 def _uncancel() -> None:
