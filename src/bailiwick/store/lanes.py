@@ -6,7 +6,7 @@ one lone writer pays one commit and a crowd shares one. Rules (decision record 2
 
 * at most one row per payment in a batch, sorted, so that two lanes lock in the same order;
 * only the writer whose token comes back from the statement goes on;
-* a bad row fails alone: a failed batch is run again row by row;
+* a bad row fails alone: a failed batch is run again row by row, unless it is the server that fails;
 * a commit whose answer was lost is not guessed: the connection is dropped, a further commit shows
   that this server may still commit, the rows are read again by their writer tokens, and what is
   not found is reported as in doubt.
@@ -35,6 +35,13 @@ _LOST = (
     asyncpg.OperatorInterventionError,
     asyncpg.CannotConnectNowError,
 )
+# Errors of a server that can write nothing now, whatever the row: a full disk, no memory, a failing
+# file, no right to write.
+_NO_ROOM = (
+    asyncpg.InsufficientResourcesError,
+    asyncpg.PostgresSystemError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
 
 log = structlog.get_logger()
 
@@ -62,7 +69,7 @@ class Written(msgspec.Struct, frozen=True):
 
 
 class LaneFull(Exception):
-    """Too many rows wait; nothing of this one was done."""
+    """No room, in the queue or in the database; nothing of this row was done."""
 
 
 class WriteInDoubt(Exception):
@@ -213,6 +220,9 @@ class Lane(Generic[RowT]):
             except (asyncpg.PostgresError, BadRow) as error:
                 if isinstance(error, _LOST):
                     await self._settle_lost(batch, error)
+                elif isinstance(error, _NO_ROOM):
+                    log.error("lane_no_room", lane=self.name, error=type(error).__name__)
+                    _fail(batch, LaneFull(type(error).__name__))
                 else:
                     await self._one_by_one(batch, error)
                 return
