@@ -7,12 +7,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import asyncpg
 import pytest
 from chaos_kit import Chaos
 from load_kit import Load, read_demo
 
 IN_FLIGHT_MIN = 32
 KILLS = 3
+ENDED = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+ WHERE usename = current_user AND pid <> pg_backend_pid()"""
 VICTIMS: dict[str, Callable[[dict], int]] = {  # type: ignore[type-arg]
     "node": lambda demo: demo["nodes"][1]["pid"] or 0,
     "access": lambda demo: demo["access"][0]["pid"] or 0,
@@ -71,3 +75,27 @@ async def test_hang_and_500_end_succeeded(chaos: Chaos, tmp_path: Path) -> None:
     )
     assert verdict["violations"] == 0
     assert {each["status"] for each in load.history} == {"ok"}
+
+
+@pytest.mark.timeout(300)
+async def test_connections_that_are_ended_are_no_defect(chaos: Chaos, tmp_path: Path) -> None:
+    """All of a node's connections to its database, again and again, whatever they do just then."""
+    log = chaos.data / "logs" / "node-europe.log"
+    said = len(log.read_text())
+    connection = await asyncpg.connect(chaos.node("europe")["dsn"])
+    load = Load(chaos.demo, name="ended")
+    load.start()
+    ended = 0
+    for _ in range(40):
+        await asyncio.sleep(0.15)
+        ended += len(await connection.fetch(ENDED))
+    await connection.close()
+    await load.stop()
+    assert ended >= 100, "too few to prove anything"
+    history = load.write(tmp_path / "history.jsonl")
+    verdict = await asyncio.to_thread(
+        chaos.check, "--history", str(history), "--reviews-max-share", "0"
+    )
+    assert verdict["violations"] == 0
+    assert {each["status"] for each in load.history} == {"ok"}
+    assert "defect" not in log.read_text()[said:]

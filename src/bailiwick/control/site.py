@@ -19,6 +19,7 @@ from bailiwick.control.plans import ControlError, Say
 from bailiwick.control.toml_edit import EditError
 from bailiwick.shell import tls
 from bailiwick.shell.bus import Bus
+from bailiwick.shell.database_errors import DATABASE_ERRORS
 from bailiwick.shell.settings import SettingsError
 from bailiwick.shell.wire_client import Answer
 from bailiwick.world import snapshot
@@ -191,19 +192,13 @@ class Site:
                 dsn, timeout=CONNECT_S, command_timeout=30,
                 server_settings={"application_name": "bailiwick-control"},
             )  # fmt: skip
-        except (
-            OSError,
-            TimeoutError,
-            ValueError,
-            asyncpg.PostgresError,
-            asyncpg.InterfaceError,
-        ) as error:
+        except (*DATABASE_ERRORS, ValueError) as error:
             raise ControlError(
                 f"the database of '{name}' does not answer: {str(error) or type(error).__name__}"
             ) from None
         try:
             yield connection
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except DATABASE_ERRORS as error:
             raise ControlError(
                 f"the database of '{name}': {str(error) or type(error).__name__}"
             ) from None

@@ -25,6 +25,7 @@ from bailiwick.drill.network import Unproven
 from bailiwick.drill.scenario import Scenario
 from bailiwick.shell.binaries import EngineError
 from bailiwick.shell.children import exit_of, life_tie
+from bailiwick.shell.database_errors import DATABASE_ERRORS
 from bailiwick.shell.supervisor import SupervisorError
 
 CURRENCIES = {"IN": "inr", "DE": "eur", "BR": "brl", "KE": "kes"}
@@ -34,8 +35,7 @@ _BEGIN_S = 20.0
 _DRAIN_S = 120.0
 _CHECK_WAIT_S = 90.0
 _FAILURES = (
-    Unproven, SupervisorError, EngineError, PlaceError, HopError, OSError, TimeoutError,
-    asyncpg.PostgresError, asyncpg.InterfaceError,
+    Unproven, SupervisorError, EngineError, PlaceError, HopError, *DATABASE_ERRORS,
 )  # fmt: skip
 Verdict = Literal["held", "broken", "error"]
 Say = Callable[[str], None]

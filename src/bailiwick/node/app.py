@@ -4,7 +4,6 @@ import functools
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-import asyncpg
 import falcon
 import falcon.asgi
 import msgspec
@@ -35,6 +34,7 @@ from bailiwick.node.turnstile import Turnstile
 from bailiwick.node.writing import wanted
 from bailiwick.shell import timing
 from bailiwick.shell.answers import error_answer, install_errors, json_answer
+from bailiwick.shell.database_errors import DATABASE_ERRORS
 from bailiwick.shell.forms import Params, struct_from
 from bailiwick.shell.http import read_body
 
@@ -363,7 +363,7 @@ async def _database_silent(
 
 def install_database_errors(app: falcon.asgi.App[Any, Any]) -> None:
     """Answer 503 while the database does not answer."""
-    for fault in (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+    for fault in DATABASE_ERRORS:
         app.add_error_handler(fault, _database_silent)
 
 

@@ -20,7 +20,6 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING
 
-import asyncpg
 import msgspec
 
 from bailiwick.base import events
@@ -29,6 +28,7 @@ from bailiwick.base.events import PaymentEvent, RelayReport
 from bailiwick.shell import telemetry
 from bailiwick.shell.bus_base import BusError, BusRefused
 from bailiwick.shell.crash import crash_point
+from bailiwick.shell.database_errors import DATABASE_ERRORS
 from bailiwick.shell.loops import forever
 from bailiwick.store.outbox import Backlog, Claim, Outbox, OutboxRow, Position
 
@@ -137,7 +137,7 @@ class Relay:
             pause = self._backoff()
             if self._failures == 1:
                 log.warning("relay_waits", reason=str(error))
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except DATABASE_ERRORS as error:
             await self._outbox.close()
             pause = self._backoff()
             log.warning("relay_step_failed", error=error)
@@ -156,7 +156,7 @@ class Relay:
 
         Raises:
             BusError: the broker is away or refuses; nothing is lost, all of it waits.
-            OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError: the database.
+            DATABASE_ERRORS: the database is away; nothing is lost.
         """
         now = time.monotonic()
         await self._look_after(now)

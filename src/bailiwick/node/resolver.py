@@ -7,7 +7,6 @@ visibility window has passed. What stays open too long is put before a person, a
 
 import asyncio
 
-import asyncpg
 import msgspec
 import structlog
 
@@ -26,6 +25,7 @@ from bailiwick.node.gateways import Gateway, Gateways
 from bailiwick.node.query import query
 from bailiwick.node.settle import PERMIT_NS, Settlement, permit
 from bailiwick.shell.crash import crash_point
+from bailiwick.shell.database_errors import DATABASE_ERRORS
 from bailiwick.store.database import Store
 from bailiwick.store.rows import Attempt
 
@@ -44,7 +44,6 @@ SETTLED_REASONS = ["unresolved", "gateway_missing"]
 
 log = structlog.get_logger()
 _instruction = msgspec.json.Decoder(Instruction)
-_DATABASE = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 
 class Resolver:
@@ -83,7 +82,7 @@ class Resolver:
     async def _guarded(self, attempt: Attempt) -> None:
         try:
             await self.resolve(attempt)
-        except (*_DATABASE, ApiError) as error:
+        except (*DATABASE_ERRORS, ApiError) as error:
             log.warning("resolve_failed", attempt=attempt.id, error=type(error).__name__)
         except Exception as error:  # a defect in one must not stop the others
             log.error("resolve_defect", attempt=attempt.id, error=error)

@@ -20,6 +20,7 @@ import structlog
 from bailiwick.base.clock import now_ms
 from bailiwick.node import render
 from bailiwick.node.addresses import GuardedResolver, allowed_url
+from bailiwick.shell.database_errors import DATABASE_ERRORS
 from bailiwick.shell.loops import forever
 from bailiwick.store.database import Store
 
@@ -211,5 +212,5 @@ class Deliverer:
     async def _done(self, row: asyncpg.Record, status: int, again_ms: int | None) -> None:
         try:
             await self._store.rows("delivery_done", row["event"], row["endpoint"], status, again_ms)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+        except DATABASE_ERRORS:
             log.warning("webhook_note_lost", webhook=row["endpoint"])  # its lease runs out

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import asyncpg
 import falcon
 import falcon.asgi
 
@@ -13,6 +12,7 @@ from bailiwick.overview import questions
 from bailiwick.overview.service import Overview
 from bailiwick.shell import telemetry
 from bailiwick.shell.answers import error_answer, install_errors, json_answer
+from bailiwick.shell.database_errors import DATABASE_ERRORS
 from bailiwick.shell.forms import Params, parse_form
 from bailiwick.shell.telemetry import CONTENT_TYPE, Metrics
 
@@ -110,7 +110,7 @@ def build(overview: Overview) -> falcon.asgi.App[Any, Any]:
     """The overview's application."""
     app = falcon.asgi.App()
     install_errors(app)
-    for fault in (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+    for fault in DATABASE_ERRORS:
         app.add_error_handler(fault, _database_silent)
     database, reader = overview.database, overview.reader
 
