@@ -25,6 +25,7 @@ from bailiwick.access.asking import (
     seal,
 )
 from bailiwick.access.earlier import Held
+from bailiwick.access.forward import HopLimits
 from bailiwick.base.keys import key_identity, request_hash
 from bailiwick.node.refusals import Refusals
 from bailiwick.shell.forms import parse_form
@@ -143,7 +144,11 @@ async def test_a_node_that_sheds_nothing_is_not_asked(tmp_path: Path) -> None:
         assert [call.path for call in it.nodes[1].calls] == [CREATE]
 
 
-async def test_a_crowd_is_asked_about_in_few_batches(tmp_path: Path) -> None:
+async def test_a_crowd_is_asked_about_in_few_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patient = HopLimits(connections=1, waiting=0, total_seconds=60)  # the first batch is held
+    monkeypatch.setattr(turnstile, "_LIMITS", patient)
     async with access(tmp_path) as it:
         apac = it.nodes[1]
         batches = shedding(apac)
@@ -157,14 +162,15 @@ async def test_a_crowd_is_asked_about_in_few_batches(tmp_path: Path) -> None:
 
         apac.answer = held
         await it.front.board.ask_all()
-        crowd = [asyncio.create_task(pay(it, IN, f"k{number}")) for number in range(100)]
+        keys = ({"idempotency-key": f"k{number}"} for number in range(100))
+        crowd = [asyncio.create_task(it.json("POST", CREATE, IN, headers=key)) for key in keys]
 
         def asked() -> int:
             first = [msgspec.json.decode(call.body, type=Asks) for call in apac.calls]
             waiting = it.front._turnstiles[2][1].waiting if first else 0
             return waiting + sum(len(batch.asks) for batch in first)
 
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while asked() < 100:
                 await asyncio.sleep(0.01)
         go_on.set()
