@@ -225,3 +225,20 @@ async def test_an_unsigned_callback_about_what_has_ended_has_the_provider_asked(
     assert await reviews(sql) == {"late_success"}
     assert await balance(sql, "unexpected:%") == -1000
     await sound(sql)
+
+
+@pytest.mark.parametrize("when", ["while the void is open", "after it"])
+async def test_a_hold_that_is_gone_because_we_cancelled_it_is_no_contradiction(
+    region: Region, bank: Bank, sql: asyncpg.Connection, when: str
+) -> None:
+    held = await paid(region, "k", capture_method="manual")
+    gone = Result(Outcome.DECLINED, "b", code="charge_voided", detail="voided")
+    if when == "while the void is open":
+        bank.script[Operation.VOID] = ["lost"]
+    await region.act("cancel", "c", held["id"], CancelPayment())
+    payment = await region.store.payment(held["id"])
+    assert payment is not None
+    assert payment.state == ("voiding" if when == "while the void is open" else "canceled")
+    assert await region.notify(bank, held["latest_charge"], gone, "n") == "taken"
+    assert await reviews(sql) == set()
+    await sound(sql)

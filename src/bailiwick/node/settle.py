@@ -22,6 +22,7 @@ from bailiwick.node.decide import Step
 from bailiwick.node.gateways import Gateways
 from bailiwick.node.idempotency import unpacked
 from bailiwick.node.routing import Routing, Wanted
+from bailiwick.node.states import State
 from bailiwick.node.webhooks import Endpoints
 from bailiwick.node.writing import Writing, stored_attempt, wanted
 from bailiwick.shell import timing
@@ -164,7 +165,7 @@ class Settlement(Writing):
                     payment, attempt = await self._fresh(attempt)
                 step = await self._decide(payment, attempt, result)
                 if step is None:
-                    await self._note_contradiction(attempt, result)
+                    await self._note_contradiction(payment, attempt, result)
                     return Settled(payment)
                 row, settled = await self._row(step, attempt, expand)
                 crash_point("settle.before")
@@ -197,11 +198,11 @@ class Settlement(Writing):
         """Whether an outcome would change anything, or contradicts what is known."""
         payment, attempt = await self._fresh(attempt)
         step = await self._decide(payment, attempt, result)
-        return step is not None or _contradicts(attempt, result)
+        return step is not None or _contradicts(payment, attempt, result)
 
-    async def _note_contradiction(self, attempt: Attempt, result: Result) -> None:
+    async def _note_contradiction(self, payment: Payment, attempt: Attempt, result: Result) -> None:
         """A provider that says no after its yes is asked about by a person; nothing is undone."""
-        if _contradicts(attempt, result):
+        if _contradicts(payment, attempt, result):
             await self._store.rows(
                 "review_open", attempt.payment, attempt.id, "contradiction", result.code
             )
@@ -308,7 +309,9 @@ def permit(begun_boot_ns: int) -> Permit:
     return Permit(begun_boot_ns + PERMIT_NS)
 
 
-def _contradicts(attempt: Attempt, result: Result) -> bool:
+def _contradicts(payment: Payment, attempt: Attempt, result: Result) -> bool:
+    if payment.state in (State.VOIDING, State.CANCELED):
+        return False  # that the hold is gone is what was asked for
     charging = attempt.operation in (Operation.CHARGE, Operation.CAPTURE)
     return charging and attempt.state == "approved" and result.outcome is Outcome.DECLINED
 
