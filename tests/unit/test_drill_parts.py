@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 import re
 import tempfile
 from pathlib import Path
@@ -17,6 +18,7 @@ from bailiwick.drill.measure import Window, figures, quantile
 from bailiwick.drill.network import Bridged, Loopback, Unproven
 from bailiwick.drill.processes import FREEZE_POINTS
 from bailiwick.drill.scenarios import ALL, SCENARIOS
+from bailiwick.drill.several import drawn_faults
 from bailiwick.drill.worlds import with_home
 from bailiwick.shell.wire_client import Answer
 
@@ -101,6 +103,17 @@ def test_scenarios_have_names_and_words() -> None:
         assert set(kind.kinds) <= set(METHODS)
     assert {"node-drained", "node-adopted", "node-evacuated", "node-joined"} <= set(SCENARIOS)
     assert set(LAST) <= set(METHODS)
+
+
+def test_faults_that_come_together_are_all_of_another_kind() -> None:
+    seen: set[str] = set()
+    for seed in range(200):
+        drawn = [each.name for each in drawn_faults(random.Random(seed), 3)]
+        assert len(set(drawn)) == 3
+        assert sum(name.startswith("partition") for name in drawn) <= 1  # one mending ends all
+        seen |= set(drawn)
+    assert {"node-killed", "postgres-crashed", "partition-to-access"} <= seen
+    assert sum(name.startswith("node-frozen") for name in seen) == 4
 
 
 def test_an_outage_that_lasts_too_long_breaks_the_run() -> None:

@@ -134,7 +134,7 @@ async def run(
 ) -> Result:
     """One scenario at one victim. What stops it from being measured is in the result."""
     started = time.monotonic()
-    scenario = kind(cluster, victim)
+    scenario = kind(cluster, victim, seed)
     name = f"{kind.name}-{number}"
     assert cluster.merchant is not None
     plan = _plan(cluster, cluster.merchant, kind, pace, name, seed)

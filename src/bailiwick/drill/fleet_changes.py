@@ -41,8 +41,8 @@ class NodeJoined(Operated):
     about = "a node with an empty database joins by one command; it is drained, then removed"
     places = {JOINER: "KE"}  # noqa: RUF012 (the base class says that it is of the class)
 
-    def __init__(self, cluster: Cluster, victim: str) -> None:
-        super().__init__(cluster, JOINER)
+    def __init__(self, cluster: Cluster, victim: str, seed: int = 0) -> None:
+        super().__init__(cluster, JOINER, seed)
 
     async def inject(self) -> None:
         name, cluster = self.victim, self.cluster

@@ -39,7 +39,8 @@ class Scenario:
     places: ClassVar[dict[str, str]] = {}
     gap_most_s: ClassVar[float | None] = None
 
-    def __init__(self, cluster: Cluster, victim: str) -> None:
+    def __init__(self, cluster: Cluster, victim: str, seed: int = 0) -> None:
+        """``seed``: of what a scenario draws by chance."""
         self.cluster = cluster
         self.victim = victim
         self.proofs: list[str] = []

@@ -9,6 +9,7 @@ from bailiwick.drill.fleet_changes import NodeDrained, NodeJoined
 from bailiwick.drill.links import PartitionBoth, PartitionToAccess, PartitionToNode
 from bailiwick.drill.processes import FREEZE_POINTS, AccessKilled, NodeKilled, frozen
 from bailiwick.drill.scenario import Scenario
+from bailiwick.drill.several import SeveralAtOnce
 from bailiwick.drill.stores import (
     BrokerDown,
     BrokersDown,
@@ -32,6 +33,7 @@ ALL: Final[tuple[type[Scenario], ...]] = (
     BrokersWiped,
     DatabaseCrashed,
     StandbyPromoted,
+    SeveralAtOnce,
     PlaceMoved,
     NodeDrained,
     NodeAdopted,
