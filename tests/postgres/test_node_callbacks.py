@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from bailiwick.base.errors import ApiError
-from bailiwick.channels.base import Operation, Outcome, Result
+from bailiwick.channels.base import Operation, Outcome, Resolve, Result
 from bailiwick.node.requests import CancelPayment, ConfirmPayment, CreateRefund
 from bailiwick.store.database import Store
 from tests.postgres.node_kit import (
@@ -191,6 +191,24 @@ async def test_an_old_signature_about_what_has_ended_has_the_provider_asked(
     assert bank.queries == [reference, row.attempt]
     payment = await region.store.payment(answer["id"])
     assert payment is not None and payment.amount_refunded == 0
+    await sound(sql)
+
+
+async def test_an_old_signature_names_what_nobody_else_can_ask_about(
+    store: Store, sql: asyncpg.Connection
+) -> None:
+    """The answer was lost, and with it the provider's id, by which alone it can be asked."""
+    ways = dict.fromkeys(Operation, (Resolve.PROVIDER_ID, Resolve.CALLBACK))
+    bank = Bank("bank", msgspec.structs.replace(PROFILE, resolve=ways))
+    region = Region(store, bank)
+    bank.script[Operation.CHARGE] = ["lost"]
+    assert (await paid(region, "k"))["status"] == "processing"
+    ((reference, (_, done)),) = bank.done.items()
+    await region.resolve(reference)
+    assert bank.queries == []
+    assert await region.notify(bank, reference, done, "n", dated=True) == "asked"
+    assert bank.queries == [reference]
+    assert body(await region.pay("k"))["status"] == "succeeded"
     await sound(sql)
 
 

@@ -88,7 +88,7 @@ class Callbacks:
             instruction = _instruction.decode(attempt.instruction)
             result = agreed(instruction, result, gateway.profile)
         if result is None or notice.dated or not gateway.profile.signed_callbacks:
-            await self._question(gateway, attempt, result)
+            await self._question(gateway, notice, attempt, result)
             return False
         settled = await self._settlement.settle(attempt, result)
         crash_point("callback.settled")
@@ -96,22 +96,27 @@ class Callbacks:
             await self._settlement.drive(settled.next)
         return result.outcome is not Outcome.UNKNOWN or attempt.state not in OPEN
 
-    async def _question(self, gateway: Gateway, attempt: Attempt, hint: Result | None) -> None:
+    async def _question(
+        self, gateway: Gateway, notice: Notice, attempt: Attempt, hint: Result | None
+    ) -> None:
         """What a callback says is no proof by itself: what the provider answers is.
 
         Raises:
             ApiError: 503, it could not be asked, or does not say so (yet); it will tell again.
         """
-        if attempt.state in OPEN:
+        ref = attempt.provider_ref or notice.provider_ref
+        if attempt.state in OPEN and ref == attempt.provider_ref:
             await self._store.rows("attempt_postpone", attempt.id, 0.0)  # the resolver asks
             attempt = await self._store.attempt(attempt.id) or attempt
             if attempt.state in OPEN:
                 return
-        if not await self._may_be_news(attempt, hint):
+        if attempt.state not in OPEN and not await self._may_be_news(attempt, hint):
             return
-        told = await state_of(attempt, gateway)
+        told = await state_of(msgspec.structs.replace(attempt, provider_ref=ref), gateway)
         if told is not None:
-            await self._settlement.settle(attempt, told)
+            settled = await self._settlement.settle(attempt, told)
+            if settled.next is not None:
+                await self._settlement.drive(settled.next)
         if told is None or (hint is not None and told.outcome is not hint.outcome):
             raise ApiError.unavailable("This could not be confirmed yet. Send it again later.")
 
