@@ -230,12 +230,13 @@ class Region:
     async def pay(self, key: str, **values: Any) -> Answer:
         """Create and confirm a payment of 1000 EUR cents, as the route does."""
         merchant = values.pop("merchant", MERCHANT)
+        assignment = values.pop("assignment", ASSIGNMENT)
         given = {"amount": 1000, "currency": "eur", "confirm": True,
                  "payment_method": "pm_card_visa", **values}  # fmt: skip
         wish = msgspec.convert(given, CreatePayment)
         made = asked("create", key, given, merchant)
         return await self.payments.keys.once(
-            made, lambda: self.payments.create(made, wish, LOCATION, ASSIGNMENT)
+            made, lambda: self.payments.create(made, wish, LOCATION, assignment)
         )
 
     async def act(self, verb: str, key: str, identifier: str, wish: Any) -> Answer:

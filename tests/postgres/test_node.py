@@ -7,6 +7,7 @@ import asyncpg
 import msgspec
 import pytest
 
+from bailiwick.access.assign import Considered
 from bailiwick.base.errors import ApiError
 from bailiwick.channels.base import Operation, Permit, Resolve
 from bailiwick.node import settle
@@ -15,6 +16,7 @@ from bailiwick.node.requests import CancelPayment, CapturePayment, ConfirmPaymen
 from bailiwick.store.database import Store
 from bailiwick.store.lanes import WriteInDoubt
 from tests.postgres.node_kit import (
+    ASSIGNMENT,
     PROFILE,
     STRICT,
     SURE_MS,
@@ -104,13 +106,31 @@ async def test_past_the_deadline_it_is_shown_as_processing(store: Store, bank: B
 
 
 async def test_no_gateway_is_a_tombstone_for_ever(region: Region, bank: Bank) -> None:
+    """Where another node may take it: that one must be sure of it."""
+    considered = (*ASSIGNMENT.considered, Considered(2, "apac", "not_reached", "the next"))
+    goes_on = msgspec.structs.replace(ASSIGNMENT, considered=considered)
     bank.usage = "on trial"
     with pytest.raises(Refused):
-        await region.pay("k")
+        await region.pay("k", assignment=goes_on)
     bank.usage = "open"
     with pytest.raises(Refused):
-        await region.pay("k")
+        await region.pay("k", assignment=goes_on)
     assert bank.calls == []
+
+
+async def test_where_nobody_else_may_take_it_the_key_is_not_used_up(
+    region: Region, bank: Bank, sql: asyncpg.Connection
+) -> None:
+    before = await counts(sql)
+    bank.usage = "on trial"
+    with pytest.raises(ApiError) as refused:
+        await region.pay("k")
+    assert (refused.value.status, refused.value.code, refused.value.retry) == (
+        503, "no_gateway", True,
+    )  # fmt: skip
+    assert await counts(sql) == before
+    bank.usage = "open"
+    assert (await paid(region, "k"))["status"] == "succeeded"
 
 
 async def test_a_claimed_key_is_replayed_even_where_new_ones_are_refused(

@@ -59,6 +59,12 @@ class Assignment(msgspec.Struct, frozen=True):
     passed_rules: tuple[str, ...] = ()
     earlier_homes: tuple[EarlierHome, ...] = ()
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether another node may take it if the chosen one refuses. If not, a refusal for ever
+        would only use up the key."""
+        return any(each.verdict == "not_reached" for each in self.considered)
+
 
 def to_object(assignment: Assignment) -> dict[str, Any]:
     """An assignment as clients see it; earlier homes only where there are any."""

@@ -183,8 +183,7 @@ class Delivery:
         """
         assert self._params is not None
         placed = self._placed
-        elsewhere = any(each.verdict == "not_reached" for each in placed.assignment.considered)
-        who = self._inbound.principal
+        who, elsewhere = self._inbound.principal, placed.assignment.goes_on
         ask = ask_for(who, placed.key, self._params, elsewhere=elsewhere)
         if ask is None:
             return False

@@ -29,6 +29,7 @@ from bailiwick.node.requests import (
     UpdateRefund,
     refuse_unsupported,
 )
+from bailiwick.node.routing import NO_GATEWAY
 from bailiwick.node.service import Node
 from bailiwick.node.turnstile import Turnstile
 from bailiwick.node.writing import wanted
@@ -80,7 +81,8 @@ class Route:
             self._refuse(response, asked, refused.reason)
             return
         except ApiError as error:
-            failed = error.status >= 500 and not isinstance(error, Overloaded)
+            ours = not isinstance(error, Overloaded) and error.code != NO_GATEWAY
+            failed = error.status >= 500 and ours
             raise
         except Exception:
             failed = True
@@ -155,10 +157,8 @@ class PaymentIntents(Route):
             return await node.payments.create(asked, wish, location, assignment)
 
         async def shed(reason: str) -> Answer:
-            if reason == "overloaded" and not any(
-                each.verdict == "not_reached" for each in assignment.considered
-            ):
-                raise overloaded()  # nobody else may take it: a tombstone would use up the key
+            if reason == "overloaded" and not assignment.goes_on:
+                raise overloaded()
             with node.load.tombstone():
                 return await node.payments.refuse(asked, reason)
 

@@ -18,7 +18,7 @@ from bailiwick.node.requests import (
     check_metadata,
     merged,
 )
-from bailiwick.node.routing import Routing, transient
+from bailiwick.node.routing import NO_GATEWAY, Routing, transient
 from bailiwick.node.states import Change, State
 from bailiwick.store.rows import Payment, Progress, Refund, RefundEnd
 
@@ -209,7 +209,7 @@ def no_gateway(routing: Routing) -> ApiError:
         return ApiError.unavailable(
             f"No gateway of this payment's node can take it now: {why}. Retry with the same "
             "Idempotency-Key.",
-            code="no_gateway",
+            code=NO_GATEWAY,
         )
     return ApiError.invalid(
         f"No gateway of this payment's node takes this payment method, currency and amount: {why}.",

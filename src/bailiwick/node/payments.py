@@ -30,7 +30,7 @@ from bailiwick.node.requests import (
     UpdateRefund,
     method_of,
 )
-from bailiwick.node.routing import Routing, transient
+from bailiwick.node.routing import NO_GATEWAY, Routing, transient
 from bailiwick.node.states import Change, State
 from bailiwick.node.tenancy import own
 from bailiwick.node.writing import content, wanted
@@ -60,7 +60,8 @@ class Payments(Acting):
         """A new payment, confirmed at once if the request says so.
 
         Raises:
-            ApiError: the request is wrong, or 503 when nothing could be written.
+            ApiError: the request is wrong, or 503 when nothing could be written, or no gateway is
+                open now and no other node may take it.
             Refused: no gateway can take it here; committed as a tombstone.
         """
         payment = self.draft(asked, request, location, assignment)
@@ -75,8 +76,7 @@ class Payments(Acting):
                 )
             routing = self._route(asked, payment)
             if routing.gateway is None:
-                reason = "no_gateway" if transient(routing) else "unsupported"
-                return await self.refuse(asked, reason)
+                return await self._not_routed(asked, routing, assignment)
             payment, attempt = self._with_charge(asked, payment, routing, routing.gateway)
             timing.mark("routed")
         body = None if attempt else bytes(render.encode(render.payment_intent(payment)))
@@ -90,6 +90,17 @@ class Payments(Acting):
         if attempt is None:
             return Answer(200, body or b"")
         return await self._drive(asked, payment, attempt, written)
+
+    async def _not_routed(self, asked: Asked, routing: Routing, assignment: Assignment) -> Answer:
+        """No gateway takes it now: refused for ever, if another node may take it, or never could
+        any; else what was done with the key before, or 503."""
+        passing = transient(routing)
+        if assignment.goes_on or not passing:
+            return await self.refuse(asked, NO_GATEWAY if passing else "unsupported")
+        replayed = await self.keys.replay(asked)
+        if replayed is None:
+            raise editing.no_gateway(routing)
+        return replayed
 
     def draft(
         self, asked: Asked, request: CreatePayment, location: Location, assignment: Assignment

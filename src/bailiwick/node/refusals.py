@@ -11,10 +11,11 @@ from bailiwick.access import asking
 from bailiwick.access.earlier import MOVED, Held
 from bailiwick.base.errors import ApiError
 from bailiwick.base.keys import Named
+from bailiwick.node.routing import NO_GATEWAY
 
 TOKENS_MAX = 64
 TOKEN_CHARS_MAX = 200
-REASONS = frozenset({"overloaded", "draining", "no_gateway", "unsupported", MOVED})
+REASONS = frozenset({"overloaded", "draining", NO_GATEWAY, "unsupported", MOVED})
 
 
 def moved_for(epoch: int) -> str:

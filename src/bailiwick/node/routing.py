@@ -10,6 +10,9 @@ import msgspec
 
 _USAGE = "usage state: "
 
+NO_GATEWAY = "no_gateway"
+"""Why a node does not take a payment that a gateway of its could take at another time."""
+
 
 class GatewayFacts(msgspec.Struct, frozen=True):
     """What routing knows about one gateway at this moment.
