@@ -19,7 +19,7 @@ from bailiwick.store.database import Store
 from bailiwick.store.lanes import WriteInDoubt, Written
 from bailiwick.store.migrate import migrate
 from tests.faultproxy import FaultProxy, Stream
-from tests.postgres.rows_kit import create, done, move, sound, write
+from tests.postgres.rows_kit import create, done, move, refuse, sound, write
 
 
 @contextlib.asynccontextmanager
@@ -124,6 +124,25 @@ async def test_a_terminated_backend(store: Store, sql: asyncpg.Connection, dsn: 
             await waiting
     assert await store.payment(row.id) is None
     assert await done(store, row, create()) == [True, True]
+    await sound(sql)
+
+
+async def test_what_is_cut_while_nothing_is_under_way_is_not_in_doubt(
+    store: Store, sql: asyncpg.Connection
+) -> None:
+    """A server that was started again, or something between that ends idle connections."""
+    row = create()
+    assert await done(store, row) == [True]
+    lost = [lane._backend_pid for lane in store.lanes]
+    for pid in lost:
+        await sql.execute("SELECT pg_terminate_backend($1)", pid)
+    async with asyncio.timeout(10):
+        while not all(lane._connection and lane._connection.is_closed() for lane in store.lanes):
+            await asyncio.sleep(0.01)
+    assert await done(store, move(row), create()) == [True, True]
+    assert (await store.refuse(refuse("draining", 1, "k9"))).done
+    assert not set(lost) & {lane._backend_pid for lane in store.lanes}
+    assert not store.creates.doubtful
     await sound(sql)
 
 

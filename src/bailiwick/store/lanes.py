@@ -236,6 +236,8 @@ class Lane(Generic[RowT]):
         _fail(batch, LaneFull("the database keeps refusing the batch as conflicting"))
 
     async def _execute(self, batch: list[Waiting[RowT]]) -> set[int]:
+        if self._connection is not None and self._connection.is_closed():
+            self._drop()  # cut while nothing was under way: nothing of this batch is in doubt
         if self._statement is None:
             await self._reopen()
         assert self._statement is not None
