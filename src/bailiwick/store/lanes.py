@@ -110,6 +110,7 @@ class Lane(Generic[RowT]):
         self.rows = 0
         self._begun_ns = 0
         self._last_ms = 0
+        self._said_ns = 0
         self._sql = sql
         self._lean_sql = lean
         self._connect = connect
@@ -221,7 +222,7 @@ class Lane(Generic[RowT]):
                 if isinstance(error, _LOST):
                     await self._settle_lost(batch, error)
                 elif isinstance(error, _NO_ROOM):
-                    log.error("lane_no_room", lane=self.name, error=type(error).__name__)
+                    self._say_no_room(type(error).__name__)
                     _fail(batch, LaneFull(type(error).__name__))
                 else:
                     await self._one_by_one(batch, error)
@@ -258,6 +259,13 @@ class Lane(Generic[RowT]):
             return
         for item in batch:
             await self._write_batch([item])
+
+    def _say_no_room(self, error: str) -> None:
+        """Each second at most: the log may lie on the very disk that is full."""
+        now = boot_ns()
+        if now - self._said_ns > 10**9:
+            self._said_ns = now
+            log.error("lane_no_room", lane=self.name, error=error)
 
     async def _settle_lost(self, batch: list[Waiting[RowT]], error: Exception) -> None:
         """The connection broke under a batch: read again by writer token, then decide."""
