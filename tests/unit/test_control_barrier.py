@@ -48,6 +48,9 @@ class Session:
     def get_server_pid(self) -> int:
         return self._pid
 
+    def is_closed(self) -> bool:
+        return False
+
     async def prepare(self, sql: str) -> "Session":
         return self
 
