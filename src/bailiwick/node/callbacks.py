@@ -90,11 +90,14 @@ class Callbacks:
         if result is None or notice.dated or not gateway.profile.signed_callbacks:
             await self._question(gateway, notice, attempt, result)
             return False
+        await self._settle(attempt, result)
+        return result.outcome is not Outcome.UNKNOWN or attempt.state not in OPEN
+
+    async def _settle(self, attempt: Attempt, result: Result) -> None:
         settled = await self._settlement.settle(attempt, result)
         crash_point("callback.settled")
         if settled.next is not None:
             await self._settlement.drive(settled.next)
-        return result.outcome is not Outcome.UNKNOWN or attempt.state not in OPEN
 
     async def _question(
         self, gateway: Gateway, notice: Notice, attempt: Attempt, hint: Result | None
@@ -114,9 +117,7 @@ class Callbacks:
             return
         told = await state_of(msgspec.structs.replace(attempt, provider_ref=ref), gateway)
         if told is not None:
-            settled = await self._settlement.settle(attempt, told)
-            if settled.next is not None:
-                await self._settlement.drive(settled.next)
+            await self._settle(attempt, told)
         if told is None or (hint is not None and told.outcome is not hint.outcome):
             raise ApiError.unavailable("This could not be confirmed yet. Send it again later.")
 
