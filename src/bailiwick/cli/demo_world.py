@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from bailiwick.cli.demo_regions import GROUPS, REGIONS, RESIDENCY, Provider, Region
-from bailiwick.shell.ports import free_port, port_is_free
+from bailiwick.shell.ports import claim, free_port, port_is_free
 
 __all__ = [
     "GROUPS", "MOST_NODES", "REGIONS", "RESIDENCY", "MerchantKeys", "Node", "Ports",
@@ -137,7 +137,8 @@ def load_ports(data: Path, count: int, accesses: int, port: int | None) -> Ports
     else:
         ports = Ports(access=[], sandbox=0, nodes={}, postgres={})
         preferred = PREFERRED_ACCESS_PORT if port is None else port
-        if port is not None or all(port_is_free(preferred + step) for step in range(accesses)):
+        free = all(port_is_free(preferred + step) for step in range(accesses))
+        if port is not None or (free and claim(preferred)):
             ports.access.append(preferred)
         for name in names:
             ports.nodes[name] = free_port(ports.all())

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Collection
 
 _RANGE = (15_000, 32_000)
+_claims: dict[int, socket.socket] = {}
 
 
 def free_port(taken: Collection[int] = ()) -> int:
@@ -31,3 +32,21 @@ def port_is_free(port: int) -> bool:
         except OSError:
             return False
         return True
+
+
+def claim(port: int) -> bool:
+    """Whether no other process has claimed a port; it is this one's then, until it ends.
+
+    For a port that several of ours would like at the same moment: until one listens, all find it
+    free, and each would take the other's answers for its own. Nothing is bound by it.
+    """
+    if port in _claims:
+        return True
+    name = socket.socket(socket.AF_UNIX)
+    try:
+        name.bind(f"\0bailiwick-port-{port}")  # an abstract name: no file, gone with the process
+    except OSError:
+        name.close()
+        return False
+    _claims[port] = name
+    return True
