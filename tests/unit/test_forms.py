@@ -200,7 +200,15 @@ def test_structs_from_forms_and_json_are_the_same() -> None:
     ("form", "code", "param"),
     [
         ("currency=eur", "parameter_missing", "amount"),
-        ("amount=&currency=eur", "parameter_missing", "amount"),
+        ("amount=&currency=eur", "parameter_invalid_empty", "amount"),
+        ("amount=1&currency=", "parameter_invalid_empty", "currency"),
+        ("amount=1&currency=eur&confirm=", "parameter_invalid_empty", "confirm"),
+        ("amount=1&currency=eur&mode=", "parameter_invalid_empty", "mode"),
+        ("amount=1&currency=eur&location=", "parameter_invalid_empty", "location"),
+        ("amount=1&currency=eur&location[point]=", "parameter_invalid_empty", "location[point]"),
+        ("amount=1&currency=eur&metadata=", "parameter_invalid_empty", "metadata"),
+        ("amount=1&currency=eur&types[0]=", "parameter_invalid_empty", "types[0]"),
+        ("amount=1&currency=eur&items[0]=", "parameter_invalid_empty", "items[0]"),
         ("amount=1.0&currency=eur", "parameter_invalid_integer", "amount"),
         ("amount=1e3&currency=eur", "parameter_invalid_integer", "amount"),
         ("amount=%205&currency=eur", "parameter_invalid_integer", "amount"),
@@ -258,12 +266,25 @@ def test_json_types_are_not_mixed_up(value: Any) -> None:
         struct_from({"amount": value, "currency": "eur"}, Create)
 
 
-def test_empty_text_and_null_unset() -> None:
+def test_empty_text_and_null_unset_what_can_be_unset() -> None:
     for empty in ("", None):
-        found = struct_from(
-            {**NEEDED, "location": empty, "confirm": empty, "metadata": empty, "note": empty},
-            Create,
-        )
-        assert found == Create(amount=1, currency="eur", note=None)
+        assert struct_from({**NEEDED, "note": empty}, Create).note is None
+        assert struct_from({**NEEDED, "metadata": {"a": empty}}, Create).metadata == {"a": ""}
     assert struct_from(NEEDED, Create).note is UNSET
-    assert struct_from({**NEEDED, "metadata": {"a": ""}}, Create).metadata == {"a": ""}
+
+
+def test_an_object_without_fields_is_empty_too() -> None:
+    for params in ({"location": {}}, {"items": [{}]}, {"items": [None]}):
+        with pytest.raises(ApiError) as caught:
+            struct_from({**NEEDED, **params}, Create)
+        assert caught.value.code == "parameter_invalid_empty"
+
+
+@pytest.mark.parametrize(
+    "name", ["4242424242424242", "4242 4242 4242 4242", "x[4242-4242-4242-4242]"]
+)
+def test_a_name_that_is_a_card_number_is_not_repeated(name: str) -> None:
+    for text in (f"{name}=1&amount=1&currency=eur", f"{name}=1&{name}=2", f"{name}[]a=1"):
+        with pytest.raises(ApiError) as caught:
+            struct_from(parse_form(text.encode()), Create)
+        assert "4242" not in f"{caught.value.message} {caught.value.param}"

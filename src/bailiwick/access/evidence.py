@@ -24,21 +24,15 @@ def evidence_from(params: dict[str, Any]) -> Evidence:
     """The evidence in the parameters of a create or explain request.
 
     Raises:
-        ApiError: 400, a ``location`` that is no object or has unknown fields.
+        ApiError: 400, a ``location`` that is empty or no object, or has unknown or empty fields.
     """
-    value = params.get("location")
-    if not value and (value is None or value == ""):
+    if "location" not in params:
         return _NONE
-    if type(value) is not dict:
-        # Not a struct's own field here, so the message of a wrong type is made the same way.
-        found = struct_from({"location": value}, _Holder).location
-    else:
-        found = struct_from(value, LocationParams, prefix="location")
-    return evidence(found)
+    return evidence(struct_from({"location": params["location"]}, _Holder).location)
 
 
 class _Holder(msgspec.Struct, frozen=True):
-    location: LocationParams = LocationParams()
+    location: LocationParams
 
 
 def evidence(found: LocationParams) -> Evidence:

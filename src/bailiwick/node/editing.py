@@ -15,7 +15,6 @@ from bailiwick.node.requests import (
     CreatePayment,
     UpdatePayment,
     UpdateRefund,
-    check_metadata,
     merged,
 )
 from bailiwick.node.routing import NO_GATEWAY, Routing, transient
@@ -55,11 +54,10 @@ def plain(given: msgspec.Struct | None) -> dict[str, Any] | None:
 
 def first_progress(request: CreatePayment, method: str | None) -> Progress:
     """What may change, as the create request has it."""
-    check_metadata(request.metadata)
     return Progress(
         payment_method=method,
         description=request.description,
-        metadata=request.metadata,
+        metadata=merged({}, request.metadata),
         receipt_email=request.receipt_email,
         statement_descriptor=request.statement_descriptor,
         return_url=request.return_url,
@@ -75,11 +73,13 @@ def dressed(payment: Payment, request: ConfirmPayment, method: str | None) -> Pa
     changes: dict[str, Any] = {}
     if method is not None:
         changes["payment_method"] = method
-    for name in ("receipt_email", "return_url", "setup_future_usage"):
-        if getattr(request, name) is not None:
+    if request.return_url is not None:
+        changes["return_url"] = request.return_url
+    for name in ("receipt_email", "setup_future_usage"):
+        if getattr(request, name) is not UNSET:
             changes[name] = getattr(request, name)
-    if request.shipping is not None:
-        changes["shipping"] = msgspec.to_builtins(request.shipping)
+    if not isinstance(request.shipping, UnsetType):
+        changes["shipping"] = plain(request.shipping)
     if request.capture_method is not None:
         wanted = "manual" if request.capture_method == "manual" else "automatic"
         if wanted != payment.details.capture_method:
@@ -92,7 +92,6 @@ def dressed(payment: Payment, request: ConfirmPayment, method: str | None) -> Pa
 
 def captured(payment: Payment, request: CapturePayment) -> Progress:
     """What a capture changes beside the money. Raises ApiError (400)."""
-    check_metadata(request.metadata)
     if not request.final_capture:
         raise ApiError.invalid(
             "A PaymentIntent is captured once, and what is not captured is released: leave "
@@ -108,7 +107,6 @@ def captured(payment: Payment, request: CapturePayment) -> Progress:
 
 def updated(payment: Payment, request: UpdatePayment, now_ms: int) -> Step:
     """The step of an update. Raises ApiError where a field may not be changed any more."""
-    check_metadata(request.metadata)
     progress = payment.progress
     changes: dict[str, Any] = {"metadata": merged(progress.metadata, request.metadata)}
     for name in (
@@ -189,7 +187,6 @@ def check_refund(payment: Payment, amount: int, free: int) -> None:
 
 def updated_refund(payment: Payment, row: Refund, request: UpdateRefund, now_ms: int) -> Step:
     """The step of an update of a refund's metadata."""
-    check_metadata(request.metadata)
     metadata = merged(row.details.get("metadata", {}), request.metadata)
     changed = _replace(row, details={**row.details, "metadata": metadata})
     return Step(
@@ -199,6 +196,15 @@ def updated_refund(payment: Payment, row: Refund, request: UpdateRefund, now_ms:
         definite=True,
         refund_end=RefundEnd(changed.id, changed.state, changed.details),
         refund=changed,
+    )
+
+
+def too_many_attempts(attempts: int) -> ApiError:
+    """What a payer's browser is told that has tried one method after the other."""
+    return ApiError.invalid(
+        f"This PaymentIntent was tried {attempts} times. A publishable key may not try it again: "
+        "confirm it with the secret key, from your server.",
+        code="payment_intent_attempts_exceeded",
     )
 
 

@@ -15,7 +15,6 @@ from bailiwick.node.requests import (
     CreateEndpoint,
     ListEndpoints,
     UpdateEndpoint,
-    check_metadata,
     merged,
 )
 from bailiwick.node.service import Node
@@ -87,8 +86,7 @@ class EndpointList:
         given = msgspec.json.decode(request.get_header("Bailiwick-Resource") or "{}", type=Given)
         if not is_id(given.id, "we"):
             raise ApiError.invalid("Bailiwick-Resource has no id of an endpoint.")
-        wish = struct_from(await inbound.parameters(request), CreateEndpoint)
-        check_metadata(wish.metadata)
+        _, wish = await inbound.checked(request, CreateEndpoint)
         _check(node, wish.url, wish.enabled_events)
         await node.endpoints.load(node.store)
         known = node.endpoints.get(given.id) is not None
@@ -98,8 +96,8 @@ class EndpointList:
                 f"A merchant has at most {ENDPOINTS_MAX} webhook endpoints: delete one first."
             )
         details = {
-            "description": wish.description,
-            "metadata": wish.metadata,
+            "description": None if isinstance(wish.description, UnsetType) else wish.description,
+            "metadata": merged({}, wish.metadata),
             "api_version": wish.api_version,
         }
         await node.store.rows(
@@ -163,10 +161,9 @@ class EndpointItem:
         """Update."""
         node = self._node
         who = inbound.principal(request, node)
-        wish = struct_from(await inbound.parameters(request), UpdateEndpoint)
+        _, wish = await inbound.checked(request, UpdateEndpoint)
         await node.endpoints.load(node.store)
         old = self._own(who, identifier)
-        check_metadata(wish.metadata)
         _check(node, wish.url, wish.enabled_events)
         details: dict[str, Any] = dict(old.details)
         details["metadata"] = merged(details.get("metadata", {}), wish.metadata)

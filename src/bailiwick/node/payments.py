@@ -28,6 +28,7 @@ from bailiwick.node.requests import (
     CreateRefund,
     UpdatePayment,
     UpdateRefund,
+    merged,
     method_of,
 )
 from bailiwick.node.routing import NO_GATEWAY, Routing, transient
@@ -199,15 +200,20 @@ class Payments(Acting):
         identifier: str,
         request: ConfirmPayment,
         elsewhere: dict[str, Any] | None = None,
+        *,
+        attempts_max: int | None = None,
     ) -> Answer:
         """Charge a payment that was created without confirmation, or declined before.
 
-        ``elsewhere``: the payer confirms from another jurisdiction; recorded.
+        ``elsewhere``: the payer confirms from another jurisdiction; recorded. ``attempts_max``:
+        attempts so far after which this client may make no more.
         """
 
         async def build(payment: Payment) -> tuple[Step, AttemptNew | None]:
             if payment.state in (State.PROCESSING, State.REQUIRES_ACTION):
                 decide.moved(payment, Change.CONFIRM, now_ms())  # raises with the remedy
+            if attempts_max is not None and payment.attempts >= attempts_max:
+                raise editing.too_many_attempts(payment.attempts)
             dressed = editing.dressed(payment, request, method_of(request))
             if dressed.progress.payment_method is None:
                 raise ApiError.invalid(
@@ -294,6 +300,7 @@ class Payments(Acting):
 
         async def build(payment: Payment) -> tuple[Step, AttemptNew | None]:
             now = now_ms()
+            metadata = merged({}, request.metadata)
             free = payment.amount_received - payment.amount_refunded - payment.amount_refunding
             amount = request.amount or free
             editing.check_refund(payment, amount, free)
@@ -308,7 +315,7 @@ class Payments(Acting):
                 asked, payment, after, Operation.REFUND, amount, refund_id
             )
             assert new is not None
-            details = {"reason": request.reason, "metadata": request.metadata}
+            details = {"reason": request.reason, "metadata": metadata}
             row = RefundNew(refund_id, "pending", amount, new.id, details)
             shown = Refund(
                 refund_id,

@@ -4,12 +4,14 @@ Names and meanings follow the Stripe v1 API (https://docs.stripe.com/api/payment
 ``location`` is ours. Limits are on every length and count.
 """
 
+import re
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from bailiwick.base.cards import has_card_number
+from bailiwick.base.cards import has_card_number, without_cards
 from bailiwick.base.errors import ApiError
 from bailiwick.base.money import AMOUNT_MAX
 
@@ -17,10 +19,12 @@ Text = Annotated[str, Meta(max_length=500)]
 LongText = Annotated[str, Meta(max_length=1000)]
 Token = Annotated[str, Meta(max_length=128, pattern=r"^(pm|tok|src|card|ba)_[A-Za-z0-9_]{1,120}$")]
 Amount = Annotated[int, Meta(ge=1, le=AMOUNT_MAX)]
-Metadata = Annotated[dict[str, Text], Meta(max_length=50)]
+METADATA_KEYS_MAX = 50
+Metadata = Annotated[dict[str, Text], Meta(max_length=METADATA_KEYS_MAX)]
 Expand = Annotated[list[Text], Meta(max_length=10)]
 CaptureMethod = Literal["automatic", "automatic_async", "manual"]
 Reason = Literal["duplicate", "fraudulent", "requested_by_customer", "abandoned"]
+Methods = Annotated[list[Text], Meta(min_length=1, max_length=10)]
 METADATA_KEY_CHARS_MAX = 40
 
 
@@ -39,12 +43,33 @@ class CardToken(msgspec.Struct, frozen=True):
     token: Token
 
 
+class Address(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A postal address; stored and shown, not used."""
+
+    line1: Text | None | UnsetType = UNSET
+    line2: Text | None | UnsetType = UNSET
+    city: Text | None | UnsetType = UNSET
+    state: Text | None | UnsetType = UNSET
+    postal_code: Text | None | UnsetType = UNSET
+    country: Text | None | UnsetType = UNSET
+
+
+class BillingDetails(msgspec.Struct, frozen=True):
+    """Who pays; checked, not kept."""
+
+    name: Text | None | UnsetType = UNSET
+    email: Text | None | UnsetType = UNSET
+    phone: Text | None | UnsetType = UNSET
+    tax_id: Text | None = None
+    address: Address | None | UnsetType = UNSET
+
+
 class MethodData(msgspec.Struct, frozen=True):
     """Inline payment method data."""
 
     type: Literal["card"]
     card: CardToken | None = None
-    billing_details: dict[str, Any] | None = None
+    billing_details: BillingDetails | None = None
 
 
 class AutomaticMethods(msgspec.Struct, frozen=True):
@@ -61,7 +86,7 @@ class Shipping(msgspec.Struct, frozen=True):
     phone: Text | None = None
     carrier: Text | None = None
     tracking_number: Text | None = None
-    address: dict[str, Text] | None = None
+    address: Address | None = None
 
 
 class CreatePayment(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +98,7 @@ class CreatePayment(msgspec.Struct, frozen=True, kw_only=True):
     capture_method: CaptureMethod = "automatic"
     payment_method: Token | None = None
     payment_method_data: MethodData | None = None
-    payment_method_types: Annotated[list[Text], Meta(max_length=10)] | None = None
+    payment_method_types: Methods | None = None
     automatic_payment_methods: AutomaticMethods | None = None
     confirmation_method: Literal["automatic"] = "automatic"
     description: LongText | None = None
@@ -98,15 +123,15 @@ class ConfirmPayment(msgspec.Struct, frozen=True):
     payment_method: Token | None = None
     payment_method_data: MethodData | None = None
     capture_method: CaptureMethod | None = None
-    payment_method_types: Annotated[list[Text], Meta(max_length=10)] | None = None
-    receipt_email: Text | None = None
+    payment_method_types: Methods | None = None
+    receipt_email: Text | None | UnsetType = UNSET
     return_url: Annotated[str, Meta(max_length=2000)] | None = None
-    setup_future_usage: Literal["off_session", "on_session"] | None = None
+    setup_future_usage: Literal["off_session", "on_session"] | None | UnsetType = UNSET
     off_session: bool | None = None
     error_on_requires_action: bool = False
     use_stripe_sdk: bool | None = None
     client_secret: Text | None = None
-    shipping: Shipping | None = None
+    shipping: Shipping | None | UnsetType = UNSET
     location: Place | None = None
     expand: Expand = []
 
@@ -118,7 +143,7 @@ class UpdatePayment(msgspec.Struct, frozen=True):
     currency: Annotated[str, Meta(max_length=16)] | UnsetType = UNSET
     payment_method: Token | None | UnsetType = UNSET
     payment_method_data: MethodData | UnsetType = UNSET
-    payment_method_types: Annotated[list[Text], Meta(max_length=10)] | UnsetType = UNSET
+    payment_method_types: Methods | UnsetType = UNSET
     description: LongText | None | UnsetType = UNSET
     metadata: Metadata | None | UnsetType = UNSET
     receipt_email: Text | None | UnsetType = UNSET
@@ -134,7 +159,7 @@ class CapturePayment(msgspec.Struct, frozen=True):
 
     amount_to_capture: Amount | None = None
     final_capture: bool = True
-    metadata: Metadata = {}
+    metadata: Metadata | None | UnsetType = UNSET
     statement_descriptor: Annotated[str, Meta(max_length=22)] | None = None
     expand: Expand = []
 
@@ -153,7 +178,7 @@ class CreateRefund(msgspec.Struct, frozen=True):
     charge: Text | None = None
     amount: Amount | None = None
     reason: Literal["duplicate", "fraudulent", "requested_by_customer"] | None = None
-    metadata: Metadata = {}
+    metadata: Metadata | None | UnsetType = UNSET
     expand: Expand = []
 
 
@@ -225,8 +250,8 @@ class CreateEndpoint(msgspec.Struct, frozen=True, kw_only=True):
 
     url: Annotated[str, Meta(max_length=2000)]
     enabled_events: Annotated[list[Text], Meta(min_length=1, max_length=100)]
-    description: Text | None = None
-    metadata: Metadata = {}
+    description: Text | None | UnsetType = UNSET
+    metadata: Metadata | None | UnsetType = UNSET
     api_version: Text | None = None
     connect: bool | None = None
     expand: Expand = []
@@ -253,7 +278,9 @@ def method_of(request: CreatePayment | ConfirmPayment) -> str | None:
 
 
 def refuse_unsupported(request: CreatePayment | ConfirmPayment) -> None:
-    """Refuse what would be taken for done although it is not. Raises ApiError (400)."""
+    """Refuse what would be taken for done although it is not, and what is done for nobody. Raises
+    ApiError (400)."""
+    check_return_url(request.return_url)
     if request.error_on_requires_action:
         raise ApiError.invalid(
             "error_on_requires_action=true is not supported: leave it out and cancel the "
@@ -262,43 +289,79 @@ def refuse_unsupported(request: CreatePayment | ConfirmPayment) -> None:
         )
 
 
-def refuse_cards(params: dict[str, Any], prefix: str = "") -> None:
+def refuse_cards(params: dict[str, Any], *, chars_max: int | None = None) -> None:
     """Refuse a card number in any field, nested ones and names included.
+
+    ``chars_max``: how much to read at the most; None for all, of fields that are known to be no
+    longer than they may be.
 
     Raises:
         ApiError: 400 naming the field; the number itself is repeated nowhere.
     """
-    for name, value in params.items():
-        where = f"{prefix}[{name}]" if prefix else name
-        if isinstance(value, dict):
-            refuse_cards(value, where)
-        elif isinstance(value, list):
-            refuse_cards({str(place): item for place, item in enumerate(value)}, where)
-        elif has_card_number(name) or has_card_number(str(value)):
-            shown = (prefix or "a parameter's name") if has_card_number(name) else where
+    for holder, name, text in _fields(params, ""):
+        if chars_max is not None:
+            text = text[: max(0, chars_max - len(name))]
+            chars_max -= len(name) + len(text)
+            if chars_max < 0:
+                return
+        if has_card_number(name) or has_card_number(text):
+            where = f"{holder}[{name}]" if holder else name
+            shown = (holder or "a parameter's name") if has_card_number(name) else where
+            shown = without_cards(shown)[:100]
             raise ApiError.invalid(
-                f"{shown[:100]} holds a card number. Card numbers are not accepted: have the "
-                "payer's browser exchange it for a token at the provider and send the token.",
-                param=shown[:100],
+                f"{shown} holds a card number. Card numbers are not accepted: have the payer's "
+                "browser exchange it for a token at the provider and send the token.",
+                param=shown,
                 code="card_number_refused",
             )
 
 
-def check_metadata(metadata: dict[str, str] | None | UnsetType) -> None:
-    """Metadata names are bounded too. Raises ApiError (400)."""
-    if isinstance(metadata, dict):
-        for name in metadata:
-            if len(name) > METADATA_KEY_CHARS_MAX:
-                raise ApiError.invalid(
-                    f"Metadata keys have at most {METADATA_KEY_CHARS_MAX} characters.",
-                    param=f"metadata[{name[:METADATA_KEY_CHARS_MAX]}]",
-                )
+def _fields(params: dict[str, Any], holder: str) -> Iterator[tuple[str, str, str]]:
+    """Each value as text, with its name and the name of what it is in."""
+    for name, value in params.items():
+        if isinstance(value, list):
+            value = {str(place): item for place, item in enumerate(value)}
+        if isinstance(value, dict):
+            yield from _fields(value, f"{holder}[{name}]" if holder else name)
+        else:
+            yield holder, name, str(value)
 
 
 def merged(old: dict[str, str], new: dict[str, str] | None | UnsetType) -> dict[str, str]:
-    """Metadata after an update: an empty value removes its key, an empty map removes all."""
+    """Metadata after a change: an empty value removes its key, an empty text removes all.
+
+    Raises:
+        ApiError: 400, a name is too long, or there would be more keys than one request may give.
+    """
     if isinstance(new, UnsetType):
         return old
     if new is None:
         return {}
-    return {key: value for key, value in {**old, **new}.items() if value != ""}
+    for name in new:
+        if len(name) > METADATA_KEY_CHARS_MAX:
+            raise ApiError.invalid(
+                f"Metadata keys have at most {METADATA_KEY_CHARS_MAX} characters.",
+                param=f"metadata[{name[:METADATA_KEY_CHARS_MAX]}]",
+            )
+    found = {key: value for key, value in {**old, **new}.items() if value != ""}
+    if len(found) > METADATA_KEYS_MAX:
+        raise ApiError.invalid(
+            f"There would be {len(found)} metadata keys; at most {METADATA_KEYS_MAX} are kept. "
+            "Remove some by giving them an empty value.",
+            param="metadata",
+        )
+    return found
+
+
+_RETURN_URL = re.compile(r"https?://[^\s/?#\x00-\x20\x7f][\x21-\x7e]*", re.IGNORECASE | re.ASCII)
+
+
+def check_return_url(url: str | None) -> None:
+    """Refuse an address that a payer's browser must not be sent to. Raises ApiError (400)."""
+    if url is not None and _RETURN_URL.fullmatch(url) is None:
+        raise ApiError.invalid(
+            "Invalid return_url: an https or http address is expected, in plain ASCII without "
+            "blanks. An app's own scheme is not taken: use a link that your app claims.",
+            param="return_url",
+            code="url_invalid",
+        )

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from bailiwick.base.cards import without_cards
 from bailiwick.base.errors import ApiError
 from bailiwick.shell.params import struct_from
 
@@ -239,7 +240,8 @@ def _check_text(text: str, field: str) -> None:
 def _invalid(message: str, field: str | None) -> ApiError:
     if field is None:
         return ApiError.invalid(message)
-    return ApiError.invalid(f"Invalid {field[:100]}: {message}", param=field[:100])
+    shown = without_cards(field[:NAME_CHARS_MAX])[:100]  # a name may be a card number
+    return ApiError.invalid(f"Invalid {shown}: {message}", param=shown)
 
 
 def _duplicate(name: str) -> ApiError:

@@ -4,28 +4,39 @@ A converter is compiled once per struct type from msgspec's description of its f
 rules are written as types: ``int``, ``bool``, ``Literal[...]``, ``Annotated[str, Meta(...)]``,
 ``list[...]``, ``dict[str, str]``, nested structs, ``| None`` and ``| UnsetType``.
 
-An empty text (or JSON null) unsets: it gives None where the type allows None, else the field's
-default; a ``str`` without None keeps the empty text.
+An empty text (or JSON null) is an attempt to unset something, and is refused wherever nothing can
+be unset: an absent amount often means "all", and so must not be what an empty one comes to. Only
+a field whose type allows None and whose default is ``UNSET`` takes it, as None; an entry of a map
+of texts keeps it. Source: https://docs.stripe.com/error-codes (``parameter_invalid_empty``).
 """
 
 import difflib
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import msgspec
 from msgspec import inspect
 
+from bailiwick.base.cards import without_cards
 from bailiwick.base.errors import ApiError
 
 T = TypeVar("T", bound=msgspec.Struct)
 Convert = Callable[[Any, str], Any]
 
+
+class _Field(NamedTuple):
+    """How one parameter is read: into which attribute, and whether an empty value unsets it."""
+
+    attribute: str
+    convert: Convert
+    unsets: bool
+
+
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})", re.ASCII)
 _BOOLEANS = {"true": True, "false": False, True: True, False: False}
-_ABSENT: Any = object()
-"""Given back by a converter for an empty value that should leave the field at its default."""
+_MISSING: Any = object()
 
 
 def struct_from(params: dict[str, Any], kind: type[T], *, prefix: str = "") -> T:
@@ -48,9 +59,12 @@ def struct_from(params: dict[str, Any], kind: type[T], *, prefix: str = "") -> T
         where = f"{prefix}[{name}]" if prefix else name
         if field is None:
             _unknown(name, where, fields)
-        converted = field[1](value, where)
-        if converted is not _ABSENT:
-            values[field[0]] = converted
+        if not value and (value is None or value == ""):
+            if not field.unsets:
+                _empty(where)
+            values[field.attribute] = None
+        else:
+            values[field.attribute] = field.convert(value, where)
     for name, attribute in required:
         if attribute not in values:
             where = f"{prefix}[{name}]" if prefix else name
@@ -61,18 +75,39 @@ def struct_from(params: dict[str, Any], kind: type[T], *, prefix: str = "") -> T
 @lru_cache(maxsize=256)
 def _compiled(
     kind: type[msgspec.Struct],
-) -> tuple[dict[str, tuple[str, Convert]], tuple[tuple[str, str], ...]]:
-    """Per parameter name its attribute and converter; and which are required."""
+) -> tuple[dict[str, _Field], tuple[tuple[str, str], ...]]:
+    """How each parameter is read, by its name; and which are required."""
     described = inspect.type_info(kind)
     if not isinstance(described, inspect.StructType):
         raise TypeError(f"{kind!r} is not a struct type")
-    fields = {f.encode_name: (f.name, _converter(f.type)) for f in described.fields}
+    fields = {
+        f.encode_name: _Field(f.name, _converter(f.type), _unsets(f)) for f in described.fields
+    }
     required = tuple((f.encode_name, f.name) for f in described.fields if f.required)
     return fields, required
 
 
+def _unsets(field: inspect.Field) -> bool:
+    """Whether None means something else here than leaving the field out: that is UNSET there, which
+    ``inspect`` shows as a field that is not required and has no default."""
+    types = field.type.types if isinstance(field.type, inspect.UnionType) else ()
+    nullable = any(isinstance(each, inspect.NoneType) for each in types)
+    default = (field.default, field.default_factory)
+    return nullable and not field.required and default == (msgspec.NODEFAULT, msgspec.NODEFAULT)
+
+
 def _fail(message: str, where: str, code: str = "parameter_invalid") -> NoReturn:
-    raise ApiError.invalid(message, param=where, code=code)
+    # A name may be anything, a card number too: none is repeated.
+    raise ApiError.invalid(without_cards(message), param=without_cards(where), code=code)
+
+
+def _empty(where: str) -> NoReturn:
+    _fail(
+        f"You passed an empty value for {where}. An empty value is an attempt to unset a "
+        f"parameter, and {where} cannot be unset: leave it out, or give it a value.",
+        where,
+        "parameter_invalid_empty",
+    )
 
 
 def _unknown(name: str, where: str, known: dict[str, Any]) -> NoReturn:
@@ -100,9 +135,11 @@ def _converter(kind: inspect.Type) -> Convert:
         return _enum(kind)
     if isinstance(kind, inspect.ListType | inspect.VarTupleType):
         make = list if isinstance(kind, inspect.ListType) else tuple
-        return _array(_converter(kind.item_type), kind.max_length, make)
+        return _array(_converter(kind.item_type), kind.min_length, kind.max_length, make)
     if isinstance(kind, inspect.DictType):
-        return _map(_converter(kind.value_type), kind.max_length)
+        texts = isinstance(kind.value_type, inspect.StrType)
+        entry = _text_entry if texts else _entry
+        return _map(_converter(kind.value_type), entry, kind.max_length)
     if isinstance(kind, inspect.StructType):
         return _struct(kind.cls)
     if isinstance(kind, inspect.AnyType):
@@ -114,18 +151,7 @@ def _optional(kind: inspect.UnionType) -> Convert:
     inner = [t for t in kind.types if not isinstance(t, inspect.NoneType)]
     if len(inner) != 1:
         raise TypeError(f"unions other than with None are not supported: {kind!r}")
-    convert = _converter(inner[0])
-
-    def optional(value: Any, where: str) -> Any:
-        if value is None or value == "":
-            return None
-        return convert(value, where)
-
-    return optional
-
-
-def _empty(value: Any) -> bool:
-    return value is None or value == ""
+    return _converter(inner[0])
 
 
 def _integer(kind: inspect.IntType) -> Convert:
@@ -135,8 +161,6 @@ def _integer(kind: inspect.IntType) -> Convert:
     def integer(value: Any, where: str) -> Any:
         if type(value) is str:
             if not _INTEGER.fullmatch(value):
-                if value == "":
-                    return _ABSENT
                 _fail(
                     f"Invalid integer in {where}: plain digits such as 1999 are expected, "
                     "without fraction, exponent or spaces.",
@@ -145,8 +169,6 @@ def _integer(kind: inspect.IntType) -> Convert:
                 )
             value = int(value)
         elif type(value) is not int:
-            if value is None:
-                return _ABSENT
             _fail(f"Invalid integer in {where}.", where, "parameter_invalid_integer")
         if (low is not None and value < low) or (high is not None and value > high):
             _fail(f"Invalid {where}: must be {_span(low, high)}.", where)
@@ -162,8 +184,6 @@ def _span(low: int | None, high: int | None) -> str:
 
 
 def _boolean(value: Any, where: str) -> Any:
-    if _empty(value):
-        return _ABSENT
     if type(value) in (str, bool) and value in _BOOLEANS:
         return _BOOLEANS[value]
     _fail(f"Invalid boolean in {where}: true or false.", where, "parameter_invalid_boolean")
@@ -175,13 +195,9 @@ def _string(kind: inspect.StrType) -> Convert:
 
     def string(value: Any, where: str) -> Any:
         if type(value) is not str:
-            if value is None:
-                return _ABSENT
             message = f"Invalid string in {where}: text is expected."
             _fail(message, where, "parameter_invalid_string")
         if low is not None and len(value) < low:
-            if value == "":
-                _fail(f"{where} must not be empty.", where, "parameter_invalid_empty")
             _fail(f"Invalid {where}: at least {low} characters.", where)
         if high is not None and len(value) > high:
             _fail(f"Invalid {where}: at most {high} characters.", where)
@@ -197,8 +213,6 @@ def _choice(values: tuple[Any, ...]) -> Convert:
     names = ", ".join(str(value) for value in values)
 
     def choice(value: Any, where: str) -> Any:
-        if _empty(value) and value not in allowed:
-            return _ABSENT
         if type(value) is not str or value not in allowed:
             _fail(f"Invalid {where}: must be one of {names}.", where)
         return value
@@ -210,20 +224,19 @@ def _enum(kind: inspect.EnumType) -> Convert:
     choice = _choice(tuple(member.value for member in kind.cls))
 
     def member(value: Any, where: str) -> Any:
-        chosen = choice(value, where)
-        return chosen if chosen is _ABSENT else kind.cls(chosen)
+        return kind.cls(choice(value, where))
 
     return member
 
 
-def _array(item: Convert, most: int | None, make: Callable[[Any], Any]) -> Convert:
+def _array(
+    item: Convert, least: int | None, most: int | None, make: Callable[[Any], Any]
+) -> Convert:
     def array(value: Any, where: str) -> Any:
-        if _empty(value):
-            return _ABSENT
         if type(value) is dict:
             # Form arrays come as {"0": ..., "1": ...}, in any order.
-            items = [value.get(str(index), _ABSENT) for index in range(len(value))]
-            if _ABSENT in items:
+            items = [value.get(str(index), _MISSING) for index in range(len(value))]
+            if _MISSING in items:
                 _fail(
                     f"Invalid array in {where}: use {where}[0], {where}[1], ... or {where}[].",
                     where,
@@ -235,30 +248,38 @@ def _array(item: Convert, most: int | None, make: Callable[[Any], Any]) -> Conve
             _fail(f"Invalid array in {where}.", where, "parameter_invalid_array")
         if most is not None and len(items) > most:
             _fail(f"Invalid {where}: at most {most} entries.", where)
-        found = [item(inner, f"{where}[{index}]") for index, inner in enumerate(items)]
-        return make(inner for inner in found if inner is not _ABSENT)
+        if least is not None and len(items) < least:
+            _empty(where)
+        return make([_entry(item, inner, f"{where}[{at}]") for at, inner in enumerate(items)])
 
     return array
 
 
-def _map(item: Convert, most: int | None) -> Convert:
+def _map(item: Convert, entry: Callable[[Convert, Any, str], Any], most: int | None) -> Convert:
     def mapping(value: Any, where: str) -> Any:
-        if _empty(value):
-            return _ABSENT
         if type(value) is not dict:
             _fail(f"Invalid object in {where}.", where, "parameter_invalid_object")
         if most is not None and len(value) > most:
             _fail(f"Invalid {where}: at most {most} entries.", where)
-        found = ((key, item(inner, f"{where}[{key}]")) for key, inner in value.items())
-        return {key: inner for key, inner in found if inner is not _ABSENT}
+        return {key: entry(item, inner, f"{where}[{key}]") for key, inner in value.items()}
 
     return mapping
 
 
+def _entry(item: Convert, value: Any, where: str) -> Any:
+    if value is None or value == "":
+        _empty(where)
+    return item(value, where)
+
+
+def _text_entry(item: Convert, value: Any, where: str) -> Any:
+    return item("" if value is None else value, where)
+
+
 def _struct(kind: type[msgspec.Struct]) -> Convert:
     def struct(value: Any, where: str) -> Any:
-        if _empty(value):
-            return _ABSENT
+        if value == {}:
+            _empty(where)
         if type(value) is not dict:
             message = f"Invalid object in {where}: use {where}[...] fields."
             _fail(message, where, "parameter_invalid_object")

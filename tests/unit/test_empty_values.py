@@ -1,0 +1,139 @@
+"""An empty value is never taken for an absent one: every parameter of every request, as declared.
+
+What may be unset is listed here by name, so that a new parameter is refused when it is empty until
+somebody has thought about what emptying it would mean.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec import UNSET, UnsetType, inspect
+
+from bailiwick.base.errors import ApiError
+from bailiwick.node import requests
+from bailiwick.shell.forms import struct_from
+
+# Those that Stripe's format lets a client unset (its SDKs type them `Emptyable`), and two of ours.
+UNSETTABLE = {
+    "ConfirmPayment": {"receipt_email", "setup_future_usage", "shipping"},
+    "UpdatePayment": {
+        "payment_method",
+        "description",
+        "metadata",
+        "receipt_email",
+        "statement_descriptor",
+        "customer",
+        "setup_future_usage",
+        "shipping",
+    },
+    "CapturePayment": {"metadata"},
+    "CreateRefund": {"metadata"},
+    "UpdateRefund": {"metadata"},
+    "CreateEndpoint": {"description", "metadata"},
+    "UpdateEndpoint": {"description", "metadata"},
+}
+IN_OBJECTS = {
+    "shipping[address]": {"line1", "line2", "city", "state", "postal_code", "country"},
+    "payment_method_data[billing_details]": {"name", "email", "phone", "address"},
+    "payment_method_data[billing_details][address]": {
+        "line1", "line2", "city", "state", "postal_code", "country",
+    },
+}  # fmt: skip
+
+
+def routes() -> list[type[msgspec.Struct]]:
+    """The structs of requests: those whose description begins with a method."""
+    return [
+        each
+        for each in vars(requests).values()
+        if isinstance(each, type)
+        and issubclass(each, msgspec.Struct)
+        and (each.__doc__ or "").startswith(("POST", "GET", "Query of a GET"))
+    ]
+
+
+def least(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    """What a request of this kind needs."""
+    known = {
+        "amount": 5, "currency": "eur", "url": "https://example.com", "token": "tok_visa",
+        "enabled_events": ["*"], "type": "card", "enabled": True,
+    }  # fmt: skip
+    return {name: known[name] for name in _required(kind)}
+
+
+def _required(kind: type[msgspec.Struct]) -> list[str]:
+    described = inspect.type_info(kind)
+    assert isinstance(described, inspect.StructType)
+    return [field.encode_name for field in described.fields if field.required]
+
+
+def _struct_in(kind: inspect.Type) -> type[msgspec.Struct] | None:
+    types = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
+    return next((each.cls for each in types if isinstance(each, inspect.StructType)), None)
+
+
+def places(
+    kind: type[msgspec.Struct], where: str = "", params: dict[str, Any] | None = None
+) -> Iterator[tuple[str, str, Any]]:
+    """Every parameter: the object that it stands in, its name, and how to put a value there."""
+    described = inspect.type_info(kind)
+    assert isinstance(described, inspect.StructType)
+    for field in described.fields:
+
+        def put(
+            value: Any, name: str = field.encode_name, kind: type[msgspec.Struct] = kind
+        ) -> Any:
+            return {**least(kind), name: value}
+
+        yield where, field.encode_name, put
+        inner = _struct_in(field.type)
+        if inner is not None:
+            outer = f"{where}[{field.encode_name}]" if where else field.encode_name
+            for deeper, name, put_in in places(inner, outer):
+                yield deeper, name, lambda value, put=put, put_in=put_in: put(put_in(value))
+
+
+@pytest.mark.parametrize("kind", routes(), ids=lambda kind: kind.__name__)
+def test_every_empty_value_is_refused_or_unsets(kind: type[msgspec.Struct]) -> None:
+    seen = 0
+    for holder, name, put in places(kind):
+        where = f"{holder}[{name}]" if holder else name
+        unsets = IN_OBJECTS.get(holder, set()) if holder else UNSETTABLE.get(kind.__name__, set())
+        for empty in ("", None):
+            seen += 1
+            if name in unsets:
+                struct_from(put(empty), kind)
+                continue
+            with pytest.raises(ApiError) as caught:
+                struct_from(put(empty), kind)
+            error = caught.value
+            assert (error.code, error.param) == ("parameter_invalid_empty", where), where
+            assert "leave it out" in error.message
+    assert seen
+
+
+def test_routes_are_found() -> None:
+    assert {"CreatePayment", "CreateRefund", "CapturePayment", "ListPayments"} <= {
+        kind.__name__ for kind in routes()
+    }
+
+
+def test_what_is_unset_is_told_apart_from_what_is_absent() -> None:
+    for kind in routes():
+        for name in UNSETTABLE.get(kind.__name__, ()):
+            absent = struct_from(least(kind), kind)
+            unset = struct_from({**least(kind), name: ""}, kind)
+            assert isinstance(getattr(absent, name), UnsetType) and getattr(unset, name) is None
+
+
+def test_every_text_of_every_parameter_is_bounded() -> None:
+    """So that what is read closely is never long: no text without a largest length."""
+    for kind in routes():
+        for where, name, put in places(kind):
+            if (kind.__name__, name) in {("ListPayments", "created")} or name == "created":
+                continue
+            with pytest.raises(ApiError):
+                struct_from(put("x" * 2_001), kind)
+            assert where is not UNSET
