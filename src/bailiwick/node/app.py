@@ -36,13 +36,17 @@ from bailiwick.node.writing import wanted
 from bailiwick.shell import timing
 from bailiwick.shell.answers import error_answer, install_errors, json_answer
 from bailiwick.shell.database_errors import DATABASE_ERRORS
-from bailiwick.shell.forms import Params, struct_from
+from bailiwick.shell.forms import Params
 from bailiwick.shell.http import read_body
 
 Request = falcon.asgi.Request
 Response = falcon.asgi.Response
 T = TypeVar("T", bound=msgspec.Struct)
 log = structlog.get_logger()
+
+PAYERS_ATTEMPTS_MAX = 10
+"""Attempts of a payment after which a publishable key may try no more: a stolen list of cards is
+tried out so. The merchant's secret key still may."""
 
 
 class Route:
@@ -112,8 +116,7 @@ class Route:
 
     async def read(self, request: Request, kind: type[T]) -> tuple[Params, T]:
         """The body's parameters, raw and typed."""
-        params = await inbound.parameters(request)
-        return params, struct_from(params, kind)
+        return await inbound.checked(request, kind)
 
     async def listed(
         self, request: Request, response: Response, read: Callable[..., Awaitable[Any]]
@@ -206,17 +209,26 @@ class PaymentIntent(Route):
         """Confirm; a payer's browser may, with the client secret."""
         node = self.node
         who = inbound.principal(request, node, public=True)
-        params, wish = await self.read(request, ConfirmPayment)
-        reading.check_expand(wish.expand, reading.OF_PAYMENT)
+        params, wish = await inbound.parameters(request, ConfirmPayment)
+        public = who.kind != "secret"
+        if public or wish.client_secret is not None:
+            await reading.check_client_secret(node, who, identifier, wish.client_secret)
+        inbound.check_cards(params)
+        reading.check_expand(wish.expand, reading.PUBLIC if public else reading.OF_PAYMENT)
         refuse_unsupported(wish)
         asked = inbound.asked(request, who, "confirm", identifier, params, wish.expand)
-        if who.kind != "secret":
-            await reading.check_client_secret(node, who, identifier, wish.client_secret)
         place = None if wish.location is None else inbound.located(node, who, wish.location)
         elsewhere = None if place is None else reading.elsewhere(node, place)
-        work = functools.partial(node.payments.confirm, asked, identifier, wish, elsewhere)
+        work = functools.partial(
+            node.payments.confirm,
+            asked,
+            identifier,
+            wish,
+            elsewhere,
+            attempts_max=PAYERS_ATTEMPTS_MAX if public else None,
+        )
         await self.answer(response, asked, work)
-        if who.kind != "secret" and response.data is not None:
+        if public and response.data is not None:
             response.data = render.public(response.data)
 
     async def on_post_capture(self, request: Request, response: Response, identifier: str) -> None:
@@ -314,6 +326,7 @@ class Explain(Route):
         node = self.node
         who = inbound.principal(request, node)
         params, wish = await self.read(request, CreatePayment)
+        refuse_unsupported(wish)
         asked = inbound.asked(request, who, "create", "", params, [])
         location = inbound.located(node, who, wish.location)
         assignment = inbound.explainable(node, request, asked, wish, location)

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from typing import Any
+from typing import Any, TypeVar
 
 import falcon.asgi
 import msgspec
@@ -29,17 +29,45 @@ from bailiwick.node.idempotency import KEY_CHARS_MAX, Asked
 from bailiwick.node.refusals import moved_for, on_behalf
 from bailiwick.node.requests import CreatePayment, Place, refuse_cards
 from bailiwick.node.service import Node
-from bailiwick.shell.forms import Params, parse_body, parse_form
+from bailiwick.shell.forms import Params, parse_body, parse_form, struct_from
 from bailiwick.shell.http import read_body
 from bailiwick.world.merchants import Principal
 
+T = TypeVar("T", bound=msgspec.Struct)
 
-async def parameters(request: falcon.asgi.Request) -> Params:
-    """The parameters of a body, with card numbers refused. Raises ApiError."""
+
+PAYERS_KEY = "\x1f"
+"""Between a payment and a payer's key for it; no key of a merchant's has this character."""
+_REFUSED_CHARS_MAX = 4_096
+"""How much of a request that is wrong anyway is searched for a card number, to tell that first."""
+
+
+async def parameters(request: falcon.asgi.Request, kind: type[T]) -> tuple[Params, T]:
+    """The parameters of a body, raw and typed: names and lengths are checked, texts not yet read.
+
+    Raises:
+        ApiError: 400 naming the field; for a card number where none is expected, what to send
+            instead.
+    """
     params = parse_body(request.content_type, await read_body(request))
+    try:
+        return params, struct_from(params, kind)
+    except ApiError:
+        refuse_cards(params, chars_max=_REFUSED_CHARS_MAX)
+        raise
+
+
+async def checked(request: falcon.asgi.Request, kind: type[T]) -> tuple[Params, T]:
+    """The same, without card numbers. Raises ApiError."""
+    params, wish = await parameters(request, kind)
+    check_cards(params)
+    return params, wish
+
+
+def check_cards(params: Params) -> None:
+    """Refuse card numbers in parameters that are as long as they may be. Raises ApiError."""
     if params and maybe_card(str(params)):
         refuse_cards(params)
-    return params
 
 
 def query(request: falcon.asgi.Request) -> Params:
@@ -85,6 +113,9 @@ def asked(
 ) -> Asked:
     """The identity of an idempotent request; without a key it gets one of its own.
 
+    The keys of a publishable key are those of the payer of one payment: nobody else's request is
+    taken for a repetition of theirs, and they use up no key of the merchant's server.
+
     Raises:
         ApiError: 400, the key is empty or too long.
     """
@@ -103,6 +134,8 @@ def asked(
             param="Idempotency-Key",
             code="idempotency_key_invalid",
         )
+    if who.kind != "secret":
+        key = f"{target}{PAYERS_KEY}{key}"
     return Asked(
         who.merchant,
         who.livemode,

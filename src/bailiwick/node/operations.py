@@ -4,6 +4,7 @@ And what rides on every answer: the usage report and the request id.
 """
 
 import falcon.asgi
+import msgspec
 
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
@@ -82,15 +83,22 @@ class Operations:
 
     async def on_post_crash(self, request: Request, response: Response) -> None:
         """Arm a crash point; refused unless the process was started for that."""
-        wish = await inbound.parameters(request)
+        _, wish = await inbound.parameters(request, Armed)
         try:
-            how = str(wish.get("how", "kill"))
-            crash.arm(str(wish.get("point")), int(wish.get("nth", "1")), how)
+            crash.arm(wish.point, wish.nth, wish.how)
         except PermissionError as error:
             raise ApiError.forbidden(str(error)) from None
         except ValueError as error:
             raise ApiError.invalid(str(error), param="how") from None
-        json_answer(response, {"armed": wish.get("point")})
+        json_answer(response, {"armed": wish.point})
+
+
+class Armed(msgspec.Struct, frozen=True):
+    """POST /internal/crash: at which pass of which point the process ends, and how."""
+
+    point: str
+    nth: int = 1
+    how: str = "kill"
 
 
 class Usage:

@@ -29,6 +29,8 @@ OF_PAYMENT = frozenset({"latest_charge"})
 OF_REFUND = frozenset({"payment_intent", "charge"})
 OF_CHARGE = frozenset({"payment_intent"})
 NOTHING: frozenset[str] = frozenset()
+PUBLIC = NOTHING
+"""What a publishable key may expand."""
 _FOREVER_MS = 2**53
 
 
@@ -56,7 +58,8 @@ async def check_client_secret(
         ApiError: 404 for a wrong secret too, so that ids cannot be tried out.
     """
     payment = await _owned(node, who, identifier)
-    if not hmac.compare_digest(payment.details.client_secret, secret or ""):
+    # As bytes: texts other than ASCII cannot be compared so.
+    if not hmac.compare_digest(payment.details.client_secret.encode(), (secret or "").encode()):
         raise ApiError.missing("payment_intent", identifier)
     return payment
 
@@ -64,11 +67,14 @@ async def check_client_secret(
 async def payment(node: Node, who: Principal, identifier: str, params: Params) -> Any:
     """GET /v1/payment_intents/{id}"""
     query = struct_from(params, Retrieve)
-    check_expand(query.expand, OF_PAYMENT)
-    if who.kind != "secret" or query.client_secret is not None:
+    public = who.kind != "secret"
+    if public or query.client_secret is not None:
         found = await check_client_secret(node, who, identifier, query.client_secret)
-        return render.payment_intent(found, public=who.kind != "secret")
-    found = await _owned(node, who, identifier)
+    else:
+        found = await _owned(node, who, identifier)
+    check_expand(query.expand, PUBLIC if public else OF_PAYMENT)
+    if public:
+        return render.payment_intent(found, public=True)
     return await _payment_object(node, found, query.expand)
 
 

@@ -15,7 +15,39 @@ from bailiwick.store.rows import Attempt, Payment, Refund
 API_VERSION = "2026-10-28.endive"
 _encode = msgspec.json.Encoder().encode
 Object = dict[str, Any]
-_PRIVATE = frozenset({"metadata", "node", "location", "assignment", "routing", "customer"})
+# What a payer's browser sees with a publishable key; what stands in none of these is left out, at
+# every depth: a new field is private until it is named here.
+_PUBLIC_INTENT = frozenset(
+    {
+        "id",
+        "object",
+        "amount",
+        "amount_details",
+        "automatic_payment_methods",
+        "canceled_at",
+        "cancellation_reason",
+        "capture_method",
+        "client_secret",
+        "confirmation_method",
+        "created",
+        "currency",
+        "description",
+        "last_payment_error",
+        "livemode",
+        "next_action",
+        "payment_method",
+        "payment_method_types",
+        "processing",
+        "receipt_email",
+        "setup_future_usage",
+        "shipping",
+        "source",
+        "status",
+    }
+)
+_PUBLIC_ERROR = frozenset(
+    {"type", "code", "decline_code", "message", "param", "doc_url", "payment_intent"}
+)
 
 
 class ChargeView(msgspec.Struct, frozen=True):
@@ -106,11 +138,18 @@ def payment_intent(
         "assignment": details.assignment,
         "routing": progress.routing,
     }
-    return _without_private(shown) if public else shown
+    return _public_intent(shown) if public else shown
 
 
-def _without_private(intent: Object) -> Object:
-    return {name: value for name, value in intent.items() if name not in _PRIVATE}
+def _public_intent(intent: Object) -> Object:
+    shown = _only(intent, _PUBLIC_INTENT)
+    if shown.get("last_payment_error"):
+        shown["last_payment_error"] = _only(shown["last_payment_error"], _PUBLIC_ERROR)
+    return shown
+
+
+def _only(held: Object, names: frozenset[str]) -> Object:
+    return {name: value for name, value in held.items() if name in names}
 
 
 def public(body: bytes) -> bytes:
@@ -118,10 +157,11 @@ def public(body: bytes) -> bytes:
     answer: Object = msgspec.json.decode(body)
     error = answer.get("error")
     if error is None:
-        return _encode(_without_private(answer))
+        return _encode(_public_intent(answer))
+    error = _only(error, _PUBLIC_ERROR)
     if "payment_intent" in error:
-        error["payment_intent"] = _without_private(error["payment_intent"])
-    return _encode(answer)
+        error["payment_intent"] = _public_intent(error["payment_intent"])
+    return _encode({"error": error})
 
 
 def created(payment: Payment) -> Object:
