@@ -4,7 +4,8 @@
     eval "$(python3 docs/env.py)"            # the demo of `make demo`
     eval "$(python3 docs/env.py FOLDER)"     # the demo in another folder
 
-NODE_URL and NODE_DSN are those of the node `europe`, or of the only node.
+NODE_URL and NODE_DSN are those of the node `europe`, or of the only node. STATUS_URL is where the
+first access process tells operators.
 """
 
 import json
@@ -20,6 +21,7 @@ def variables(folder: Path) -> dict[str, str]:
     node = named.get("europe", demo["nodes"][0])
     return {
         "BASE_URL": demo["base_url"],
+        "STATUS_URL": demo["access"][0]["status_url"],
         "SECRET_KEY": demo["secret_key"],
         "PUBLISHABLE_KEY": demo["publishable_key"],
         "SANDBOX_URL": demo["sandbox"]["url"],

@@ -121,7 +121,7 @@ class Chaos:
         deadline = time.monotonic() + within_s
         for access in self.demo["access"]:
             while True:
-                with urllib.request.urlopen(f"{access['url']}/metrics", timeout=5) as answer:
+                with urllib.request.urlopen(f"{access['status_url']}/metrics", timeout=5) as answer:
                     if wanted in answer.read().decode():
                         break
                 assert time.monotonic() < deadline, f"{access['url']} never saw {wanted}"

@@ -295,7 +295,7 @@ class Site:
             assert unit is not None
             if unit.pid is None:
                 continue
-            with urllib.request.urlopen(f"{unit.url}/metrics", timeout=10) as answer:
+            with urllib.request.urlopen(f"{unit.status_url}/metrics", timeout=10) as answer:
                 text = answer.read()
             assert b"bailiwick_" in text
             found += [Leak(f"metrics of {unit.name}", hit) for hit in canaries.find(text)]

@@ -162,7 +162,7 @@ def overloads(chaos: Chaos, name: str) -> list[dict[str, Any]]:
     """How often access processes saw a node closed for its load."""
     found: list[dict[str, Any]] = []
     for access in chaos.demo["access"]:
-        with urllib.request.urlopen(f"{access['url']}/usage", timeout=10) as answer:
+        with urllib.request.urlopen(f"{access['status_url']}/usage", timeout=10) as answer:
             nodes = json.load(answer)["nodes"]
         changes = next(each for each in nodes if each["name"] == name)["changes"]
         found += [each for each in changes if each["why"].startswith("overloaded")]

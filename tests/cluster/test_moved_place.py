@@ -41,9 +41,10 @@ class Place:
         epoch = self.chaos.publish(text)
         demo = self.chaos.demo
         deadline = time.monotonic() + 20
-        for each in (*demo["access"], *demo["nodes"]):
-            while self._epoch(each["url"]) < epoch:
-                assert time.monotonic() < deadline, f"{each['url']} never got epoch {epoch}"
+        urls = [each["status_url"] for each in demo["access"]]
+        for url in (*urls, *(each["url"] for each in demo["nodes"])):
+            while self._epoch(url) < epoch:
+                assert time.monotonic() < deadline, f"{url} never got epoch {epoch}"
                 time.sleep(0.05)
         return epoch
 

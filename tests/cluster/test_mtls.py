@@ -34,7 +34,7 @@ from bailiwick.shell.ports import free_port
 from bailiwick.world.merchants import key_hash
 
 KEY = "sk_test_" + "a" * 32
-NAMES = ("node", "callbacks", "access", "sandbox")
+NAMES = ("node", "callbacks", "access", "status", "sandbox")
 
 
 def until(true: Callable[[], Any], what: str, seconds: float = 30) -> Any:
@@ -129,6 +129,7 @@ class Site:
                 world = "world"
                 internal_secret_file = "internal"
                 listen = "127.0.0.1:{self.ports["access"]}"
+                status_listen = "127.0.0.1:{self.ports["status"]}"
                 tls_certificate = "pki/site.crt"
                 tls_key = "pki/site.key"
                 node_ca = "pki/ca.crt"
@@ -315,13 +316,17 @@ def test_a_node_that_refuses_access_is_named_in_readyz(site: Site) -> None:
     other = site.place / "other"
     bailiwick("certificates", str(other), "--client", "access")
     port = free_port(site.ports.values())
+    status_port = free_port([port, *site.ports.values()])
     site.start(
         "stranger", "bailiwick", "access", "--config", str(site.place / "access.toml"),
-        "--listen", f"127.0.0.1:{port}",
+        "--listen", f"127.0.0.1:{port}", "--status-listen", f"127.0.0.1:{status_port}",
         "--node-certificate", str(other / "access.crt"), "--node-key", str(other / "access.key"),
     )  # fmt: skip
     site.ports["stranger"] = port
     status, body = until(lambda: site.get("stranger", "/readyz", site.outside()), "it listens")
-    assert status == 503
-    assert "refused our certificate" in json.loads(body)["nodes"]["europe"]
+    assert (status, json.loads(body)) == (503, {"status": "no node answers"})
+    with pytest.raises(urllib.error.HTTPError) as told:
+        urllib.request.urlopen(f"http://127.0.0.1:{status_port}/readyz", timeout=10)
+    assert told.value.code == 503
+    assert "refused our certificate" in json.load(told.value)["nodes"]["europe"]
     until(lambda: "tls_refused" in site.log("node"), "the node tells it too")

@@ -71,7 +71,8 @@ def test_operators_see_it(skewed: Chaos) -> None:
     text = bailiwick("usage", "--data", str(skewed.data))
     assert "europe: its clock is 1200 s ahead of" in text
     assert "apac: its clock" not in text
-    with urllib.request.urlopen(f"{skewed.demo['base_url']}/metrics", timeout=5) as answer:
+    status_url = skewed.demo["access"][0]["status_url"]
+    with urllib.request.urlopen(f"{status_url}/metrics", timeout=5) as answer:
         metrics = answer.read().decode()
     shown = re.search(r'_node_clock_ahead_seconds\{node="americas"\} (\S+)', metrics)
     assert shown is not None and round(float(shown[1]), -2) == 600

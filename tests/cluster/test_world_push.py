@@ -42,8 +42,12 @@ class Desk:
 
     @property
     def urls(self) -> list[str]:
+        """Where each process tells operators."""
         demo = self.chaos.demo
-        return [each["url"] for each in (*demo["nodes"], *demo["access"])]
+        return [
+            *(each["url"] for each in demo["nodes"]),
+            *(each["status_url"] for each in demo["access"]),
+        ]
 
     def call(self, *arguments: str, broker: bool = True) -> dict[str, Any]:
         """`bailiwick topology ...`; its answer."""

@@ -268,7 +268,7 @@ def test_the_metrics_in_the_reference_exist(place: Place) -> None:
     page = text_of("operate.md")
     told = set(re.findall(r"`(bailiwick_[a-z_]+)`", page))
     there = set()
-    for url in (place.variables["BASE_URL"], place.variables["NODE_URL"]):
+    for url in (place.variables["STATUS_URL"], place.variables["NODE_URL"]):
         with urlopen(f"{url}/metrics", timeout=10) as response:
             there |= set(re.findall(r"^# TYPE (bailiwick_[a-z_]+)", response.read().decode(), re.M))
     assert told == there

@@ -286,6 +286,7 @@ def slow_entrance(demo: Demo) -> Iterator[str]:
         [
             sys.executable, "-m", "bailiwick", "access", "--world", demo["world"],
             "--listen", f"127.0.0.1:{port}", "--internal-secret-file", str(secret), "--rate", "1",
+            "--status-listen", "",
         ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

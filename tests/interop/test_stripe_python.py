@@ -310,6 +310,26 @@ def test_the_client_secret_opens_one_payment(
         assert denied.value.http_status == 403
 
 
+def test_a_payer_uses_up_none_of_the_servers_keys(
+    client: stripe.StripeClient, payer: stripe.StripeClient
+) -> None:
+    key = f"order-{uuid.uuid4()}"
+    created = client.v1.payment_intents.create(
+        {"amount": 1500, "currency": "eur", "location": {"country": "DE"}}
+    )
+    params: Any = {"payment_method": "pm_card_visa", "client_secret": created.client_secret}
+    options: Any = {"idempotency_key": key}
+    confirmed = payer.v1.payment_intents.confirm(created.id, params, options)
+    assert confirmed.status == "succeeded"
+    again = payer.v1.payment_intents.confirm(created.id, params, options)
+    assert again.last_response.headers["Idempotent-Replayed"] == "true"
+    other: Any = {
+        "amount": 1600, "currency": "eur", "payment_method": "pm_card_visa", "confirm": True,
+        "location": {"country": "DE"},
+    }  # fmt: skip
+    assert client.v1.payment_intents.create(other, options).status == "succeeded"
+
+
 def test_expansion(client: stripe.StripeClient) -> None:
     paid = pay(client, expand=["latest_charge"])
     assert isinstance(paid.latest_charge, stripe.Charge)

@@ -10,6 +10,7 @@ from typing import Any
 from bailiwick.access.app import build
 from bailiwick.access.forward import Answer, HopLimits, NodeClient
 from bailiwick.access.front import Front
+from bailiwick.access.status import build_status
 from bailiwick.shell.http import HttpServer
 from bailiwick.world import atlas
 from bailiwick.world.merchants import key_hash
@@ -128,12 +129,25 @@ def write_world(
 class Access:
     """Access with its stub nodes, and a client."""
 
-    def __init__(self, front: Front, server: HttpServer, nodes: list[StubNode], path: Path) -> None:
+    def __init__(
+        self,
+        front: Front,
+        server: HttpServer,
+        operators: HttpServer,
+        nodes: list[StubNode],
+        path: Path,
+    ) -> None:
         self.front = front
         self.server = server
+        self.operators = operators
         self.nodes = nodes
         self.path = path
         self._client = NodeClient(f"http://127.0.0.1:{server.port}")
+        self._operator = NodeClient(f"http://127.0.0.1:{operators.port}")
+
+    async def status(self, target: str) -> Answer:
+        """What an operator is told."""
+        return await self._operator.request("GET", target.encode())
 
     async def call(
         self,
@@ -171,11 +185,15 @@ async def access(
     await front.board.ask_all()
     server = HttpServer(build(front), grace_s=1)
     await server.start()
-    made = Access(front, server, nodes, path)
+    operators = HttpServer(build_status(front), grace_s=1)
+    await operators.start()
+    made = Access(front, server, operators, nodes, path)
     try:
         yield made
     finally:
         made._client.close()
+        made._operator.close()
         await server.stop()
+        await operators.stop()
         await front.stop()
         await asyncio.gather(*(node.server.stop() for node in nodes))

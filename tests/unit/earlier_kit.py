@@ -264,7 +264,7 @@ class ModelAccess:
         """A client's one-shot payment."""
         principal = types.SimpleNamespace(merchant=SHOP, livemode=False)
         lines = [b"idempotency-key: %b\r\n" % key.encode()]
-        came = Inbound(cast(Any, principal), "req_1", lines, key.encode())
+        came = Inbound(cast(Any, principal), "req_1", lines, key)
         merchant = self.world.merchants.all[0]
         KEYS[key_identity(merchant.id, False, key)] = key
         placed = Placed(self.world, ATLAS, self.pasts, evidence, merchant, key)

@@ -146,7 +146,8 @@ def command_line(world: Path, *more: str) -> list[str]:
     secret.write_text("s")
     return [
         sys.executable, "-c", "from bailiwick.cli.main import main; main()", "access",
-        "--world", str(world), "--internal-secret-file", str(secret), *more,
+        "--status-listen", "127.0.0.1:0", "--world", str(world),
+        "--internal-secret-file", str(secret), *more,
     ]  # fmt: skip
 
 

@@ -8,13 +8,12 @@ from urllib.parse import parse_qs
 
 import msgspec
 import pytest
-from access_kit import PUBLISHABLE, SECRET, Call, Reply, access, write_world
+from access_kit import SECRET, Call, Reply, access, write_world
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bailiwick.access.endpoints import derive
 from bailiwick.access.lists import Page, merge
-from bailiwick.access.rates import Rates
 from bailiwick.base.ids import is_id, new_id, node_of
 from bailiwick.world.merchants import Merchant, Principal
 
@@ -128,13 +127,13 @@ def test_endpoint_names_are_derived_from_the_key() -> None:
     one = Principal(Merchant("acct_1", "One"), "secret", False)
     two = Principal(Merchant("acct_2", "Two"), "secret", False)
     live = Principal(Merchant("acct_1", "One"), "secret", True)
-    first = derive(b"s", one, b"k")
-    assert first == derive(b"s", one, b"k")
+    first = derive(b"s", one, "k")
+    assert first == derive(b"s", one, "k")
     assert is_id(first[0], "we")
     assert node_of(first[0]) == 0
     others = [
-        derive(b"s", one, b"l"), derive(b"s", two, b"k"), derive(b"s", live, b"k"),
-        derive(b"t", one, b"k"), derive(b"s", one, None), derive(b"s", one, None),
+        derive(b"s", one, "l"), derive(b"s", two, "k"), derive(b"s", live, "k"),
+        derive(b"t", one, "k"), derive(b"s", one, None), derive(b"s", one, None),
     ]  # fmt: skip
     names = {first, *others}
     assert len({i for i, _ in names}) == len({s for _, s in names}) == 7
@@ -200,7 +199,7 @@ async def test_callbacks_go_to_the_node_with_their_own_headers(tmp_path: Path) -
 
 async def test_topology_status_and_metrics(tmp_path: Path) -> None:
     async with access(tmp_path) as it:
-        _, view = await it.json("GET", "/v1/topology", key=PUBLISHABLE)
+        _, view = await it.json("GET", "/v1/topology")
         assert [(n["number"], n["name"], n["usage"]) for n in view["nodes"]] == [
             (1, "europe", "open"),
             (2, "apac", "open"),
@@ -208,11 +207,14 @@ async def test_topology_status_and_metrics(tmp_path: Path) -> None:
         assert view["jurisdictions"][0]["places"] == ["DE"]
         assert (await it.json("GET", "/v1/topology", key=None))[0] == 401
         assert await it.json("GET", "/healthz", key=None) == (200, {"status": "ok"})
-        status, ready = await it.json("GET", "/readyz", key=None)
-        assert (status, ready["open"]) == (200, ["apac", "europe"])
+        assert await it.json("GET", "/readyz", key=None) == (200, {"status": "ready"})
+        answer = await it.status("/readyz")
+        assert (answer.status, json.loads(answer.body)["open"]) == (200, ["apac", "europe"])
         await it.call("POST", "/v1/payment_intents", "location[country]=DE")
         await it.call("GET", "/v1/payment_intents/pi_4242424242424242")
-        text = (await it.call("GET", "/metrics", key=None)).body.decode()
+        for operators in ("/metrics", "/usage"):
+            assert (await it.call("GET", operators)).status == 404
+        text = (await it.status("/metrics")).body.decode()
         assert 'bailiwick_access_assigned_total{node="europe"} 1.0' in text
         assert 'bailiwick_access_node_open{node="apac"} 1.0' in text
         assert 'bailiwick_access_hop_seconds_count{node="europe"} 1.0' in text
@@ -221,7 +223,9 @@ async def test_topology_status_and_metrics(tmp_path: Path) -> None:
         for node in it.nodes:
             await node.server.stop()
         await it.front.board.ask_all()
-        assert (await it.json("GET", "/readyz", key=None))[0] == 503
+        gone = {"status": "no node answers"}
+        assert await it.json("GET", "/readyz", key=None) == (503, gone)
+        assert (await it.status("/readyz")).status == 503
 
 
 async def test_the_world_is_taken_up_and_worse_ones_refused(tmp_path: Path) -> None:
@@ -276,15 +280,6 @@ async def test_a_request_under_way_survives_a_new_world(tmp_path: Path) -> None:
         gate.set()
         assert await pending == (200, {"node": "apac"})
         assert (await it.json("GET", f"/v1/payment_intents/{new_id('pi', 2, 5)}"))[0] == 404
-
-
-def test_rates() -> None:
-    rates = Rates(10, burst=2)
-    assert [rates.admit("a", 0) for _ in range(3)] == [True, True, False]
-    assert rates.admit("b", 0)
-    assert [rates.admit("a", 0.1), rates.admit("a", 0.1)] == [True, False]
-    assert [rates.admit("a", 100) for _ in range(3)] == [True, True, False]
-    assert all(Rates(0).admit("a", 0) for _ in range(100))
 
 
 def staying(call: Call) -> Reply:

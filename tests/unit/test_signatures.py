@@ -13,7 +13,7 @@ from bailiwick.node.webhooks import BACKOFF_MAX_MS, TRIES_MAX, backoff_ms, signa
 from bailiwick.world.merchants import Merchant, Principal
 
 BODY = '{"id":"evt_1","object":"event","data":{"object":{"name":"Zoë"}}}'.encode()
-_, SECRET = derive(b"cluster", Principal(Merchant("acct_1", "Shop"), "secret", False), b"key-1")
+_, SECRET = derive(b"cluster", Principal(Merchant("acct_1", "Shop"), "secret", False), "key-1")
 SECRETS = [SECRET, "whsec_" + base64.b64encode(bytes(range(24))).decode()]
 
 

@@ -280,5 +280,4 @@ async def test_a_node_that_shed_lately_is_still_asked(
 def test_a_key_that_a_node_would_not_take_is_left_to_it() -> None:
     who = Principal(Merchant("acct_1", "Shop"), "secret", False)
     assert ask_for(who, "k1", {}, elsewhere=True) is not None
-    assert ask_for(who, "k\x7f", {}, elsewhere=True) is None
-    assert ask_for(who, "k" * 256, {}, elsewhere=True) is None
+    assert ask_for(who, "4242 4242 4242 4242", {}, elsewhere=True) is None

@@ -6,18 +6,16 @@ from typing import Any
 
 import falcon.asgi
 
-from bailiwick.access import endpoints, lists, payments
-from bailiwick.access.board import shown
+from bailiwick.access import browser, endpoints, lists, payments, world_view
 from bailiwick.access.forward import HopError
 from bailiwick.access.front import Front
 from bailiwick.access.hop import require_region
 from bailiwick.access.inbound import Inbound, callback_lines, receive
-from bailiwick.access.usage import OPEN
+from bailiwick.access.status import Liveness
 from bailiwick.base.errors import ApiError
 from bailiwick.shell.answers import install_errors, json_answer
 from bailiwick.shell.forms import parse_body
 from bailiwick.shell.http import new_request_id, read_body
-from bailiwick.shell.telemetry import CONTENT_TYPE
 from bailiwick.world.topology import Node
 
 Request = falcon.asgi.Request
@@ -36,17 +34,13 @@ class _Resource:
     def receive(self, request: Request, response: Response, *, public: bool = False) -> Inbound:
         """Authenticate; ``public`` routes also take a publishable key."""
         front = self.front
-        inbound = receive(request, response, front.world.merchants)
-        principal = inbound.principal
-        if principal.kind != "secret" and not public:
-            raise ApiError.forbidden(
-                "This API call cannot be made with a publishable API key. Use a secret key."
-            )
-        if not front.rates.admit(principal.merchant.id, time.monotonic()):
+        inbound = receive(request, response, front.world.merchants, public=public)
+        client = request.scope.get("client")
+        host = client[0] if client else ""
+        if not front.rates.admit(inbound.principal, host, time.monotonic()):
+            who = "of this merchant" if inbound.principal.kind == "secret" else "from payers"
             error = ApiError.invalid(
-                "Too many requests of this merchant. Slow down and retry.",
-                code="rate_limit",
-                status=429,
+                f"Too many requests {who}. Slow down and retry.", code="rate_limit", status=429
             )
             error.retry = True
             error.headers["retry-after"] = "1"
@@ -91,6 +85,19 @@ class Payment(_Resource):
         if action not in _PAYMENT_ACTIONS:
             raise falcon.HTTPRouteNotFound
         await self._forward(request, response, identifier, public=action == "confirm")
+
+    async def on_options(self, request: Request, response: Response, identifier: str) -> None:
+        browser.preflight(response, "GET", "POST")
+
+    async def on_options_action(
+        self, request: Request, response: Response, identifier: str, action: str
+    ) -> None:
+        if action not in _PAYMENT_ACTIONS:
+            raise falcon.HTTPRouteNotFound
+        if action == "confirm":
+            browser.preflight(response, "POST")
+        else:
+            response.set_header("allow", "POST, OPTIONS")
 
     async def _forward(
         self, request: Request, response: Response, identifier: str, *, public: bool = False
@@ -208,38 +215,23 @@ class Explain(_Resource):
 class TopologyView(_Resource):
     """/v1/topology: what a client may know of the world."""
 
+    def __init__(self, front: Front) -> None:
+        super().__init__(front)
+        self._for_browsers = world_view.ForBrowsers()
+
     async def on_get(self, request: Request, response: Response) -> None:
-        self.receive(request, response, public=True)
+        inbound = self.receive(request, response, public=True)
         front = self.front
         topology = front.world.topology
-        verdicts = front.verdicts_by_name()
-        json_answer(
-            response,
-            {
-                "object": "topology",
-                "epoch": topology.epoch,
-                "nodes": [
-                    {
-                        "number": node.number,
-                        "name": node.name,
-                        "title": node.title,
-                        "url": node.url,
-                        "usage": verdicts[node.name],
-                    }
-                    for node in topology.nodes
-                ],
-                "jurisdictions": [
-                    {
-                        "places": rule.places,
-                        "nodes": [node.name for node in rule.nodes],
-                        "residency": rule.residency,
-                        "evidence": rule.evidence,
-                    }
-                    for rule in topology.rules
-                ],
-                "groups": {name: sorted(places) for name, places in topology.groups.items()},
-            },
-        )
+        if inbound.principal.kind == "secret":
+            shown = world_view.for_servers(topology, front.verdicts_by_name())
+            json_answer(response, shown)
+        else:
+            response.content_type = "application/json"
+            response.data = self._for_browsers.written(topology)
+
+    async def on_options(self, request: Request, response: Response) -> None:
+        browser.preflight(response, "GET")
 
 
 class Callbacks:
@@ -273,45 +265,6 @@ class Callbacks:
         payments.give(response, answer)
 
 
-class Status:
-    """/healthz, /readyz, /usage and /metrics"""
-
-    def __init__(self, front: Front) -> None:
-        self.front = front
-
-    async def on_get(self, request: Request, response: Response) -> None:
-        json_answer(response, {"status": "ok"})
-
-    async def on_get_ready(self, request: Request, response: Response) -> None:
-        front = self.front
-        answering = front.board.answering()
-        verdicts = front.verdicts_by_name()
-        ready = bool(answering)
-        json_answer(
-            response,
-            {
-                "status": "ready" if ready else "no node answers",
-                "epoch": front.world.epoch,
-                "nodes": verdicts,
-                "open": sorted(name for name, verdict in verdicts.items() if verdict == OPEN),
-                "world": front.current.freshness().shown(),
-                "world_problem": front.current.problem,
-            },
-            200 if ready else 503,
-        )
-
-    async def on_get_usage(self, request: Request, response: Response) -> None:
-        """Every node's usage state, for operators."""
-        topology = self.front.world.topology
-        names = {node.number: node.name for node in topology.nodes}
-        nodes = shown(self.front.board, names)
-        json_answer(response, {"object": "usage", "epoch": topology.epoch, "nodes": nodes})
-
-    async def on_get_metrics(self, request: Request, response: Response) -> None:
-        response.content_type = CONTENT_TYPE
-        response.data = self.front.metrics.render()
-
-
 class _Count:
     """Counts answers by route template, never by path."""
 
@@ -330,7 +283,7 @@ def build(front: Front) -> Any:
     app: Any = falcon.asgi.App(middleware=[_Count(front)])
     install_errors(app)
     payment = Payment(front)
-    status = Status(front)
+    liveness = Liveness(front)
     hooks = WebhookEndpoints(front)
     app.add_route("/v1/payment_intents", Payments(front))
     app.add_route("/v1/payment_intents/{identifier}", payment)
@@ -345,8 +298,6 @@ def build(front: Front) -> Any:
     app.add_route("/v1/explain", Explain(front))
     app.add_route("/v1/topology", TopologyView(front))
     app.add_route("/v1/nodes/{node_name}/callbacks/{gateway}", Callbacks(front))
-    app.add_route("/healthz", status)
-    app.add_route("/readyz", status, suffix="ready")
-    app.add_route("/usage", status, suffix="usage")
-    app.add_route("/metrics", status, suffix="metrics")
+    app.add_route("/healthz", liveness, suffix="health")
+    app.add_route("/readyz", liveness, suffix="ready")
     return app

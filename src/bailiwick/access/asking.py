@@ -36,7 +36,6 @@ HAS_ASKED = "0"
 FULL_UP = "bailiwick-full"
 ASKS_MAX = 256
 BATCH_BYTES_MAX = 256 * 1024
-_KEY_CHARS_MAX = 255
 _TEXT_CHARS_MAX = 16 * 1024
 
 
@@ -106,8 +105,6 @@ def ask_for(who: Principal, key: str, params: dict[str, Any], *, elsewhere: bool
     That is so for what it would refuse before it looks at the key: a hash over a card number is
     never stored. It is so too for what is too large to be looked through here.
     """
-    if not key.isprintable() or len(key) > _KEY_CHARS_MAX:
-        return None
     text = f"{key} {params}"
     if len(text) > _TEXT_CHARS_MAX or (maybe_card(text) and has_card_number(text)):
         return None

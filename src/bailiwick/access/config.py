@@ -24,6 +24,13 @@ class AccessSettings(msgspec.Struct, frozen=True, kw_only=True):
         File, Meta(description="the secret that access processes and nodes share")
     ]
     listen: Annotated[str, Meta(description="`HOST:PORT` for clients")] = "127.0.0.1:9000"
+    status_listen: Annotated[
+        str,
+        Meta(
+            description="`HOST:PORT` for operators, plain HTTP: `/usage`, `/metrics`, all of "
+            "`/readyz`; with `shared_port` the first free of 16 ports from there; none: nowhere"
+        ),
+    ] = "127.0.0.1:9010"
     tls_certificate: Annotated[
         File, Meta(description="certificate chain shown to clients, PEM; makes `listen` https")
     ] = ""
@@ -58,7 +65,19 @@ class AccessSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
     rate: Annotated[
         float,
-        Meta(ge=0, description="requests per second of one merchant at this process; 0: no bound"),
+        Meta(
+            ge=0,
+            description="requests per second at this process with secret keys of one merchant and "
+            "mode, and as many again with its publishable keys; 0: no bound",
+        ),
+    ] = 0.0
+    public_rate_per_second: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="of the latter, from one client address (IPv6: /64); behind a proxy that "
+            "is the proxy's; 0: no bound",
+        ),
     ] = 0.0
     shared_port: Annotated[bool, Meta(description="let several processes listen on one port")] = (
         False

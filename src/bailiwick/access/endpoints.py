@@ -30,7 +30,7 @@ def _base32(value: int, chars: int) -> str:
     return "".join(_ALPHABET[value >> 5 * place & 31] for place in reversed(range(chars)))
 
 
-def derive(secret: bytes, principal: Principal, key: bytes | None) -> tuple[str, str]:
+def derive(secret: bytes, principal: Principal, key: str | None) -> tuple[str, str]:
     """Id and signing secret of a new endpoint; random without an Idempotency-Key.
 
     A derived id cannot tell its time: its leading bits come from the key like the rest.
@@ -38,11 +38,12 @@ def derive(secret: bytes, principal: Principal, key: bytes | None) -> tuple[str,
     if key is None:
         return new_id("we", 0, now_ms()), "whsec_" + os.urandom(24).hex()
     scope = f"{principal.merchant.id}|{'live' if principal.livemode else 'test'}|".encode()
-    name = hmac.new(secret, b"endpoint id|" + scope + key, hashlib.sha256).digest()
+    named = scope + key.encode("latin-1")
+    name = hmac.new(secret, b"endpoint id|" + named, hashlib.sha256).digest()
     value = int.from_bytes(name[:17], "big") & ((1 << 130) - 1)
     # Bits 66 to 81 are the node number; endpoints belong to none.
     value &= ~(0xFFFF << 66)
-    signing = hmac.new(secret, b"endpoint secret|" + scope + key, hashlib.sha256).hexdigest()
+    signing = hmac.new(secret, b"endpoint secret|" + named, hashlib.sha256).hexdigest()
     return "we_" + _base32(value, 26), "whsec_" + signing[:48]
 
 

@@ -35,6 +35,7 @@ class Front:
         region: name of the node whose region this process stands in; places with strict
             residency elsewhere are turned away. None: all places are served.
         ip_file: an operator's MaxMind DB file.
+        rate_per_second, public_rate_per_second: see ``Rates``.
         tls: what nodes are shown and held against.
         bus: brings new epochs; closed at the end.
 
@@ -51,6 +52,7 @@ class Front:
         ip_file: Path | None = None,
         limits: HopLimits | None = None,
         rate_per_second: float = 0.0,
+        public_rate_per_second: float = 0.0,
         atlas: Atlas | None = None,
         tls: Outgoing | None = None,
         bus: "Bus | None" = None,
@@ -59,7 +61,7 @@ class Front:
         self.pasts = Pasts(self.atlas)
         self.region = Region(region)
         self.internal_secret = internal_secret
-        self.rates = Rates(rate_per_second)
+        self.rates = Rates(rate_per_second, public_rate_per_second)
         self._limits = limits or HopLimits()
         self._tls = tls
         self.current = CurrentWorld(directory, self._problem_with)

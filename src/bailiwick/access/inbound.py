@@ -1,14 +1,16 @@
 """What access reads of a request's headers: who asks, and which lines go on to the node."""
 
-import binascii
 import os
 import re
 from typing import NoReturn
 
 import falcon.asgi
 
+from bailiwick.access import browser
 from bailiwick.base.errors import ApiError
+from bailiwick.base.keys import check_key
 from bailiwick.shell.http import new_request_id
+from bailiwick.world.credentials import authenticate
 from bailiwick.world.merchants import Merchants, Principal
 
 # Everything else, X-Forwarded-For and our own Bailiwick-* names included, stays behind.
@@ -40,7 +42,6 @@ _HOP_BY_HOP = frozenset(
     )
 )
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-_KEY_CHARS_MAX = 255
 
 
 class Inbound:
@@ -48,6 +49,7 @@ class Inbound:
 
     Attributes:
         lines: header lines for the node, each ending in CRLF.
+        idempotency_key: each byte as one character, see ``base.keys.check_key``; None: it has none.
     """
 
     __slots__ = ("idempotency_key", "lines", "principal", "request_id")
@@ -57,7 +59,7 @@ class Inbound:
         principal: Principal,
         request_id: str,
         lines: list[bytes],
-        idempotency_key: bytes | None,
+        idempotency_key: str | None,
     ) -> None:
         self.principal = principal
         self.request_id = request_id
@@ -66,12 +68,19 @@ class Inbound:
 
 
 def receive(
-    request: falcon.asgi.Request, response: falcon.asgi.Response, merchants: Merchants
+    request: falcon.asgi.Request,
+    response: falcon.asgi.Response,
+    merchants: Merchants,
+    *,
+    public: bool = False,
 ) -> Inbound:
     """Authenticate a request and prepare its header lines.
 
+    ``public``: a publishable key will do, and a browser may read what is answered to it.
+
     Raises:
-        ApiError: 401 for no or a wrong key; 400 for headers given twice or too long.
+        ApiError: 401 for no or a wrong key; 403 for a publishable one elsewhere; 400 for headers
+            given twice and for what is no idempotency key.
     """
     request_id = new_request_id()
     response.set_header("request-id", request_id)
@@ -81,13 +90,22 @@ def receive(
             if name in found:
                 _twice(name)
             found[name] = value
-    principal = authenticate(found.get(b"authorization"), merchants)
-    key = found.get(b"idempotency-key")
-    if key is not None and not 0 < len(key) <= _KEY_CHARS_MAX:
-        raise ApiError.invalid(
-            f"Idempotency-Key must have 1 to {_KEY_CHARS_MAX} characters.",
-            code="idempotency_key_invalid",
+    presented = found.get(b"authorization")
+    try:
+        principal = authenticate(
+            None if presented is None else presented.decode("latin-1"), merchants, public=public
         )
+    except ApiError:
+        if public:
+            browser.share(response)
+        raise
+    if public and principal.kind != "secret":
+        browser.share(response)
+    raw_key = found.get(b"idempotency-key")
+    key = None
+    if raw_key is not None:
+        key = raw_key.decode("latin-1")
+        check_key(key)
     trace = found.get(b"traceparent")
     if trace is None or _TRACEPARENT.fullmatch(trace) is None:
         found[b"traceparent"] = new_traceparent()
@@ -98,35 +116,6 @@ def receive(
 
 def _twice(name: bytes) -> NoReturn:
     raise ApiError.invalid(f"The header {name.decode('ascii')} was given twice.", code=None)
-
-
-def authenticate(header: bytes | None, merchants: Merchants) -> Principal:
-    """The principal of an Authorization header: Bearer, or Basic with the key as user name."""
-    if header is None:
-        raise _unauthorized(
-            "You did not provide an API key. Send it as 'Authorization: Bearer YOUR_KEY'."
-        )
-    scheme, _, value = header.partition(b" ")
-    value = value.strip()
-    if scheme != b"Bearer":
-        scheme = scheme.lower()
-        if scheme == b"basic":
-            try:
-                value = binascii.a2b_base64(value, strict_mode=True).partition(b":")[0]
-            except binascii.Error:
-                raise _unauthorized("The Authorization header is not valid Basic.") from None
-        elif scheme != b"bearer":
-            raise _unauthorized("Use 'Authorization: Bearer YOUR_KEY', or Basic.")
-    principal = merchants.by_key(value.decode("latin-1"))
-    if principal is None:
-        raise _unauthorized("Invalid API Key provided.")
-    return principal
-
-
-def _unauthorized(message: str) -> ApiError:
-    error = ApiError.unauthorized(message)
-    error.headers["www-authenticate"] = 'Bearer realm="bailiwick"'
-    return error
 
 
 def new_traceparent() -> bytes:

@@ -58,15 +58,14 @@ def _key(inbound: Inbound) -> str:
         key = fresh_key(now_ms())
         inbound.lines.append(b"idempotency-key: %b\r\n" % key.encode("ascii"))
         return key
-    key = given.decode("latin-1")
-    if is_fresh(key):
+    if is_fresh(given):
         raise ApiError.invalid(
             "Keys of the form auto_ and 26 characters are given to requests without a key. "
             "Choose another Idempotency-Key.",
             param="Idempotency-Key",
             code="idempotency_key_invalid",
         )
-    return key
+    return given
 
 
 def target_of(request: falcon.asgi.Request) -> bytes:

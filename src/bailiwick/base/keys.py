@@ -5,6 +5,9 @@ from typing import Annotated, Any
 
 import msgspec
 
+from bailiwick.base.errors import ApiError
+
+KEY_CHARS_MAX = 255
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
 Digest = Annotated[str, msgspec.Meta(min_length=32, max_length=32)]
@@ -22,6 +25,40 @@ class Named(msgspec.Struct, frozen=True):
     livemode: bool
     identity: Digest
     request_hash: Digest
+
+
+def check_key(key: str) -> None:
+    """Refuse what is no idempotency key: one reading, at access and at the node.
+
+    ``key`` is the header's value with each byte as one character (latin-1): so it is hashed and
+    stored, and two keys are the same when their bytes are. Its characters are counted as they were
+    written: UTF-8 where the bytes are that, else latin-1.
+
+    Raises:
+        ApiError: 400, it has none, too many, others than printable ones, or blanks alone.
+    """
+    text = key if key.isascii() else _as_written(key)
+    if not 0 < len(text) <= KEY_CHARS_MAX or not text.isprintable() or text.isspace():
+        raise ApiError.invalid(
+            f"Idempotency-Key must have 1 to {KEY_CHARS_MAX} printable characters, and not blanks "
+            "alone.",
+            param="Idempotency-Key",
+            code="idempotency_key_invalid",
+        )
+
+
+def _as_written(key: str) -> str:
+    try:
+        return key.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return key
+
+
+def of_payer(payment: str, key: str) -> str:
+    """The key of a request with a publishable key: that payment's alone. Whoever has such a key
+    could otherwise use up those that another payer or the merchant's server is about to send. No
+    server's key has a line end in it."""
+    return f"payer\n{payment}\n{key}"
 
 
 def key_identity(merchant: str, livemode: bool, key: str) -> str:

@@ -28,6 +28,7 @@ class _Process(msgspec.Struct, frozen=True):
     url: str
     pid: int | None
     name: str = ""
+    status_url: str = ""
 
 
 class _Pids(msgspec.Struct, frozen=True):
@@ -73,7 +74,7 @@ class Outage:
         _until(f"{self._node(pids).url}/readyz", "", until)
         known = f'bailiwick_access_node_open{{node="{self._name}"}} 1'
         for access in pids.access:
-            _until(f"{access.url}/metrics", known, until)
+            _until(f"{access.status_url}/metrics", known, until)
 
     def __enter__(self) -> None:
         self.begin()

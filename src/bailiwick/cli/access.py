@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +16,9 @@ from bailiwick.cli.setting_options import setting_options
 
 if TYPE_CHECKING:
     from bailiwick.shell.tls import Incoming, Outgoing
+
+_STATUS_PORTS = 16
+_STATUS_CLIENTS = 64
 
 
 @click.command("access")
@@ -35,7 +40,8 @@ def command(config: Path | None, check: bool, as_json: bool, **options: str | bo
         chosen = settings.layered(
             config, AccessSettings, options, source="options and BAILIWICK_* variables"
         )
-        host, port = address(chosen.listen)
+        listen = address(chosen.listen)
+        status = address(chosen.status_listen, "status_listen") if chosen.status_listen else None
         secret = settings.secret(
             f"file:{chosen.internal_secret_file}", base=Path(), field="internal_secret_file"
         ).encode()
@@ -47,7 +53,7 @@ def command(config: Path | None, check: bool, as_json: bool, **options: str | bo
             click.echo(json.dumps({"ok": True}) if as_json else "The settings are fine.")
             return
         telemetry.configure("access", level=chosen.log_level)
-        http.run(_serve(chosen, host, port, secret, incoming, outgoing))
+        http.run(_serve(chosen, listen, status, secret, incoming, outgoing))
     except WorldError as error:
         _fail("the world cannot be used", *error.problems)
     except (settings.SettingsError, OSError, ValueError) as error:
@@ -57,12 +63,12 @@ def command(config: Path | None, check: bool, as_json: bool, **options: str | bo
 command.params.extend(setting_options(AccessSettings))
 
 
-def address(text: str) -> tuple[str, int]:
+def address(text: str, field: str = "listen") -> tuple[str, int]:
     """Host and port of ``host:port`` or ``[v6]:port``. Raises ValueError with the remedy."""
     host, _, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not host or not port.isascii() or not port.isdigit() or not 0 <= int(port) <= 65535:
-        raise ValueError(f"--listen {text!r}: write HOST:PORT, for example 127.0.0.1:9000")
+        raise ValueError(f"{field}: {text!r}: write HOST:PORT, for example 127.0.0.1:9000")
     return host, int(port)
 
 
@@ -87,32 +93,62 @@ def _for_front(chosen: AccessSettings) -> dict[str, object]:
         "region": chosen.region or None,
         "ip_file": Path(chosen.ip_file) if chosen.ip_file else None,
         "rate_per_second": chosen.rate,
+        "public_rate_per_second": chosen.public_rate_per_second,
     }
+
+
+def _status_socket(host: str, port: int, *, shared: bool) -> socket.socket:
+    """Where operators ask. Processes that share the clients' port do not share this one: each
+    tells of itself alone, so each takes the first port that is free.
+
+    Raises:
+        OSError: none is, or the address is not ours; the message has the remedy.
+    """
+    from bailiwick.shell import http
+
+    ports = range(port, min(port + _STATUS_PORTS, 65_536)) if shared and port else (port,)
+    said: str | None = ""
+    for number in ports:
+        try:
+            return http.bind(host, number)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            said = error.strerror
+    raise OSError(errno.EADDRINUSE, f"status_listen: {said}; give each process its own port")
 
 
 async def _serve(
     chosen: AccessSettings,
-    host: str,
-    port: int,
+    listen: tuple[str, int],
+    status: tuple[str, int] | None,
     secret: bytes,
     incoming: Incoming | None,
     outgoing: Outgoing | None,
 ) -> None:
     from bailiwick.access.app import build
     from bailiwick.access.front import Front
+    from bailiwick.access.status import build_status
     from bailiwick.shell import http, notify, telemetry, tls
     from bailiwick.shell.bus_settings import bus_of, first_epoch
 
+    host, port = listen
     bus = bus_of(chosen, f"access {host}:{port}", Path())
     await first_epoch(Path(chosen.world), bus)
     sock = http.bind(host, port, shared=chosen.shared_port)
+    status_sock = _status_socket(*status, shared=chosen.shared_port) if status else None
     front = Front(Path(chosen.world), secret, tls=outgoing, bus=bus, **_for_front(chosen))  # type: ignore[arg-type]
     server = http.HttpServer(build(front), tls=incoming)
     files = tls.Watch(incoming, outgoing)
     await front.start()
+    log = telemetry.logger()
+    operators = None
+    if status is not None and status_sock is not None:
+        operators = http.HttpServer(build_status(front), http.Limits(connections=_STATUS_CLIENTS))
+        await operators.start(sock=status_sock)
+        log.info("status_listening", host=status[0], port=operators.port)
     await server.start(sock=sock)
     http.settle_memory()
-    log = telemetry.logger()
     log.info("listening", host=host, port=server.port, epoch=front.world.epoch)
 
     def reload() -> None:
@@ -123,6 +159,8 @@ async def _serve(
         await http.until_signalled(reload=reload)
         log.info("stopping")
     await server.stop()
+    if operators is not None:
+        await operators.stop()
     await front.stop()
 
 

@@ -172,13 +172,14 @@ class Demo:
             self._supervisor.add(self._overview.database, stage=DATABASES)
 
     def _add_access(self) -> None:
-        for number, port in enumerate(self._ports.access[: self._accesses], start=1):
+        for number, (port, status) in enumerate(self._access_ports(), start=1):
             access = Program(
                 f"access {number}",
                 _bailiwick(
                     "access",
                     "--world", str(self._data / "world"),
                     "--listen", f"127.0.0.1:{port}",
+                    "--status-listen", f"127.0.0.1:{status}",
                     "--internal-secret-file", str(self._data / "secrets" / "internal"),
                 ),
                 ready=demo_world.local_url(port) + "/readyz",
@@ -186,6 +187,11 @@ class Demo:
             )  # fmt: skip
             self._access.append(access)
             self._supervisor.add(access, stage=ACCESS)
+
+    def _access_ports(self) -> list[tuple[int, int]]:
+        """Of each access process, for clients and for operators."""
+        ports = self._ports
+        return list(zip(ports.access, ports.status, strict=False))[: self._accesses]
 
     def _environ(self) -> dict[str, str]:
         # Not an option: the broker's password would show in the list of processes.
@@ -210,9 +216,10 @@ class Demo:
     def _state(self) -> dict[str, Any]:
         first, other = self._merchants[0], self._merchants[1]
         sandbox = demo_world.local_url(self._ports.sandbox)
-        ports = self._ports.access[: self._accesses]
+        ports = self._access_ports()
+        running = [*self._access, *[None] * (len(ports) - len(self._access))]
         return {
-            "base_url": demo_world.local_url(ports[0]),
+            "base_url": demo_world.local_url(ports[0][0]),
             "secret_key": first.secret,
             "publishable_key": first.publishable,
             "other_secret_key": other.secret,
@@ -223,10 +230,12 @@ class Demo:
             "supervisor": {"pid": os.getpid()},
             "nodes": self._nodes.state(),
             "access": [
-                {"url": demo_world.local_url(port), "pid": program.pid if program else None}
-                for port, program in zip(
-                    ports, [*self._access, *[None] * (len(ports) - len(self._access))], strict=True
-                )
+                {
+                    "url": demo_world.local_url(port),
+                    "status_url": demo_world.local_url(status),
+                    "pid": program.pid if program else None,
+                }
+                for (port, status), program in zip(ports, running, strict=True)
             ],
             "nats": {"url": self._broker.settings.url, "pid": self._broker.pid}
             if self._broker

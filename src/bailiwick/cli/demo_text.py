@@ -43,6 +43,7 @@ def summary(demo: dict[str, Any], data: Path, *, background: bool) -> str:
     lines += [
         f"  sandbox providers   {demo['sandbox']['url']}  books: {demo['sandbox']['books_url']}",
         *([f"  overview            {demo['overview']['url']}"] if demo["overview"] else []),
+        f"  usage, metrics      {demo['access'][0]['status_url']}  (for operators)",
         f"  secret key          {key}",
         "",
         "Take a payment; its location decides which node processes it:",

@@ -37,14 +37,16 @@ class WorldProblem(Exception):
 class Ports(msgspec.Struct):
     """Every port of the demo, chosen at the first start and kept.
 
-    ``hosts``: address of "sandbox" or a node that is not on 127.0.0.1; ``doors``: URL by which
-    access reaches a node where that is not the node's own.
+    ``status``: where each access process tells operators. ``hosts``: address of "sandbox" or a node
+    that is not on 127.0.0.1; ``doors``: URL by which access reaches a node where that is not the
+    node's own.
     """
 
     access: list[int]
     sandbox: int
     nodes: dict[str, int]
     postgres: dict[str, int]
+    status: list[int] = []
     nats: int = 0
     overview: int = 0
     overview_postgres: int = 0
@@ -58,7 +60,8 @@ class Ports(msgspec.Struct):
 
     def all(self) -> list[int]:
         others = (self.sandbox, self.nats, self.overview, self.overview_postgres)
-        return [*self.access, *filter(None, others), *self.nodes.values(), *self.postgres.values()]
+        listed = (*self.access, *self.status, *filter(None, others))
+        return [*listed, *self.nodes.values(), *self.postgres.values()]
 
 
 class MerchantKeys(msgspec.Struct, frozen=True):
@@ -151,6 +154,8 @@ def load_ports(data: Path, count: int, accesses: int, port: int | None) -> Ports
         following = ports.access[-1] + 1 if ports.access else 0
         usable = following and following not in ports.all() and port_is_free(following)
         ports.access.append(following if usable else free_port(ports.all()))
+    while len(ports.status) < accesses:
+        ports.status.append(free_port(ports.all()))
     _require_free(ports, accesses, data)
     write_ports(data, ports)
     return ports
@@ -166,7 +171,8 @@ def _require_free(ports: Ports, accesses: int, data: Path) -> None:
     for number in ports.access[:accesses]:
         if not _soon_free(number):
             raise WorldProblem(f"port {number} is taken by another program; give --port N")
-    for number in [ports.sandbox, ports.nats, *ports.nodes.values()]:
+    others = [*ports.status[:accesses], ports.sandbox, ports.nats, *ports.nodes.values()]
+    for number in others:
         if not _soon_free(number):
             raise WorldProblem(
                 f"port {number}, which the demo in {data} uses, is taken by another program; "

@@ -23,7 +23,9 @@ _CLOCKS_APART_MS = 30_000
     "--data", type=click.Path(path_type=Path, file_okay=False), default=Path("demo-data"),
     show_default=True, metavar="DIR", help="Folder of a running demo: gives the address.",
 )  # fmt: skip
-@click.option("--url", metavar="URL", help="Address of an access process, instead of --data.")
+@click.option(
+    "--url", metavar="URL", help="The status_listen of an access process, instead of --data."
+)
 @click.option(
     "--changes", type=click.IntRange(0, 100), default=5, show_default=True, metavar="N",
     help="The latest changes of each node to show.",
@@ -43,15 +45,16 @@ def command(data: Path, url: str | None, changes: int, as_json: bool) -> None:
 
 def _of_demo(data: Path) -> str:
     try:
-        return str(json.loads((data / "demo.json").read_text(encoding="utf-8"))["base_url"])
-    except (OSError, ValueError, KeyError, TypeError):
+        demo = json.loads((data / "demo.json").read_text(encoding="utf-8"))
+        return str(demo["access"][0]["status_url"])
+    except (OSError, ValueError, LookupError, TypeError):
         fail(f"no demo runs in {data}: name its folder with --data, or give --url")
 
 
 def _fetch(url: str) -> dict[str, Any]:
     address = url.rstrip("/") + "/usage"
     if not address.startswith(("http://", "https://")):
-        fail(f"--url {url!r} must be like http://127.0.0.1:9000")
+        fail(f"--url {url!r} must be like http://127.0.0.1:9010")
     try:
         with build_opener(ProxyHandler({})).open(address, timeout=_TIMEOUT_S) as answer:
             found = json.loads(answer.read(_BYTES_MAX))
@@ -60,7 +63,7 @@ def _fetch(url: str) -> dict[str, Any]:
     except ValueError:
         found = None
     if not isinstance(found, dict) or found.get("object") != "usage":
-        fail(f"{address} is no usage state: is this the address of an access process?")
+        fail(f"{address} is no usage state: is this the status_listen of an access process?")
     return found
 
 

@@ -203,8 +203,8 @@ class Cluster:
 
     # --- what runs ------------------------------------------------------------------------
 
-    def _unit(self, host: str, program: Program, port: int) -> Unit:
-        return Unit(self.network, host, program, port=port, log=self._log)
+    def _unit(self, host: str, program: Program, port: int, status_port: int = 0) -> Unit:
+        return Unit(self.network, host, program, port=port, status_port=status_port, log=self._log)
 
     def _add_sandbox(self) -> None:
         listen = self._ports.address("sandbox")
@@ -294,19 +294,22 @@ class Cluster:
         return self._ports.doors[name]
 
     def _add_access(self) -> None:
-        for name, port in zip(ACCESSES, self._ports.access, strict=True):
-            listen = f"{self.network.host(name).address}:{port}"
+        ports = self._ports
+        for name, port, status in zip(ACCESSES, ports.access, ports.status, strict=True):
+            address = self.network.host(name).address
+            listen = f"{address}:{port}"
             program = Program(
                 name.replace("-", " "),
                 _bailiwick(
                     "access",
                     "--listen", listen,
+                    "--status-listen", f"{address}:{status}",
                     "--internal-secret-file", str(self.folder / "secrets" / "internal"),
                 ),
                 ready=f"http://{listen}/readyz",
                 environ=self._environ(name),
             )  # fmt: skip
-            self.access[name] = self._unit(name, program, port)
+            self.access[name] = self._unit(name, program, port, status)
 
 
 def _ports(network: Network) -> Ports:
@@ -319,6 +322,7 @@ def _ports(network: Network) -> Ports:
 
     return Ports(
         access=[port() for _ in ACCESSES],
+        status=[port() for _ in ACCESSES],
         sandbox=port(),
         nodes={name: port() for name in names},
         postgres={name: port() for name in names},

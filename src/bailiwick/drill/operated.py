@@ -72,7 +72,7 @@ class Operated(Scenario):
             await self.shown(fact, partial(self._sends, unit, home))
 
     async def _has(self, unit: Unit, epoch: int) -> bool:
-        path = "/usage" if unit in self.cluster.nodes.values() else "/readyz"
+        path = "/usage" if unit in self.cluster.nodes.values() else "/v1/topology"
         return bool((await self.told(unit, "GET", path)).get("epoch", 0) >= epoch)
 
     async def _sends(self, unit: Unit, home: str) -> bool:

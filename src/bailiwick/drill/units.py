@@ -25,14 +25,25 @@ _SETTINGS = {"wal_sender_timeout": "5s"}
 
 
 class Unit:
-    """One program on one host. Nobody restarts it but the scenario."""
+    """One program on one host. Nobody restarts it but the scenario.
+
+    ``status_port``: where it tells operators, if not on its ``port``.
+    """
 
     def __init__(
-        self, network: Network, host: str, program: Program, *, port: int, log: JobLog
+        self,
+        network: Network,
+        host: str,
+        program: Program,
+        *,
+        port: int,
+        log: JobLog,
+        status_port: int = 0,
     ) -> None:
         self.name = program.name
         self.host = host
         self.port = port
+        self.status_port = status_port or port
         self.address = network.host(host).address
         self._network = network
         self._log = log
@@ -42,6 +53,11 @@ class Unit:
     def url(self) -> str:
         """Its own address, past everything that a scenario puts in the way."""
         return f"http://{self.address}:{self.port}"
+
+    @property
+    def status_url(self) -> str:
+        """Where it has its metrics."""
+        return f"http://{self.address}:{self.status_port}"
 
     @property
     def pid(self) -> int | None:

@@ -16,8 +16,6 @@ from bailiwick.store.database import Store
 from bailiwick.store.rows import Claim, StoredKey
 from bailiwick.world.merchants import Merchant
 
-KEY_CHARS_MAX = 255
-
 
 class Asked(msgspec.Struct, frozen=True):
     """One idempotent request: on whose behalf, under which key, for what; ``identity``: the key's,

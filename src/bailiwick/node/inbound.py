@@ -1,7 +1,5 @@
 """What the node reads of a request: who asks, for which key, and whether it is in its place."""
 
-import base64
-import binascii
 from typing import Any, TypeVar
 
 import falcon.asgi
@@ -24,20 +22,19 @@ from bailiwick.access.locate import Evidence, Location, locate
 from bailiwick.base.cards import is_card_key, maybe_card
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
-from bailiwick.base.keys import request_hash
-from bailiwick.node.idempotency import KEY_CHARS_MAX, Asked
+from bailiwick.base.keys import check_key, of_payer, request_hash
+from bailiwick.node.idempotency import Asked
 from bailiwick.node.refusals import moved_for, on_behalf
 from bailiwick.node.requests import CreatePayment, Place, refuse_cards
 from bailiwick.node.service import Node
 from bailiwick.shell.forms import Params, parse_body, parse_form, struct_from
 from bailiwick.shell.http import read_body
+from bailiwick.world.credentials import authenticate
 from bailiwick.world.merchants import Principal
 
 T = TypeVar("T", bound=msgspec.Struct)
 
 
-PAYERS_KEY = "\x1f"
-"""Between a payment and a payer's key for it; no key of a merchant's has this character."""
 _REFUSED_CHARS_MAX = 4_096
 """How much of a request that is wrong anyway is searched for a card number, to tell that first."""
 
@@ -81,26 +78,8 @@ def principal(request: falcon.asgi.Request, node: Node, *, public: bool = False)
     Raises:
         ApiError: 401 without a known key, 403 for a publishable one where it may not be used.
     """
-    found = node.world.merchants.by_key(_presented(request.get_header("Authorization")))
-    if found is None:
-        raise ApiError.unauthorized("Invalid API key. Send it as 'Authorization: Bearer sk_...'.")
-    if found.kind != "secret" and not public:
-        raise ApiError.forbidden(
-            "A publishable key may not do this: use the secret key, from your server."
-        )
-    return found
-
-
-def _presented(header: str | None) -> str:
-    scheme, _, value = (header or "").partition(" ")
-    if scheme.lower() == "bearer":
-        return value.strip()
-    if scheme.lower() == "basic":
-        try:
-            return base64.b64decode(value, validate=True).decode().partition(":")[0]
-        except (binascii.Error, UnicodeDecodeError):
-            return ""
-    return ""
+    header = request.get_header("Authorization")
+    return authenticate(header, node.world.merchants, public=public)
 
 
 def asked(
@@ -117,25 +96,21 @@ def asked(
     taken for a repetition of theirs, and they use up no key of the merchant's server.
 
     Raises:
-        ApiError: 400, the key is empty or too long.
+        ApiError: 400, the key is none (see ``check_key``), or holds a card number.
     """
     key = request.get_header("Idempotency-Key")
     if key is None:
         key = fresh_key(now_ms())
-    elif not 0 < len(key) <= KEY_CHARS_MAX or not key.isprintable():
-        raise ApiError.invalid(
-            f"Idempotency-Key must have 1 to {KEY_CHARS_MAX} printable characters.",
-            param="Idempotency-Key",
-            code="idempotency_key_invalid",
-        )
-    elif is_card_key(key):
-        raise ApiError.invalid(
-            "Idempotency-Key holds a card number: make it of something else, such as a UUID.",
-            param="Idempotency-Key",
-            code="idempotency_key_invalid",
-        )
-    if who.kind != "secret":
-        key = f"{target}{PAYERS_KEY}{key}"
+    else:
+        check_key(key)
+        if is_card_key(key):
+            raise ApiError.invalid(
+                "Idempotency-Key holds a card number: make it of something else, such as a UUID.",
+                param="Idempotency-Key",
+                code="idempotency_key_invalid",
+            )
+        if who.kind != "secret":
+            key = of_payer(target, key)
     return Asked(
         who.merchant,
         who.livemode,

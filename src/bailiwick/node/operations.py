@@ -55,6 +55,11 @@ class Operations:
         }
         json_answer(response, shown, status)
 
+    async def on_get_ready_or_not(self, request: Request, response: Response) -> None:
+        """The same for whoever is not to know what is wrong."""
+        ready = not self.node.ready()
+        json_answer(response, {"status": "ready" if ready else "not ready"}, 200 if ready else 503)
+
     async def on_get_usage(self, request: Request, response: Response) -> None:
         """The usage state, as access asks for it, and this node's time."""
         response.set_header("Bailiwick-Clock", str(now_ms()))

@@ -1,7 +1,8 @@
 """What a node shows to providers on a listener of its own: callbacks and whether it lives.
 
 Where the node's own listener asks for client certificates, providers cannot come there. They
-prove themselves by signature; there is no API key, usage state or metric here.
+prove themselves by signature; there is no API key, usage state or metric here, and no word about
+what is wrong.
 """
 
 from typing import Any
@@ -22,5 +23,5 @@ def build_public(node: Node) -> falcon.asgi.App[Any, Any]:
     operations = Operations(node)
     app.add_route("/v1/callbacks/{gateway}", Callback(node))
     app.add_route("/healthz", operations, suffix="health")
-    app.add_route("/readyz", operations, suffix="ready")
+    app.add_route("/readyz", operations, suffix="ready_or_not")
     return app
