@@ -139,8 +139,7 @@ def match(gateways: Sequence[GatewayFacts], wanted: Wanted, tried: Collection[st
         if facts.name in tried:
             why_not: _WhyNot | None = (Kind.TRIED, "tried before")
         else:
-            why_not = _why_not(facts, wanted) or _not_its_token(facts, wanted, owner, shared)
-            why_not = why_not or _closed(facts)
+            why_not = _why_not(facts, wanted, owner, shared)
         if why_not is None:
             passed.append(facts)
         else:
@@ -160,7 +159,9 @@ def match(gateways: Sequence[GatewayFacts], wanted: Wanted, tried: Collection[st
 _WhyNot = tuple[Kind, str]
 
 
-def _why_not(facts: GatewayFacts, wanted: Wanted) -> _WhyNot | None:
+def _why_not(
+    facts: GatewayFacts, wanted: Wanted, owner: str | None, shared: re.Pattern[str] | None
+) -> _WhyNot | None:
     if facts.livemode != wanted.livemode:
         return Kind.MODE, "live mode only" if facts.livemode else "test mode only"
     if wanted.method not in facts.methods:
@@ -174,34 +175,28 @@ def _why_not(facts: GatewayFacts, wanted: Wanted) -> _WhyNot | None:
         return Kind.COUNTRY, f"does not serve {wanted.country}"
     if wanted.manual_capture and not facts.manual_capture:
         return Kind.HOLD, "cannot authorize without capture"
+    if owner is not None and facts.vault != owner:
+        return Kind.VAULT, f"the payment method belongs to vault {owner}"
+    if shared and facts.shared_tokens is not shared and not _knows(facts, wanted.token or ""):
+        return Kind.TOKEN, "does not know this test token"
+    if facts.usage != "open":
+        return Kind.USAGE, f"usage state: {facts.usage}"
     return None
 
 
-def _shared(gateways: Sequence[GatewayFacts], wanted: Wanted) -> bool:
-    """Whether a token is a published one, for tests. In live mode there are none."""
+def _shared(gateways: Sequence[GatewayFacts], wanted: Wanted) -> re.Pattern[str] | None:
+    """What says that a token is a published one, for tests. In live mode there are none."""
     token = wanted.token
     if token is None or wanted.livemode:
-        return False
-    return any(_knows(facts, token) for facts in gateways)
+        return None
+    for facts in gateways:
+        if _knows(facts, token):
+            return facts.shared_tokens
+    return None
 
 
 def _knows(facts: GatewayFacts, token: str) -> bool:
     return facts.shared_tokens is not None and facts.shared_tokens.fullmatch(token) is not None
-
-
-def _not_its_token(
-    facts: GatewayFacts, wanted: Wanted, owner: str | None, shared: bool
-) -> _WhyNot | None:
-    """Why a gateway that could take the payment cannot use this payment method."""
-    if owner is not None and facts.vault != owner:
-        return Kind.VAULT, f"the payment method belongs to vault {owner}"
-    if shared and wanted.token is not None and not _knows(facts, wanted.token):
-        return Kind.TOKEN, "does not know this test token"
-    return None
-
-
-def _closed(facts: GatewayFacts) -> _WhyNot | None:
-    return None if facts.usage == "open" else (Kind.USAGE, f"usage state: {facts.usage}")
 
 
 def _cost(facts: GatewayFacts, wanted: Wanted) -> int:
