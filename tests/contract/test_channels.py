@@ -1,6 +1,8 @@
 """One suite over all channels: what they declare is what they do, and nothing is guessed."""
 
+import random
 import re
+import string
 from collections.abc import Iterator
 
 import msgspec
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from bailiwick.base.money import CURRENCIES
 from bailiwick.channels import common
 from bailiwick.channels.base import (
+    CannotExpress,
     Channel,
     Exchange,
     Instruction,
@@ -20,9 +23,11 @@ from bailiwick.channels.base import (
     Reply,
     Resolve,
     Result,
+    of_same,
     read,
 )
 from bailiwick.channels.registry import CHANNELS, channel
+from bailiwick_sandbox.sources import SOURCES
 from tests.contract.answers import ACCOUNTS, KEY, OBJECT_IDS, SECRET, Case, case_table, instruct
 
 TABLE = case_table()
@@ -122,7 +127,7 @@ def test_secrets_stand_in_headers_only(name: str, operation: Operation) -> None:
 @pytest.mark.parametrize("operation", [Operation.CAPTURE, Operation.VOID, Operation.REFUND])
 def test_no_request_without_the_charge(name: str, operation: Operation) -> None:
     order = instruct(name, operation, provider_ref=None)
-    with pytest.raises(ValueError, match="provider's id"):
+    with pytest.raises(CannotExpress, match="provider's id"):
         CHANNELS[name].request(order, ACCOUNTS[name])
 
 
@@ -144,6 +149,33 @@ def test_the_credential_check(name: str) -> None:
         assert told is not None
         assert "secrets.api_key" in told
     assert "503" in str(found.parse_check(Reply(503, {}, b"")))
+
+
+# Tokens that every account knows
+
+
+def test_tokens_that_an_account_has_made_are_its_own(name: str) -> None:
+    shared = CHANNELS[name].profile.shared_tokens
+    if shared is None:
+        return
+    order = instruct(name, Operation.CHARGE)
+    assert order.token is not None
+    assert re.fullmatch(shared, order.token), "the suite's own is a published one"
+    letters = string.ascii_letters + string.digits
+    chance = random.Random(1)
+    for prefix in ("pm_", "pm_1", "tok_", "tok_1", "src_1", "card_1", "ba_1"):
+        for _ in range(2_000):
+            token = prefix + "".join(chance.choices(letters, k=23))
+            assert not re.fullmatch(shared, token), token
+    for stray in ("", "pm_card_", "pm_card_visa\n", "tok_", "xpm_card_visa"):
+        assert not re.fullmatch(shared, stray)
+
+
+def test_every_token_of_the_sandbox_is_shared() -> None:
+    shared = CHANNELS["sandbox"].profile.shared_tokens
+    assert shared is not None
+    for token in SOURCES:
+        assert re.fullmatch(shared, token), token
 
 
 # Money
@@ -216,8 +248,9 @@ def test_amounts_it_cannot_express_are_not_sent(
     found = CHANNELS["stripe"]
     assert not common.expressible(found.profile, amount, currency)
     order = instruct("stripe", operation, amount=amount, currency=currency)
-    with pytest.raises(ValueError, match="cannot express"):
+    with pytest.raises(CannotExpress, match="cannot express") as refused:
         found.request(order, ACCOUNTS["stripe"])
+    assert refused.value.param == "amount"
 
 
 def test_an_amount_between_our_units_is_no_amount() -> None:
@@ -239,6 +272,17 @@ def test_no_other_currency_and_no_missing_amount_is_booked(name: str, case: Case
         if body != case.body:
             told = read(found, case.instruction, Exchange(Phase.ANSWERED, Reply(200, {}, body)))
             assert told.outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize(("name", "case"), ALL_CASES, ids=lambda x: getattr(x, "name", x))
+def test_what_is_told_of_another_object_decides_nothing(name: str, case: Case) -> None:
+    told = case.read(CHANNELS[name])
+    if told.provider_ref is None:
+        return
+    assert of_same(told.provider_ref, told) is told is of_same(None, told)
+    strange = of_same("another", told)
+    assert (strange.outcome, strange.detail) == (Outcome.UNKNOWN, "reference_mismatch")
+    assert strange.provider_ref is None, "the known id would be lost"
 
 
 @pytest.mark.parametrize("name", sorted(CHANNELS))

@@ -5,6 +5,7 @@ node's rows against.
 """
 
 import asyncio
+import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from typing import Any, cast
@@ -50,7 +51,10 @@ STRICT = Merchant("acct_2", "No cascade", cascade=False)
 LOCATION = Location("DE", None, None, "explicit", "high", {"country": "DE"})
 ASSIGNMENT = Assignment(1, 1, 1, "DE", "free", (Considered(1, "europe", "chosen", "the home"),))
 BY_REFERENCE: dict[Operation, tuple[Resolve, ...]] = dict.fromkeys(Operation, (Resolve.REFERENCE,))
-PROFILE = Profile("bank", "Bank", BY_REFERENCE, visibility_ms=1_000, total_ms=1_000)
+PROFILE = Profile(
+    "bank", "Bank", BY_REFERENCE, visibility_ms=1_000, total_ms=1_000,
+    shared_tokens="pm_card_[a-z]+",
+)  # fmt: skip
 
 
 class Lost(Exception):
@@ -65,10 +69,13 @@ class Bank:
     before it arrived), wrong, missing (amount), currency, crash, slow.
     """
 
-    def __init__(self, name: str = "bank", profile: Profile = PROFILE, priority: int = 1) -> None:
+    def __init__(
+        self, name: str = "bank", profile: Profile = PROFILE, priority: int = 1, vault: str = ""
+    ) -> None:
         self.name = name
+        self.vault = vault or name
         self.profile = msgspec.structs.replace(profile, name=name)
-        self.channel = self
+        self.channel: Any = self
         self.account = Account(name, "", {})
         self.callback_url = f"http://node/v1/callbacks/{name}"
         self.priority = priority
@@ -194,7 +201,8 @@ class Bank:
         none: frozenset[str] = frozenset()
         return GatewayFacts(
             self.name, "bank", "large_domestic_bank", self.usage, False, self.priority, 0, 0,
-            none, none, frozenset({"card"}), True,
+            none, none, frozenset({"card"}), True, self.vault, self.profile.multiples,
+            re.compile(self.profile.shared_tokens or "none"),
         )  # fmt: skip
 
 
@@ -206,6 +214,12 @@ class Banks:
 
     def get(self, name: str) -> Bank | None:
         return self.banks.get(name)
+
+    def has_vault(self, vault: str, livemode: bool) -> bool:
+        return not livemode and vault in {bank.vault for bank in self.banks.values()}
+
+    def vault_of(self, name: str) -> str:
+        return self.banks[name].vault if name in self.banks else name
 
     def match(self, wanted: Wanted, tried: Collection[str] = ()) -> Routing:
         return match([bank.facts() for bank in self.banks.values()], wanted, tried)

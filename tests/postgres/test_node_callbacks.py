@@ -66,8 +66,8 @@ async def test_a_seen_callback_is_not_taken_again_even_when_it_would_count(
     refund = body(await region.refund("r", CreateRefund(payment_intent=answer["id"])))
     row = await region.store.refund(refund["id"])
     assert row is not None
-    good = Result(APPROVED, "b", 1000, "EUR")
-    lost = Result(Outcome.DECLINED, "b", code="lost_or_stolen_card")
+    good = Result(APPROVED, f"b_{row.attempt}", 1000, "EUR")
+    lost = Result(Outcome.DECLINED, f"b_{row.attempt}", code="lost_or_stolen_card")
     kind = {"operation": Operation.REFUND}
     assert await region.notify(bank, row.attempt, good, "n1", **kind) == "taken"
     assert await region.notify(bank, row.attempt, lost, "n2", **kind) == "taken"
@@ -117,7 +117,7 @@ async def test_callbacks_that_are_not_for_us(region: Region, bank: Bank, store: 
         assert refused.value.status == status
     payment = await store.attempt(reference)
     assert payment is not None and payment.state == "pending"
-    wrong = Result(APPROVED, "b", 999, "EUR")
+    wrong = Result(APPROVED, f"b_{reference}", 999, "EUR")
     assert await region.notify(bank, reference, wrong, "n2") == "asked"  # not certain: not kept
     row = await store.attempt(reference)
     assert row is not None and row.state == "unknown"
@@ -250,7 +250,8 @@ async def test_a_hold_that_is_gone_because_we_cancelled_it_is_no_contradiction(
     region: Region, bank: Bank, sql: asyncpg.Connection, when: str
 ) -> None:
     held = await paid(region, "k", capture_method="manual")
-    gone = Result(Outcome.DECLINED, "b", code="charge_voided", detail="voided")
+    charged = f"b_{held['latest_charge']}"
+    gone = Result(Outcome.DECLINED, charged, code="charge_voided", detail="voided")
     if when == "while the void is open":
         bank.script[Operation.VOID] = ["lost"]
     await region.act("cancel", "c", held["id"], CancelPayment())

@@ -11,7 +11,7 @@ from bailiwick.base.errors import ApiError
 from bailiwick.node import editing
 from bailiwick.node.requests import ConfirmPayment, CreatePayment, UpdatePayment, UpdateRefund
 from bailiwick.node.routing import Considered as Looked
-from bailiwick.node.routing import Routing
+from bailiwick.node.routing import Kind, Routing
 from bailiwick.node.states import State
 from bailiwick.store.rows import Progress
 from tests.unit import payment_kit as kit
@@ -159,7 +159,7 @@ def test_what_is_shown_of_an_assignment_is_bounded() -> None:
     shown = editing.assignment_shown(Assignment(3, 1, 1, "DE", "free", (home, *allowed, *others)))
     assert shown["name"] == "europe" and shown["epoch"] == 3
     assert len(shown["considered"]) == editing.CONSIDERED_MAX
-    looked = tuple(Looked(f"g{n}", "in reserve", "x") for n in range(100))
+    looked = tuple(Looked(f"g{n}", "in reserve", "x", Kind.ABLE) for n in range(100))
     routing = Routing("g0", "priority", looked)
     assert len(editing.routing_shown(routing)["considered"]) == editing.CONSIDERED_MAX
     assert editing.reasons(Routing(None, "priority", looked)).startswith("g0: x; ")

@@ -1,12 +1,20 @@
 """Matching a gateway: filters with their reasons, orders, and the same answer every time."""
 
 import random
+import re
 from typing import Any
 
 import msgspec
 import pytest
 
-from bailiwick.node.routing import GatewayFacts, Wanted, match
+from bailiwick.node.routing import (
+    GatewayFacts,
+    Wanted,
+    match,
+    owned_elsewhere,
+    shown,
+    transient,
+)
 
 
 def facts(name: str, **values: Any) -> GatewayFacts:
@@ -14,7 +22,7 @@ def facts(name: str, **values: Any) -> GatewayFacts:
         "name": name, "channel": "sandbox", "kind": "large_domestic_bank", "usage": "open",
         "livemode": False, "priority": 10, "cost_bps": 100, "cost_fixed": 0,
         "countries": frozenset(), "currencies": frozenset(), "methods": frozenset({"card"}),
-        "manual_capture": True,
+        "manual_capture": True, "vault": name,
     }  # fmt: skip
     return GatewayFacts(**{**given, **values})
 
@@ -92,3 +100,86 @@ def test_spread_is_even_and_a_payment_s_own() -> None:
     for n, before in enumerate(chosen):
         after = match(shut, wanted(payment=f"pi_{n}", strategy="spread")).gateway
         assert after == before or before == "a"
+
+
+# Whose token it is
+
+TEST_CARDS = re.compile("pm_card_[a-z]+")
+
+
+def test_a_token_stays_with_the_vault_that_had_it_first() -> None:
+    gateways = [facts("a", priority=1), facts("b", priority=2), facts("c", priority=3, vault="a")]
+    first = match(gateways, wanted(token="pm_1"))
+    assert (first.gateway, first.owner) == ("a", "a")
+    found = match(gateways, wanted(token="pm_1", vault=first.owner), {"a"})
+    assert (found.gateway, found.owner) == ("c", "a")
+    assert {each.gateway: each.reason for each in found.considered} == {
+        "c": "priority 3",
+        "a": "tried before",
+        "b": "the payment method belongs to vault a",
+    }
+    nobody = match(gateways, wanted(token="pm_1", vault="a"), {"a", "c"})
+    assert nobody.gateway is None and not transient(nobody) and owned_elsewhere(nobody)
+    # Nothing was recorded (an earlier version): who has had it tells.
+    assert match(gateways, wanted(token="pm_1", shown_to="b"), {"b"}).gateway is None
+
+
+def test_a_vault_that_is_named() -> None:
+    gateways = [facts("a", priority=1), facts("b", priority=2), facts("c", usage="x", vault="b")]
+    found = match(gateways, wanted(token="pm_1", vault="b"))
+    assert (found.gateway, found.owner) == ("b", "b")
+    assert transient(match(gateways, wanted(token="pm_1", vault="b"), {"b"}))
+    unknown = match(gateways, wanted(token="pm_1", vault="z"))
+    assert unknown.gateway is None and owned_elsewhere(unknown) and not transient(unknown)
+    # Before there is a token, everything is open.
+    assert match(gateways, wanted()).owner is None
+
+
+def test_a_test_token_goes_wherever_it_is_known() -> None:
+    gateways = [
+        facts("a", priority=1),
+        facts("b", priority=2, shared_tokens=TEST_CARDS),
+        facts("c", priority=3, shared_tokens=TEST_CARDS),
+    ]
+    found = match(gateways, wanted(token="pm_card_visa", shown_to="b"), {"b"})
+    assert (found.gateway, found.owner) == ("c", None)
+    reasons = {each.gateway: each.reason for each in found.considered}
+    assert reasons["a"] == "does not know this test token"
+    # One that an account has made, and any token in live mode, belongs to a vault.
+    assert match(gateways, wanted(token="pm_1Abc", shown_to="b"), {"b"}).gateway is None
+    live = [facts("a", livemode=True), facts("b", priority=20, livemode=True), *gateways]
+    found = match(live, wanted(token="pm_card_visa", livemode=True))
+    assert (found.gateway, found.owner) == ("a", "a")
+
+
+@pytest.mark.parametrize("strategy", ["priority", "cost", "spread"])
+def test_however_it_cascades_one_vault_alone_sees_an_owned_token(strategy: str) -> None:
+    chance = random.Random(7)
+    for _ in range(300):
+        gateways = [
+            facts(name, vault=chance.choice("xyz"), priority=chance.randrange(4),
+                  cost_bps=chance.randrange(200), shared_tokens=chance.choice([None, TEST_CARDS]))
+            for name in "abcdefg"
+        ]  # fmt: skip
+        named = chance.choice([None, "x", "y"])
+        owner, tried, seen = named, set[str](), set[str]()
+        while True:
+            found = match(gateways, wanted(token="pm_1", vault=owner, strategy=strategy), tried)
+            if found.gateway is None:
+                break
+            owner = found.owner
+            tried.add(found.gateway)
+            seen |= {each.vault for each in gateways if each.name == found.gateway}
+        assert len(seen) <= 1 and (named is None or seen <= {named})
+
+
+def test_what_is_shown_of_a_decision() -> None:
+    found = shown(match([facts("a"), facts("b", usage="shut")], wanted(token="pm_1")))
+    assert found == {
+        "gateway": "a",
+        "strategy": "priority",
+        "considered": [
+            {"gateway": "a", "verdict": "chosen", "reason": "priority 10"},
+            {"gateway": "b", "verdict": "passed over", "reason": "usage state: shut"},
+        ],
+    }

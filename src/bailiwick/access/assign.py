@@ -65,6 +65,11 @@ class Assignment(msgspec.Struct, frozen=True):
         would only use up the key."""
         return any(each.verdict == "not_reached" for each in self.considered)
 
+    @property
+    def others(self) -> bool:
+        """Whether another node was asked before the chosen one, or may still be."""
+        return self.goes_on or self.node != self.home
+
 
 def to_object(assignment: Assignment) -> dict[str, Any]:
     """An assignment as clients see it; earlier homes only where there are any."""

@@ -114,6 +114,10 @@ class Reply(msgspec.Struct, frozen=True):
         return f"Reply({self.status}, {len(self.body)} bytes)"
 
 
+INVALID_REQUEST = "invalid_request"
+"""Why an exchange was ``unsent``: what the channel made is no request."""
+
+
 class Exchange(msgspec.Struct, frozen=True):
     """How one request went: the phase reached, the reply if complete, else what stopped it."""
 
@@ -156,6 +160,26 @@ class Result(msgspec.Struct, frozen=True):
     not_found: bool = False
     retryable: bool = False
     detail: str | None = None
+
+
+class NotBuilt(Result, frozen=True):
+    """A definite no of our own: the request could not be built, so nothing was sent.
+
+    ``param``: the parameter of the client's request that is at fault, where there is one.
+    """
+
+    param: str | None = None
+
+
+class CannotExpress(ValueError):
+    """This channel cannot express an instruction; another provider's may.
+
+    The message is for the client: what is wrong and the remedy, nothing of secrets.
+    """
+
+    def __init__(self, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.param = param
 
 
 def unknown(detail: str) -> Result:
@@ -201,6 +225,9 @@ class Profile(msgspec.Struct, frozen=True):
         multiples: currencies in which only multiples of so many of our minor units can be
             expressed at this provider: amounts of charges, captures and refunds alike.
         partial_approval: an approval of less than was asked for is legitimate here.
+        shared_tokens: a regular expression, for the whole text, of the payment methods that every
+            account of the provider knows: its published test tokens. They are such in test mode
+            only. Any other token belongs to one account's vault.
     """
 
     name: str
@@ -219,6 +246,7 @@ class Profile(msgspec.Struct, frozen=True):
     redirects: bool = True
     signed_callbacks: bool = True
     secrets: tuple[str, ...] = ("api_key",)
+    shared_tokens: str | None = None
     connect_ms: int = 3_000
     first_byte_ms: int = 20_000
     total_ms: int = 30_000
@@ -239,7 +267,11 @@ class Channel(Protocol):
         ...
 
     def request(self, instruction: Instruction, account: Account) -> Request:
-        """The request that carries out an instruction; the same bytes for the same input."""
+        """The request that carries out an instruction; the same bytes for the same input.
+
+        Raises:
+            CannotExpress: this provider has no way to say it.
+        """
         ...
 
     def parse(self, instruction: Instruction, reply: Reply) -> Result:
@@ -266,21 +298,34 @@ class Channel(Protocol):
 
 
 def agreed(instruction: Instruction, result: Result, profile: Profile) -> Result:
-    """Distrust an approval whose amount or currency is missing or not the one asked for.
+    """Distrust an approval whose amount or currency is missing or not the one asked for, and
+    anything definite about another currency.
 
     It is never booked as a success: the money may have moved, so it is unknown, and a person
     or a later definite answer decides.
     """
+    if result.outcome is Outcome.UNKNOWN:
+        return result
+    if result.currency is not None and result.currency != instruction.currency:
+        return msgspec.structs.replace(result, outcome=Outcome.UNKNOWN, detail="currency_mismatch")
     if result.outcome is not Outcome.APPROVED:
         return result
     if result.amount is None or result.currency is None:
         return msgspec.structs.replace(result, outcome=Outcome.UNKNOWN, detail="amount_missing")
-    if result.currency != instruction.currency:
-        return msgspec.structs.replace(result, outcome=Outcome.UNKNOWN, detail="currency_mismatch")
     less = 0 < result.amount < instruction.amount and profile.partial_approval
     if result.amount != instruction.amount and not less:
         return msgspec.structs.replace(result, outcome=Outcome.UNKNOWN, detail="amount_mismatch")
     return result
+
+
+def of_same(known: str | None, result: Result) -> Result:
+    """Distrust what is told of another object of the provider than the one that is known.
+
+    The other id is not kept: it would take the known one's place.
+    """
+    if known is None or result.provider_ref in (None, known):
+        return result
+    return unknown("reference_mismatch")
 
 
 def read(channel: Channel, instruction: Instruction, exchange: Exchange) -> Result:

@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar
 import msgspec
 
 from bailiwick.base.money import CURRENCIES
-from bailiwick.channels.base import CallbackRefused, Profile, Reply
+from bailiwick.channels.base import CallbackRefused, CannotExpress, Instruction, Profile, Reply
 from bailiwick.channels.redact import redact
 
 T = TypeVar("T")
@@ -16,6 +16,15 @@ T = TypeVar("T")
 # Ids end up in PostgreSQL text and in URLs: no control characters, no blanks, bounded.
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+\Z")]
 Minor = Annotated[int, msgspec.Meta(ge=0, le=10**15)]
+
+TEST_CARDS = (
+    r"pm_card_[A-Za-z0-9_]+"
+    r"|tok_(?:[a-z]{2}(?:_[a-z]+)?|(?:amex|authentication|avs|bypass|cartes|charge|create|cvc|debit"
+    r"|diners|discover|domestic|eftpos|jcb|mastercard|pending|radar|refund|risk|threeDSecure"
+    r"|unionpay|visa)[A-Za-z0-9_]*)"
+)
+"""The published test cards, as payment methods and as tokens: https://docs.stripe.com/testing. A
+token that an account made is ``pm_`` or ``tok_`` and random letters and digits."""
 
 SIGNATURE_WINDOW_S = 300
 """A callback older than this, or further in the future, is refused (replay; clocks differ)."""
@@ -94,10 +103,14 @@ def to_provider(profile: Profile, amount: int, currency: str) -> int:
     """Our minor units in the provider's.
 
     Raises:
-        ValueError: the provider cannot express this amount; routing asks ``expressible`` first.
+        CannotExpress: this amount; routing asks ``expressible`` first.
     """
     if not expressible(profile, amount, currency):
-        raise ValueError(f"{profile.name} cannot express {amount} minor units of {currency}")
+        raise CannotExpress(
+            f"{profile.title} cannot express {amount} minor units of {currency}; nothing was sent. "
+            "Change the amount or the currency.",
+            param="amount",
+        )
     shift = _shift(profile, currency)
     return amount * _power(shift) if shift >= 0 else amount // _power(-shift)
 
@@ -128,6 +141,20 @@ def expressible(profile: Profile, amount: int, currency: str) -> bool:
     if profile.currencies is not None and currency not in profile.currencies:
         return False
     return currency in CURRENCIES and amount % profile.multiples.get(currency, 1) == 0
+
+
+def charge_id(instruction: Instruction) -> str:
+    """The provider's id of the charge that a capture, void or refund acts upon.
+
+    Raises:
+        CannotExpress: it is not known.
+    """
+    if not instruction.provider_ref:
+        raise CannotExpress(
+            f"A {instruction.operation} needs the provider's id of the charge, which is not known; "
+            "nothing was sent. Look for the charge in the provider's own records."
+        )
+    return instruction.provider_ref
 
 
 def upper(currency: str | None) -> str | None:

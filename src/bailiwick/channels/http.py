@@ -21,7 +21,15 @@ from functools import lru_cache
 
 from bailiwick.base.clock import boot_ns
 from bailiwick.channels import redact
-from bailiwick.channels.base import Exchange, Permit, Phase, Profile, Reply, Request
+from bailiwick.channels.base import (
+    INVALID_REQUEST,
+    Exchange,
+    Permit,
+    Phase,
+    Profile,
+    Reply,
+    Request,
+)
 from bailiwick.shell.wire_client import Answer, Bounds, WireError
 from bailiwick.shell.wire_pool import Origin, Pool, origin
 
@@ -125,7 +133,7 @@ class HttpTransport:
             where, target = _split(request.url)
             data = _written(request, where, target)
         except ValueError:
-            return Exchange(Phase.UNSENT, None, "invalid_request")
+            return Exchange(Phase.UNSENT, None, INVALID_REQUEST)
         pool = self._pools.get(where) or self._pool(where)
         try:
             answer = await pool.exchange(data, _bounds(profile), gate)

@@ -39,6 +39,7 @@ PROFILE = Profile(
     methods=("card", "upi", "bank_transfer", "wallet"),
     partial_approval=True,
     secrets=("api_key", "callback_secret"),
+    shared_tokens=rf"{common.TEST_CARDS}|pm_sandbox_[A-Za-z0-9_]+",
 )
 
 
@@ -141,7 +142,7 @@ class SandboxChannel:
         """See ``Channel.request``.
 
         Raises:
-            ValueError: a capture, void or refund without the provider's id of the charge.
+            CannotExpress: a capture, void or refund without the provider's id of the charge.
         """
         path, body = _order(instruction)
         return Request(
@@ -230,9 +231,7 @@ def _order(instruction: Instruction) -> tuple[str, msgspec.Struct]:
             instruction.callback_url,
             instruction.description,
         )
-    if not instruction.provider_ref:
-        raise ValueError(f"a {instruction.operation} needs the provider's id of the charge")
-    charge = instruction.provider_ref
+    charge = common.charge_id(instruction)
     if instruction.operation is Operation.REFUND:
         return "/refunds", _RefundBody(reference, charge, amount, instruction.callback_url)
     path = f"/charges/{quote(charge, safe='')}/{instruction.operation}"

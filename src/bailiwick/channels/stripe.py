@@ -66,7 +66,7 @@ class StripeChannel:
         """See ``Channel.request``.
 
         Raises:
-            ValueError: an amount that this provider cannot express (``Profile.multiples``), or
+            CannotExpress: an amount that this provider cannot express (``Profile.multiples``), or
                 no provider id of the charge for an operation that needs it.
         """
         path, fields = _order(instruction)
@@ -158,9 +158,7 @@ def _get(account: Account, path: str) -> Request:
 def _order(instruction: Instruction) -> tuple[str, list[tuple[str, str]]]:
     if instruction.operation is Operation.CHARGE:
         return "/v1/payment_intents", _charge_fields(instruction)
-    known = instruction.provider_ref
-    if not known:
-        raise ValueError(f"a {instruction.operation} needs the provider's id of the charge")
+    known = common.charge_id(instruction)
     if instruction.operation is Operation.VOID:
         return f"/v1/payment_intents/{quote(known, safe='')}/cancel", []
     amount = str(common.to_provider(read.PROFILE, instruction.amount, instruction.currency))

@@ -50,6 +50,7 @@ PROFILE = Profile(
     # Three-decimal amounts must end in 0; whole ariary are a hundred of our minor units.
     multiples={"BHD": 10, "JOD": 10, "KWD": 10, "OMR": 10, "TND": 10, "MGA": 100},
     secrets=("api_key", "callback_secret"),
+    shared_tokens=common.TEST_CARDS,
 )
 
 _Metadata = dict[str, Annotated[str, msgspec.Meta(max_length=500)]]

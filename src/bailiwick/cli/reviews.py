@@ -32,8 +32,8 @@ REMEDIES = {
     "balance does not know of the refund.",
     "currency_mismatch": "The provider confirmed another currency than was asked for. Compare the "
     "reference in its dashboard; nothing is booked until its answer agrees.",
-    "reference_mismatch": "The provider answered about another reference. Look up ours in its "
-    "dashboard and report the mix-up to it.",
+    "reference_mismatch": "The provider answered, or called back, about another reference or "
+    "object. Look up ours in its dashboard, and what the detail names; report the mix-up to it.",
     "unresolved": "The provider has given no definite answer. Look up the reference in its "
     "dashboard; the node goes on asking and closes this when it hears.",
     "gateway_missing": "The attempt's gateway is not configured any more. Configure it again until "

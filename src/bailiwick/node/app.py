@@ -12,7 +12,7 @@ import structlog
 from bailiwick.access import asking, regional
 from bailiwick.base import canary
 from bailiwick.base.errors import ApiError
-from bailiwick.node import inbound, metrics, reading, render, residency
+from bailiwick.node import inbound, metrics, reading, render, residency, routing
 from bailiwick.node.canary import Canary
 from bailiwick.node.endpoints import EndpointItem, EndpointList
 from bailiwick.node.idempotency import Answer, Asked, Refused
@@ -29,7 +29,6 @@ from bailiwick.node.requests import (
     UpdateRefund,
     refuse_unsupported,
 )
-from bailiwick.node.routing import NO_GATEWAY
 from bailiwick.node.service import Node
 from bailiwick.node.turnstile import Turnstile
 from bailiwick.node.writing import wanted
@@ -85,7 +84,7 @@ class Route:
             self._refuse(response, asked, refused.reason)
             return
         except ApiError as error:
-            ours = not isinstance(error, Overloaded) and error.code != NO_GATEWAY
+            ours = not isinstance(error, Overloaded) and error.code != routing.NO_GATEWAY
             failed = error.status >= 500 and ours
             raise
         except Exception:
@@ -331,14 +330,14 @@ class Explain(Route):
         location = inbound.located(node, who, wish.location)
         assignment = inbound.explainable(node, request, asked, wish, location)
         payment = node.payments.draft(asked, wish, location, assignment)
-        routing = node.gateways.match(wanted(payment, who.merchant.strategy))
+        found = node.gateways.match(wanted(payment, who.merchant.strategy))
         document = {
             "object": "explanation",
             "location": payment.details.location,
             "assignment": payment.details.assignment,
             "node": node.settings.name,
             "node_usage": node.load.usage(node.world.epoch),
-            "routing": routing,
+            "routing": routing.shown(found),
         }
         json_answer(response, document)
 

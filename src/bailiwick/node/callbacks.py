@@ -1,7 +1,9 @@
 """What providers tell us by themselves: checked, bound to one attempt, taken once.
 
-A callback is remembered for ever under the provider's own id of it, so that a replay has no
-second effect; what it says then goes the same guarded way as a synchronous answer.
+It must be about an attempt of ours at the very account that tells, of the same operation, and about
+the object that the provider named before: else nothing of it is booked, the provider is asked, and
+a person must look. A callback is remembered for ever under the provider's own id of it, so that a
+replay has no second effect; what it says then goes the same guarded way as a synchronous answer.
 """
 
 from collections.abc import Mapping
@@ -20,7 +22,7 @@ from bailiwick.channels.base import (
     Result,
     agreed,
 )
-from bailiwick.node.decide import NO_CHARGE, OPEN
+from bailiwick.node.decide import NO_CHARGE, OPEN, SUSPICIOUS
 from bailiwick.node.gateways import Gateway, Gateways
 from bailiwick.node.query import state_of
 from bailiwick.node.settle import Settlement
@@ -61,6 +63,16 @@ class Callbacks:
         attempt = await self._attempt(gateway, notice)
         if await self._store.row("callback_find", gateway_name, notice.notice_id):
             return "seen before"
+        if self._misdirected(gateway, notice, attempt):
+            log.warning("callback_misdirected", gateway=gateway.name, attempt=attempt.id)
+            await self._object(gateway, notice, attempt)
+            raise ApiError.missing("attempt", attempt.id, param="reference")
+        known = attempt.provider_ref
+        if known is not None and notice.provider_ref not in (None, known):
+            log.warning("callback_contradicts", gateway=gateway.name, attempt=attempt.id)
+            await self._object(gateway, notice, attempt)
+            await self._ask_about(gateway, attempt)
+            return "contradicts"
         if not await self._apply(gateway, notice, attempt):
             return "asked"
         # Remembered only once it is carried out: a process that dies in between is told again,
@@ -70,16 +82,39 @@ class Callbacks:
         return "taken"
 
     async def _attempt(self, gateway: Gateway, notice: Notice) -> Attempt:
-        """The attempt that a callback is about: ours, on this gateway, of this operation."""
+        """The attempt of ours that a callback names."""
         reference = notice.reference or ""
         attempt = await self._store.attempt(reference)
         if attempt is None:
             raise ApiError.missing("attempt", reference, param="reference")
-        bound = attempt.gateway == gateway.name and attempt.operation == notice.operation
-        if not bound:
-            log.warning("callback_misdirected", gateway=gateway.name, attempt=attempt.id)
-            raise ApiError.missing("attempt", reference, param="reference")
         return attempt
+
+    def _misdirected(self, gateway: Gateway, notice: Notice, attempt: Attempt) -> bool:
+        """Whether it is not about this account's operation. Gateways of one account each hear of
+        what the other has done: their callbacks speak for both."""
+        same = attempt.gateway == gateway.name or (
+            self._gateways.vault_of(attempt.gateway) == gateway.vault
+        )
+        return not same or attempt.operation != notice.operation
+
+    async def _object(self, gateway: Gateway, notice: Notice, attempt: Attempt) -> None:
+        """Nothing of it is booked: the resolver asks, and a person must look, once for each
+        callback; not for one that anybody could have sent."""
+        if not gateway.profile.signed_callbacks:
+            return
+        detail = f"{gateway.name}: {notice.operation} {notice.provider_ref or 'without an id'}"
+        await self._store.rows(
+            "review_open", attempt.payment, attempt.id, "reference_mismatch", detail
+        )
+        await self._store.rows("attempt_postpone", attempt.id, 0.0)
+        await self._store.rows("callback_claim", gateway.name, notice.notice_id, attempt.id)
+
+    async def _ask_about(self, gateway: Gateway, attempt: Attempt) -> None:
+        """Ask by what was known of an attempt before; the resolver asks only about open ones."""
+        if attempt.state not in OPEN and await self._may_be_news(attempt, None):
+            told = await state_of(attempt, gateway)
+            if told is not None:
+                await self._settle(attempt, told)
 
     async def _apply(self, gateway: Gateway, notice: Notice, attempt: Attempt) -> bool:
         """Carry out what a callback says; False where it says nothing certain."""
@@ -90,6 +125,11 @@ class Callbacks:
         if result is None or notice.dated or not gateway.profile.signed_callbacks:
             await self._question(gateway, notice, attempt, result)
             return False
+        if result.detail in SUSPICIOUS and attempt.state in NO_CHARGE:
+            # A success after a no, but not the one that was asked for: nothing can book it.
+            await self._store.rows(
+                "review_open", attempt.payment, attempt.id, result.detail, notice.provider_ref
+            )
         await self._settle(attempt, result)
         return result.outcome is not Outcome.UNKNOWN or attempt.state not in OPEN
 

@@ -54,6 +54,13 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     secrets: Annotated[
         dict[str, str], Meta(description="where each secret is; see [connect](../connect.md)")
     ] = {}
+    vault: Annotated[
+        Annotated[str, Meta(pattern=r"^([a-z0-9][a-z0-9-]{0,62})?$")],
+        Meta(
+            description="whose tokens it can use: gateways of one account have the same; "
+            "none: its own, called as the gateway"
+        ),
+    ] = ""
     connections_max: Annotated[
         int, Meta(ge=1, le=4096, description="connections to the provider at once")
     ] = 256
@@ -65,6 +72,11 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
         Annotated[int, Meta(ge=100, le=30_000)] | None,
         Meta(description="longest call; none: the channel's"),
     ] = None
+
+    @property
+    def vault_name(self) -> str:
+        """The vault whose tokens this gateway can use."""
+        return self.vault or self.name
 
 
 class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -199,6 +211,7 @@ def load(path: Path) -> Loaded:
             accounts[each.name] = _account(each, field, base)
         except SettingsError as error:
             problems += [f"{path}: {line}" for line in error.problems]
+    problems += [f"{path}: {line}" for line in _vault_problems(settings.gateways)]
     if problems:
         raise SettingsError(*problems)
     internal = secret(
@@ -209,6 +222,21 @@ def load(path: Path) -> Loaded:
     if settings.mmdb:
         settings = msgspec.structs.replace(settings, mmdb=str(base / settings.mmdb))
     return Loaded(settings, accounts, internal.encode(), world, base, incoming, callback_incoming)
+
+
+def _vault_problems(gateways: list[GatewaySettings]) -> list[str]:
+    """Gateways that share a vault are entries for one account: of one channel, in one mode."""
+    first: dict[str, GatewaySettings] = {}
+    problems = []
+    for place, each in enumerate(gateways):
+        other = first.setdefault(each.vault_name, each)
+        if (other.channel, other.mode) != (each.channel, each.mode):
+            problems.append(
+                f"gateways[{place}].vault: '{each.vault_name}' is that of gateway '{other.name}', "
+                f"which is channel {other.channel} in {other.mode} mode; one account's gateways "
+                "have one channel and mode. Give it another"
+            )
+    return problems
 
 
 def callback_base(settings: NodeSettings) -> str:

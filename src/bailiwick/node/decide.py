@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from bailiwick.channels.base import Outcome, Result
+from bailiwick.channels.base import NotBuilt, Outcome, Result
 from bailiwick.node import ledger, states
 from bailiwick.node.states import Change, State
 from bailiwick.store.rows import (
@@ -27,6 +27,8 @@ from bailiwick.store.rows import (
 
 OPEN = frozenset({"permitted", "pending", "unknown"})
 NO_CHARGE = frozenset({"declined", "unsent"})
+UNSENT = frozenset({"unsent", "not_expressible", "channel_defect"})
+"""Details of a definite no for which no byte has left this process."""
 SUSPICIOUS = frozenset(
     {"amount_missing", "amount_mismatch", "currency_mismatch", "reference_mismatch"}
 )
@@ -69,11 +71,13 @@ def moved(payment: Payment, change: Change, now_ms: int, **values: Any) -> Payme
 def decline_of(result: Result, attempt: Attempt) -> dict[str, Any]:
     """A decline in the shape of ``last_payment_error``."""
     code = result.code or "card_declined"
+    ours = result.detail == "not_expressible"
     error = {
-        "type": "card_error",
+        "type": "invalid_request_error" if ours else "card_error",
         "code": code,
         "decline_code": result.decline_code,
         "message": result.message or "The payment was declined.",
+        "param": result.param if isinstance(result, NotBuilt) else None,
         "charge": attempt.id,
     }
     return {key: value for key, value in error.items() if value is not None}
@@ -81,7 +85,7 @@ def decline_of(result: Result, attempt: Attempt) -> dict[str, Any]:
 
 def closed(result: Result) -> str:
     """The end state of an attempt that definitely moved nothing."""
-    return "unsent" if result.detail == "unsent" else "declined"
+    return "unsent" if result.detail in UNSENT else "declined"
 
 
 def ended(attempt: Attempt, state: str, result: Result, check_ms: int | None = None) -> AttemptEnd:

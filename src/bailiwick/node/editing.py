@@ -16,13 +16,16 @@ from bailiwick.node.requests import (
     UpdatePayment,
     UpdateRefund,
     merged,
+    vault_of,
 )
-from bailiwick.node.routing import NO_GATEWAY, Routing, transient
+from bailiwick.node.routing import NO_GATEWAY, Routing, owned_elsewhere, shown, transient
 from bailiwick.node.states import Change, State
 from bailiwick.store.rows import Payment, Progress, Refund, RefundEnd
 
 _replace = msgspec.structs.replace
 CONSIDERED_MAX = 12
+VAULTS_MAX = 16
+VAULT = "payment_method_options[card][vault]"
 _BEFORE_CHARGE = (State.REQUIRES_PAYMENT_METHOD, State.REQUIRES_CONFIRMATION)
 
 
@@ -42,9 +45,9 @@ def assignment_shown(assignment: Assignment) -> dict[str, Any]:
 
 def routing_shown(routing: Routing) -> dict[str, Any]:
     """A routing decision as it is stored and shown, bounded in length."""
-    shown: dict[str, Any] = msgspec.to_builtins(routing)
-    shown["considered"] = shown["considered"][:CONSIDERED_MAX]
-    return shown
+    document = shown(routing)
+    document["considered"] = document["considered"][:CONSIDERED_MAX]
+    return document
 
 
 def plain(given: msgspec.Struct | None) -> dict[str, Any] | None:
@@ -56,6 +59,7 @@ def first_progress(request: CreatePayment, method: str | None) -> Progress:
     """What may change, as the create request has it."""
     return Progress(
         payment_method=method,
+        vaults=_named({}, vault_of(request), method),
         description=request.description,
         metadata=merged({}, request.metadata),
         receipt_email=request.receipt_email,
@@ -73,6 +77,9 @@ def dressed(payment: Payment, request: ConfirmPayment, method: str | None) -> Pa
     changes: dict[str, Any] = {}
     if method is not None:
         changes["payment_method"] = method
+    changes["vaults"] = _named(
+        progress.vaults, vault_of(request), method or progress.payment_method
+    )
     if request.return_url is not None:
         changes["return_url"] = request.return_url
     for name in ("receipt_email", "setup_future_usage"):
@@ -135,6 +142,11 @@ def updated(payment: Payment, request: UpdatePayment, now_ms: int) -> Step:
                 param="currency",
             )
     method = _method(request)
+    vault = vault_of(request)
+    if vault is not None:
+        _before_charge(payment, VAULT)
+        token = progress.payment_method if isinstance(method, UnsetType) else method
+        changes["vaults"] = _named(progress.vaults, vault, token)
     if not isinstance(method, UnsetType):
         _before_charge(payment, "payment_method")
         changes["payment_method"] = method
@@ -151,6 +163,46 @@ def _method(request: UpdatePayment) -> str | None | UnsetType:
     if not isinstance(data, UnsetType) and data.card is not None:
         return data.card.token
     return UNSET
+
+
+def _named(vaults: dict[str, str], vault: str | None, token: str | None) -> dict[str, str]:
+    """The vaults of a payment's tokens, with the one that a request names. Raises ApiError."""
+    if vault is None:
+        return vaults
+    if token is None:
+        raise ApiError.invalid(
+            f"{VAULT} says to which vault the payment method belongs: send payment_method with it.",
+            param=VAULT,
+        )
+    return with_owner(vaults, token, vault)
+
+
+def with_owner(vaults: dict[str, str], token: str | None, vault: str | None) -> dict[str, str]:
+    """The vaults of a payment's tokens, with the one that owns this token; no more than
+    ``VAULTS_MAX``, the latest."""
+    if token is None or vault is None or vaults.get(token) == vault:
+        return vaults
+    kept = {known: owner for known, owner in vaults.items() if known != token}
+    return dict([*kept.items(), (token, vault)][-VAULTS_MAX:])
+
+
+def routed(progress: Progress, routing: Routing) -> Progress:
+    """What is kept of a routing: the decision, and whose the token is from now on."""
+    return _replace(
+        progress,
+        routing=routing_shown(routing),
+        vaults=with_owner(progress.vaults, progress.payment_method, routing.owner),
+    )
+
+
+def unknown_vault(vault: str) -> ApiError:
+    """The answer when a payment's node has no gateway with the vault that a request names."""
+    return ApiError.invalid(
+        f"No gateway of this payment's node has the vault '{vault}'. Correct {VAULT}; without it "
+        "the payment method belongs to the vault of the first gateway that it is sent to.",
+        param=VAULT,
+        code="vault_unknown",
+    )
 
 
 def _before_charge(payment: Payment, field: str) -> None:
@@ -216,6 +268,14 @@ def no_gateway(routing: Routing) -> ApiError:
             f"No gateway of this payment's node can take it now: {why}. Retry with the same "
             "Idempotency-Key.",
             code=NO_GATEWAY,
+        )
+    if owned_elsewhere(routing):
+        return ApiError.invalid(
+            f"No gateway of this payment's node that takes this payment can use this payment "
+            f"method: {why}. Send one that was made at a provider of this node, with its vault in "
+            f"{VAULT}.",
+            param="payment_method",
+            code="payment_method_unsupported",
         )
     return ApiError.invalid(
         f"No gateway of this payment's node takes this payment method, currency and amount: {why}.",

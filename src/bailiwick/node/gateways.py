@@ -6,6 +6,7 @@ a breaker over the last outcomes, with a pause that doubles and a trickle of tri
 """
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import Callable, Collection
 
@@ -16,9 +17,11 @@ from bailiwick.base.clock import now_ms
 from bailiwick.base.history import History
 from bailiwick.channels.base import (
     Account,
+    CannotExpress,
     Channel,
     Exchange,
     Instruction,
+    NotBuilt,
     Outcome,
     Permit,
     Phase,
@@ -119,6 +122,7 @@ class Gateway:
     ) -> None:
         self._silent = silent
         self.name = settings.name
+        self.vault = settings.vault_name
         self.settings = settings
         self.account = account
         self.callback_url = callback_url
@@ -177,10 +181,6 @@ class Gateway:
         self._problem = problem
         self.noted()
 
-    async def send(self, instruction: Instruction, permit: Permit) -> Exchange:
-        """Carry out an instruction, once, within its permit."""
-        return await self.exchange(self.channel.request(instruction, self.account), permit)
-
     async def exchange(self, request: Request, permit: Permit | None = None) -> Exchange:
         """One request and its answer."""
         if self._silent():
@@ -220,6 +220,38 @@ class Gateway:
     async def close(self) -> None:
         """Close its connections."""
         await self._transport.close()
+
+
+def build(gateway: Gateway, instruction: Instruction) -> Request | NotBuilt:
+    """The request that carries out an instruction, or why there is none: nothing was sent then."""
+    try:
+        return gateway.channel.request(instruction, gateway.account)
+    except CannotExpress as cannot:
+        return NotBuilt(
+            Outcome.DECLINED,
+            code="parameter_invalid" if cannot.param else "request_not_possible",
+            message=str(cannot),
+            detail="not_expressible",
+            retryable=True,
+            param=cannot.param,
+        )
+    except Exception as defect:  # pure code: whatever it raises, no byte has left
+        log.error(
+            "channel_defect", gateway=gateway.name, attempt=instruction.reference, error=defect
+        )
+        return defective(gateway.profile)
+
+
+def defective(profile: Profile) -> NotBuilt:
+    """A request that is no request: the channel's defect; nothing was sent."""
+    return NotBuilt(
+        Outcome.DECLINED,
+        code="processing_error",
+        message=f"The request to {profile.title} could not be made, by a defect of the channel; "
+        "nothing was sent. The operator's log names it.",
+        detail="channel_defect",
+        retryable=True,
+    )
 
 
 class Gateways:
@@ -263,6 +295,17 @@ class Gateways:
         """All gateways, in the order of the settings."""
         return list(self._all.values())
 
+    def has_vault(self, vault: str, livemode: bool) -> bool:
+        """Whether a gateway for this mode has this vault."""
+        return any(
+            each.vault == vault and each.account.livemode == livemode for each in self._all.values()
+        )
+
+    def vault_of(self, name: str) -> str:
+        """The vault of a gateway; that of one which is configured no more is nobody else's."""
+        found = self._all.get(name)
+        return name if found is None else found.vault
+
     def match(self, wanted: Wanted, tried: Collection[str] = ()) -> Routing:
         """Match a gateway for a payment."""
         return match([gateway.facts() for gateway in self._all.values()], wanted, tried)
@@ -296,5 +339,13 @@ def _constant_facts(settings: GatewaySettings, profile: Profile) -> GatewayFacts
         currencies,
         frozenset(settings.methods) & frozenset(profile.methods),
         profile.manual_capture,
+        settings.vault_name,
         profile.multiples,
+        _shared_tokens(settings, profile),
     )
+
+
+def _shared_tokens(settings: GatewaySettings, profile: Profile) -> re.Pattern[str] | None:
+    if settings.mode == "live" or profile.shared_tokens is None:
+        return None
+    return re.compile(profile.shared_tokens)

@@ -30,11 +30,12 @@ from bailiwick.node.requests import (
     UpdateRefund,
     merged,
     method_of,
+    vault_of,
 )
-from bailiwick.node.routing import NO_GATEWAY, Routing, transient
+from bailiwick.node.routing import NO_GATEWAY, Routing, owned_elsewhere, transient
 from bailiwick.node.states import Change, State
 from bailiwick.node.tenancy import own
-from bailiwick.node.writing import content, wanted
+from bailiwick.node.writing import charge_instruction, content, wanted
 from bailiwick.shell import timing
 from bailiwick.shell.crash import crash_point
 from bailiwick.store.rows import (
@@ -67,6 +68,10 @@ class Payments(Acting):
         """
         payment = self.draft(asked, request, location, assignment)
         attempt: AttemptNew | None = None
+        vault = vault_of(request)
+        missing = vault is not None and not self._settlement.has_vault(vault, asked.livemode)
+        if missing and vault and not (request.confirm and assignment.others):
+            return await self._before(asked, editing.unknown_vault(vault))
         if request.confirm:
             if payment.progress.payment_method is None:
                 raise ApiError.invalid(
@@ -94,13 +99,19 @@ class Payments(Acting):
 
     async def _not_routed(self, asked: Asked, routing: Routing, assignment: Assignment) -> Answer:
         """No gateway takes it now: refused for ever, if another node may take it, or never could
-        any; else what was done with the key before, or 503."""
+        any; else what was done with the key before, or 503. Where it is for the payment method
+        alone that no gateway could, and no other node might, the answer says so: 400."""
         passing = transient(routing)
-        if assignment.goes_on or not passing:
+        telling = owned_elsewhere(routing) and not assignment.others
+        if assignment.goes_on or not (passing or telling):
             return await self.refuse(asked, NO_GATEWAY if passing else "unsupported")
+        return await self._before(asked, editing.no_gateway(routing))
+
+    async def _before(self, asked: Asked, error: ApiError) -> Answer:
+        """What was done with the key before an error came in the way; raises it if nothing was."""
         replayed = await self.keys.replay(asked)
         if replayed is None:
-            raise editing.no_gateway(routing)
+            raise error
         return replayed
 
     def draft(
@@ -150,9 +161,14 @@ class Payments(Acting):
             attempts=attempt.number,
             open_attempt=attempt.id,
             charge_attempt=attempt.id,
-            progress=_replace(payment.progress, routing=editing.routing_shown(routing)),
+            progress=editing.routed(payment.progress, routing),
         )
         return confirmed, attempt
+
+    def _check_vault(self, asked: Asked, vault: str | None) -> None:
+        """Refuse a vault that no gateway of this node has. Raises ApiError (400)."""
+        if vault is not None and not self._settlement.has_vault(vault, asked.livemode):
+            raise editing.unknown_vault(vault)
 
     def _route(self, asked: Asked, payment: Payment) -> Routing:
         return self._settlement.match(wanted(payment, asked.merchant.strategy))
@@ -214,6 +230,7 @@ class Payments(Acting):
                 decide.moved(payment, Change.CONFIRM, now_ms())  # raises with the remedy
             if attempts_max is not None and payment.attempts >= attempts_max:
                 raise editing.too_many_attempts(payment.attempts)
+            self._check_vault(asked, vault_of(request))
             dressed = editing.dressed(payment, request, method_of(request))
             if dressed.progress.payment_method is None:
                 raise ApiError.invalid(
@@ -236,9 +253,7 @@ class Payments(Acting):
                 open_attempt=new.id,
                 charge_attempt=new.id,
                 progress=_replace(
-                    dressed.progress,
-                    routing=editing.routing_shown(routing),
-                    confirmed_elsewhere=elsewhere,
+                    editing.routed(dressed.progress, routing), confirmed_elsewhere=elsewhere
                 ),
             )
             step = Step(
@@ -290,6 +305,7 @@ class Payments(Acting):
         """Change what may still be changed."""
 
         async def build(payment: Payment) -> tuple[Step, AttemptNew | None]:
+            self._check_vault(asked, vault_of(request))
             return editing.updated(payment, request, now_ms()), None
 
         return await self._act(asked, identifier, build)
@@ -388,20 +404,3 @@ class Payments(Acting):
         )
         event = "payment_intent.processing"
         return Step(before=payment, after=after, event=event, attempt_new=new), new
-
-
-def charge_instruction(payment: Payment) -> Instruction:
-    """What the gateway is asked to do for a payment."""
-    progress = payment.progress
-    return Instruction(
-        operation=Operation.CHARGE,
-        reference="",
-        amount=payment.amount,
-        currency=payment.currency,
-        automatic=payment.details.capture_method != "manual",
-        method=payment.details.method_types[0],
-        token=progress.payment_method,
-        description=progress.description,
-        return_url=progress.return_url,
-        payment=payment.id,
-    )

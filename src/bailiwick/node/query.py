@@ -2,7 +2,15 @@
 
 import msgspec
 
-from bailiwick.channels.base import Instruction, Operation, Outcome, Resolve, Result, agreed
+from bailiwick.channels.base import (
+    Instruction,
+    Operation,
+    Outcome,
+    Resolve,
+    Result,
+    agreed,
+    of_same,
+)
 from bailiwick.node.gateways import Gateway
 from bailiwick.store.rows import Attempt
 
@@ -23,7 +31,7 @@ async def query(attempt: Attempt, gateway: Gateway, way: Resolve) -> Result | No
     if exchange.reply is None:
         return None
     result = gateway.channel.parse_query(instruction, exchange.reply, way)
-    return agreed(instruction, result, gateway.profile)
+    return of_same(attempt.provider_ref, agreed(instruction, result, gateway.profile))
 
 
 async def state_of(attempt: Attempt, gateway: Gateway) -> Result | None:

@@ -10,7 +10,7 @@ import msgspec
 from bailiwick.base.ids import node_of, time_of
 from bailiwick.node import states
 from bailiwick.store.database import content_of
-from bailiwick.store.rows import Attempt, Payment, Refund
+from bailiwick.store.rows import Attempt, Payment, Progress, Refund
 
 API_VERSION = "2026-10-28.endive"
 _encode = msgspec.json.Encoder().encode
@@ -120,7 +120,7 @@ def payment_intent(
         "next_action": next_action,
         "on_behalf_of": None,
         "payment_method": progress.payment_method,
-        "payment_method_options": {},
+        "payment_method_options": _method_options(progress),
         "payment_method_types": details.method_types,
         "processing": None,
         "receipt_email": progress.receipt_email,
@@ -150,6 +150,14 @@ def _public_intent(intent: Object) -> Object:
 
 def _only(held: Object, names: frozenset[str]) -> Object:
     return {name: value for name, value in held.items() if name in names}
+
+
+def _method_options(progress: Progress) -> Object:
+    """Of ``payment_method_options`` we have one: whose the payment method is."""
+    if not progress.vaults or progress.payment_method is None:
+        return {}
+    vault = progress.vaults.get(progress.payment_method)
+    return {} if vault is None else {"card": {"vault": vault}}
 
 
 def public(body: bytes) -> bytes:

@@ -72,6 +72,18 @@ class MethodData(msgspec.Struct, frozen=True):
     billing_details: BillingDetails | None = None
 
 
+class CardOptions(msgspec.Struct, frozen=True):
+    """Ours: the vault that the payment method belongs to."""
+
+    vault: Annotated[str, Meta(max_length=63, pattern=r"^[a-z0-9][a-z0-9-]*\Z")] | None = None
+
+
+class MethodOptions(msgspec.Struct, frozen=True):
+    """What is done of Stripe's ``payment_method_options``: nothing else is taken."""
+
+    card: CardOptions | None = None
+
+
 class AutomaticMethods(msgspec.Struct, frozen=True):
     """Accepted for compatibility: methods follow from the gateways."""
 
@@ -98,6 +110,7 @@ class CreatePayment(msgspec.Struct, frozen=True, kw_only=True):
     capture_method: CaptureMethod = "automatic"
     payment_method: Token | None = None
     payment_method_data: MethodData | None = None
+    payment_method_options: MethodOptions | None = None
     payment_method_types: Methods | None = None
     automatic_payment_methods: AutomaticMethods | None = None
     confirmation_method: Literal["automatic"] = "automatic"
@@ -122,6 +135,7 @@ class ConfirmPayment(msgspec.Struct, frozen=True):
 
     payment_method: Token | None = None
     payment_method_data: MethodData | None = None
+    payment_method_options: MethodOptions | None = None
     capture_method: CaptureMethod | None = None
     payment_method_types: Methods | None = None
     receipt_email: Text | None | UnsetType = UNSET
@@ -143,6 +157,7 @@ class UpdatePayment(msgspec.Struct, frozen=True):
     currency: Annotated[str, Meta(max_length=16)] | UnsetType = UNSET
     payment_method: Token | None | UnsetType = UNSET
     payment_method_data: MethodData | UnsetType = UNSET
+    payment_method_options: MethodOptions | UnsetType = UNSET
     payment_method_types: Methods | UnsetType = UNSET
     description: LongText | None | UnsetType = UNSET
     metadata: Metadata | None | UnsetType = UNSET
@@ -275,6 +290,14 @@ def method_of(request: CreatePayment | ConfirmPayment) -> str | None:
     if request.payment_method_data is not None and request.payment_method_data.card is not None:
         return request.payment_method_data.card.token
     return None
+
+
+def vault_of(request: CreatePayment | ConfirmPayment | UpdatePayment) -> str | None:
+    """The vault that a request names."""
+    options = request.payment_method_options
+    if options is None or isinstance(options, UnsetType) or options.card is None:
+        return None
+    return options.card.vault
 
 
 def refuse_unsupported(request: CreatePayment | ConfirmPayment) -> None:

@@ -14,14 +14,18 @@ from bailiwick.base.clock import boot_ns
 from bailiwick.base.errors import ApiError
 from bailiwick.channels.base import (
     Instruction,
+    NotBuilt,
     Operation,
     Outcome,
     Phase,
     Resolve,
     Result,
+    of_same,
     read,
+    unknown,
 )
-from bailiwick.node.gateways import Gateway, Gateways
+from bailiwick.node.decide import SUSPICIOUS
+from bailiwick.node.gateways import Gateway, Gateways, build
 from bailiwick.node.query import query
 from bailiwick.node.settle import PERMIT_NS, Settlement, permit
 from bailiwick.shell.crash import crash_point
@@ -136,6 +140,10 @@ class Resolver:
         """Send the same request under the same reference again, while the provider knows it."""
         if attempt.state == "pending" or attempt.id in self._settlement.inflight:
             return None  # the provider has answered, or our own call still waits for it
+        request = build(gateway, _instruction.decode(attempt.instruction))
+        if isinstance(request, NotBuilt):
+            # It may have been built, and sent, by an earlier version or under other settings.
+            return unknown(request.detail or "not_built")
         begun = boot_ns()
         granted = await self._store.row(
             "attempt_replay",
@@ -148,11 +156,11 @@ class Resolver:
             return None
         crash_point("replay.permitted")
         instruction = _instruction.decode(attempt.instruction)
-        request = gateway.channel.request(instruction, gateway.account)
         exchange = await gateway.exchange(request, permit(begun))
         if exchange.phase is not Phase.ANSWERED:
             return None
-        return read(gateway.channel, instruction, exchange)
+        result = read(gateway.channel, instruction, exchange)
+        return of_same(attempt.provider_ref, result)
 
     def _absent(self, attempt: Attempt, gateway: Gateway) -> Result | None:
         """What "not found" means: nothing, until nobody can still be sending it."""
@@ -170,6 +178,8 @@ class Resolver:
 
     async def _still_open(self, attempt: Attempt, result: Result | None) -> None:
         limit = REVIEW_PENDING_AFTER_MS if attempt.state == "pending" else REVIEW_AFTER_MS
+        if result is not None and result.detail in SUSPICIOUS:
+            await self._review(attempt, str(result.detail))
         if attempt.age_ms > limit:
             detail = None if result is None else result.detail
             await self._review(attempt, "unresolved", detail)

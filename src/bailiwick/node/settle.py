@@ -16,10 +16,21 @@ import structlog
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.base.keys import key_identity
-from bailiwick.channels.base import Instruction, Operation, Outcome, Permit, Phase, Result, read
+from bailiwick.channels.base import (
+    INVALID_REQUEST,
+    Instruction,
+    NotBuilt,
+    Operation,
+    Outcome,
+    Permit,
+    Phase,
+    Result,
+    of_same,
+    read,
+)
 from bailiwick.node import decide, editing, following
 from bailiwick.node.decide import Step
-from bailiwick.node.gateways import Gateways
+from bailiwick.node.gateways import Gateways, build, defective
 from bailiwick.node.idempotency import unpacked
 from bailiwick.node.routing import Routing, Wanted
 from bailiwick.node.states import State
@@ -133,14 +144,17 @@ class Settlement(Writing):
         if gateway is None:
             return _unsent("the gateway is no longer configured")
         instruction = _instruction.decode(attempt.instruction)
+        request = build(gateway, instruction)
+        if isinstance(request, NotBuilt):
+            return request
         crash_point("call.before")
-        try:
-            exchange = await gateway.send(instruction, permitted.permit)
-        except ValueError:
-            return _unsent("the gateway cannot express it")
+        exchange = await gateway.exchange(request, permitted.permit)
         crash_point("call.answered")
         timing.mark("answered")
         if exchange.phase is Phase.UNSENT:
+            if exchange.error == INVALID_REQUEST:
+                log.error("channel_defect", gateway=gateway.name, attempt=attempt.id)
+                return defective(gateway.profile)
             gateway.saw(Outcome.UNKNOWN, "unsent")
             return _unsent(exchange.error)
         result = read(gateway.channel, instruction, exchange)
@@ -163,7 +177,8 @@ class Settlement(Writing):
             for round_ in range(ROUNDS_MAX):
                 if payment is None:
                     payment, attempt = await self._fresh(attempt)
-                step = await self._decide(payment, attempt, result)
+                told = of_same(attempt.provider_ref, result)
+                step = await self._decide(payment, attempt, told)
                 if step is None:
                     await self._note_contradiction(payment, attempt, result)
                     return Settled(payment)
@@ -198,14 +213,14 @@ class Settlement(Writing):
         """Whether an outcome would change anything, or contradicts what is known."""
         payment, attempt = await self._fresh(attempt)
         step = await self._decide(payment, attempt, result)
-        return step is not None or _contradicts(payment, attempt, result)
+        return step is not None or _contradiction(payment, attempt, result) is not None
 
     async def _note_contradiction(self, payment: Payment, attempt: Attempt, result: Result) -> None:
-        """A provider that says no after its yes is asked about by a person; nothing is undone."""
-        if _contradicts(payment, attempt, result):
-            await self._store.rows(
-                "review_open", attempt.payment, attempt.id, "contradiction", result.code
-            )
+        """What the provider says against what it said before is looked at by a person; nothing
+        is undone."""
+        found = _contradiction(payment, attempt, result)
+        if found is not None:
+            await self._store.rows("review_open", attempt.payment, attempt.id, *found)
 
     def _stop_waiting(self, attempt: str, settled: Settled) -> None:
         """The outcome is definite: whoever still waits for the provider's answer need not."""
@@ -252,12 +267,18 @@ class Settlement(Writing):
         if attempt.number > 1:
             tried = {each.gateway for each in await self._store.attempts(payment.id)}
         assert merchant is not None
-        routing = self._gateways.match(wanted(payment, merchant.strategy), tried)
+        instruction = _instruction.decode(attempt.instruction)
+        # What is sent on is the instruction's token: only its owner may see it.
+        wish = wanted(
+            payment,
+            merchant.strategy,
+            token=instruction.token,
+            shown_to=self._gateways.vault_of(attempt.gateway),
+        )
+        routing = self._gateways.match(wish, tried)
         if routing.gateway is None:
             return None
-        new = self.attempt_new(
-            payment, _instruction.decode(attempt.instruction), routing.gateway, attempt.key
-        )
+        new = self.attempt_new(payment, instruction, routing.gateway, attempt.key)
         facts = editing.routing_shown(routing)
         return decide.next_attempt(payment, attempt, result, new, facts, now_ms())
 
@@ -276,11 +297,19 @@ class Settlement(Writing):
         return row, settled
 
     def check_part(self, payment: Payment, gateway: str, operation: Operation, amount: int) -> None:
-        """Refuse a part where the provider can only do the whole. Raises ApiError (400)."""
+        """Refuse a part where the provider can only do the whole, or cannot express it. Raises
+        ApiError (400)."""
         known = self._gateways.get(gateway)
         if known is None:
             return
         profile = known.profile
+        unit = profile.multiples.get(payment.currency, 1)
+        if amount % unit and operation is not Operation.VOID:
+            raise ApiError.invalid(
+                f"{profile.title} takes only multiples of {unit} in {payment.currency}.",
+                param="amount_to_capture" if operation is Operation.CAPTURE else "amount",
+                code="parameter_invalid_integer",
+            )
         capturing = operation is Operation.CAPTURE and not profile.partial_capture
         refunding = operation is Operation.REFUND and not profile.partial_refund
         part_of_hold = capturing and amount < payment.amount_capturable
@@ -290,6 +319,10 @@ class Settlement(Writing):
                 param="amount_to_capture" if capturing else "amount",
                 code="partial_amount_unsupported",
             )
+
+    def has_vault(self, vault: str, livemode: bool) -> bool:
+        """Whether a gateway of this node has a vault."""
+        return self._gateways.has_vault(vault, livemode)
 
     def match(self, wanted: Wanted) -> Routing:
         """Match a gateway."""
@@ -309,11 +342,17 @@ def permit(begun_boot_ns: int) -> Permit:
     return Permit(begun_boot_ns + PERMIT_NS)
 
 
-def _contradicts(payment: Payment, attempt: Attempt, result: Result) -> bool:
+def _contradiction(
+    payment: Payment, attempt: Attempt, result: Result
+) -> tuple[str, str | None] | None:
+    """Reason and detail of a review: another object than the one known, or a no after a yes."""
+    if of_same(attempt.provider_ref, result) is not result:
+        return "reference_mismatch", result.provider_ref
     if payment.state in (State.VOIDING, State.CANCELED):
-        return False  # that the hold is gone is what was asked for
+        return None  # that the hold is gone is what was asked for
     charging = attempt.operation in (Operation.CHARGE, Operation.CAPTURE)
-    return charging and attempt.state == "approved" and result.outcome is Outcome.DECLINED
+    no_after_yes = attempt.state == "approved" and result.outcome is Outcome.DECLINED
+    return ("contradiction", result.code) if charging and no_after_yes else None
 
 
 def _uncancel() -> None:

@@ -174,8 +174,14 @@ def _more(step: Step, claim: Claim | None, others: list[AttemptEnd]) -> str | No
     return None if more == _NOTHING_MORE else _text(render.encode(more))
 
 
-def wanted(payment: Payment, strategy: str) -> Wanted:
-    """What a payment asks of a gateway."""
+def wanted(
+    payment: Payment, strategy: str, *, token: str | None = None, shown_to: str | None = None
+) -> Wanted:
+    """What a payment asks of a gateway.
+
+    ``token``: the payment method if not the payment's; ``shown_to``: see ``Wanted``.
+    """
+    token = token or payment.progress.payment_method
     return Wanted(
         payment=payment.id,
         country=payment.details.location["country"],
@@ -185,6 +191,26 @@ def wanted(payment: Payment, strategy: str) -> Wanted:
         manual_capture=payment.details.capture_method == "manual",
         livemode=payment.livemode,
         strategy=strategy,
+        token=token,
+        vault=payment.progress.vaults.get(token) if token else None,
+        shown_to=shown_to,
+    )
+
+
+def charge_instruction(payment: Payment) -> Instruction:
+    """What the gateway is asked to do for a payment."""
+    progress = payment.progress
+    return Instruction(
+        operation=Operation.CHARGE,
+        reference="",
+        amount=payment.amount,
+        currency=payment.currency,
+        automatic=payment.details.capture_method != "manual",
+        method=payment.details.method_types[0],
+        token=progress.payment_method,
+        description=progress.description,
+        return_url=progress.return_url,
+        payment=payment.id,
     )
 
 

@@ -21,9 +21,13 @@ class Details(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What may change during a payment's life, beside the guarded columns."""
+    """What may change during a payment's life, beside the guarded columns.
+
+    ``vaults``: for its tokens that belong to a vault, which; the latest last.
+    """
 
     payment_method: str | None = None
+    vaults: dict[str, str] = {}
     description: str | None = None
     metadata: dict[str, str] = {}
     receipt_email: str | None = None

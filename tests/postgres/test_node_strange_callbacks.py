@@ -1,0 +1,248 @@
+"""Callbacks and answers about something else than we asked for: nothing of them is booked."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import asyncpg
+import msgspec
+import pytest
+
+from bailiwick.base.clock import now_ms
+from bailiwick.base.errors import ApiError
+from bailiwick.channels import common
+from bailiwick.channels.base import Account, Notice, Operation, Outcome, Resolve, Result
+from bailiwick.channels.registry import CHANNELS
+from bailiwick.store.database import Store
+from tests.contract.answers import ACCOUNTS, SECRET
+from tests.contract.answers_sandbox import bank_charge
+from tests.contract.answers_stripe import intent
+from tests.postgres.node_kit import PROFILE, Bank, Region, balance, body, paid, reviews
+from tests.postgres.rows_kit import counts, sound
+
+APPROVED = Outcome.APPROVED
+MISMATCH = {"reference_mismatch"}
+
+
+async def pending(region: Region, bank: Bank, key: str = "k") -> str:
+    bank.script[Operation.CHARGE] = ["pending"]
+    return str((await paid(region, key))["latest_charge"])
+
+
+async def test_another_object_under_our_reference(
+    region: Region, bank: Bank, sql: asyncpg.Connection
+) -> None:
+    reference = await pending(region, bank)
+    before = await counts(sql)
+    await sql.execute("UPDATE attempt SET next_check_at = clock_timestamp() + interval '1 day'")
+    strange = Result(APPROVED, "b_another", 1000, "EUR")
+    assert await region.notify(bank, reference, strange, "n1") == "contradicts"
+    attempt = await region.store.attempt(reference)
+    assert attempt is not None
+    assert (attempt.state, attempt.provider_ref) == ("pending", f"b_{reference}")
+    assert {**await counts(sql), "review": 0, "callback": 0} == {
+        **before, "review": 0, "callback": 0
+    }  # fmt: skip
+    assert await reviews(sql) == MISMATCH
+    assert [each.id for each in await region.store.due(9, 1000)] == [reference], "it is asked"
+    # Sent again it opens nothing again.
+    await sql.execute("UPDATE review SET closed_at = now()")
+    assert await region.notify(bank, reference, strange, "n1") == "seen before"
+    assert await reviews(sql) == set()
+    bank.decide(reference, "approve")
+    await region.resolve(reference)
+    assert body(await region.pay("k"))["status"] == "succeeded"
+    assert await balance(sql, "merchant:%") == -1000 == -bank.taken()
+    await sound(sql)
+
+
+async def test_another_object_for_an_attempt_that_has_ended(
+    region: Region, bank: Bank, sql: asyncpg.Connection
+) -> None:
+    answer = await paid(region, "k")
+    reference = answer["latest_charge"]
+    for n, outcome in enumerate((APPROVED, Outcome.DECLINED)):
+        strange = Result(outcome, "b_another", 1000, "EUR")
+        assert await region.notify(bank, reference, strange, f"n{n}") == "contradicts"
+    assert await reviews(sql) == MISMATCH
+    assert bank.queries == [], "a yes is not asked about again"
+    assert body(await region.pay("k")) == answer
+    await sound(sql)
+
+
+async def test_another_object_after_a_no_has_the_provider_asked(
+    region: Region, bank: Bank, sql: asyncpg.Connection
+) -> None:
+    reference = await pending(region, bank)
+    no = bank.decide(reference, "decline")
+    told = msgspec.structs.replace(no, provider_ref=f"b_{reference}")
+    assert await region.notify(bank, reference, told, "n1") == "taken"
+    bank.decide(reference, "approve")
+    strange = Result(APPROVED, "b_another", 1000, "EUR")
+    assert await region.notify(bank, reference, strange, "n2") == "contradicts"
+    assert bank.queries == [reference]
+    assert await balance(sql, "unexpected:%") == -1000, "by what the provider said when asked"
+    assert await reviews(sql) == MISMATCH | {"late_success"}
+    await sound(sql)
+
+
+@pytest.mark.parametrize("outcome", [APPROVED, Outcome.DECLINED, Outcome.PENDING])
+async def test_another_currency(
+    region: Region, bank: Bank, sql: asyncpg.Connection, outcome: Outcome
+) -> None:
+    reference = await pending(region, bank)
+    strange = Result(outcome, f"b_{reference}", 1000, "USD")
+    assert await region.notify(bank, reference, strange, "n1") == "asked"
+    assert await reviews(sql) == {"currency_mismatch"}
+    assert await balance(sql, "%") == 0
+    attempt = await region.store.attempt(reference)
+    assert attempt is not None and attempt.state == "unknown"
+    await sound(sql)
+
+
+async def test_a_success_after_a_no_that_is_not_the_one_asked_for(
+    region: Region, bank: Bank, sql: asyncpg.Connection
+) -> None:
+    bank.script[Operation.CHARGE] = ["decline"]
+    reference = body(await region.pay("k"))["error"]["payment_intent"]["latest_charge"]
+    strange = Result(APPROVED, f"b_{reference}", 999, "EUR")
+    assert await region.notify(bank, reference, strange, "n1") == "taken"
+    assert await reviews(sql) == {"amount_mismatch"}
+    assert await balance(sql, "%") == 0
+    await sound(sql)
+
+
+@pytest.mark.parametrize("kind", ["another account", "another operation"])
+async def test_what_is_told_by_or_of_another(
+    store: Store, sql: asyncpg.Connection, kind: str
+) -> None:
+    bank, other = Bank(), Bank("other", priority=2)
+    region = Region(store, bank, other)
+    reference = await pending(region, bank)
+    told = Result(APPROVED, f"b_{reference}", 1000, "EUR")
+    teller = other if kind == "another account" else bank
+    operation = Operation.REFUND if kind == "another operation" else Operation.CHARGE
+    with pytest.raises(ApiError) as refused:
+        await region.notify(teller, reference, told, "n1", operation=operation)
+    assert refused.value.status == 404
+    attempt = await store.attempt(reference)
+    assert attempt is not None and attempt.state == "pending"
+    assert await reviews(sql) == MISMATCH
+    assert await balance(sql, "%") == 0
+    await sound(sql)
+
+
+async def test_by_the_provider_s_id_alone_nothing_is_booked(
+    store: Store, sql: asyncpg.Connection
+) -> None:
+    bank, other = Bank(), Bank("other", priority=2)
+    region = Region(store, bank, other)
+    reference = await pending(region, bank)
+    result = Result(APPROVED, f"b_{reference}", 1000, "EUR")
+    notice = Notice("n1", Operation.CHARGE, None, result.provider_ref, result)
+    for teller in (bank, other):
+        with pytest.raises(ApiError) as refused:
+            await region.callbacks.take(
+                teller.name, {"signature": "genuine"}, msgspec.json.encode(notice)
+            )
+        assert refused.value.status == 404
+    assert await balance(sql, "%") == 0
+
+
+async def test_gateways_of_one_account_speak_for_each_other(
+    store: Store, sql: asyncpg.Connection
+) -> None:
+    """The provider calls every address that the account has registered."""
+    bank, twin = Bank(), Bank("twin", priority=2, vault="bank")
+    region = Region(store, bank, twin)
+    reference = await pending(region, bank)
+    done = bank.decide(reference, "approve")
+    assert await region.notify(twin, reference, done, "n1") == "taken"
+    assert await region.notify(bank, reference, done, "n1") == "taken"
+    assert await balance(sql, "merchant:%") == -1000
+    assert await reviews(sql) == set()
+    await sound(sql)
+
+
+async def test_anybody_s_callback_opens_no_review(store: Store, sql: asyncpg.Connection) -> None:
+    bank = Bank("bank", msgspec.structs.replace(PROFILE, signed_callbacks=False))
+    region = Region(store, bank)
+    reference = await pending(region, bank)
+    strange = Result(APPROVED, "b_another", 1000, "EUR")
+    assert await region.notify(bank, reference, strange, "n1") == "contradicts"
+    assert await reviews(sql) == set()
+    assert await balance(sql, "%") == 0
+
+
+@pytest.mark.parametrize("way", ["query", "replay"])
+async def test_an_answer_about_another_object(
+    store: Store, sql: asyncpg.Connection, way: str
+) -> None:
+    resolve = Resolve.REFERENCE if way == "query" else Resolve.REPLAY
+    ways = dict.fromkeys(Operation, (resolve,))
+    bank = Bank("bank", msgspec.structs.replace(PROFILE, resolve=ways, replay_ms=600_000))
+    region = Region(store, bank)
+    bank.script[Operation.CHARGE] = ["wrong"]  # unknown, and the provider's id is known
+    reference = (await paid(region, "k"))["latest_charge"]
+    instruction, _ = bank.done[reference]
+    bank.done[reference] = (instruction, Result(APPROVED, "b_another", 1000, "EUR"))
+    await region.resolve(reference)
+    attempt = await store.attempt(reference)
+    assert attempt is not None
+    assert (attempt.state, attempt.provider_ref) == ("unknown", f"b_{reference}")
+    assert await reviews(sql) == MISMATCH | {"amount_mismatch"}
+    assert await balance(sql, "%") == 0
+    bank.done[reference] = (instruction, Result(APPROVED, f"b_{reference}", 1000, "EUR"))
+    await region.resolve(reference)
+    assert body(await region.pay("k"))["status"] == "succeeded"
+    await sound(sql)
+
+
+# With the real channels' own callbacks
+
+
+def _sandbox(reference: str, known: str) -> tuple[str, dict[str, Any]]:
+    charge = bank_charge(id=known, reference=reference, amount=1000, amount_captured=1000)
+    event = {"id": f"evt_{known}", "type": "charge.updated", "created": 1, "data": charge}
+    return "sandbox-signature", event
+
+
+def _stripe(reference: str, known: str) -> tuple[str, dict[str, Any]]:
+    made = intent(
+        id=known, amount=1000, amount_received=1000, metadata={"bailiwick_reference": reference}
+    )
+    event = {
+        "id": f"evt_{known}", "object": "event", "livemode": False,
+        "type": "payment_intent.succeeded", "data": {"object": made},
+    }  # fmt: skip
+    return "stripe-signature", event
+
+
+GENUINE: dict[str, Callable[[str, str], tuple[str, dict[str, Any]]]] = {
+    "sandbox": _sandbox,
+    "stripe": _stripe,
+}
+
+
+@pytest.mark.parametrize("name", sorted(CHANNELS))
+async def test_a_channel_s_own_callback_about_another_object(
+    store: Store, sql: asyncpg.Connection, name: str
+) -> None:
+    bank = Bank()
+    region = Region(store, bank)
+    reference = await pending(region, bank)
+    bank.channel, bank.profile = CHANNELS[name], CHANNELS[name].profile
+    bank.account = Account("bank", "", ACCOUNTS[name].secrets)
+
+    async def told(known: str) -> str:
+        where, event = GENUINE[name](reference, known)
+        raw, now_s = json.dumps(event).encode(), now_ms() // 1000
+        signed = f"t={now_s},v1={common.sign(SECRET, now_s, raw)}"
+        return await region.callbacks.take("bank", {where: signed}, raw)
+
+    assert await told("pi_another") == "contradicts"
+    assert await balance(sql, "%") == 0
+    assert await reviews(sql) == MISMATCH
+    assert await told(f"b_{reference}") == "taken"
+    assert await balance(sql, "merchant:%") == -1000
+    await sound(sql)
