@@ -115,9 +115,11 @@ class Front:
             if known is not None:
                 known[1].close()
             made = Turnstile(
+                node.number,
                 lambda limits: NodeClient(node.url, limits, tls=self._tls),
                 self.internal_secret,
                 lambda raw: self.board.observe(node.number, raw),
+                lambda: self.board.node_clock_ms(node.number),
             )
             known = self._turnstiles[node.number] = (node.url, made)
         return known[1]
