@@ -10,6 +10,7 @@ from bailiwick.shell.bus_settings import (
     NatsCa,
     NatsCertificate,
     NatsCredentials,
+    NatsInbox,
     NatsKey,
     NatsReplicas,
 )
@@ -41,6 +42,7 @@ class AccessSettings(msgspec.Struct, frozen=True, kw_only=True):
     nats_ca: NatsCa = ""
     nats_certificate: NatsCertificate = ""
     nats_key: NatsKey = ""
+    nats_inbox: NatsInbox = ""
     nats_replicas: NatsReplicas = 0
     region: Annotated[
         str,

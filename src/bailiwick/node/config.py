@@ -14,6 +14,7 @@ from bailiwick.shell.bus_settings import (
     NatsCa,
     NatsCertificate,
     NatsCredentials,
+    NatsInbox,
     NatsKey,
     NatsReplicas,
 )
@@ -157,6 +158,7 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     nats_ca: NatsCa = ""
     nats_certificate: NatsCertificate = ""
     nats_key: NatsKey = ""
+    nats_inbox: NatsInbox = ""
     nats_replicas: NatsReplicas = 0
     events: Annotated[
         bool, Meta(description="publish events for the overview, over the servers of `nats`")

@@ -26,6 +26,13 @@ NatsCa = Annotated[
 ]
 NatsCertificate = Annotated[File, Meta(description="client certificate shown to NATS, PEM")]
 NatsKey = Annotated[File, Meta(description="its private key, PEM, not encrypted")]
+NatsInbox = Annotated[
+    str,
+    Meta(
+        description="what the subjects of the broker's answers begin with; none: `_INBOX_<user>`, "
+        "which alone the user needs to hear"
+    ),
+]
 
 NatsReplicas = Annotated[
     int,
@@ -47,6 +54,8 @@ class HasNats(Protocol):
     @property
     def nats_key(self) -> str: ...
     @property
+    def nats_inbox(self) -> str: ...
+    @property
     def nats_replicas(self) -> int: ...
 
 
@@ -66,6 +75,7 @@ def bus_of(settings: HasNats, name: str, base: Path) -> Bus | None:
         ca=place(settings.nats_ca),
         certificate=place(settings.nats_certificate),
         key=place(settings.nats_key),
+        inbox=settings.nats_inbox,
     )
     try:
         checked_servers(settings.nats)

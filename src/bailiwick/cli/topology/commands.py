@@ -82,6 +82,8 @@ def _nats(command: Callable[..., Any]) -> Callable[..., Any]:
                      envvar="BAILIWICK_NATS_CERTIFICATE", help="Our certificate."),
         click.option("--nats-key", type=_FILE, metavar="FILE", envvar="BAILIWICK_NATS_KEY",
                      help="Its key."),
+        click.option("--nats-inbox", default="", metavar="NAME", envvar="BAILIWICK_NATS_INBOX",
+                     help="What subjects of answers begin with; by default _INBOX_<user>."),
     )  # fmt: skip
     for option in reversed(options):
         command = option(command)
@@ -98,6 +100,7 @@ def _over_bus(options: dict[str, Any], use: Callable[[Bus | None], Coroutine[Any
         ca=options["nats_ca"],
         certificate=options["nats_certificate"],
         key=options["nats_key"],
+        inbox=options["nats_inbox"],
     )
 
     async def run() -> T:
