@@ -15,6 +15,7 @@ from bailiwick.shell.bus_settings import (
     NatsReplicas,
 )
 from bailiwick.shell.settings import File
+from bailiwick.shell.world_settings import WorldTrust
 
 
 class AccessSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,6 +25,7 @@ class AccessSettings(msgspec.Struct, frozen=True, kw_only=True):
     internal_secret_file: Annotated[
         File, Meta(description="the secret that access processes and nodes share")
     ]
+    world_trust: WorldTrust = ""
     listen: Annotated[str, Meta(description="`HOST:PORT` for clients")] = "127.0.0.1:9000"
     tls_certificate: Annotated[
         File, Meta(description="certificate chain shown to clients, PEM; makes `listen` https")

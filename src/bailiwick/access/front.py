@@ -36,6 +36,7 @@ class Front:
             residency elsewhere are turned away. None: all places are served.
         ip_file: an operator's MaxMind DB file.
         tls: what nodes are shown and held against.
+        trust: the file of the keys that may sign the world; None: the one in ``directory``.
         bus: brings new epochs; closed at the end.
 
     Raises:
@@ -53,6 +54,7 @@ class Front:
         rate_per_second: float = 0.0,
         atlas: Atlas | None = None,
         tls: Outgoing | None = None,
+        trust: Path | None = None,
         bus: "Bus | None" = None,
     ) -> None:
         self.atlas = atlas or atlas_module.load(ip_file)
@@ -62,7 +64,7 @@ class Front:
         self.rates = Rates(rate_per_second)
         self._limits = limits or HopLimits()
         self._tls = tls
-        self.current = CurrentWorld(directory, self._problem_with)
+        self.current = CurrentWorld(directory, self._problem_with, trust=trust)
         self.world: World = self.current.world
         self.bus = bus
         self.feed = join(self.current, bus)

@@ -96,7 +96,9 @@ def join(current: CurrentWorld, bus: Bus | None) -> WorldFeed | None:
     return WorldFeed(current, bus)
 
 
-async def first_epoch(directory: Path, bus: Bus | None, *, wait_s: float = 30.0) -> None:
+async def first_epoch(
+    directory: Path, bus: Bus | None, *, trust: Path | None = None, wait_s: float = 30.0
+) -> None:
     """Let a host whose directory trusts keys, but holds no epoch yet, get it from the broker.
 
     Raises SettingsError when there still is none.
@@ -105,7 +107,7 @@ async def first_epoch(directory: Path, bus: Bus | None, *, wait_s: float = 30.0)
         return
     from bailiwick.shell.world_feed import fetch_first
 
-    problem = await fetch_first(directory, bus, wait_s=wait_s)
+    problem = await fetch_first(directory, bus, trust=trust, wait_s=wait_s)
     if problem is not None:
         await bus.close()
         raise SettingsError(f"{directory}: there is no epoch here yet, and {problem}")
