@@ -36,7 +36,7 @@ class Place:
         self.ports = {"4222": free_port(), "7422": free_port()}
         self.leaf_port = free_port(self.ports.values())
         for name in ("hub.conf", "leaf.conf", "accounts.conf"):
-            text = (SOURCE / name).read_text().replace("/etc/bailiwick/pki", str(self.pki))
+            text = (SOURCE / name).read_text().replace("/etc/bailiwick/nats/pki", str(self.pki))
             text = text.replace("/var/lib/nats", str(folder / "store"))
             (folder / name).write_text(text)
 
