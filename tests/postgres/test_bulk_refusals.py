@@ -10,6 +10,7 @@ import pytest
 from bailiwick.access import asking
 from bailiwick.access.asking import FULL, KNOWN, MISMATCH, SEND, Ask, Asks, Told
 from bailiwick.access.earlier import Held
+from bailiwick.base.clock import now_ms
 from bailiwick.base.keys import key_identity
 from bailiwick.node.idempotency import Refused
 from bailiwick.node.load import REFUSING_MAX, Load
@@ -35,7 +36,8 @@ class Door:
         )
 
     async def tell(self, *asks: Ask, epoch: int = 3) -> list[Told]:
-        return await Turnstile(cast(Any, self.node))._tell(Asks(epoch, list(asks)))
+        batch = Asks(1, now_ms(), "a" * 32, 1, epoch, list(asks))
+        return await Turnstile(cast(Any, self.node))._tell(batch)
 
 
 def ask(key: str, *, elsewhere: bool = True, merchant: str = MERCHANT.id) -> Ask:

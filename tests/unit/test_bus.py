@@ -222,6 +222,49 @@ def test_a_credentials_file_signs_the_servers_nonce(tmp_path: Path) -> None:
         Security(credentials=file).signer()
 
 
+def credentials(file: Path, claims: bytes) -> Path:
+    key = Ed25519PrivateKey.generate()
+    raw = bytes([18 << 3 | 20 >> 5, (20 & 31) << 3]) + key.private_bytes_raw()
+    seed = base64.b32encode(raw + binascii.crc_hqx(raw, 0).to_bytes(2, "little")).decode()
+    payload = base64.urlsafe_b64encode(claims).decode().rstrip("=")
+    file.write_text(
+        f"-----BEGIN NATS USER JWT-----\nabc.{payload}.ghi\n------END NATS USER JWT------\n\n"
+        f"-----BEGIN USER NKEY SEED-----\n{seed.rstrip('=')}\n------END USER NKEY SEED------\n"
+    )
+    return file
+
+
+def test_answers_come_on_subjects_of_the_user_s_own(tmp_path: Path) -> None:
+    one, two = "tls://node-1:p@a:1", "tls://node-1:p@b:1"
+    assert Security().answered_on([one, two]) == "_INBOX_node-1"
+    assert Security().answered_on(["nats://a:1"]) == "_INBOX"
+    assert Security().answered_on(["nats://token@a:1"]) == "_INBOX", "a token is no name"
+    assert Security(inbox="answers").answered_on([one]) == "answers"
+    file = credentials(tmp_path / "user.creds", b'{"name":"europe"}')
+    assert Security(credentials=file).answered_on(["tls://a:1"]) == "_INBOX_europe"
+    for claims in (b"{}", b"[]", b"no JSON", b'{"name":1}'):
+        credentials(file, claims)
+        assert Security(credentials=file).answered_on(["tls://a:1"]) == "_INBOX"
+    for bad in ("a.b", "*", ">", "a b", "a" * 101):
+        with pytest.raises(BusError, match="nats_inbox"):
+            Security(inbox=bad).answered_on([one])
+    with pytest.raises(BusError, match="nats_inbox"):
+        Security().answered_on(["tls://node.1:p@a:1"])
+    with pytest.raises(BusError, match="different users"):
+        Security().answered_on([one, "tls://node-2:p@a:1"])
+
+
+async def test_a_broker_of_our_own_keeps_to_them(server: Server) -> None:
+    bus = Bus([server.url], "spy", security=Security(inbox="_INBOX"))
+    assert Bus([server.url], "ours").inbox == "_INBOX_u"
+    try:
+        await bus.start(wait_s=10)
+        with pytest.raises(BusUnavailable):
+            await bus.state("S")
+    finally:
+        await bus.close()
+
+
 def test_bad_addresses_and_files_are_named(tmp_path: Path) -> None:
     for bad in ([], ["http://a:1"], ["nats://"], ["nats://a:99999"], ["nats://a:1"] * 33):
         with pytest.raises(BusError):

@@ -7,7 +7,7 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from bailiwick.base import canary
+from bailiwick.base import canary, sealing
 from bailiwick.base.canary import FRESH_MS, CanaryAsk
 from bailiwick.base.clock import boot_ns, now_ms
 from bailiwick.base.errors import ApiError
@@ -39,10 +39,22 @@ class Asking:
 
     def __init__(self, ask: CanaryAsk | bytes, secret: bytes = SECRET) -> None:
         self.body = ask if isinstance(ask, bytes) else msgspec.json.encode(ask)
-        self.seal = canary.seal(secret, self.body)
+        self.seal = sealing.seal(secret, canary.KIND, self.body)
 
     def get_header(self, name: str) -> str | None:
-        return self.seal if name == canary.SEAL else None
+        return self.seal if name == sealing.SEAL else None
+
+
+class Answering:
+    """A response, as far as the door fills it."""
+
+    def __init__(self) -> None:
+        self.status: int | str = 0
+        self.data = b""
+        self.headers: dict[str, str] = {}
+
+    def set_header(self, name: str, value: str) -> None:
+        self.headers[name] = value
 
 
 async def knock(at: Canary, asking: Asking, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -51,11 +63,13 @@ async def knock(at: Canary, asking: Asking, monkeypatch: pytest.MonkeyPatch) -> 
         return asking.body
 
     monkeypatch.setattr(node_canary, "read_body", body)
-    response = SimpleNamespace()
+    response = Answering()
     try:
         await at.on_post(cast(Any, asking), cast(Any, response))
     except ApiError as error:
         return error.status
+    expected = sealing.answer_seal(SECRET, canary.KIND, asking.seal, response.data)
+    assert response.headers == {sealing.SEAL: expected}
     return int(response.status)
 
 
@@ -93,7 +107,7 @@ async def test_a_seal_of_another_kind_does_not_open_it(monkeypatch: pytest.Monke
     from bailiwick.access import asking as bulk
 
     asking = Asking(ask())
-    asking.seal = bulk.seal(SECRET, asking.body)
+    asking.seal = sealing.seal(SECRET, bulk.KIND, asking.body)
     assert await knock(door(), asking, monkeypatch) == 403
 
 

@@ -1,6 +1,6 @@
 """What `deploy/` holds fits the program: commands, options, files and parameters exist."""
 
-import configparser
+import os
 import re
 import shlex
 import shutil
@@ -44,24 +44,135 @@ def test_units_call_what_exists(unit: Path) -> None:
         assert {each for each in arguments if each.startswith("--")} <= options
 
 
+HARDENING = {
+    "NoNewPrivileges": "true", "ProtectSystem": "strict", "ReadOnlyPaths": "/etc/bailiwick",
+    "ProtectHome": "true", "PrivateTmp": "true", "PrivateDevices": "true",
+    "ProtectKernelTunables": "true", "ProtectKernelModules": "true", "ProtectKernelLogs": "true",
+    "ProtectControlGroups": "true", "ProtectClock": "true", "ProtectHostname": "true",
+    "ProtectProc": "invisible", "RemoveIPC": "true", "KeyringMode": "private",
+    "RestrictAddressFamilies": "AF_INET AF_INET6 AF_UNIX", "RestrictNamespaces": "true",
+    "RestrictRealtime": "true", "RestrictSUIDSGID": "true", "LockPersonality": "true",
+    "MemoryDenyWriteExecute": "true", "SystemCallArchitectures": "native",
+    "SystemCallFilter": "@system-service;~@privileged @resources",
+    "SystemCallErrorNumber": "EPERM", "UMask": "0077", "LimitCORE": "0", "MemorySwapMax": "0",
+    "LimitNOFILE": "65536", "TasksMax": "256", "CapabilityBoundingSet": "",
+    "AmbientCapabilities": "",
+}  # fmt: skip
+"""What every unit says; a name that is there several times has its values joined."""
+EXCEPTIONS = {
+    # It may listen on port 443.
+    "bailiwick-access@.service": {
+        "CapabilityBoundingSet": "CAP_NET_BIND_SERVICE",
+        "AmbientCapabilities": "CAP_NET_BIND_SERVICE",
+    },
+}
+RUNS_AS = {
+    "bailiwick-access@.service": "bailiwick-access",
+    "bailiwick-node@.service": "bailiwick-node",
+    "bailiwick-overview.service": "bailiwick-overview",
+    "bailiwick-nats.service": "nats",
+}
+
+
+def service(unit: Path) -> dict[str, str]:
+    """A unit's section [Service]; the values of a repeated name joined by semicolons."""
+    found: dict[str, str] = {}
+    section = re.split(r"(?m)^\[(\w+)\]$", unit.read_text())
+    lines = dict(zip(section[1::2], section[2::2], strict=True))["Service"].splitlines()
+    for line in lines:
+        if line and not line.startswith("#"):
+            name, _, value = line.partition("=")
+            found[name] = f"{found[name]};{value}" if name in found else value
+    return found
+
+
 @pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
-def test_units_are_hardened_and_come_back(unit: Path) -> None:
-    parser = configparser.RawConfigParser(strict=False, interpolation=None)
-    parser.optionxform = str  # type: ignore[assignment, method-assign]
-    parser.read(unit)
-    service = parser["Service"]
-    for name, value in {
-        "NoNewPrivileges": "true", "ProtectSystem": "strict", "Restart": "on-failure",
-        "LimitCORE": "0", "PrivateTmp": "true",
-    }.items():  # fmt: skip
-        assert service[name] == value, name
-    assert service["User"] not in ("", "root")
-    assert int(service["LimitNOFILE"]) >= 65_536
-    assert "MemoryMax" in service
-    if service.get("Type") == "notify":
+def test_units_are_hardened_alike_and_come_back(unit: Path) -> None:
+    found = service(unit)
+    expected = HARDENING | EXCEPTIONS.get(unit.name, {})
+    assert {name: found.get(name) for name in HARDENING} == expected
+    assert found["Restart"] == "on-failure"
+    assert "MemoryMax" in found
+    assert not {"ReadWritePaths", "SupplementaryGroups"} & set(found)
+    if found.get("Type") == "notify":
         name = unit.name.removeprefix("bailiwick-").removesuffix(".service").rstrip("@")
         assert "bailiwick.shell.notify" in _sources(name)
-        assert int(service["TimeoutStopSec"]) > 20  # HttpServer's grace
+        assert int(found["TimeoutStopSec"]) > 20  # HttpServer's grace
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
+def test_each_unit_has_a_user_a_state_and_secrets_of_its_own(unit: Path) -> None:
+    found = service(unit)
+    user = RUNS_AS[unit.name]
+    assert (found["User"], found["Group"]) == (user, user)
+    for state in found.get("StateDirectory", "").split():
+        assert state.split("/")[0] == user
+        assert found["StateDirectoryMode"] == "0700"
+    own = f"/etc/bailiwick/{user.removeprefix('bailiwick-')}/"
+    named = re.findall(r"/etc/bailiwick/\S+", " ".join(calls_text(unit)))
+    assert named
+    assert all(each.startswith(own) for each in named), named
+    assert len(set(RUNS_AS.values())) == len(UNITS)
+
+
+def calls_text(unit: Path) -> list[str]:
+    found = service(unit)
+    return [
+        found[name] for name in ("ExecStart", "ExecStartPre", "EnvironmentFile") if name in found
+    ]
+
+
+def test_the_broker_s_configuration_names_its_own_files_alone() -> None:
+    for name in ("hub.conf", "leaf.conf"):
+        text = (DEPLOY / "nats" / name).read_text()
+        assert all(
+            each.startswith("nats/") for each in re.findall(r'"/etc/bailiwick/([^"]+)', text)
+        )
+
+
+SYSTEMD = DEPLOY / "systemd"
+
+
+@pytest.mark.skipif(shutil.which("systemd-sysusers") is None, reason="systemd is not here")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_each_reads_its_own_settings_and_no_others(tmp_path: Path) -> None:
+    etc = tmp_path / "etc" / "bailiwick"
+    names = ("access", "node", "overview", "nats")
+    for name in names:
+        (etc / name / "pki").mkdir(parents=True)
+        for file in (etc / name / "internal-secret", etc / name / "pki" / "key"):
+            file.write_text("secret")
+            file.chmod(0o600)
+    root = f"--root={tmp_path}"
+    subprocess.run(["systemd-sysusers", root, SYSTEMD / "sysusers.conf"], check=True, timeout=60)
+    subprocess.run(
+        ["systemd-tmpfiles", root, "--create", SYSTEMD / "tmpfiles.conf"], check=True, timeout=60
+    )
+    groups = {}
+    for line in (tmp_path / "etc" / "passwd").read_text().splitlines():
+        name, _, _, gid, *_, shell = line.split(":")
+        groups[name] = int(gid)
+        assert shell.endswith("nologin"), name
+    assert set(RUNS_AS.values()) <= set(groups)
+    for name in names:
+        group = groups["nats" if name == "nats" else f"bailiwick-{name}"]
+        for path, mode in {
+            etc / name: 0o750, etc / name / "internal-secret": 0o640,
+            etc / name / "pki": 0o750, etc / name / "pki" / "key": 0o640,
+        }.items():  # fmt: skip
+            found = path.stat()
+            assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (0, group, mode), path
+    assert etc.stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not here")
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
+def test_systemd_finds_them_little_exposed(unit: Path) -> None:
+    done = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=20", unit],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-200:] + done.stderr
 
 
 def _sources(name: str) -> str:
@@ -105,7 +216,9 @@ def last_stage() -> list[tuple[str, str]]:
 
 def test_the_image_holds_no_more_than_it_needs() -> None:
     stage = dict(last_stage())
-    assert stage["USER"] == "10001:10001"
+    assert stage["USER"] == "10001:10001"  # of access; the others are named in its head
+    for role, uid in (("access", 10001), ("node", 10002), ("overview", 10003)):
+        assert re.search(rf"--uid {uid} \S+ .*bailiwick-{role}\b", stage["RUN"]), role
     assert stage["ENTRYPOINT"] == '["bailiwick"]'
     assert "healthz" in stage["ENV"]
     assert "BAILIWICK_HEALTH_URL" in stage["HEALTHCHECK"]

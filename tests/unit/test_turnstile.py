@@ -15,18 +15,19 @@ from bailiwick.access.asking import (
     CAN_ASK,
     FULL_UP,
     HAS_ASKED,
+    KIND,
     MAY_ASK,
     PATH,
-    SEAL,
     Ask,
     Asks,
     Told,
     ask_for,
-    seal,
 )
 from bailiwick.access.earlier import Held
 from bailiwick.access.forward import HopLimits
+from bailiwick.base.clock import now_ms
 from bailiwick.base.keys import key_identity, request_hash
+from bailiwick.base.sealing import SEAL, answer_seal, seal
 from bailiwick.node.refusals import Refusals
 from bailiwick.shell.forms import parse_form
 from bailiwick.world.merchants import Merchant, Principal
@@ -36,6 +37,12 @@ IN = "amount=100&currency=inr&location[country]=IN&confirm=true"  # apac, then e
 DE = "amount=100&currency=eur&location[country]=DE&confirm=true"  # europe alone
 
 
+def sealed(call: Call, told: Any, secret: bytes = b"internal") -> Reply:
+    """A node's answer to a batch."""
+    body = msgspec.json.encode({"told": told})
+    return 200, {SEAL: answer_seal(secret, KIND, call.headers[SEAL], body)}, body
+
+
 def shedding(node: StubNode, word: str = "refused", status: int = 200) -> list[Asks]:
     """Have a stub node shed load and answer every ask so; the batches it gets."""
     batches: list[Asks] = []
@@ -43,12 +50,12 @@ def shedding(node: StubNode, word: str = "refused", status: int = 200) -> list[A
     def answer(call: Call) -> Reply:
         if call.path != PATH:
             return 200, {}, {"node": node.name}
-        assert call.headers[SEAL] == seal(b"internal", call.body)
+        assert call.headers[SEAL] == seal(b"internal", KIND, call.body)
         asks = msgspec.json.decode(call.body, type=Asks)
         batches.append(asks)
         reason, epoch = ("overloaded", 1) if word == "refused" else ("", 0)
         told = [Told(word, reason, epoch)] * len(asks.asks)  # type: ignore[arg-type]
-        return status, {}, {"told": msgspec.to_builtins(told)}
+        return (status, *sealed(call, told)[1:])
 
     node.answer = answer
     node.usage["shedding"] = True
@@ -181,7 +188,8 @@ async def test_a_crowd_is_asked_about_in_few_batches(
 
 def test_a_crowd_waits_for_a_fuller_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turnstile.time, "monotonic", lambda: 0.0)
-    door = turnstile.Turnstile(lambda limits: cast(Any, None), b"s", lambda raw: None)
+    client = cast(Any, None)
+    door = turnstile.Turnstile(2, lambda limits: client, b"s", lambda raw: None, lambda: 0)
     door._begun = 0.0
     door._last = turnstile.MANY - 1
     assert door._pause() == turnstile.SPACING_S
@@ -257,7 +265,9 @@ async def test_what_there_is_room_for_by_the_report_is_sent_at_once(tmp_path: Pa
             seen.sent(2)
         await seen.ask_all()
         assert not seen.has_room(2), "and so does what it has not read yet"
-        apac.answer = lambda call: (200, {}, {"node": "apac"})
+        apac.answer = lambda call: (
+            sealed(call, [["send"]]) if call.path == PATH else (200, {}, {"node": "apac"})
+        )
         for _ in range(6):
             seen.answered(2)
         assert await pay(it, IN) == (200, {"node": "apac"})
@@ -281,3 +291,57 @@ def test_a_key_that_a_node_would_not_take_is_left_to_it() -> None:
     who = Principal(Merchant("acct_1", "Shop"), "secret", False)
     assert ask_for(who, "k1", {}, elsewhere=True) is not None
     assert ask_for(who, "4242 4242 4242 4242", {}, elsewhere=True) is None
+
+
+# --- what is sealed ---------------------------------------------------------------------------
+
+
+async def test_each_batch_says_for_whom_and_when_it_is(tmp_path: Path) -> None:
+    async with access(tmp_path) as it:
+        batches = shedding(it.nodes[1])
+        for key in ("k1", "k2"):
+            assert await pay(it, IN, key) == (200, {"node": "europe"})
+        first, second = batches
+        assert first.node == second.node == 2
+        assert abs(first.at_ms - now_ms()) < 60_000
+        assert (first.asker, first.count) == (second.asker, second.count - 1)
+        assert len(first.asker) == 32
+
+
+async def test_the_time_is_the_node_s_own_where_it_is_known(tmp_path: Path) -> None:
+    async with access(tmp_path) as it:
+        batches = shedding(it.nodes[1])
+        it.front.board._ahead_ms[2] = 3_600_000
+        assert await pay(it, IN) == (200, {"node": "europe"})
+        assert abs(batches[0].at_ms - now_ms() - 3_600_000) < 60_000
+
+
+@pytest.mark.parametrize("forgery", ["none", "another secret", "another question", "altered"])
+async def test_an_answer_that_is_not_the_node_s_lets_nobody_else_take_it(
+    tmp_path: Path, forgery: str
+) -> None:
+    """Believed, a false refusal would charge twice; so the client is told to come again."""
+    async with access(tmp_path) as it:
+        europe, apac = it.nodes
+        shedding(apac)
+        refused = [["refused", "overloaded", 1]]
+        earlier: list[Reply] = []
+
+        def answer(call: Call) -> Reply:
+            genuine = sealed(call, refused)
+            if forgery == "none":
+                return 200, {}, genuine[2]
+            if forgery == "another secret":
+                return sealed(call, refused, b"guessed")
+            if forgery == "altered":
+                return 200, genuine[1], genuine[2].replace(b"overloaded", b"draining")
+            earlier.append(genuine)
+            return earlier[0] if len(earlier) > 1 else (503, {}, {})
+
+        apac.answer = answer
+        status, said = await pay(it, IN)
+        assert (status, said["error"]["code"]) == (503, "overloaded")
+        if forgery == "another question":
+            status, said = await pay(it, IN)
+            assert (status, said["error"]["code"]) == (503, "overloaded")
+        assert europe.calls == []

@@ -14,7 +14,6 @@ A node is shown two hashes: the key's identity and the request's. Neither the ke
 the payment says is among them.
 """
 
-import hashlib
 import hmac
 from typing import Any, Literal
 
@@ -23,10 +22,17 @@ import msgspec
 from bailiwick.access.earlier import Held
 from bailiwick.base.cards import has_card_number, maybe_card
 from bailiwick.base.keys import Named, key_identity, request_hash
+from bailiwick.base.sealing import Stamp
 from bailiwick.world.merchants import Principal
 
 PATH = "/internal/refusals"
-SEAL = "bailiwick-seal"
+KIND = "refusals"
+"""Of the batch's seal; see ``base.sealing``."""
+FRESH_MS = 300_000
+"""How far the time of a batch may be from the node's. Asked again after a node's restart, which
+forgets what it was asked, a batch of the last minutes refuses keys that were refused, or that the
+node may refuse anyway: each ask is decided by what the database knows of the key by then."""
+ASKERS_MAX = 4_096
 CAN_ASK = "bailiwick-can-ask"
 """With a request that is sent because of what the node reported or told. ``MAY_ASK``: access would
 ask about its key instead; a node without room then reads no more of it, writes nothing, and says so
@@ -51,7 +57,7 @@ class Ask(Named, frozen=True, array_like=True):
     earlier: bool = False
 
 
-class Asks(msgspec.Struct, frozen=True):
+class Asks(Stamp, frozen=True):
     """One batch, placed by the topology of ``epoch``."""
 
     epoch: int
@@ -83,11 +89,6 @@ SEND = Told("send")
 FULL = Told("full")
 KNOWN = Told("known")
 MISMATCH = Told("mismatch")
-
-
-def seal(secret: bytes, body: bytes) -> str:
-    """Proof that a batch comes from an access process: what it asks for is trusted."""
-    return hmac.new(secret, b"refusals|" + body, hashlib.sha256).hexdigest()
 
 
 def token(secret: bytes, node: int, held: Held, named: Named) -> str:

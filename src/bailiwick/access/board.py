@@ -203,6 +203,10 @@ class Board:
         """How far each node's clock is ahead of this process's; negative: behind."""
         return dict(self._ahead_ms)
 
+    def node_clock_ms(self, number: int) -> int:
+        """A node's wall clock, as far as it is known; ours until it has told its own."""
+        return now_ms() + self._ahead_ms.get(number, 0)
+
     async def ask_all(self) -> None:
         """Ask every node once, at the same time."""
         await self._ask(list(self._clients))

@@ -10,10 +10,12 @@ from bailiwick.shell.bus_settings import (
     NatsCa,
     NatsCertificate,
     NatsCredentials,
+    NatsInbox,
     NatsKey,
     NatsReplicas,
 )
 from bailiwick.shell.settings import File
+from bailiwick.shell.world_settings import WorldTrust
 
 
 class AccessSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,6 +25,7 @@ class AccessSettings(msgspec.Struct, frozen=True, kw_only=True):
     internal_secret_file: Annotated[
         File, Meta(description="the secret that access processes and nodes share")
     ]
+    world_trust: WorldTrust = ""
     listen: Annotated[str, Meta(description="`HOST:PORT` for clients")] = "127.0.0.1:9000"
     status_listen: Annotated[
         str,
@@ -48,6 +51,7 @@ class AccessSettings(msgspec.Struct, frozen=True, kw_only=True):
     nats_ca: NatsCa = ""
     nats_certificate: NatsCertificate = ""
     nats_key: NatsKey = ""
+    nats_inbox: NatsInbox = ""
     nats_replicas: NatsReplicas = 0
     region: Annotated[
         str,

@@ -37,6 +37,7 @@ class Front:
         ip_file: an operator's MaxMind DB file.
         rate_per_second, public_rate_per_second: see ``Rates``.
         tls: what nodes are shown and held against.
+        trust: the file of the keys that may sign the world; None: the one in ``directory``.
         bus: brings new epochs; closed at the end.
 
     Raises:
@@ -55,6 +56,7 @@ class Front:
         public_rate_per_second: float = 0.0,
         atlas: Atlas | None = None,
         tls: Outgoing | None = None,
+        trust: Path | None = None,
         bus: "Bus | None" = None,
     ) -> None:
         self.atlas = atlas or atlas_module.load(ip_file)
@@ -64,7 +66,7 @@ class Front:
         self.rates = Rates(rate_per_second, public_rate_per_second)
         self._limits = limits or HopLimits()
         self._tls = tls
-        self.current = CurrentWorld(directory, self._problem_with)
+        self.current = CurrentWorld(directory, self._problem_with, trust=trust)
         self.world: World = self.current.world
         self.bus = bus
         self.feed = join(self.current, bus)
@@ -117,9 +119,11 @@ class Front:
             if known is not None:
                 known[1].close()
             made = Turnstile(
+                node.number,
                 lambda limits: NodeClient(node.url, limits, tls=self._tls),
                 self.internal_secret,
                 lambda raw: self.board.observe(node.number, raw),
+                lambda: self.board.node_clock_ms(node.number),
             )
             known = self._turnstiles[node.number] = (node.url, made)
         return known[1]

@@ -7,6 +7,7 @@ nobody for long.
 """
 
 import asyncio
+import os
 import time
 from collections import deque
 from collections.abc import Callable
@@ -16,16 +17,17 @@ import msgspec
 from bailiwick.access.asking import (
     ASKS_MAX,
     FULL,
+    KIND,
     PATH,
-    SEAL,
     SEND,
     Ask,
     Asks,
     Telling,
     Told,
-    seal,
 )
-from bailiwick.access.forward import HopError, HopLimits, NodeClient
+from bailiwick.access.forward import Answer, HopError, HopLimits, NodeClient
+from bailiwick.base.sealing import SEAL, answer_seal, fits, seal
+from bailiwick.shell import telemetry
 
 WAITING_MAX = 1_024
 TIMEOUT_S = 3.0
@@ -33,6 +35,9 @@ SPACING_S = 0.1
 MANY = 100
 """After a batch of so many the next one waits twice as long, and is as full as can be."""
 _LIMITS = HopLimits(connections=1, waiting=0, total_seconds=TIMEOUT_S)
+_SEAL = SEAL.encode("ascii")
+
+log = telemetry.logger()
 
 _encode = msgspec.json.Encoder().encode
 _telling = msgspec.json.Decoder(Telling)
@@ -43,20 +48,29 @@ class Turnstile:
     """The questions to one node.
 
     Args:
+        node: its number.
         connect: makes a client of the node, with these limits.
         secret: what access and nodes share.
         heard: takes in the usage report that came with an answer.
+        clock: the node's wall clock, in milliseconds, as far as it is known here.
     """
 
     def __init__(
         self,
+        node: int,
         connect: Callable[[HopLimits], NodeClient],
         secret: bytes,
         heard: Callable[[bytes | None], None],
+        clock: Callable[[], int],
     ) -> None:
+        self._node = node
         self._client = connect(_LIMITS)
         self._secret = secret
         self._heard = heard
+        self._clock = clock
+        self._asker = os.urandom(16).hex()
+        self._count = 0
+        self._said = 200
         self._queue: deque[_Waiting] = deque()
         self._task: asyncio.Task[None] | None = None
         self._begun = 0.0
@@ -109,10 +123,12 @@ class Turnstile:
         return batch
 
     async def _told(self, epoch: int, asks: list[Ask]) -> list[Told]:
-        body = _encode(Asks(epoch, asks))
+        self._count += 1
+        body = _encode(Asks(self._node, self._clock(), self._asker, self._count, epoch, asks))
+        proof = seal(self._secret, KIND, body)
         lines = [
             b"content-type: application/json\r\n",
-            f"{SEAL}: {seal(self._secret, body)}\r\n".encode("ascii"),
+            f"{SEAL}: {proof}\r\n".encode("ascii"),
         ]
         try:
             answer = await self._client.request("POST", PATH.encode("ascii"), lines, body)
@@ -122,12 +138,31 @@ class Turnstile:
         self._heard(answer.headers.get(b"bailiwick-usage"))
         if answer.status == 503:
             return [FULL] * len(asks)
+        self._note(answer)
+        if answer.status == 200:
+            expected = answer_seal(self._secret, KIND, proof, answer.body)
+            if not fits(expected, answer.headers.get(_SEAL)):
+                # A refusal that the node did not commit would let another node take the key.
+                log.error("an answer about refusals is not the node's", node=self._node)
+                return [FULL] * len(asks)
         try:
             told = _telling.decode(answer.body).told if answer.status == 200 else []
         except msgspec.DecodeError:
             told = []
         # A node that does not understand the question sees each request itself.
         return told if len(told) == len(asks) else [SEND] * len(asks)
+
+    def _note(self, answer: Answer) -> None:
+        """Say once why a node does not answer questions: another version, say, or a clock."""
+        if answer.status not in (200, self._said):
+            said = answer.body[:300].decode(errors="replace")
+            log.warning(
+                "a node does not answer about refusals; it is sent each request instead",
+                node=self._node,
+                status=answer.status,
+                reason=said,
+            )
+        self._said = answer.status
 
     def close(self) -> None:
         """Close the connection; who waits is told ``full``."""

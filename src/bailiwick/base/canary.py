@@ -1,17 +1,15 @@
 """The canary: how an operator asks a node to prove itself with one small payment. Pure.
 
-The question is sealed with the secret that nodes and access share. It is for one node, good for
-``FRESH_MS``, and good once.
+Question and answer are sealed with the secret that nodes and access share (``sealing``). The
+question is for one node, good for ``FRESH_MS``, and good once.
 """
 
-import hashlib
-import hmac
 from typing import Final
 
 import msgspec
 
 PATH: Final = "/internal/canary"
-SEAL: Final = "bailiwick-seal"
+KIND: Final = "canary"
 FRESH_MS: Final = 30_000
 BYTES_MAX: Final = 4_096
 
@@ -43,8 +41,3 @@ class CanaryTold(msgspec.Struct, frozen=True):
     refund: str = ""
     milliseconds: int = 0
     detail: str = ""
-
-
-def seal(secret: bytes, body: bytes) -> str:
-    """Proof that the question comes from who knows the shared secret."""
-    return hmac.new(secret, b"canary|" + body, hashlib.sha256).hexdigest()

@@ -47,9 +47,7 @@ def command(config: Path | None, check: bool, as_json: bool, **options: str | bo
         ).encode()
         incoming, outgoing = _tls(chosen)
         if check:
-            from bailiwick.access.front import Front
-
-            Front(Path(chosen.world), secret, **_for_front(chosen))  # type: ignore[arg-type]
+            _check(chosen, secret)
             click.echo(json.dumps({"ok": True}) if as_json else "The settings are fine.")
             return
         telemetry.configure("access", level=chosen.log_level)
@@ -91,6 +89,7 @@ def _tls(chosen: AccessSettings) -> tuple[Incoming | None, Outgoing | None]:
 def _for_front(chosen: AccessSettings) -> dict[str, object]:
     return {
         "region": chosen.region or None,
+        "trust": _trust(chosen),
         "ip_file": Path(chosen.ip_file) if chosen.ip_file else None,
         "rate_per_second": chosen.rate,
         "public_rate_per_second": chosen.public_rate_per_second,
@@ -118,6 +117,26 @@ def _status_socket(host: str, port: int, *, shared: bool) -> socket.socket:
     raise OSError(errno.EADDRINUSE, f"status_listen: {said}; give each process its own port")
 
 
+def _check(chosen: AccessSettings, secret: bytes) -> None:
+    """Look whether the world can be used, unless its first epoch is still to come by broker."""
+    from bailiwick.access.front import Front
+    from bailiwick.shell.settings import SettingsError
+    from bailiwick.world.chain import ChainError
+    from bailiwick.world.epochs import Epochs
+
+    epochs = Epochs(Path(chosen.world), _trust(chosen))
+    try:
+        if chosen.nats and epochs.signed and epochs.trust() and not epochs.numbers():
+            return
+    except ChainError as error:
+        raise SettingsError(f"world_trust: {error}") from None
+    Front(Path(chosen.world), secret, **_for_front(chosen))  # type: ignore[arg-type]
+
+
+def _trust(chosen: AccessSettings) -> Path | None:
+    return Path(chosen.world_trust) if chosen.world_trust else None
+
+
 async def _serve(
     chosen: AccessSettings,
     listen: tuple[str, int],
@@ -134,7 +153,7 @@ async def _serve(
 
     host, port = listen
     bus = bus_of(chosen, f"access {host}:{port}", Path())
-    await first_epoch(Path(chosen.world), bus)
+    await first_epoch(Path(chosen.world), bus, trust=_trust(chosen))
     sock = http.bind(host, port, shared=chosen.shared_port)
     status_sock = _status_socket(*status, shared=chosen.shared_port) if status else None
     front = Front(Path(chosen.world), secret, tls=outgoing, bus=bus, **_for_front(chosen))  # type: ignore[arg-type]

@@ -9,23 +9,32 @@ from bailiwick.cli import demo_world
 from bailiwick.cli.topology import publishing
 from bailiwick.shell.broker import Broker, BrokerError, BrokerSettings
 from bailiwick.shell.joblog import JobLog
-from bailiwick.world.epochs import Epochs
+from bailiwick.world.epochs import TRUST, Epochs
 from bailiwick.world.snapshot import WorldError
 
 _STORE_BYTES = 2 << 30
 
 
 def sign_world(data: Path) -> None:
-    """Sign the demo's world as epoch 1, unless it is signed. Raises WorldProblem."""
+    """Sign the demo's world as epoch 1, unless it is signed. Raises WorldProblem.
+
+    Processes go by a copy of its trusted keys beside the world, which none of them writes.
+    """
     world, key = data / "world", data / "secrets" / "world.key"
     try:
         signing = publishing.signing_key(key) if key.exists() else publishing.make_key(key)
         if not Epochs(world).numbers():
             publishing.initialise(world, signing, note="the demo's world", key_name="demo")
+        demo_world.write(trust_of(data), (world / TRUST).read_text(encoding="utf-8"), keep=True)
     except publishing.PublishError as error:
         raise demo_world.WorldProblem(str(error)) from None
     except WorldError as error:
         raise demo_world.WorldProblem("; ".join(error.problems)) from None
+
+
+def trust_of(data: Path) -> Path:
+    """The keys whose signature the demo's processes go by."""
+    return data / demo_world.TRUST
 
 
 def broker(data: Path, port: int, log: JobLog) -> Broker | None:

@@ -63,9 +63,10 @@ class DemoNodes:
         self._stages = stages
         self._databases: dict[str, Database] = {}
         self._programs: dict[str, Program] = {}
-        self._epochs = Epochs(data / "world")
+        self._trust = data / demo_world.TRUST
+        self._epochs = Epochs(data / "world", self._trust)
         self._stamp: tuple[int, ...] = ()
-        self._topology = world_in_force(data / "world").topology
+        self._topology = world_in_force(data / "world", self._trust).topology
         self._changed: Callable[[], None] = lambda: None
 
     @property
@@ -149,7 +150,7 @@ class DemoNodes:
         stamp = self._epochs.stamp()
         if stamp == self._stamp:
             return
-        topology = world_in_force(self._data / "world").topology
+        topology = world_in_force(self._data / "world", self._trust).topology
         for region in self.regions:
             runs = self._programs.get(region.name)
             wanted = region.number in topology.by_number

@@ -178,6 +178,7 @@ class Demo:
                 _bailiwick(
                     "access",
                     "--world", str(self._data / "world"),
+                    "--world-trust", str(demo_broker.trust_of(self._data)),
                     "--listen", f"127.0.0.1:{port}",
                     "--status-listen", f"127.0.0.1:{status}",
                     "--internal-secret-file", str(self._data / "secrets" / "internal"),

@@ -27,6 +27,8 @@ __all__ = [
 
 MOST_NODES: Final = 6
 PREFERRED_ACCESS_PORT: Final = 9000
+TRUST: Final = "trust.json"
+"""Beside the folder of the world: the keys whose signature the demo's processes go by."""
 _ALPHABET: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 
@@ -324,6 +326,7 @@ def _node_toml(region: Region, ports: Ports, dsn: str, keys: dict[str, dict[str,
         f"dsn = {_toml(dsn)}",
         f"url = {_toml(url_of(region, ports))}",
         'world = "../../world"',
+        f'world_trust = "../../{TRUST}"',
         'internal_secret_file = "../../secrets/internal"',
         f"public_url = {_toml('http://' + listen)}",
         # The demo is for one machine: a merchant's server is tried out on it too.

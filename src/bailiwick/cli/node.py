@@ -93,7 +93,7 @@ async def _serve(loaded, as_json: bool) -> None:  # type: ignore[no-untyped-def]
     from bailiwick.world.snapshot import WorldError
 
     bus = bus_of(loaded.settings, f"node {loaded.settings.name}", loaded.folder)
-    await first_epoch(loaded.world, bus)
+    await first_epoch(loaded.world, bus, trust=loaded.world_trust)
     try:
         node = Node(loaded, bus)
     except WorldError as error:

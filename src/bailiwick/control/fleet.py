@@ -15,7 +15,14 @@ from msgspec import Meta
 
 from bailiwick.control.plans import ControlError
 from bailiwick.shell.bus_security import Security
-from bailiwick.shell.bus_settings import Nats, NatsCa, NatsCertificate, NatsCredentials, NatsKey
+from bailiwick.shell.bus_settings import (
+    Nats,
+    NatsCa,
+    NatsCertificate,
+    NatsCredentials,
+    NatsInbox,
+    NatsKey,
+)
 from bailiwick.shell.settings import File, SettingsError, read, secret
 
 
@@ -50,6 +57,7 @@ class FleetSettings(msgspec.Struct, frozen=True, kw_only=True):
     nats_ca: NatsCa = ""
     nats_certificate: NatsCertificate = ""
     nats_key: NatsKey = ""
+    nats_inbox: NatsInbox = ""
     node_ca: Annotated[File, Meta(description="authorities trusted for nodes' certificates")] = ""
     node_certificate: Annotated[
         File, Meta(description="client certificate shown to nodes, PEM")
@@ -169,4 +177,5 @@ def _security(settings: FleetSettings, base: Path) -> Security:
         ca=place(settings.nats_ca),
         certificate=place(settings.nats_certificate),
         key=place(settings.nats_key),
+        inbox=settings.nats_inbox,
     )

@@ -11,7 +11,7 @@ import asyncpg
 import msgspec
 
 from bailiwick.access.forward import HopError
-from bailiwick.base import canary
+from bailiwick.base import canary, sealing
 from bailiwick.base.canary import CanaryAsk, CanaryTold
 from bailiwick.base.clock import now_ms
 from bailiwick.cli.topology.changes import changes
@@ -179,10 +179,11 @@ async def sing(site: Site, node: Node, merchant: str = "") -> CanaryTold:
     """Have a node make its canary payment. Raises ControlError when it did not go well."""
     ask = CanaryAsk(node.number, now_ms(), os.urandom(16).hex(), merchant)
     body = msgspec.json.encode(ask)
-    proof = canary.seal(site.fleet.internal_secret, body)
+    secret = site.fleet.internal_secret
+    proof = sealing.seal(secret, canary.KIND, body)
     lines = [
         b"content-type: application/json\r\n",
-        f"{canary.SEAL}: {proof}\r\n".encode("ascii"),
+        f"{sealing.SEAL}: {proof}\r\n".encode("ascii"),
     ]
     try:
         answer = await site.ask(site.url(node), "POST", canary.PATH, lines, body, timeout=CANARY_S)
@@ -191,6 +192,12 @@ async def sing(site: Site, node: Node, merchant: str = "") -> CanaryTold:
     if answer.status != 200:
         said = answer.body[:300].decode(errors="replace")
         raise ControlError(f"{node.name} refused the canary ({answer.status}): {said}")
+    expected = sealing.answer_seal(secret, canary.KIND, proof, answer.body)
+    if not sealing.fits(expected, answer.headers.get(sealing.SEAL.encode("ascii"))):
+        raise ControlError(
+            f"what answered the canary at {site.url(node)} does not know the internal secret, or "
+            "is another release: see what is there, or upgrade it"
+        )
     told = msgspec.json.decode(answer.body, type=CanaryTold)
     if not told.ok:
         raise ControlError(f"the canary of {node.name} did not survive: {told.detail}")

@@ -183,6 +183,7 @@ class Cluster:
         )  # fmt: skip
         return {
             "BAILIWICK_WORLD": str(world),
+            "BAILIWICK_WORLD_TRUST": str(self.folder / demo_world.TRUST),
             "BAILIWICK_NATS": " ".join(self.nats),
             "PYTHONFAULTHANDLER": "1",
         }

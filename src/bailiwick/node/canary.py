@@ -5,7 +5,6 @@ database, a gateway in test mode, outcome; then it is refunded. Routing never mi
 no real money can move. It needs no jurisdiction: nobody sends it here but an operator.
 """
 
-import hmac
 import time
 from typing import Any
 
@@ -14,10 +13,11 @@ import msgspec
 
 from bailiwick.access.assign import Assignment, Considered
 from bailiwick.access.locate import Location
-from bailiwick.base.canary import BYTES_MAX, FRESH_MS, SEAL, CanaryAsk, CanaryTold, seal
+from bailiwick.base.canary import BYTES_MAX, FRESH_MS, KIND, CanaryAsk, CanaryTold
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.base.keys import request_hash
+from bailiwick.base.sealing import SEAL, answer_seal, require
 from bailiwick.node.gateways import Gateway
 from bailiwick.node.idempotency import Answer, Asked, Refused
 from bailiwick.node.requests import CreatePayment, CreateRefund
@@ -44,16 +44,15 @@ class Canary:
     async def on_post(self, request: falcon.asgi.Request, response: falcon.asgi.Response) -> None:
         """Make the payment and say what happened. Only who knows the shared secret may ask."""
         body = await read_body(request, BYTES_MAX)
-        proof = request.get_header(SEAL) or ""
-        expected = seal(self._node.refusals.secret, body)
-        if not hmac.compare_digest(proof.encode("latin-1"), expected.encode("ascii")):
-            raise ApiError.forbidden("Only operators may ask for a canary payment.")
+        secret = self._node.refusals.secret
+        proof = require(secret, KIND, request.get_header(SEAL), body, "operators")
         try:
             ask = _asks.decode(body)
         except msgspec.DecodeError as error:
             raise ApiError.invalid(f"Not a question for a canary: {error}") from None
         self._check(ask)
         json_answer(response, await self._pay(ask))
+        response.set_header(SEAL, answer_seal(secret, KIND, proof, bytes(response.data or b"")))
 
     def _check(self, ask: CanaryAsk) -> None:
         """Refuse what is for another node, old, or asked again. Raises ApiError."""

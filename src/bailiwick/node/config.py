@@ -14,10 +14,14 @@ from bailiwick.shell.bus_settings import (
     NatsCa,
     NatsCertificate,
     NatsCredentials,
+    NatsInbox,
     NatsKey,
     NatsReplicas,
 )
 from bailiwick.shell.settings import File, SettingsError, read, secret
+from bailiwick.shell.world_settings import WorldTrust
+from bailiwick.world.chain import ChainError
+from bailiwick.world.epochs import Epochs
 
 Kind = Literal[
     "large_domestic_bank",
@@ -96,6 +100,7 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
         File,
         Meta(description="the secret that all nodes and access share; it signs refusals"),
     ]
+    world_trust: WorldTrust = ""
     url: Annotated[
         str,
         Meta(
@@ -169,6 +174,7 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     nats_ca: NatsCa = ""
     nats_certificate: NatsCertificate = ""
     nats_key: NatsKey = ""
+    nats_inbox: NatsInbox = ""
     nats_replicas: NatsReplicas = 0
     events: Annotated[
         bool, Meta(description="publish events for the overview, over the servers of `nats`")
@@ -184,6 +190,7 @@ class Loaded(msgspec.Struct, frozen=True):
     internal_secret: bytes
     world: Path
     folder: Path = Path()
+    world_trust: Path | None = None
     incoming: tls.Incoming | None = None
     callback_incoming: tls.Incoming | None = None
 
@@ -221,7 +228,22 @@ def load(path: Path) -> Loaded:
     world = (base / settings.world).resolve()
     if settings.mmdb:
         settings = msgspec.structs.replace(settings, mmdb=str(base / settings.mmdb))
-    return Loaded(settings, accounts, internal.encode(), world, base, incoming, callback_incoming)
+    trust = (base / settings.world_trust).resolve() if settings.world_trust else None
+    try:
+        if trust is not None:
+            Epochs(world, trust).trust()
+    except ChainError as error:
+        raise SettingsError(f"{path}: world_trust: {error}") from None
+    return Loaded(
+        settings,
+        accounts,
+        internal.encode(),
+        world,
+        base,
+        trust,
+        incoming,
+        callback_incoming,
+    )
 
 
 def _vault_problems(gateways: list[GatewaySettings]) -> list[str]:

@@ -58,8 +58,8 @@ async def check_client_secret(
         ApiError: 404 for a wrong secret too, so that ids cannot be tried out.
     """
     payment = await _owned(node, who, identifier)
-    # As bytes: texts other than ASCII cannot be compared so.
-    if not hmac.compare_digest(payment.details.client_secret.encode(), (secret or "").encode()):
+    given = (secret or "").encode("utf-8", "replace")
+    if not hmac.compare_digest(payment.details.client_secret.encode(), given):
         raise ApiError.missing("payment_intent", identifier)
     return payment
 

@@ -25,21 +25,18 @@ import msgspec
 from bailiwick.base import events
 from bailiwick.base.clock import now_ms
 from bailiwick.base.events import PaymentEvent, RelayReport
-from bailiwick.shell import telemetry
+from bailiwick.shell import event_stream, telemetry
 from bailiwick.shell.bus_base import BusError, BusRefused
 from bailiwick.shell.crash import crash_point
 from bailiwick.shell.database_errors import DATABASE_ERRORS
+from bailiwick.shell.event_stream import MESSAGE_BYTES_MAX
 from bailiwick.shell.loops import forever
 from bailiwick.store.outbox import Backlog, Claim, Outbox, OutboxRow, Position
 
 CONSUMER = "events"
 PAGE = 4 * events.BATCH_MAX
 TRIES_MAX = 5
-MESSAGE_BYTES_MAX = 256 << 10
-"""Of a message with its headers; more than BATCH_MAX of the longest events that readers take."""
 _HEADER_BYTES = 1_024
-STREAM_BYTES_MAX = 512 << 20
-STREAM_AGE_S = 7 * 86_400.0
 IDLE_S = 0.1
 LOOK_S = 2.0
 """Without a write of our own, the outbox is looked at so often (another process may write)."""
@@ -175,13 +172,7 @@ class Relay:
         """Which stream takes our events, and its last number."""
         state = await self._bus.state(events.STREAM)
         if state is None:
-            await self._bus.ensure_stream(
-                events.STREAM,
-                [events.SUBJECTS],
-                max_bytes=STREAM_BYTES_MAX,
-                max_age_s=STREAM_AGE_S,
-                max_message_bytes=MESSAGE_BYTES_MAX,
-            )
+            await event_stream.ensure(self._bus)
             state = await self._bus.state(events.STREAM)
         if state is None:
             raise BusError(f"the stream {events.STREAM} was deleted as soon as it was made")

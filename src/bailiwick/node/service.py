@@ -46,7 +46,7 @@ class Node:
         self.settings = settings
         self.number = settings.number
         self.atlas = atlas.load(Path(settings.mmdb) if settings.mmdb else None)
-        self.current = CurrentWorld(loaded.world, self._acceptable)
+        self.current = CurrentWorld(loaded.world, self._acceptable, trust=loaded.world_trust)
         self.bus = bus
         self.feed = join(self.current, bus)
         self.store = Store(settings.dsn, self.writing_epoch, settings.pool_max)

@@ -5,27 +5,29 @@ the same load, the same tombstone. Only receiving, parsing and placing it is spa
 and an earlier home is not shown it.
 """
 
-import hmac
 from collections.abc import Callable
 
 import falcon.asgi
 import msgspec
 
 from bailiwick.access.asking import (
+    ASKERS_MAX,
     ASKS_MAX,
     BATCH_BYTES_MAX,
+    FRESH_MS,
     FULL,
+    KIND,
     KNOWN,
     MISMATCH,
-    SEAL,
     SEND,
     Ask,
     Asks,
     Telling,
     Told,
-    seal,
 )
+from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
+from bailiwick.base.sealing import SEAL, Fresh, answer_seal, require
 from bailiwick.node import metrics
 from bailiwick.node.acting import Fate
 from bailiwick.node.idempotency import Refused
@@ -43,21 +45,22 @@ class Turnstile:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._fresh = Fresh(node.number, FRESH_MS, ASKERS_MAX)
 
     async def on_post(self, request: falcon.asgi.Request, response: falcon.asgi.Response) -> None:
-        """Decide on a batch. Only an access process may ask."""
+        """Decide on a batch. Only an access process may ask, and each batch once."""
         body = await read_body(request, BATCH_BYTES_MAX)
-        proof = request.get_header(SEAL) or ""
-        expected = seal(self._node.refusals.secret, body)
-        if not hmac.compare_digest(proof.encode("latin-1"), expected.encode("ascii")):
-            raise ApiError.forbidden("Only access processes may ask for refusals.")
+        secret = self._node.refusals.secret
+        proof = require(secret, KIND, request.get_header(SEAL), body, "access processes")
         try:
             asked = _asks.decode(body)
         except msgspec.DecodeError as error:
             raise ApiError.invalid(f"Not a batch of asks: {error}") from None
         if len(asked.asks) > ASKS_MAX:
             raise ApiError.invalid(f"A batch has at most {ASKS_MAX} asks.", param="asks")
+        self._fresh.take(asked, now_ms())
         json_answer(response, Telling(await self._tell(asked)))
+        response.set_header(SEAL, answer_seal(secret, KIND, proof, bytes(response.data or b"")))
 
     async def _tell(self, asked: Asks) -> list[Told]:
         told: list[Told] = []

@@ -11,6 +11,7 @@ from bailiwick.shell.bus_settings import (
     NatsCa,
     NatsCertificate,
     NatsCredentials,
+    NatsInbox,
     NatsKey,
     NatsReplicas,
 )
@@ -34,6 +35,7 @@ class OverviewSettings(msgspec.Struct, frozen=True, kw_only=True):
     nats_ca: NatsCa = ""
     nats_certificate: NatsCertificate = ""
     nats_key: NatsKey = ""
+    nats_inbox: NatsInbox = ""
     nats_replicas: NatsReplicas = 0
     listen: Annotated[
         str, Meta(pattern=r"^.+:[0-9]{1,5}$", description="`HOST:PORT` for operators")

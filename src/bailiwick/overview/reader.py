@@ -15,7 +15,7 @@ from bailiwick.base.errors import ApiError
 from bailiwick.base.events import PaymentEvent, RelayReport
 from bailiwick.base.ids import node_of
 from bailiwick.overview.database import OverviewDatabase
-from bailiwick.shell import telemetry
+from bailiwick.shell import event_stream, telemetry
 from bailiwick.shell.bus import Bus, BusError, Message, Puller
 from bailiwick.shell.loops import forever
 
@@ -42,6 +42,7 @@ class Reader:
         self._bus = bus
         self._database = database
         self._puller: Puller | None = None
+        self._stream_made = False
         self.taken = 0
         self.repeated = 0
         self.rejected = 0
@@ -67,8 +68,12 @@ class Reader:
                 max_unacked=4 * MESSAGES,
             )
         try:
+            if not self._stream_made:
+                await event_stream.ensure(self._bus)
+                self._stream_made = True
             messages = await self._puller.fetch(MESSAGES, wait_s=WAIT_S)
         except BusError:
+            self._stream_made = False  # or wiped with the broker
             return PAUSE_S  # said by the bus itself, once
         if not messages:
             self.pending = 0

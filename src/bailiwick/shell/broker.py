@@ -19,6 +19,7 @@ from typing import Final
 
 import msgspec
 
+from bailiwick.shell.bus_security import INBOX
 from bailiwick.shell.joblog import JobLog
 from bailiwick.shell.supervisor import Program
 
@@ -139,7 +140,13 @@ def config_text(settings: BrokerSettings) -> str:
         "jetstream": store,
     }
     if settings.user:
-        parts["authorization"] = {"user": settings.user, "password": settings.password}
+        login = {
+            "user": settings.user,
+            "password": settings.password,
+            # Answers come on subjects of the user's own, here as at a site that keeps users apart.
+            "permissions": {"subscribe": {"deny": [f"{INBOX}.>"]}},
+        }
+        parts["authorization"] = {"users": [login]}
     if settings.certificate is not None:
         parts["tls"] = {
             "cert_file": str(settings.certificate),

@@ -69,6 +69,9 @@ class Bus:
         name: who we are, in the broker's own lists.
         replicas: copies of a stream that we create; by default 3 with three servers or more.
 
+    Attributes:
+        inbox: what the subjects begin with on which the broker answers us.
+
     Raises:
         BusError: an address or a file of ``security`` cannot be used.
     """
@@ -87,6 +90,7 @@ class Bus:
         self._security = security or Security()
         self._tls = self._security.tls()
         self._signer = self._security.signer()
+        self.inbox = self._security.answered_on(self.servers)
         self._client: Client | None = None
         self._js: JetStreamContext | None = None
         self._lost_at = time.monotonic()
@@ -164,6 +168,7 @@ class Bus:
             # Not all processes at the same moment.
             reconnect_time_wait=0.25 + random.random() / 2,  # type: ignore[arg-type]
             ping_interval=PING_S,
+            inbox_prefix=self.inbox,
             error_cb=self._on_error,
             disconnected_cb=self._on_lost,
             reconnected_cb=self._on_back,

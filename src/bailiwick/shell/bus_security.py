@@ -1,13 +1,16 @@
-"""How a process proves itself to the broker: TLS files and NATS credentials.
+"""How a process proves itself to the broker, and where it is answered.
 
 A `.creds` file, as `nsc` writes it, holds a user's JWT and the seed of its Ed25519 key; the
-server sends a nonce that the key signs. Nothing here imports the NATS client.
+server sends a nonce that the key signs. Answers come on subjects of the user's own, so that the
+server can keep each user from listening to others' (``Security.inbox``). Nothing here imports the
+NATS client.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import json
 import re
 import ssl
 from collections.abc import Callable, Sequence
@@ -21,6 +24,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from bailiwick.shell.bus_base import BusError
 
 MOST_SERVERS: Final = 32
+INBOX: Final = "_INBOX"
+_INBOX_NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _SECTION = re.compile(
     r"-+BEGIN (NATS USER JWT|USER NKEY SEED)-+\s+([A-Za-z0-9_.\-=]+)\s+-+END [A-Z ]+-+"
 )
@@ -33,12 +38,36 @@ class Security(msgspec.Struct, frozen=True, kw_only=True):
         credentials: a `.creds` file.
         ca: certificates (PEM) that sign the servers' ones; None: the system's.
         certificate, key: our own certificate and its key (PEM), for mutual TLS.
+        inbox: what the subjects begin with on which we are answered; "": ``_INBOX_<user>``.
     """
 
     credentials: Path | None = None
     ca: Path | None = None
     certificate: Path | None = None
     key: Path | None = None
+    inbox: str = ""
+
+    def answered_on(self, servers: Sequence[str]) -> str:
+        """What the subjects of answers begin with. The user is that of the servers' addresses, or
+        of the credentials; ``_INBOX`` for a connection without one. Raises BusError."""
+        if self.inbox:
+            if _INBOX_NAME.fullmatch(self.inbox) is None:
+                raise BusError(
+                    f"nats_inbox: {self.inbox!r} is no token of a subject; letters, digits, - and _"
+                )
+            return self.inbox
+        users = {_user(server) for server in servers}
+        if self.credentials is not None:
+            users = {_name(_read(self.credentials)[0])}
+        if len(users) > 1:
+            raise BusError("the NATS addresses name different users; name one, or set nats_inbox")
+        user = users.pop()
+        if user and _INBOX_NAME.fullmatch(user) is None:
+            raise BusError(
+                f"the NATS user {user!r} is no token of a subject: name him by letters, digits, - "
+                "and _, or set nats_inbox"
+            )
+        return f"{INBOX}_{user}" if user else INBOX
 
     def tls(self) -> ssl.SSLContext | None:
         """The TLS context, or None when no file asks for one (`tls://` then uses the system's
@@ -92,6 +121,23 @@ def _private_key(seed: str, path: Path) -> Ed25519PrivateKey:
 
 def _signature(key: Ed25519PrivateKey, nonce: str) -> bytes:
     return base64.b64encode(key.sign(nonce.encode()))
+
+
+def _name(jwt: bytes) -> str:
+    """The name in a user's JWT; "" when it has none that can be read."""
+    try:
+        payload = jwt.split(b".")[1]
+        said = json.loads(base64.urlsafe_b64decode(payload + b"=" * (-len(payload) % 4)))
+        name = said["name"]
+    except (IndexError, ValueError, KeyError, TypeError):
+        return ""
+    return name if isinstance(name, str) else ""
+
+
+def _user(server: str) -> str:
+    """The user of an address; "" if it has none, or a token in its place."""
+    parts = urlsplit(server)
+    return parts.username or "" if parts.password is not None else ""
 
 
 def checked_servers(servers: Sequence[str]) -> list[str]:

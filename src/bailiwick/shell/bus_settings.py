@@ -26,6 +26,13 @@ NatsCa = Annotated[
 ]
 NatsCertificate = Annotated[File, Meta(description="client certificate shown to NATS, PEM")]
 NatsKey = Annotated[File, Meta(description="its private key, PEM, not encrypted")]
+NatsInbox = Annotated[
+    str,
+    Meta(
+        description="what the subjects of the broker's answers begin with; none: `_INBOX_<user>`, "
+        "which alone the user needs to hear"
+    ),
+]
 
 NatsReplicas = Annotated[
     int,
@@ -47,6 +54,8 @@ class HasNats(Protocol):
     @property
     def nats_key(self) -> str: ...
     @property
+    def nats_inbox(self) -> str: ...
+    @property
     def nats_replicas(self) -> int: ...
 
 
@@ -66,6 +75,7 @@ def bus_of(settings: HasNats, name: str, base: Path) -> Bus | None:
         ca=place(settings.nats_ca),
         certificate=place(settings.nats_certificate),
         key=place(settings.nats_key),
+        inbox=settings.nats_inbox,
     )
     try:
         checked_servers(settings.nats)
@@ -86,7 +96,9 @@ def join(current: CurrentWorld, bus: Bus | None) -> WorldFeed | None:
     return WorldFeed(current, bus)
 
 
-async def first_epoch(directory: Path, bus: Bus | None, *, wait_s: float = 30.0) -> None:
+async def first_epoch(
+    directory: Path, bus: Bus | None, *, trust: Path | None = None, wait_s: float = 30.0
+) -> None:
     """Let a host whose directory trusts keys, but holds no epoch yet, get it from the broker.
 
     Raises SettingsError when there still is none.
@@ -95,7 +107,7 @@ async def first_epoch(directory: Path, bus: Bus | None, *, wait_s: float = 30.0)
         return
     from bailiwick.shell.world_feed import fetch_first
 
-    problem = await fetch_first(directory, bus, wait_s=wait_s)
+    problem = await fetch_first(directory, bus, trust=trust, wait_s=wait_s)
     if problem is not None:
         await bus.close()
         raise SettingsError(f"{directory}: there is no epoch here yet, and {problem}")

@@ -181,12 +181,14 @@ class WorldFeed:
             self._confirmed_at = time.monotonic()
 
 
-async def fetch_first(directory: Path, bus: Bus, *, wait_s: float) -> str | None:
+async def fetch_first(
+    directory: Path, bus: Bus, *, trust: Path | None = None, wait_s: float
+) -> str | None:
     """Get a host its first epoch from the broker, if its directory trusts keys but holds none.
 
     Returns why there still is none, or None.
     """
-    epochs = Epochs(directory)
+    epochs = Epochs(directory, trust)
     deadline = time.monotonic() + wait_s
     problem: str | None = f"no NATS server answered within {wait_s:.0f} s"
     while True:

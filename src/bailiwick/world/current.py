@@ -68,6 +68,7 @@ class CurrentWorld:
     Args:
         directory: the world's files.
         accept: a further check; returns why a world cannot be used, or None.
+        trust: the file of the keys that may sign; None: the one in ``directory``.
 
     Attributes:
         link: the signed epoch in use; None when the files are plain.
@@ -80,10 +81,14 @@ class CurrentWorld:
     """
 
     def __init__(
-        self, directory: Path, accept: Callable[[World], str | None] = lambda world: None
+        self,
+        directory: Path,
+        accept: Callable[[World], str | None] = lambda world: None,
+        *,
+        trust: Path | None = None,
     ) -> None:
         self.directory = directory
-        self.epochs = Epochs(directory)
+        self.epochs = Epochs(directory, trust)
         self.link: Link | None = None
         self.feed: Feed | None = None
         self.refused: Counter[str] = Counter()

@@ -1,5 +1,8 @@
 """The signed epochs in a world directory: ``epochs/<12 digits>.json`` and ``trust.json``.
 
+Who may write the directory may not say whose signature counts: for a process that keeps its epochs
+there, the trusted keys are a file elsewhere, which it cannot write.
+
 An epoch's file is made once, whole, and never changed. What is torn, unsigned or of another
 chain is left alone and reported, never used. Files only; see ``chain`` for what they mean.
 """
@@ -31,16 +34,22 @@ class Found(msgspec.Struct, frozen=True):
 
 
 class Epochs:
-    """The signed epochs in one world directory."""
+    """The signed epochs in one world directory.
 
-    def __init__(self, directory: Path) -> None:
+    Args:
+        trust: the file of trusted keys; None: ``trust.json`` in the directory. With a file the
+            directory is signed, whatever is in it, and a ``trust.json`` there means nothing.
+    """
+
+    def __init__(self, directory: Path, trust: Path | None = None) -> None:
         self.folder = directory / FOLDER
-        self._trust = directory / TRUST
+        self._anchored = trust is not None
+        self._trust = trust or directory / TRUST
 
     @property
     def signed(self) -> bool:
         """Whether the directory holds a chain, or is to hold one."""
-        return self._trust.exists() or bool(self.numbers())
+        return self._anchored or self._trust.exists() or bool(self.numbers())
 
     def trust(self) -> Trust:
         """The keys that may sign. Raises ChainError."""
@@ -48,8 +57,9 @@ class Epochs:
             with self._trust.open("rb") as file:
                 return chain.parse_trust(file.read(chain.MOST_TRUST_BYTES + 1))
         except OSError as error:
+            shown = self._trust if self._anchored else TRUST
             raise ChainError(
-                f"trust.json: cannot be read ({error.strerror}); copy it from where the world is "
+                f"{shown}: cannot be read ({error.strerror}); copy it from where the world is "
                 "published"
             ) from None
 
@@ -130,7 +140,7 @@ class Epochs:
         path = self.path(link.epoch)
         partial = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
         try:
-            self.folder.mkdir(mode=0o755, exist_ok=True)
+            self.folder.mkdir(mode=0o755, parents=True, exist_ok=True)
             _write_synced(partial, link.raw)
             try:
                 os.link(partial, path)
@@ -167,12 +177,14 @@ class Epochs:
             raise ChainError(chain.why_not("fork", other, link))
 
 
-def world_in_force(directory: Path) -> World:
+def world_in_force(directory: Path, trust: Path | None = None) -> World:
     """The world of a directory: its highest signed epoch, or its plain files if it has none.
+
+    ``trust``: as for ``Epochs``.
 
     Raises WorldError.
     """
-    epochs = Epochs(directory)
+    epochs = Epochs(directory, trust)
     if not epochs.signed:
         return snapshot.load(directory)
     try:

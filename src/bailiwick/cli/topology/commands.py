@@ -63,6 +63,10 @@ _WORLD = click.option(
     envvar="BAILIWICK_WORLD",
     help="Folder of the world.",
 )
+_TRUST = click.option(
+    "--trust", type=_FILE, metavar="FILE", envvar="BAILIWICK_WORLD_TRUST",
+    help="Keys to go by, as in world_trust; by default trust.json in the folder.",
+)  # fmt: skip
 _KEY = click.option(
     "--key", type=_FILE, required=True, metavar="FILE", envvar="BAILIWICK_WORLD_KEY",
     help="The signing key, made by keygen.",
@@ -82,6 +86,8 @@ def _nats(command: Callable[..., Any]) -> Callable[..., Any]:
                      envvar="BAILIWICK_NATS_CERTIFICATE", help="Our certificate."),
         click.option("--nats-key", type=_FILE, metavar="FILE", envvar="BAILIWICK_NATS_KEY",
                      help="Its key."),
+        click.option("--nats-inbox", default="", metavar="NAME", envvar="BAILIWICK_NATS_INBOX",
+                     help="What subjects of answers begin with; by default _INBOX_<user>."),
     )  # fmt: skip
     for option in reversed(options):
         command = option(command)
@@ -98,6 +104,7 @@ def _over_bus(options: dict[str, Any], use: Callable[[Bus | None], Coroutine[Any
         ca=options["nats_ca"],
         certificate=options["nats_certificate"],
         key=options["nats_key"],
+        inbox=options["nats_inbox"],
     )
 
     async def run() -> T:
@@ -209,10 +216,11 @@ def _told(done: Published, before: World) -> dict[str, Any]:
 @click.command()
 @click.argument("file", type=click.File("rb"))
 @_WORLD
+@_TRUST
 @_in_json
-def install(file: Any, world: Path) -> dict[str, Any]:
+def install(file: Any, world: Path, trust: Path | None) -> dict[str, Any]:
     """Put a signed epoch, a file of another host's epochs folder, into this one's."""
-    link, fresh = publishing.install(world, file.read(chain.MOST_BYTES + 1))
+    link, fresh = publishing.install(world, file.read(chain.MOST_BYTES + 1), trust)
     words = "is installed" if fresh else "is in force here already"
     lines = [f"Epoch {link.epoch} ({link.hash[:12]}) {words}."]
     return {**_about(link), "installed": fresh, "lines": lines}
@@ -220,17 +228,18 @@ def install(file: Any, world: Path) -> dict[str, Any]:
 
 @click.command()
 @_WORLD
+@_TRUST
 @_nats
 @click.option("--force", is_flag=True, help="Also if the broker holds a fork: yours replaces it.")
 @_in_json
-def push(world: Path, force: bool, **options: Any) -> dict[str, Any]:
+def push(world: Path, trust: Path | None, force: bool, **options: Any) -> dict[str, Any]:
     """Give a broker that is behind, or was wiped, the newest epoch. Processes do so
     themselves; this is for when none runs."""
 
     async def use(bus: Bus | None) -> tuple[Link, bool]:
         if bus is None:
             raise PublishError("no broker is named; give --nats URL")
-        return await publishing.push_head(world, bus, force=force)
+        return await publishing.push_head(world, bus, force=force, trust=trust)
 
     link, lacked = _over_bus(options, use)
     words = "was brought to the broker" if lacked else "was at the broker already"
@@ -242,16 +251,17 @@ def push(world: Path, force: bool, **options: Any) -> dict[str, Any]:
 
 @click.command()
 @_WORLD
+@_TRUST
 @click.option("--last", type=click.IntRange(1, 100_000), default=20, show_default=True)
 @_in_json
-def history(world: Path, last: int) -> dict[str, Any]:
+def history(world: Path, trust: Path | None, last: int) -> dict[str, Any]:
     """List the folder's epochs, the newest first."""
-    epochs = Epochs(world)
-    head, trust = publishing.head_of(world), epochs.trust()
+    epochs = Epochs(world, trust)
+    head, keys = publishing.head_of(world, trust), epochs.trust()
     found, lines = [], []
     for number in reversed(epochs.numbers()[-last:]):
         try:
-            link = epochs.read(number, trust)
+            link = epochs.read(number, keys)
         except ChainError as error:
             lines.append(f"{number:>6}  not usable: {error}")
             continue
@@ -264,11 +274,12 @@ def history(world: Path, last: int) -> dict[str, Any]:
 @click.command()
 @click.argument("epoch", type=click.IntRange(min=1))
 @_WORLD
+@_TRUST
 @click.option("--file", "name", type=click.Choice(sorted(snapshot.FILES)), help="Print a file.")
 @_in_json
-def show(epoch: int, world: Path, name: str | None) -> dict[str, Any]:
+def show(epoch: int, world: Path, trust: Path | None, name: str | None) -> dict[str, Any]:
     """Show one epoch in words, or one of its files."""
-    link = publishing.read_epoch(world, epoch)
+    link = publishing.read_epoch(world, epoch, trust)
     found = _world_of(link)
     answer = {**_about(link), "files": link.signed.files, "summary": summary(found.topology)}
     if name is not None:
@@ -287,19 +298,21 @@ def show(epoch: int, world: Path, name: str | None) -> dict[str, Any]:
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
 @_WORLD
+@_TRUST
 @_in_json
-def diff(a: str, b: str, world: Path) -> dict[str, Any]:
+def diff(a: str, b: str, world: Path, trust: Path | None) -> dict[str, Any]:
     """Tell in words what changes from A to B: epochs, or "files" for the working copies."""
-    told = changes(_named(a, world), _named(b, world))
+    told = changes(_named(a, world, trust), _named(b, world, trust))
     return {"from": a, "to": b, "changes": told, "lines": told or ["Nothing changes."]}
 
 
-def _named(name: str, world: Path) -> World:
+def _named(name: str, world: Path, trust: Path | None) -> World:
     if name == "files":
-        return snapshot.build(snapshot.read_files(world), epoch=publishing.head_of(world).epoch + 1)
+        epoch = publishing.head_of(world, trust).epoch + 1
+        return snapshot.build(snapshot.read_files(world), epoch=epoch)
     if not (name.isascii() and name.isdigit()):
         raise PublishError(f"{name!r} is neither an epoch nor 'files'")
-    return _world_of(publishing.read_epoch(world, int(name)))
+    return _world_of(publishing.read_epoch(world, int(name), trust))
 
 
 def _world_of(link: Link) -> World:

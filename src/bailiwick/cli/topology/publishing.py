@@ -56,16 +56,16 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def head_of(directory: Path) -> Link:
-    """The epoch in force in a directory. Raises PublishError."""
-    link = _head(directory)
+def head_of(directory: Path, trust: Path | None = None) -> Link:
+    """The epoch in force in a directory; ``trust``: as for ``Epochs``. Raises PublishError."""
+    link = _head(directory, trust)
     if link is None:
         raise PublishError(f"{directory} holds no signed epoch; start one with: topology init")
     return link
 
 
-def _head(directory: Path) -> Link | None:
-    epochs = Epochs(directory)
+def _head(directory: Path, trust: Path | None = None) -> Link | None:
+    epochs = Epochs(directory, trust)
     if not epochs.numbers():
         return None
     try:
@@ -145,12 +145,12 @@ def base_of(directory: Path) -> int | None:
         return None
 
 
-def install(directory: Path, raw: bytes) -> tuple[Link, bool]:
+def install(directory: Path, raw: bytes, trust: Path | None = None) -> tuple[Link, bool]:
     """Put an envelope into a directory; (it, whether it is new there). Raises PublishError."""
-    epochs = Epochs(directory)
+    epochs = Epochs(directory, trust)
     try:
         link = chain.unseal(raw, epochs.trust())
-        known = _head(directory)
+        known = _head(directory, trust)
         judgement = chain.judge(known, link)
         if known is not None and judgement not in ("new", "same"):
             raise PublishError(chain.why_not(judgement, known, link))
@@ -360,9 +360,9 @@ def _working_copies(directory: Path) -> dict[str, bytes] | None:
         return None
 
 
-def read_epoch(directory: Path, epoch: int) -> Link:
+def read_epoch(directory: Path, epoch: int, trust: Path | None = None) -> Link:
     """One epoch of a directory. Raises PublishError."""
-    epochs = Epochs(directory)
+    epochs = Epochs(directory, trust)
     if epoch not in epochs.numbers():
         raise PublishError(f"{directory} holds no epoch {epoch}; see: topology history")
     try:
@@ -371,11 +371,13 @@ def read_epoch(directory: Path, epoch: int) -> Link:
         raise PublishError(str(error)) from None
 
 
-async def push_head(directory: Path, bus: Bus, *, force: bool = False) -> tuple[Link, bool]:
+async def push_head(
+    directory: Path, bus: Bus, *, force: bool = False, trust: Path | None = None
+) -> tuple[Link, bool]:
     """Bring a broker that is behind, or was wiped, up to date; (the newest epoch, whether the
     broker lacked it). ``force``: also over a fork or another key's epoch. Raises PublishError.
     """
-    epochs, head = Epochs(directory), head_of(directory)
+    epochs, head = Epochs(directory, trust), head_of(directory, trust)
     try:
         await ensure_stream(bus)
         message = await newest(bus)
