@@ -9,10 +9,10 @@ import falcon.asgi
 import msgspec
 import structlog
 
-from bailiwick.access import asking, regional
+from bailiwick.access import asking, paging, regional
 from bailiwick.base import canary
 from bailiwick.base.errors import ApiError
-from bailiwick.node import inbound, metrics, reading, render, residency
+from bailiwick.node import inbound, listing, metrics, reading, render, residency
 from bailiwick.node.canary import Canary
 from bailiwick.node.endpoints import EndpointItem, EndpointList
 from bailiwick.node.idempotency import Answer, Asked, Refused
@@ -118,10 +118,10 @@ class Route:
     async def listed(
         self, request: Request, response: Response, read: Callable[..., Awaitable[Any]]
     ) -> None:
-        """Answer a page; ``read`` is one of the lists of ``reading``."""
+        """Answer a page; ``read`` is one of ``listing``."""
         who = inbound.principal(request, self.node)
-        query, region = inbound.query(request), inbound.region(request)
-        json_answer(response, await read(self.node, who, query, region))
+        region, room = inbound.region(request), paging.told(request.get_header(paging.HEADER))
+        json_answer(response, await read(self.node, who, inbound.query(request), region, room))
 
 
 class PaymentIntents(Route):
@@ -181,7 +181,7 @@ class PaymentIntents(Route):
 
     async def on_get(self, request: Request, response: Response) -> None:
         """A page of payments."""
-        await self.listed(request, response, reading.payments)
+        await self.listed(request, response, listing.payments)
 
 
 class PaymentIntent(Route):
@@ -252,7 +252,7 @@ class Refunds(Route):
 
     async def on_get(self, request: Request, response: Response) -> None:
         """A page of refunds."""
-        await self.listed(request, response, reading.refunds)
+        await self.listed(request, response, listing.refunds)
 
 
 class Refund(Route):
@@ -278,7 +278,7 @@ class Events(Route):
 
     async def on_get(self, request: Request, response: Response) -> None:
         """A page of events."""
-        await self.listed(request, response, reading.events)
+        await self.listed(request, response, listing.events)
 
 
 class Reader(Route):

@@ -17,7 +17,8 @@ Text = Annotated[str, Meta(max_length=500)]
 LongText = Annotated[str, Meta(max_length=1000)]
 Token = Annotated[str, Meta(max_length=128, pattern=r"^(pm|tok|src|card|ba)_[A-Za-z0-9_]{1,120}$")]
 Amount = Annotated[int, Meta(ge=1, le=AMOUNT_MAX)]
-Metadata = Annotated[dict[str, Text], Meta(max_length=50)]
+METADATA_KEYS_MAX = 50
+Metadata = Annotated[dict[str, Text], Meta(max_length=METADATA_KEYS_MAX)]
 Expand = Annotated[list[Text], Meta(max_length=10)]
 CaptureMethod = Literal["automatic", "automatic_async", "manual"]
 Reason = Literal["duplicate", "fraudulent", "requested_by_customer", "abandoned"]
@@ -171,13 +172,24 @@ class Retrieve(msgspec.Struct, frozen=True):
     expand: Expand = []
 
 
+SECONDS_MAX = 2**53 // 1000 - 1
+"""As milliseconds, every time up to this one, and the next, fits the database and a JSON number."""
+Second = Annotated[int, Meta(ge=0, le=SECONDS_MAX)]
+
+
 class Span(msgspec.Struct, frozen=True):
     """A range of creation times, in seconds since the Unix epoch."""
 
-    gt: int | None = None
-    gte: int | None = None
-    lt: int | None = None
-    lte: int | None = None
+    gt: Second | None = None
+    gte: Second | None = None
+    lt: Second | None = None
+    lte: Second | None = None
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """One second of creation."""
+
+    created: Second
 
 
 class ListQuery(msgspec.Struct, frozen=True):
@@ -296,9 +308,20 @@ def check_metadata(metadata: dict[str, str] | None | UnsetType) -> None:
 
 
 def merged(old: dict[str, str], new: dict[str, str] | None | UnsetType) -> dict[str, str]:
-    """Metadata after an update: an empty value removes its key, an empty map removes all."""
+    """Metadata after an update: an empty value removes its key, an empty map removes all.
+
+    Raises:
+        ApiError: 400, there would be too many keys.
+    """
     if isinstance(new, UnsetType):
         return old
     if new is None:
         return {}
-    return {key: value for key, value in {**old, **new}.items() if value != ""}
+    found = {key: value for key, value in {**old, **new}.items() if value != ""}
+    if len(found) > max(METADATA_KEYS_MAX, len(old)):
+        raise ApiError.invalid(
+            f"Metadata has at most {METADATA_KEYS_MAX} keys; with this update it would have "
+            f"{len(found)}. Remove some: an empty value removes its key.",
+            param="metadata",
+        )
+    return found
