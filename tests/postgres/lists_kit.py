@@ -41,6 +41,7 @@ class One:
         self.bank = Bank()
         self.server = HttpServer(self._app, grace_s=1)
         self.client: NodeClient
+        self.dsn = ""
         self.node: Node
         self._build: Any = None
 
@@ -54,15 +55,20 @@ class One:
             internal_secret_file="",
         )  # fmt: skip
         self.node = Node(Loaded(settings, {}, b"internal", path))
-        self.node.gateways = Banks(self.bank)  # type: ignore[assignment]
-        self.node.settlement.__init__(  # type: ignore[misc]
-            self.number, self.node.store, self.node.gateways, self.node.endpoints,
-            lambda: self.node.world,
-        )  # fmt: skip
+        self.dsn = dsn
+        self.use(Banks(self.bank))
         self.node.load.database_answers = True
         await self.node.store.open()
         self._build = build(self.node)
         self.client = NodeClient(f"http://127.0.0.1:{self.server.port}")
+
+    def use(self, gateways: Any) -> None:
+        """Pay over these."""
+        node = self.node
+        node.gateways = gateways
+        node.settlement.__init__(  # type: ignore[misc]
+            self.number, node.store, gateways, node.endpoints, lambda: node.world
+        )
 
     async def _app(self, scope: Any, receive: Any, send: Any) -> None:
         await self._build(scope, receive, send)
@@ -92,9 +98,10 @@ class One:
 class Site:
     """Nodes behind one access process."""
 
-    def __init__(self, nodes: list[One], front: Front, client: NodeClient) -> None:
+    def __init__(self, nodes: list[One], front: Front, url: str, client: NodeClient) -> None:
         self.nodes = nodes
         self.front = front
+        self.url = url
         self._client = client
 
     async def ask(
@@ -184,16 +191,14 @@ async def site(
         limits = HopLimits(total_seconds=20)
         front = Front(path, b"internal", atlas=ATLAS, limits=limits, region=region)
         stack.push_async_callback(front.stop)
-        await front.board.ask_all()
+        await front.start()
         server = HttpServer(build_access(front), grace_s=1)
         await server.start()
         stack.push_async_callback(server.stop)
-        client = NodeClient(
-            f"http://127.0.0.1:{server.port}",
-            HopLimits(body_bytes=64 * 1024 * 1024),
-        )
+        url = f"http://127.0.0.1:{server.port}"
+        client = NodeClient(url, HopLimits(body_bytes=64 * 1024 * 1024))
         stack.callback(client.close)
-        yield Site(nodes, front, client)
+        yield Site(nodes, front, url, client)
 
 
 async def _drop(sql: asyncpg.Connection, schema: str) -> None:

@@ -1,16 +1,18 @@
 """Lists over whole nodes: pages of any size, cursors, filters, and the largest objects."""
 
+import asyncio
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import stripe
 
 from bailiwick.access import paging
 from bailiwick.access.forward import HopLimits
 from bailiwick.base.ids import new_id
-from tests.postgres.lists_kit import Site, site
+from tests.postgres.lists_kit import SECRET, Site, site
 
 PATHS = {"payment_intent": "/v1/payment_intents", "refund": "/v1/refunds", "event": "/v1/events"}
 START = 1_700_000_000_000
@@ -92,6 +94,33 @@ async def test_a_page_of_a_hundred_of_sixty_thousand(one: Site, three: Site) -> 
         assert found == sorted((row.id for row in rows), reverse=True)
 
 
+async def test_the_stock_sdk_goes_through_all_of_them(three: Site) -> None:
+    made = await fill(three, 15, 3, SIZES)
+    client = stripe.StripeClient(SECRET, base_addresses={"api": three.url}, max_network_retries=0)
+
+    def walk(**wish: Any) -> list[str]:
+        first = client.v1.payment_intents.list(wish)  # type: ignore[arg-type]
+        return [each.id for each in first.auto_paging_iter()]
+
+    for limit in (1, 10, 100):
+        assert await asyncio.to_thread(walk, limit=limit) == made
+        back = await asyncio.to_thread(walk, limit=limit, ending_before=made[-1])
+        assert back == made[-2::-1]
+    with pytest.raises(stripe.InvalidRequestError, match="No such payment_intent: 'pi_x'") as no:
+        await asyncio.to_thread(walk, starting_after="pi_x")
+    assert (no.value.param, no.value.code) == ("starting_after", "resource_missing")
+
+
+async def test_an_access_process_that_names_no_room_gets_whole_pages(one: Site) -> None:
+    made = await fill(one, 60, 4, [60_000])
+    node, path = one.nodes[0], "/v1/payment_intents"
+    for headers, whole in (({}, False), ({"bailiwick-epoch": "1"}, True)):
+        _, page = await one.ask("GET", path, {"limit": 60}, at=node, headers=headers)
+        ids = [each["id"] for each in page["data"]]
+        assert ids == made[: len(ids)] and page["has_more"] != whole
+        assert (len(ids) == 60) == whole
+
+
 async def test_small_objects_fill_the_page(three: Site) -> None:
     made = await fill(three, 40, 2, [10, 2_000])
     status, page = await three.ask("GET", "/v1/payment_intents", {"limit": 100})
@@ -142,17 +171,15 @@ async def test_the_largest_objects_within_the_limits(three: Site) -> None:
     )  # fmt: skip
     for _ in range(2):  # events of each size; the largest come first
         await send(three, path, {b"description": WIDE * 999})
-    both = [("expand[]", "payment_intent"), ("expand[]", "charge")]
-    reads = (
-        f"{path}?expand[]=latest_charge", f"/v1/charges/{made['latest_charge'] or ''}",
-        f"/v1/refunds/{refund['id']}?" + "&".join("=".join(pair) for pair in both),
-    )  # fmt: skip
-    charge = (await three.ask("GET", reads[0]))[1]["latest_charge"]["id"]
+    charge = (await three.ask("GET", path))[1]["latest_charge"]
     event = (await three.ask("GET", "/v1/events", {"limit": 1}))[1]["data"][0]["id"]
     sizes = []
     for read in (
-        reads[0], reads[2], f"/v1/charges/{charge}?expand[]=payment_intent", f"/v1/events/{event}",
-    ):  # fmt: skip
+        f"{path}?expand[]=latest_charge",
+        f"/v1/refunds/{refund['id']}?expand[]=payment_intent&expand[]=charge",
+        f"/v1/charges/{charge}?expand[]=payment_intent",
+        f"/v1/events/{event}",
+    ):
         answer = await three._client.request(
             "GET", read.encode(), [b"authorization: Bearer sk_test_first\r\n"]
         )
@@ -256,6 +283,18 @@ async def test_cursors_that_are_nothing_of_the_list(three: Site) -> None:
         for at in (None, three.nodes[0]):
             status, body = await three.ask("GET", path, twice, at=at)
             assert (status, body["error"]["param"]) == (400, "ending_before")
+
+
+async def test_cursors_of_webhook_endpoints(one: Site) -> None:
+    path, wish = "/v1/webhook_endpoints", {"url": "https://a.example/", "enabled_events[]": "*"}
+    made = [(await one.ask("POST", path, wish))[1]["id"] for _ in range(3)]
+    assert await one.walk(path, limit=1) == sorted(made, reverse=True)
+    for name in paging.CURSORS:
+        for cursor in ("we_x", new_id("we", 0, START), new_id("pi", 1, START)):
+            status, body = await one.ask("GET", path, {name: cursor})
+            assert (status, body["error"]["param"]) == (400, name)
+            assert body["error"]["message"] == f"No such webhook_endpoint: '{cursor}'"
+        assert (await one.ask("GET", path, {name: made[0]}, key="sk_test_other"))[0] == 400
 
 
 async def test_a_node_alone_takes_the_cursor_of_another_as_a_position(three: Site) -> None:

@@ -101,12 +101,13 @@ async def test_each_node_gets_its_share_and_the_nearest_large_object_comes_alone
 
     def answering(own: list[str]) -> Any:
         def answer(call: Call) -> Reply:
-            room = paging.told(call.headers["bailiwick-page-bytes"])
-            assert room is not None
+            room = paging.told(call.headers["bailiwick-page-bytes"], by_access=True)
             params = {name: values[0] for name, values in parse_qs(call.query.decode()).items()}
             sizes = {each: 10**6 if each == large else 10 for each in own}
             page = sized(sizes, room.most, {"limit": "10", **params}, first=room.first)
-            return 200, {}, msgspec.json.encode(page)
+            headers = {} if page.next is None else {"bailiwick-next": page.next}
+            page.next = None
+            return 200, headers, msgspec.json.encode(page)
 
         return answer
 
@@ -180,10 +181,12 @@ def test_the_pages_of_any_number_of_nodes_are_bounded() -> None:
             room = paging.share(nodes, limit)
             assert 0 < room.most * nodes <= paging.LIST_BYTES <= PAGES_BYTES
             assert room.most <= paging.PAGE_BYTES <= HopLimits().body_bytes // 2
-            assert paging.told(room.line.decode().partition(": ")[2].strip()) == room
-    assert paging.told("99999999, first") == Room(paging.PAGE_BYTES, True)
-    for header in (None, "", "x", "-1", "1e3", "9" * 10, ", first"):
-        assert paging.told(header) is None
+            header = room.line.decode().partition(": ")[2].strip()
+            assert paging.told(header, by_access=True) == room
+    assert paging.told("99999999, first", by_access=True) == Room(paging.PAGE_BYTES, True)
+    for bad in (None, "", "x", "-1", "1e3", "9" * 10, ", first"):
+        assert paging.told(bad, by_access=False) == Room(paging.PAGE_BYTES, True)
+        assert paging.told(bad, by_access=True) == paging.ALL
 
 
 @pytest.mark.parametrize(

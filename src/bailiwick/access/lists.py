@@ -137,7 +137,7 @@ async def list_all(
     target = path + b"?" + query if query else path
     nodes = _nodes_with(front, params)
     if len(nodes) == 1 and partial != "allow":
-        inbound.lines.append(front.region_line)
+        inbound.lines += front.region_line, Room().line
         give(response, await send_home(front, nodes[0], inbound, "GET", target))
         return
     asking = _Asking(front, inbound, target, limit, backwards=bool(params.get("ending_before")))
@@ -225,7 +225,9 @@ class _Asking:
         elif answer.status != 200:
             self.refusal = self.refusal or answer
         else:
-            self._pages[node.number] = _page.decode(answer.body)
+            page = _page.decode(answer.body)
+            page.next = answer.header(paging.NEXT.lower().encode("ascii"))
+            self._pages[node.number] = page
 
     def check(self, *, partial: bool) -> None:
         """Refuse a list with a hole, unless ``partial`` accepts it. Raises ApiError (503, 421)."""

@@ -20,6 +20,8 @@ ANSWER_BYTES = 8 * 1024 * 1024
 OBJECT_BYTES = 64 * 1024
 """More than nearly all objects have: so many for each object of a page are enough at once."""
 HEADER = "Bailiwick-Page-Bytes"
+NEXT = "Bailiwick-Next"
+"""Of a node's answer: the id of the object that comes after its page."""
 _FIRST = ", first"
 _DIGITS_MAX = 9
 CURSORS = ("starting_after", "ending_before")
@@ -35,8 +37,8 @@ class Room(msgspec.Struct, frozen=True):
     """How many bytes of objects a node may put into a page.
 
     Attributes:
-        first: the first object comes whatever its size; else a page may be empty, and says which
-            object comes ``next``.
+        first: the first object comes whatever its size; else a page may be empty, and have a
+            ``NEXT`` all the same.
     """
 
     most: int = PAGE_BYTES
@@ -49,11 +51,15 @@ class Room(msgspec.Struct, frozen=True):
         return f"{HEADER.lower()}: {value}\r\n".encode("ascii")
 
 
-def told(header: str | None) -> Room | None:
-    """The room that a request names, never more than ``PAGE_BYTES``; None: it names none."""
+ALL = Room(2**53)
+"""For an access process of an earlier version: it would take an early end for the last."""
+
+
+def told(header: str | None, *, by_access: bool) -> Room:
+    """The room that a request names, never more than ``PAGE_BYTES``."""
     digits, comma, _ = (header or "").partition(",")
     if not digits.isascii() or not digits.isdigit() or len(digits) > _DIGITS_MAX:
-        return None
+        return ALL if by_access else Room()
     return Room(min(int(digits), PAGE_BYTES), bool(comma))
 
 

@@ -9,7 +9,7 @@ import falcon.asgi
 import msgspec
 import structlog
 
-from bailiwick.access import asking, paging, regional
+from bailiwick.access import asking, regional
 from bailiwick.base import canary
 from bailiwick.base.errors import ApiError
 from bailiwick.node import inbound, listing, metrics, reading, render, residency
@@ -115,14 +115,6 @@ class Route:
         params = await inbound.parameters(request)
         return params, struct_from(params, kind)
 
-    async def listed(
-        self, request: Request, response: Response, read: Callable[..., Awaitable[Any]]
-    ) -> None:
-        """Answer a page; ``read`` is one of ``listing``."""
-        who = inbound.principal(request, self.node)
-        region, room = inbound.region(request), paging.told(request.get_header(paging.HEADER))
-        json_answer(response, await read(self.node, who, inbound.query(request), region, room))
-
 
 class PaymentIntents(Route):
     """/v1/payment_intents"""
@@ -181,7 +173,7 @@ class PaymentIntents(Route):
 
     async def on_get(self, request: Request, response: Response) -> None:
         """A page of payments."""
-        await self.listed(request, response, listing.payments)
+        await listing.answer(self.node, request, response, listing.payments)
 
 
 class PaymentIntent(Route):
@@ -252,7 +244,7 @@ class Refunds(Route):
 
     async def on_get(self, request: Request, response: Response) -> None:
         """A page of refunds."""
-        await self.listed(request, response, listing.refunds)
+        await listing.answer(self.node, request, response, listing.refunds)
 
 
 class Refund(Route):
@@ -278,7 +270,7 @@ class Events(Route):
 
     async def on_get(self, request: Request, response: Response) -> None:
         """A page of events."""
-        await self.listed(request, response, listing.events)
+        await listing.answer(self.node, request, response, listing.events)
 
 
 class Reader(Route):

@@ -1,15 +1,16 @@
 """Lists: pages of payments, refunds and events. All of it comes from the primary."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
+import falcon.asgi
 import msgspec
 
 from bailiwick.access import paging
 from bailiwick.access.paging import Room
 from bailiwick.base.errors import ApiError
-from bailiwick.node import reading, render, residency
+from bailiwick.node import inbound, reading, render, residency
 from bailiwick.node.requests import (
     SECONDS_MAX,
     ListEvents,
@@ -21,6 +22,7 @@ from bailiwick.node.requests import (
 )
 from bailiwick.node.service import Node
 from bailiwick.node.tenancy import own
+from bailiwick.shell.answers import json_answer
 from bailiwick.shell.forms import Params, struct_from
 from bailiwick.store.database import HIGHEST_ID, LOWEST_ID, Page
 from bailiwick.store.rows import Payment, Refund
@@ -33,11 +35,32 @@ PAUSE_BYTES = 128 * 1024
 RowT = TypeVar("RowT")
 
 
-async def payments(
-    node: Node, who: Principal, params: Params, region: int = 0, room: Room | None = None
-) -> Any:
-    """GET /v1/payment_intents; ``region``: to whose access process the answer goes; ``room``: what
-    that process takes, None where it did not say."""
+class Listed(msgspec.Struct, frozen=True):
+    """A page, and the id of the object that comes after it."""
+
+    page: render.Object
+    next: str | None
+
+
+Read = Callable[[Node, Principal, Params, int, Room], Awaitable[Listed]]
+"""One of the lists: of a node, for whom, with which parameters, in which region, how large."""
+
+
+async def answer(
+    node: Node, request: falcon.asgi.Request, response: falcon.asgi.Response, read: Read
+) -> None:
+    """Answer a GET with a page."""
+    who = inbound.principal(request, node)
+    by_access = request.get_header("Bailiwick-Epoch") is not None
+    room = paging.told(request.get_header(paging.HEADER), by_access=by_access)
+    found = await read(node, who, inbound.query(request), inbound.region(request), room)
+    if found.next is not None:
+        response.set_header(paging.NEXT, found.next)
+    json_answer(response, found.page)
+
+
+async def payments(node: Node, who: Principal, params: Params, region: int, room: Room) -> Listed:
+    """GET /v1/payment_intents; ``region``: to whose access process the answer goes."""
     query = struct_from(params, ListPayments)
     wishes = _wishes(query, reading.OF_PAYMENT)
     page = await _page(node, who, query, PAYMENTS, room)
@@ -53,9 +76,7 @@ async def payments(
     return await _paged(query, PAYMENTS, room, rows, following, shown, lambda row: row.id)
 
 
-async def refunds(
-    node: Node, who: Principal, params: Params, region: int = 0, room: Room | None = None
-) -> Any:
+async def refunds(node: Node, who: Principal, params: Params, region: int, room: Room) -> Listed:
     """GET /v1/refunds"""
     query = struct_from(params, ListRefunds)
     _wishes(query, reading.NOTHING)
@@ -70,9 +91,7 @@ async def refunds(
     return await _paged(query, REFUNDS, room, rows, following, shown, lambda row: row[0].id)
 
 
-async def events(
-    node: Node, who: Principal, params: Params, region: int = 0, room: Room | None = None
-) -> Any:
+async def events(node: Node, who: Principal, params: Params, region: int, room: Room) -> Listed:
     """GET /v1/events"""
     query = struct_from(params, ListEvents)
     _wishes(query, reading.NOTHING)
@@ -90,7 +109,7 @@ async def _page(
     who: Principal,
     query: ListQuery,
     url: str,
-    room: Room | None,
+    room: Room,
     *,
     here: bool = False,
 ) -> Page:
@@ -104,7 +123,7 @@ async def _page(
     since_ms, until_ms = _span(query.created)
     return Page(
         limit=query.limit,
-        bytes_most=(room or Room()).most,
+        bytes_most=room.most,
         below=query.starting_after or HIGHEST_ID,
         above=query.ending_before or LOWEST_ID,
         oldest_first=query.ending_before is not None,
@@ -203,19 +222,18 @@ async def _charges(node: Node, rows: Sequence[Payment]) -> dict[str | None, rend
 async def _paged(
     query: ListQuery,
     url: str,
-    room: Room | None,
+    room: Room,
     rows: Sequence[RowT],
     following: str | None,
     shown: Callable[[RowT], render.Object],
     name: Callable[[RowT], str],
-) -> Any:
+) -> Listed:
     """The answer of as many rows as there is room for. ``following``: the id after the last."""
-    kept = await _fitting(rows, shown, room or Room())
+    kept = await _fitting(rows, shown, room)
     after = name(rows[len(kept)]) if len(kept) < len(rows) else following
     if query.ending_before is not None:
         kept.reverse()
-    page = render.page(kept, url, after is not None)
-    return page if room is None else {**page, "next": after}
+    return Listed(render.page(kept, url, after is not None), after)
 
 
 async def _fitting(
