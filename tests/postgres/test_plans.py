@@ -111,6 +111,11 @@ READS: dict[str, list[Any]] = {
     "payment_list_oldest": ["acct_1", False, "~", "", 10, 0, 2**53],
     "event_list_newest": ["acct_1", False, "~", "", 10],
     "refund_list_newest": ["acct_1", False, "~", "", 10],
+    "payment_owned": ["pi_1", "acct_1", False],
+    "refund_owned": ["re_1", "acct_1", False],
+    "event_owned": ["evt_1", "acct_1", False],
+    "charges_find": [["ch_1", "ch_2"]],
+    "assignments_find": [["pi_1", "pi_2"]],
 }
 
 
@@ -120,5 +125,5 @@ async def test_reads_only_use_indexes(full: Store, sql: asyncpg.Connection) -> N
         filters = [None] * (len(explain.get_parameters()) - len(arguments))
         explained = await explain.fetchval(*arguments, *filters)
         for node in nodes(json.loads(explained)[0]["Plan"]):
-            big = node.get("Relation Name") in ("payment", "attempt", "idempotency_key")
+            big = node.get("Relation Name") in ("payment", "attempt", "idempotency_key", "event")
             assert not (big and node["Node Type"] == "Seq Scan"), (name, node)

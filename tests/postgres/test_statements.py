@@ -68,6 +68,10 @@ async def test_every_file_prepares(name: str, sql: asyncpg.Connection) -> None:
     assert numbers == set(range(1, len(prepared.get_parameters()) + 1)), "no gap in parameters"
     if name in COLUMNS:
         columns = [each.name for each in prepared.get_attributes()]
+        if "_list_" in name and COLUMNS[name] in (rows.Payment, rows.Refund):
+            assert columns.pop() == "following"
+        if "_list_" in name and COLUMNS[name] is rows.Refund:
+            assert columns.pop() == "charge"
         fields = list(COLUMNS[name].__struct_fields__)
         if COLUMNS[name] is rows.Payment:  # both are in the content
             fields[fields.index("details") : fields.index("progress") + 1] = ["content"]

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 from bailiwick.access.app import build
 from bailiwick.access.forward import Answer, HopLimits, NodeClient
@@ -89,6 +90,28 @@ class StubNode:
         raw = [(name.encode(), value.encode()) for name, value in lines.items()]
         await send({"type": "http.response.start", "status": status, "headers": raw})
         await send({"type": "http.response.body", "body": data})
+
+
+def listing(ids: list[str], params: dict[str, str]) -> tuple[list[str], bool]:
+    """What a node answers: up to ``limit`` objects nearest to the cursor, newest first."""
+    limit = int(params.get("limit", 10))
+    found = sorted(ids, reverse=True)
+    if "starting_after" in params:
+        found = [i for i in found if i < params["starting_after"]]
+    if "ending_before" in params:
+        found = [i for i in found if i > params["ending_before"]]
+        return found[-limit:], len(found) > limit
+    return found[:limit], len(found) > limit
+
+
+def serving(ids: list[str]) -> Any:
+    def answer(call: Call) -> Reply:
+        params = {name: values[0] for name, values in parse_qs(call.query.decode()).items()}
+        found, more = listing(ids, params)
+        data = [{"id": i, "object": "payment_intent"} for i in found]
+        return 200, {}, {"object": "list", "url": call.path, "has_more": more, "data": data}
+
+    return answer
 
 
 def refusal(number: int, reason: str = "overloaded") -> Reply:

@@ -3,65 +3,13 @@
 import asyncio
 import json
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs
 
-import msgspec
 import pytest
-from access_kit import SECRET, Call, Reply, access, write_world
-from hypothesis import given
-from hypothesis import strategies as st
+from access_kit import SECRET, Call, Reply, access, serving, write_world
 
 from bailiwick.access.endpoints import derive
-from bailiwick.access.lists import Page, merge
 from bailiwick.base.ids import is_id, new_id, node_of
 from bailiwick.world.merchants import Merchant, Principal
-
-
-def raws(ids: list[str]) -> list[msgspec.Raw]:
-    return [msgspec.Raw(json.dumps({"id": i}).encode()) for i in ids]
-
-
-def listing(ids: list[str], params: dict[str, str]) -> tuple[list[str], bool]:
-    """What a node answers: up to ``limit`` objects nearest to the cursor, newest first."""
-    limit = int(params.get("limit", 10))
-    found = sorted(ids, reverse=True)
-    if "starting_after" in params:
-        found = [i for i in found if i < params["starting_after"]]
-    if "ending_before" in params:
-        found = [i for i in found if i > params["ending_before"]]
-        return found[-limit:], len(found) > limit
-    return found[:limit], len(found) > limit
-
-
-@given(
-    st.lists(st.lists(st.integers(0, 999), max_size=12, unique=True), min_size=1, max_size=4),
-    st.integers(1, 7),
-    st.none() | st.integers(0, 999),
-    st.booleans(),
-)
-def test_merged_pages_are_those_of_one_list(
-    parts: list[list[int]], limit: int, cursor: int | None, backwards: bool
-) -> None:
-    nodes = [[f"pi_{n:04}{node}" for n in part] for node, part in enumerate(parts)]
-    params = {"limit": str(limit)}
-    if cursor is not None:
-        params["ending_before" if backwards else "starting_after"] = f"pi_{cursor:04}"
-    pages = [Page(raws(ids), more) for ids, more in (listing(node, params) for node in nodes)]
-    found, more = merge(pages, limit, backwards=backwards and cursor is not None)
-    expected, expected_more = listing([i for node in nodes for i in node], params)
-    assert [json.loads(bytes(raw))["id"] for raw in found] == expected
-    assert more == expected_more
-
-
-def serving(ids: list[str]) -> Any:
-    def answer(call: Call) -> Reply:
-        params = {name: values[0] for name, values in parse_qs(call.query.decode()).items()}
-        found, more = listing(ids, params)
-        data = [{"id": i, "object": "payment_intent"} for i in found]
-        return 200, {}, {"object": "list", "url": call.path, "has_more": more, "data": data}
-
-    return answer
 
 
 async def test_lists_page_over_all_nodes(tmp_path: Path) -> None:

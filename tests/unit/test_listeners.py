@@ -68,7 +68,7 @@ LISTENERS = {
 def test_routes_by_listener(tmp_path: Path) -> None:
     write_world(tmp_path, {"europe": (1, "http://127.0.0.1:1")})
     front = Front(tmp_path, b"internal", atlas=ATLAS)
-    node = cast(Node, SimpleNamespace())  # routes only keep it
+    node = cast(Node, SimpleNamespace(number=1))  # routes only keep it
     made: dict[str, Any] = {
         "access listen": build(front),
         "access status_listen": build_status(front),

@@ -11,6 +11,7 @@ from bailiwick.access.forward import HopError, HopLimits, NodeClient
 from bailiwick.access.metrics import Metrics
 from bailiwick.access.rates import Rates
 from bailiwick.access.regional import Region
+from bailiwick.access.reserve import PAGES_BYTES, Reserve
 from bailiwick.access.turnstile import Turnstile
 from bailiwick.base.errors import ApiError
 from bailiwick.base.ids import node_of
@@ -64,6 +65,7 @@ class Front:
         self.region = Region(region)
         self.internal_secret = internal_secret
         self.rates = Rates(rate_per_second, public_rate_per_second)
+        self.pages = Reserve(PAGES_BYTES)
         self._limits = limits or HopLimits()
         self._tls = tls
         self.current = CurrentWorld(directory, self._problem_with, trust=trust)

@@ -72,6 +72,17 @@ class Joined:
                 self.charges.setdefault(attempt.payment, []).append((row, attempt))
                 self.by_id[row.provider, row.id] = attempt.payment
 
+    @property
+    def joinable(self) -> int:
+        """How many attempts can be compared with the books."""
+        return sum(each.payment not in self.changed for each in self.attempts.values())
+
+    @property
+    def settled(self) -> int:
+        """How many payments have money that can be compared with the books."""
+        aside = self.changed | self.late
+        return sum(each.received > 0 and each.id not in aside for each in self.payments.values())
+
     def provider(self, attempt: Attempt) -> str | None:
         """The provider in the books, empty when not known; None when it keeps none for us."""
         if self.providers is None:

@@ -100,6 +100,8 @@ class _Run:
         self.open: list[OpenAttempt] = []
         self.open_reviews: list[OpenReview] = []
         self.payments = self.paid = self.attempts = self.reviews = self.skipped = 0
+        # What is neither set aside nor elsewhere, so that it must be compared with the books.
+        self.joinable = self.charged = self.settled = 0
         self.history = None if wanted.history is None else outside.read_lines(wanted.history)
         self.sink = None if wanted.sink is None else outside.read_lines(wanted.sink)
 
@@ -133,10 +135,18 @@ class _Run:
             db.node, rows, self.by_reference, db.taken_ms, db.place.providers, self.known
         )
         self.skipped += joined.skipped
+        self.joinable += joined.joinable
+        self.charged += len(joined.charges)
+        self.settled += joined.settled
         for invariant in providers.BETWEEN:
             invariant(joined, self.findings.of(invariant))
         for attempt in rows.attempts.values():
             self.permitted[attempt.id] = attempt.permitted_ms
+
+    @property
+    def taken_ms(self) -> int:
+        """When the first of the snapshots was taken."""
+        return min((db.taken_ms for db in self.readers), default=0)
 
     def end(self, seconds: float) -> Verdict:
         """What can only be said when all nodes have been read."""
@@ -145,7 +155,7 @@ class _Run:
             self.by_reference,
             self.permitted,
             frozenset(self.reviewed),
-            min((db.taken_ms for db in self.readers), default=0),
+            self.taken_ms,
             self.wanted.skew_ms,
             of(providers.no_call_without_attempt),
         )
@@ -172,21 +182,22 @@ class _Run:
         )
 
     def _require_rows(self) -> None:
-        """Comparing nothing is a failure, unless there was nothing of that kind anywhere."""
-        rows = sum(map(len, self.by_reference.values()))
-        joinable = self.attempts - self.skipped
-        paid = 0 if self.skipped else self.paid
+        """Comparing nothing is a failure, unless there was nothing of that kind anywhere: a call
+        that a provider has refused is an attempt of ours, and in no books."""
+        taken_ms = self.taken_ms
+        rows = sum(row.created < taken_ms for rows in self.by_reference.values() for row in rows)
+        settled = 0 if self.skipped else self.settled
         there_are = {
             "postings_balance": self.paid,
             "one_operation_at_a_time": self.attempts,
             "keys_claimed": self.attempts,
             "one_payment_per_key": self.attempts,
             "liveness": self.attempts,
-            "attempts_match_books": joinable,
-            "no_call_without_attempt": joinable + rows,
-            "one_live_charge": rows,
-            "succeeded_means_one_charge": paid,
-            "refunds_match_books": paid,
+            "attempts_match_books": self.joinable,
+            "no_call_without_attempt": rows,
+            "one_live_charge": self.charged,
+            "succeeded_means_one_charge": settled,
+            "refunds_match_books": settled,
             "failed_means_no_charge": 0,
             "refunds_follow_attempts": 0,
             "terminal_stays": 0,

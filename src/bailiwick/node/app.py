@@ -12,7 +12,7 @@ import structlog
 from bailiwick.access import asking, regional
 from bailiwick.base import canary
 from bailiwick.base.errors import ApiError
-from bailiwick.node import inbound, metrics, reading, render, residency, routing
+from bailiwick.node import inbound, listing, metrics, reading, render, residency, routing
 from bailiwick.node.canary import Canary
 from bailiwick.node.endpoints import EndpointItem, EndpointList
 from bailiwick.node.idempotency import Answer, Asked, Refused
@@ -117,14 +117,6 @@ class Route:
         """The body's parameters, raw and typed."""
         return await inbound.checked(request, kind)
 
-    async def listed(
-        self, request: Request, response: Response, read: Callable[..., Awaitable[Any]]
-    ) -> None:
-        """Answer a page; ``read`` is one of the lists of ``reading``."""
-        who = inbound.principal(request, self.node)
-        query, region = inbound.query(request), inbound.region(request)
-        json_answer(response, await read(self.node, who, query, region))
-
 
 class PaymentIntents(Route):
     """/v1/payment_intents"""
@@ -183,7 +175,7 @@ class PaymentIntents(Route):
 
     async def on_get(self, request: Request, response: Response) -> None:
         """A page of payments."""
-        await self.listed(request, response, reading.payments)
+        await listing.answer(self.node, request, response, listing.payments)
 
 
 class PaymentIntent(Route):
@@ -263,7 +255,7 @@ class Refunds(Route):
 
     async def on_get(self, request: Request, response: Response) -> None:
         """A page of refunds."""
-        await self.listed(request, response, reading.refunds)
+        await listing.answer(self.node, request, response, listing.refunds)
 
 
 class Refund(Route):
@@ -289,7 +281,7 @@ class Events(Route):
 
     async def on_get(self, request: Request, response: Response) -> None:
         """A page of events."""
-        await self.listed(request, response, reading.events)
+        await listing.answer(self.node, request, response, listing.events)
 
 
 class Reader(Route):

@@ -6,6 +6,7 @@ import falcon.asgi
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from bailiwick.access import paging
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.base.ids import is_id
@@ -127,6 +128,9 @@ class EndpointList:
         query = struct_from(inbound.query(request), ListEndpoints)
         await self._node.endpoints.load(self._node.store)
         owned = self._node.endpoints.of(who.merchant.id, who.livemode)
+        for name, cursor in paging.given(msgspec.structs.asdict(query)):
+            if all(each.id != cursor for each in owned):
+                raise paging.no_such(name, "webhook_endpoint", cursor)
         if query.starting_after is not None:
             owned = [each for each in owned if each.id < query.starting_after]
         if query.ending_before is not None:

@@ -1,27 +1,16 @@
-"""Retrieve and list: what clients read. All of it comes from the primary."""
+"""Retrieve: what clients read. All of it comes from the primary; lists are in ``listing``."""
 
 import hmac
 from typing import Any
 
-import msgspec
-
 from bailiwick.access.assign import assign
 from bailiwick.access.locate import Location
 from bailiwick.base.errors import ApiError
-from bailiwick.base.ids import is_id
-from bailiwick.node import render, residency
-from bailiwick.node.requests import (
-    ListEvents,
-    ListPayments,
-    ListQuery,
-    ListRefunds,
-    Retrieve,
-    Span,
-)
+from bailiwick.node import render
+from bailiwick.node.requests import Retrieve
 from bailiwick.node.service import Node
 from bailiwick.node.tenancy import own
 from bailiwick.shell.forms import Params, struct_from
-from bailiwick.store.database import HIGHEST_ID, LOWEST_ID, Page
 from bailiwick.store.rows import Payment
 from bailiwick.world.merchants import Principal
 
@@ -31,7 +20,6 @@ OF_CHARGE = frozenset({"payment_intent"})
 NOTHING: frozenset[str] = frozenset()
 PUBLIC = NOTHING
 """What a publishable key may expand."""
-_FOREVER_MS = 2**53
 
 
 def check_expand(expand: list[str], allowed: frozenset[str]) -> None:
@@ -87,91 +75,6 @@ async def _payment_object(node: Node, found: Payment, expand: list[str]) -> rend
     return render.payment_intent(found, charge=charged)
 
 
-def _page(query: ListQuery) -> Page:
-    """The part of a list that a query asks for, and one more to know whether that is all."""
-    for name in ("starting_after", "ending_before"):
-        cursor = getattr(query, name)
-        if cursor is not None and not is_id(cursor):
-            raise ApiError.invalid(f"Invalid {name}: not an id of this list.", param=name)
-    if query.starting_after is not None and query.ending_before is not None:
-        raise ApiError.invalid(
-            "Only one of starting_after and ending_before can be given.", param="ending_before"
-        )
-    since_ms, until_ms = _span(query.created)
-    return Page(
-        limit=query.limit + 1,
-        below=query.starting_after or HIGHEST_ID,
-        above=query.ending_before or LOWEST_ID,
-        oldest_first=query.ending_before is not None,
-        since_ms=since_ms,
-        until_ms=until_ms,
-    )
-
-
-def _paged(query: ListQuery, rows: list[Any], url: str, shown: list[render.Object]) -> Any:
-    more = len(rows) > query.limit
-    shown = shown[: query.limit]
-    if query.ending_before is not None:
-        shown.reverse()
-    return render.page(shown, url, more)
-
-
-def _span(created: Any) -> tuple[int, int]:
-    """``created`` as milliseconds from and to: a number of seconds or a range."""
-    if created is None:
-        return 0, _FOREVER_MS
-    if isinstance(created, dict):
-        span = struct_from(created, Span, prefix="created")
-        low = max((span.gte or 0), (span.gt + 1 if span.gt is not None else 0))
-        high = _FOREVER_MS // 1000 - 1
-        if span.lte is not None:
-            high = min(high, span.lte)
-        if span.lt is not None:
-            high = min(high, span.lt - 1)
-        return low * 1000, high * 1000 + 999
-    exact = struct_from({"created": created}, _Exact).created
-    return exact * 1000, exact * 1000 + 999
-
-
-class _Exact(msgspec.Struct, frozen=True):
-    created: int
-
-
-def _wishes(query: ListQuery, allowed: frozenset[str]) -> list[str]:
-    """``data.x`` of a list as ``x`` of its entries."""
-    wishes = [wish.removeprefix("data.") for wish in query.expand]
-    check_expand(wishes, allowed)
-    return wishes
-
-
-async def payments(node: Node, who: Principal, params: Params, region: int = 0) -> Any:
-    """GET /v1/payment_intents; ``region``: to whose access process the answer goes."""
-    query = struct_from(params, ListPayments)
-    wishes = _wishes(query, OF_PAYMENT)
-    rows = await node.store.payments(who.merchant.id, who.livemode, _page(query), query.customer)
-    residency.keep(node, region, rows)
-    shown = [await _payment_object(node, row, wishes) for row in rows]
-    return _paged(query, rows, "/v1/payment_intents", shown)
-
-
-async def refunds(node: Node, who: Principal, params: Params, region: int = 0) -> Any:
-    """GET /v1/refunds"""
-    query = struct_from(params, ListRefunds)
-    _wishes(query, NOTHING)
-    of = query.payment_intent
-    if query.charge is not None:
-        attempt = await node.store.attempt(query.charge)
-        of = "none" if attempt is None else attempt.payment
-    rows = await node.store.refunds(who.merchant.id, who.livemode, _page(query), of)
-    shown = []
-    for row in rows:
-        owner = await node.store.payment(row.payment)
-        assert owner is not None
-        residency.keep(node, region, [owner])
-        shown.append(render.refund(row, owner))
-    return _paged(query, rows, "/v1/refunds", shown)
-
-
 async def refund(node: Node, who: Principal, identifier: str, params: Params) -> Any:
     """GET /v1/refunds/{id}"""
     query = struct_from(params, Retrieve)
@@ -202,21 +105,10 @@ async def charge(node: Node, who: Principal, identifier: str, params: Params) ->
     return shown
 
 
-def _event(row: Any) -> render.Object:
+def event_object(row: Any) -> render.Object:
+    """An event of its stored columns."""
     body = render.event_body(row["body"], row["content"])
     return render.event(row["id"], row["type"], body, row["livemode"], row["payment"], row["seq"])
-
-
-async def events(node: Node, who: Principal, params: Params, region: int = 0) -> Any:
-    """GET /v1/events"""
-    query = struct_from(params, ListEvents)
-    _wishes(query, NOTHING)
-    types = query.types or ([query.type] if query.type else None)
-    rows = await node.store.events(who.merchant.id, who.livemode, _page(query), types)
-    if region:
-        owners = [await node.store.payment(each) for each in {row["payment"] for row in rows}]
-        residency.keep(node, region, [each for each in owners if each is not None])
-    return _paged(query, rows, "/v1/events", [_event(row) for row in rows])
 
 
 async def event(node: Node, who: Principal, identifier: str, params: Params) -> Any:
@@ -225,7 +117,7 @@ async def event(node: Node, who: Principal, identifier: str, params: Params) -> 
     row = await node.store.row("event_find", who.merchant.id, who.livemode, identifier)
     if row is None:
         raise ApiError.missing("event", identifier)
-    return _event(row)
+    return event_object(row)
 
 
 def elsewhere(node: Node, location: Location) -> dict[str, Any] | None:

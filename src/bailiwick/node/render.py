@@ -3,6 +3,7 @@
 ``location``, ``node``, ``assignment`` and ``routing`` are ours.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -68,13 +69,30 @@ def encode(value: Any) -> msgspec.Raw:
 
 def charge_view(attempt: Attempt) -> ChargeView:
     """The charge of a stored attempt."""
-    result = {} if attempt.result is None else msgspec.json.decode(attempt.result)
-    failure = None
-    if attempt.state == "declined":
-        failure = {key: result.get(key) for key in ("code", "decline_code", "message")}
-    return ChargeView(
-        attempt.id, attempt.state, attempt.amount, attempt.gateway, attempt.provider_ref, failure
+    return charge_seen(
+        attempt.id,
+        attempt.state,
+        attempt.amount,
+        attempt.gateway,
+        attempt.provider_ref,
+        attempt.result,
     )
+
+
+def charge_seen(
+    identifier: str,
+    state: str,
+    amount: int,
+    gateway: str,
+    provider_ref: str | None,
+    result: str | msgspec.Raw | None,
+) -> ChargeView:
+    """The charge of an attempt's columns; ``result``: what the provider said, as JSON."""
+    failure = None
+    if state == "declined":
+        said = {} if result is None else msgspec.json.decode(result)
+        failure = {key: said.get(key) for key in ("code", "decline_code", "message")}
+    return ChargeView(identifier, state, amount, gateway, provider_ref, failure)
 
 
 def payment_intent(
@@ -232,13 +250,18 @@ def charge(payment: Payment, view: ChargeView) -> Object:
 
 def refund(row: Refund, payment: Payment, *, expanded: Object | None = None) -> Object:
     """A refund; ``expanded`` replaces ids by objects."""
+    return {**refund_of(row, payment.charge_attempt), **(expanded or {})}
+
+
+def refund_of(row: Refund, charge: str | None) -> Object:
+    """A refund of a charge."""
     details = row.details
     return {
         "id": row.id,
         "object": "refund",
         "amount": row.amount,
         "balance_transaction": None,
-        "charge": payment.charge_attempt,
+        "charge": charge,
         "created": row.created_ms // 1000,
         "currency": row.currency.lower(),
         "destination_details": None,
@@ -250,7 +273,6 @@ def refund(row: Refund, payment: Payment, *, expanded: Object | None = None) -> 
         "source_transfer_reversal": None,
         "status": row.state,
         "transfer_reversal": None,
-        **(expanded or {}),
     }
 
 
@@ -293,7 +315,7 @@ def webhook_endpoint(row: Object, *, secret: bool = False) -> Object:
     return {**shown, "secret": row["secret"]} if secret else shown
 
 
-def page(objects: list[Object], url: str, has_more: bool) -> Object:
+def page(objects: Sequence[Object | msgspec.Raw], url: str, has_more: bool) -> Object:
     """A list answer."""
     return {"object": "list", "url": url, "has_more": has_more, "data": objects}
 

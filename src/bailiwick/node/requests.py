@@ -211,13 +211,24 @@ class Retrieve(msgspec.Struct, frozen=True):
     expand: Expand = []
 
 
+SECONDS_MAX = 2**53 // 1000 - 1
+"""As milliseconds, every time up to this one, and the next, fits the database and a JSON number."""
+Second = Annotated[int, Meta(ge=0, le=SECONDS_MAX)]
+
+
 class Span(msgspec.Struct, frozen=True):
     """A range of creation times, in seconds since the Unix epoch."""
 
-    gt: int | None = None
-    gte: int | None = None
-    lt: int | None = None
-    lte: int | None = None
+    gt: Second | None = None
+    gte: Second | None = None
+    lt: Second | None = None
+    lte: Second | None = None
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """One second of creation."""
+
+    created: Second
 
 
 class ListQuery(msgspec.Struct, frozen=True):
@@ -367,7 +378,7 @@ def merged(old: dict[str, str], new: dict[str, str] | None | UnsetType) -> dict[
                 param=f"metadata[{name[:METADATA_KEY_CHARS_MAX]}]",
             )
     found = {key: value for key, value in {**old, **new}.items() if value != ""}
-    if len(found) > METADATA_KEYS_MAX:
+    if len(found) > max(METADATA_KEYS_MAX, len(old)):
         raise ApiError.invalid(
             f"There would be {len(found)} metadata keys; at most {METADATA_KEYS_MAX} are kept. "
             "Remove some by giving them an empty value.",

@@ -2,6 +2,7 @@
 were made. Their record says which nodes were allowed to have them."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from bailiwick.access.regional import wrong_region
 from bailiwick.base.errors import ApiError
@@ -14,15 +15,19 @@ from bailiwick.world.merchants import Principal
 def must_stay(payment: Payment, region: int) -> bool:
     """Whether a payment may not be shown to, or changed through, the region of node ``region``; 0:
     of none."""
-    assignment = payment.details.assignment
+    return stays(payment.details.assignment, region)
+
+
+def stays(assignment: dict[str, Any], region: int) -> bool:
+    """The same of a payment that was assigned so."""
     if not region or assignment.get("residency") != "strict":
         return False
     return all(each["node"] != region for each in assignment["considered"])
 
 
-def keep(node: Node, region: int, payments: Iterable[Payment]) -> None:
-    """Raises ApiError (421) if one of them must stay."""
-    if region and any(must_stay(each, region) for each in payments):
+def keep(node: Node, region: int, assignments: Iterable[dict[str, Any]]) -> None:
+    """Raises ApiError (421) if a payment of one of these assignments must stay."""
+    if region and any(stays(each, region) for each in assignments):
         here = node.world.topology.by_number.get(node.number)
         raise wrong_region("Some of these payments are read", "" if here is None else here.url)
 

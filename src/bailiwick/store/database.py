@@ -6,7 +6,7 @@ All reads go to the primary: a decision taken from a replica that lags has paid 
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 import msgspec
@@ -26,6 +26,9 @@ from bailiwick.store.statements import lean, statement
 _payment = msgspec.json.Decoder(Payment)
 LOWEST_ID = ""
 HIGHEST_ID = "~"
+RowT = TypeVar("RowT")
+Part = tuple[list[RowT], str | None]
+"""Rows of a list, and the id of the one that comes after them."""
 SURE_S = 10.0
 
 
@@ -39,9 +42,14 @@ class Fence(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Which part of a list: ids and times between two bounds, newest or oldest first."""
+    """Which part of a list: ids and times between two bounds, newest or oldest first.
+
+    ``bytes_most``: of stored text, after which no further row is begun; the first row is read
+    whatever its size.
+    """
 
     limit: int
+    bytes_most: int = 2**53
     below: str = HIGHEST_ID
     above: str = LOWEST_ID
     oldest_first: bool = False
@@ -182,29 +190,34 @@ class Store:
 
     async def payments(
         self, merchant: str, livemode: bool, page: Page, customer: str | None
-    ) -> list[Payment]:
+    ) -> Part[Payment]:
         """A page of a merchant's payments, of one customer or all."""
         found = await self._page(
             "payment", merchant, livemode, page, page.since_ms, page.until_ms, customer
         )
-        return [payment_of(row) for row in found]
+        return [payment_of(row[:-1]) for row in found], _following(found)
 
     async def refunds(
         self, merchant: str, livemode: bool, page: Page, payment: str | None
-    ) -> list[Refund]:
-        """A page of a merchant's refunds, of one payment or all."""
+    ) -> Part[tuple[Refund, str | None]]:
+        """A page of a merchant's refunds, of one payment or all, each with its payment's charge."""
         found = await self._page(
             "refund", merchant, livemode, page, payment, page.since_ms, page.until_ms
         )
-        return [refund_of(row) for row in found]
+        return [(refund_of(row[:-2]), row["charge"]) for row in found], _following(found)
 
     async def events(
         self, merchant: str, livemode: bool, page: Page, types: list[str] | None
-    ) -> list[asyncpg.Record]:
+    ) -> Part[asyncpg.Record]:
         """A page of a merchant's events, of some types or all."""
-        return await self._page(
+        found = await self._page(
             "event", merchant, livemode, page, types, page.since_ms, page.until_ms
         )
+        return found, _following(found)
+
+    async def owned(self, table: str, identifier: str, merchant: str, livemode: bool) -> bool:
+        """Whether a ``payment``, ``refund`` or ``event`` is a merchant's own, of this mode."""
+        return await self.row(f"{table}_owned", identifier, merchant, livemode) is not None
 
     async def refund(self, identifier: str) -> Refund | None:
         """A refund by id."""
@@ -257,10 +270,15 @@ class Store:
             page.above,
             page.limit,
             *filters,
+            page.bytes_most,
         )
 
 
-def payment_of(row: asyncpg.Record) -> Payment:
+def _following(found: list[asyncpg.Record]) -> str | None:
+    return found[-1]["following"] if found else None
+
+
+def payment_of(row: Iterable[Any]) -> Payment:
     """A payment from the columns of ``payment_find``, in order."""
     values = list(row)
     described = content_of(values[10])
@@ -273,7 +291,7 @@ def content_of(content: str) -> Payment:
     return _payment.decode(content)
 
 
-def refund_of(row: asyncpg.Record) -> Refund:
+def refund_of(row: Iterable[Any]) -> Refund:
     """A refund from the columns of ``refund_find``, in order."""
     values = list(row)
     values[9] = msgspec.json.decode(values[9])
