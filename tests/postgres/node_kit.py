@@ -7,7 +7,7 @@ node's rows against.
 import asyncio
 import re
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, cast
 
 import asyncpg
@@ -248,7 +248,7 @@ class Region:
         given = {"amount": 1000, "currency": "eur", "confirm": True,
                  "payment_method": "pm_card_visa", **values}  # fmt: skip
         wish = msgspec.convert(given, CreatePayment)
-        made = asked("create", key, given, merchant)
+        made = asked("create", key, given, merchant, wish.expand)
         return await self.payments.keys.once(
             made, lambda: self.payments.create(made, wish, LOCATION, assignment)
         )
@@ -287,8 +287,15 @@ class Region:
                 await asyncio.sleep(0.01)
 
 
-def asked(operation: str, key: str, params: dict[str, Any], merchant: Merchant = MERCHANT) -> Asked:
-    return Asked(merchant, False, key, request_hash(operation, "", params), operation, [])
+def asked(
+    operation: str,
+    key: str,
+    params: dict[str, Any],
+    merchant: Merchant = MERCHANT,
+    expand: Sequence[str] = (),
+) -> Asked:
+    hashed = request_hash(operation, "", params)
+    return Asked(merchant, False, key, hashed, operation, list(expand))
 
 
 def body(answer: Answer) -> dict[str, Any]:

@@ -245,6 +245,18 @@ async def test_the_next_gateway_after_a_definite_no_charge(
     await sound(sql)
 
 
+@pytest.mark.parametrize("word", ["retryable", "unsent"])
+async def test_the_next_gateways_charge_is_expanded(store: Store, word: str) -> None:
+    first, second = Bank("bank"), Bank("other", priority=2)
+    region = Region(store, first, second)
+    first.script[Operation.CHARGE] = [word]
+    done = await paid(region, expand=["latest_charge"])
+    charge = done["latest_charge"]
+    assert (charge["gateway"], charge["status"], charge["paid"]) == ("other", "succeeded", True)
+    again = await region.pay("k0", expand=["latest_charge"])
+    assert again.replayed and body(again) == done
+
+
 @pytest.mark.parametrize("word", ["decline", "lost", "never", "pending", "act", "wrong"])
 async def test_nothing_else_goes_to_the_next_gateway(store: Store, word: str) -> None:
     bank, other = Bank(), Bank("other", priority=2)

@@ -291,6 +291,8 @@ class Settlement(Writing):
             identity = key_identity(attempt.merchant, attempt.livemode, key)
             stored = await self._store.key(identity)
             expand = unpacked(None if stored is None else stored.expand)
+        if step.attempt_new is not None:
+            expand = None  # nobody is told of it, and its charge is not written yet
         status, body, plain = await self.answer(step, expand or [], attempt)
         settled = Settled(step.after, step, None, status, body)
         row = self.move(step, answer_key=key, status=status, body=body, plain=plain)
