@@ -80,12 +80,13 @@ async def test_whoever_is_behind_the_fence_s_epoch_does_nothing(
     replay = ("attempt_replay", row.attempt_id, 0, 60_000.0)
     assert await store.row(*replay, store.epoch()) is None
     await sql.execute("INSERT INTO delivery VALUES ($1, 'we_1', $2, 1)", row.event_id, row.id)
-    assert await store.rows("deliveries_due", 10, 1_000, store.epoch()) == []
+    wanted = ("deliveries_due", ["we_1"], [10], 1_000)
+    assert await store.rows(*wanted, store.epoch()) == []
     successor = Store(dsn, lambda: 2, pool_max=2)
     await successor.open()
     assert [each.id for each in await successor.due(10, 1_000)] == [row.attempt_id]
     assert await successor.row(*replay, successor.epoch()) is not None
-    assert len(await successor.rows("deliveries_due", 10, 1_000, successor.epoch())) == 1
+    assert len(await successor.rows(*wanted, successor.epoch())) == 1
     assert await done(successor, create()) == [True]
     await successor.close()
 

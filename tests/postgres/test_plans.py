@@ -127,3 +127,43 @@ async def test_reads_only_use_indexes(full: Store, sql: asyncpg.Connection) -> N
         for node in nodes(json.loads(explained)[0]["Plan"]):
             big = node.get("Relation Name") in ("payment", "attempt", "idempotency_key", "event")
             assert not (big and node["Node Type"] == "Seq Scan"), (name, node)
+
+
+async def test_deliveries_are_claimed_by_index_whatever_is_owed(
+    store: Store, sql: asyncpg.Connection
+) -> None:
+    """100,000 owed to one endpoint, one each to five hundred, and twice as many done: a look reads
+    one entry of each endpoint, and a claim a bounded number of rows."""
+    await fill(sql)
+    await sql.execute(f"""
+        INSERT INTO delivery (event, endpoint, payment, seq, next_at, done_at)
+        SELECT 'evt_' || lpad(n::text, 26, '0'),
+               CASE WHEN n % 2 = 0 THEN 'we_flood' ELSE 'we_' || n % 1000 END,
+               'pi_' || lpad(n::text, 26, '0'), 1,
+               CASE WHEN n % 2 = 0 OR n < 1000 THEN now() - n * interval '1 ms' END,
+               CASE WHEN n % 2 = 1 AND n >= 1000 THEN now() END
+          FROM generate_series(1, {ROWS}) n;
+        ANALYZE delivery;
+    """)
+    endpoints = ["we_flood", *(f"we_{n}" for n in range(1, 64, 2))]
+    asked: dict[str, list[Any]] = {
+        "deliveries_owed": ["", 500],
+        "deliveries_due": [endpoints, [8] * len(endpoints), 60_000, 1],
+    }
+    for name, arguments in asked.items():
+        async with sql.transaction():
+            explained = await sql.fetchval(
+                f"EXPLAIN (ANALYZE, FORMAT JSON) {statement(name)}", *arguments
+            )
+        found = nodes(json.loads(explained)[0]["Plan"])
+        used = {node.get("Index Name") for node in found}
+        assert "delivery_by_endpoint" in used, explained
+        for node in found:
+            assert node["Node Type"] != "Seq Scan" or node["Relation Name"] == "fence", explained
+            read = node["Actual Rows"] * node["Actual Loops"]
+            removed = node.get("Rows Removed by Filter", 0) * node["Actual Loops"]
+            assert read + removed <= 40 * len(endpoints), (name, node)
+    row = await sql.fetchrow(
+        statement("deliveries_due"), endpoints, [8] * len(endpoints), 60_000, 1
+    )
+    assert row is not None and row["claimed"]

@@ -8,6 +8,7 @@ import pytest
 from access_kit import SECRET, Call, Reply, access, serving, write_world
 
 from bailiwick.access.endpoints import derive
+from bailiwick.access.resource import read_resource
 from bailiwick.base.ids import is_id, new_id, node_of
 from bailiwick.world.merchants import Merchant, Principal
 
@@ -105,6 +106,25 @@ async def test_webhook_endpoints_are_made_on_every_node_and_a_retry_converges(
         assert len(calls) == 4
         assert len({(each["id"], each["secret"]) for each in resources}) == 1
         assert is_id(resources[0]["id"], "we")
+
+
+async def test_nodes_get_proof_that_access_has_chosen(tmp_path: Path) -> None:
+    """Without a key too, every node gets the same id, and can tell that it is from access."""
+    async with access(tmp_path) as it:
+        forged = {"bailiwick-resource": "{}", "bailiwick-seal": "0" * 64}
+        body = "url=https://x.test&enabled_events[]=*"
+        assert (await it.call("POST", "/v1/webhook_endpoints", body, headers=forged)).status == 200
+        (one,), (other,) = (node.calls for node in it.nodes)
+        who = it.front.world.merchants.by_key(SECRET)
+        assert who is not None
+        stranger = Principal(Merchant("acct_other", "Other"), "secret", False)
+        for call in (one, other):
+            given = (call.headers["bailiwick-resource"], call.headers["bailiwick-seal"])
+            found = read_resource(it.front.internal_secret, who, *given)
+            assert found is not None and found.secret.startswith("whsec_")
+            assert read_resource(it.front.internal_secret, stranger, *given) is None
+            assert read_resource(b"other", who, *given) is None
+        assert one.headers["bailiwick-resource"] == other.headers["bailiwick-resource"]
 
 
 async def test_webhook_endpoints_are_changed_everywhere_and_read_anywhere(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Webhook endpoints: each lives on every node, as events are sent from where they happen.
 
 Id and secret are derived from the merchant and the Idempotency-Key, so that a retry after a
-partial failure brings all nodes to the same endpoint.
+partial failure brings all nodes to the same endpoint. Nodes take them from access alone, which
+proves itself (``resource``).
 """
 
 import asyncio
@@ -10,12 +11,12 @@ import hmac
 import os
 
 import falcon.asgi
-import msgspec
 
 from bailiwick.access.forward import Answer, HopError
 from bailiwick.access.front import Front
 from bailiwick.access.hop import give, send, unreachable
 from bailiwick.access.inbound import Inbound
+from bailiwick.access.resource import Resource, resource_lines
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.base.ids import new_id
@@ -83,8 +84,8 @@ async def create(
 ) -> None:
     """POST: the same endpoint on every node."""
     identifier, signing = derive(front.internal_secret, inbound.principal, inbound.idempotency_key)
-    resource = msgspec.json.encode({"id": identifier, "secret": signing, "created_ms": now_ms()})
-    extra = [b"bailiwick-resource: %b\r\n" % resource]
+    resource = Resource(identifier, signing, now_ms())
+    extra = resource_lines(front.internal_secret, inbound.principal, resource)
     answers = await _to_all(front, inbound, "PUT", _PATH, body, extra)
     give(response, _first_told(answers))
 

@@ -7,9 +7,8 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from bailiwick.access import paging
-from bailiwick.base.clock import now_ms
+from bailiwick.access.resource import HEADER, SEAL, Resource, read_resource
 from bailiwick.base.errors import ApiError
-from bailiwick.base.ids import is_id
 from bailiwick.node import inbound, render
 from bailiwick.node.addresses import allowed_url
 from bailiwick.node.requests import (
@@ -47,14 +46,6 @@ EVENT_TYPES = frozenset(
 )
 
 
-class Given(msgspec.Struct, frozen=True):
-    """``Bailiwick-Resource``: what access has chosen."""
-
-    id: str
-    secret: str
-    created_ms: int = 0
-
-
 def _shown(endpoint: Endpoint, *, secret: bool = False) -> render.Object:
     return render.webhook_endpoint(msgspec.structs.asdict(endpoint), secret=secret)
 
@@ -84,15 +75,45 @@ class EndpointList:
         """Write an endpoint under the id that access gives; repeating it changes nothing."""
         node = self._node
         who = inbound.principal(request, node)
-        given = msgspec.json.decode(request.get_header("Bailiwick-Resource") or "{}", type=Given)
-        if not is_id(given.id, "we"):
-            raise ApiError.invalid("Bailiwick-Resource has no id of an endpoint.")
+        given = self._given(request, who)
         _, wish = await inbound.checked(request, CreateEndpoint)
         _check(node, wish.url, wish.enabled_events)
+        async with node.endpoints.changing:
+            made = await self._put(who, given, wish)
+            endpoint = own(node.endpoints.get(given.id), who, "webhook_endpoint", given.id)
+        if (endpoint.url, endpoint.events) != (wish.url, wish.enabled_events):
+            raise ApiError.mismatch()  # its id follows from the key, which was used before
+        # A secret is shown once: whoever repeats the request has got it, or makes another endpoint.
+        json_answer(response, _shown(endpoint, secret=made))
+
+    async def on_post(self, request: falcon.asgi.Request, response: falcon.asgi.Response) -> None:
+        """Not here: it would be known to this node alone."""
+        inbound.principal(request, self._node)
+        raise ApiError.invalid(
+            "Webhook endpoints are made through an access process, which makes them at every "
+            "node: send this request to the address of the API, not to a node.",
+            code="node_addressed",
+        )
+
+    def _given(self, request: falcon.asgi.Request, who: Principal) -> Resource:
+        """What access has chosen. Raises ApiError: 403 from anybody else, 400 for nonsense."""
+        secret = self._node.refusals.secret
+        text, proof = request.get_header(HEADER), request.get_header(SEAL)
+        try:
+            given = read_resource(secret, who, text, proof)
+        except ValueError as error:
+            raise ApiError.invalid(f"{HEADER}: {error}", param=HEADER) from None
+        if given is None:
+            raise ApiError.forbidden("Only access processes may choose an endpoint's id.")
+        return given
+
+    async def _put(self, who: Principal, given: Resource, wish: CreateEndpoint) -> bool:
+        """Whether it was made now. Raises ApiError (400) where there are enough."""
+        node = self._node
         await node.endpoints.load(node.store)
-        known = node.endpoints.get(given.id) is not None
-        owned = node.endpoints.of(who.merchant.id, who.livemode)
-        if len(owned) >= ENDPOINTS_MAX and not known:
+        if node.endpoints.get(given.id) is not None:
+            return False
+        if len(node.endpoints.of(who.merchant.id, who.livemode)) >= ENDPOINTS_MAX:
             raise ApiError.invalid(
                 f"A merchant has at most {ENDPOINTS_MAX} webhook endpoints: delete one first."
             )
@@ -101,7 +122,7 @@ class EndpointList:
             "metadata": merged({}, wish.metadata),
             "api_version": wish.api_version,
         }
-        await node.store.rows(
+        made = await node.store.row(
             "endpoint_put",
             given.id,
             who.merchant.id,
@@ -109,23 +130,20 @@ class EndpointList:
             wish.url,
             given.secret,
             msgspec.json.encode(wish.enabled_events).decode(),
-            given.created_ms or now_ms(),
+            given.created_ms,
             msgspec.json.encode(details).decode(),
         )
         await node.endpoints.load(node.store)
-        endpoint = node.endpoints.get(given.id)
-        assert endpoint is not None
-        if (endpoint.url, endpoint.events) != (wish.url, wish.enabled_events):
-            raise ApiError.mismatch()  # its id follows from the key, which was used before
-        # A secret is shown once: whoever repeats the request has got it, or makes another endpoint.
-        json_answer(response, _shown(endpoint, secret=not known))
-
-    on_post = on_put
+        return made is not None
 
     async def on_get(self, request: falcon.asgi.Request, response: falcon.asgi.Response) -> None:
         """List."""
         who = inbound.principal(request, self._node)
         query = struct_from(inbound.query(request), ListEndpoints)
+        if query.starting_after is not None and query.ending_before is not None:
+            raise ApiError.invalid(
+                "Only one of starting_after and ending_before can be given.", param="ending_before"
+            )
         await self._node.endpoints.load(self._node.store)
         owned = self._node.endpoints.of(who.merchant.id, who.livemode)
         for name, cursor in paging.given(msgspec.structs.asdict(query)):
@@ -166,9 +184,14 @@ class EndpointItem:
         node = self._node
         who = inbound.principal(request, node)
         _, wish = await inbound.checked(request, UpdateEndpoint)
-        await node.endpoints.load(node.store)
-        old = self._own(who, identifier)
         _check(node, wish.url, wish.enabled_events)
+        async with node.endpoints.changing:
+            await node.endpoints.load(node.store)
+            await self._update(self._own(who, identifier), wish)
+            await node.endpoints.load(node.store)
+        json_answer(response, _shown(self._own(who, identifier)))
+
+    async def _update(self, old: Endpoint, wish: UpdateEndpoint) -> None:
         details: dict[str, Any] = dict(old.details)
         details["metadata"] = merged(details.get("metadata", {}), wish.metadata)
         if wish.description is not UNSET:
@@ -177,18 +200,16 @@ class EndpointItem:
         if wish.disabled is not None:
             status = "disabled" if wish.disabled else "enabled"
         events = old.events if isinstance(wish.enabled_events, UnsetType) else wish.enabled_events
-        await node.store.rows(
+        await self._node.store.rows(
             "endpoint_update",
-            identifier,
-            who.merchant.id,
-            who.livemode,
+            old.id,
+            old.merchant,
+            old.livemode,
             old.url if isinstance(wish.url, UnsetType) else wish.url,
             msgspec.json.encode(events).decode(),
             status,
             msgspec.json.encode(details).decode(),
         )
-        await node.endpoints.load(node.store)
-        json_answer(response, _shown(self._own(who, identifier)))
 
     async def on_delete(
         self, request: falcon.asgi.Request, response: falcon.asgi.Response, identifier: str

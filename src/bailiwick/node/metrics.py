@@ -34,6 +34,7 @@ _LAG = METRICS.gauge("node_commit_seconds", "How long the last commit of a lane 
 _RESOLVED = METRICS.gauge("node_resolved", "Attempts ended by the resolver so far.")
 _DELIVERED = METRICS.gauge("node_webhooks_delivered", "Webhooks delivered so far.")
 _UNDELIVERED = METRICS.gauge("node_webhooks_failed", "Tries of webhooks that failed so far.")
+_DELIVERING = METRICS.gauge("node_webhooks_under_way", "Deliveries of webhooks under way.")
 _EPOCH = METRICS.gauge("node_epoch", "Epoch of the world in use.")
 _WORLD_AGE = METRICS.gauge(
     "node_world_age_seconds", "Time since the world in use was known to be the newest."
@@ -74,6 +75,7 @@ def render(node: Node) -> bytes:
     _RESOLVED.set(node.resolver.resolved)
     _DELIVERED.set(node.deliverer.delivered)
     _UNDELIVERED.set(node.deliverer.failed)
+    _DELIVERING.set(node.deliverer.slots.running)
     world = node.current.freshness()
     _EPOCH.set(world.epoch)
     _WORLD_AGE.set(world.stale_s)

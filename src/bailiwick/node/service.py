@@ -11,6 +11,7 @@ import structlog
 from bailiwick.access.earlier import Pasts
 from bailiwick.node.callbacks import Callbacks
 from bailiwick.node.config import Loaded, callback_base
+from bailiwick.node.deliverer import Deliverer
 from bailiwick.node.gateways import Gateways
 from bailiwick.node.load import Load
 from bailiwick.node.payments import Payments
@@ -18,7 +19,7 @@ from bailiwick.node.refusals import Refusals
 from bailiwick.node.relay import CONSUMER, Relay
 from bailiwick.node.resolver import Resolver
 from bailiwick.node.settle import Settlement
-from bailiwick.node.webhooks import Deliverer, Endpoints
+from bailiwick.node.webhooks import Endpoints
 from bailiwick.shell.bus_settings import join
 from bailiwick.shell.loops import end, forever
 from bailiwick.shell.settings import SettingsError

@@ -1,0 +1,220 @@
+"""The routes of webhook endpoints at a node: real HTTP, real database, several merchants."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import urlencode
+
+import asyncpg
+import falcon.asgi
+import msgspec
+import pytest
+
+from bailiwick.access import resource as sealing
+from bailiwick.access.endpoints import derive
+from bailiwick.access.forward import NodeClient
+from bailiwick.access.resource import HEADER, SEAL, Resource, read_resource, resource_lines
+from bailiwick.base.ids import new_id
+from bailiwick.node.endpoints import ENDPOINTS_MAX, EndpointItem, EndpointList
+from bailiwick.node.refusals import Refusals
+from bailiwick.node.webhooks import Endpoints
+from bailiwick.shell.answers import install_errors
+from bailiwick.shell.http import HttpServer
+from bailiwick.store.database import Store
+from bailiwick.world.merchants import Merchant, Merchants, Principal, key_hash
+
+SHARED = b"what access and nodes share"
+LIST = "/v1/webhook_endpoints"
+WISH = {"url": "https://shop.example/hooks", "enabled_events[0]": "*"}
+KEYS = {
+    "sk_a": Principal(Merchant("acct_a", "A"), "secret", False),
+    "sk_a_live": Principal(Merchant("acct_a", "A"), "secret", True),
+    "sk_b": Principal(Merchant("acct_b", "B"), "secret", False),
+}
+
+
+class Door:
+    """A node's two routes, and who knocks."""
+
+    def __init__(self, client: NodeClient) -> None:
+        self._client = client
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        key: str = "sk_a",
+        form: dict[str, str] | None = None,
+        lines: list[bytes] | None = None,
+    ) -> tuple[int, Any]:
+        head = [f"authorization: Bearer {key}\r\n".encode(), *(lines or [])]
+        head.append(b"content-type: application/x-www-form-urlencoded\r\n")
+        body = urlencode(form or {}).encode()
+        answer = await self._client.request(method, path.encode(), head, body)
+        return answer.status, json.loads(answer.body)
+
+    async def put(self, resource: Resource, key: str = "sk_a", **form: str) -> tuple[int, Any]:
+        """As access does."""
+        lines = resource_lines(SHARED, KEYS[key], resource)
+        return await self.ask("PUT", LIST, key, {**WISH, **form}, lines)
+
+
+@asynccontextmanager
+async def opened(store: Store) -> AsyncIterator[Door]:
+    node: Any = SimpleNamespace(
+        store=store,
+        endpoints=Endpoints(),
+        refusals=Refusals(SHARED),
+        settings=SimpleNamespace(webhook_private_addresses=False),
+        world=SimpleNamespace(
+            merchants=Merchants((), {}, {key_hash(key): who for key, who in KEYS.items()})
+        ),
+    )
+    app: Any = falcon.asgi.App()
+    install_errors(app)
+    app.add_route(LIST, EndpointList(node))
+    app.add_route(f"{LIST}/{{identifier}}", EndpointItem(node))
+    server = HttpServer(app)
+    await server.start()
+    client = NodeClient(f"http://127.0.0.1:{server.port}")
+    try:
+        yield Door(client)
+    finally:
+        client.close()
+        await server.stop()
+
+
+@pytest.fixture
+async def door(store: Store) -> AsyncIterator[Door]:
+    async with opened(store) as made:
+        yield made
+
+
+def resource(key: str = "sk_a", word: bytes = b"k") -> Resource:
+    return Resource(*derive(SHARED, KEYS[key], word), 5_000)
+
+
+async def test_access_makes_one_and_its_secret_is_shown_once(
+    door: Door, sql: asyncpg.Connection
+) -> None:
+    given = resource()
+    status, made = await door.put(given)
+    assert (status, made["id"], made["secret"]) == (200, given.id, given.secret)
+    assert made["created"] == 5
+    status, again = await door.put(given)
+    assert status == 200 and "secret" not in again
+    assert (await door.put(given, url="https://other.example/"))[0] == 400
+    assert await sql.fetchval("SELECT count(*) FROM webhook_endpoint") == 1
+
+
+async def test_nobody_else_chooses_an_id_or_learns_a_secret(
+    door: Door, sql: asyncpg.Connection
+) -> None:
+    """A merchant's own key, at the node's own address: no header, a forged one, another's."""
+    given = resource()
+    await door.put(given)
+    before = await sql.fetch("SELECT * FROM webhook_endpoint")
+    text = f"{HEADER}: {msgspec.json.encode(given).decode()}\r\n".encode()
+    genuine = resource_lines(SHARED, KEYS["sk_a"], given)
+    tries: list[list[bytes]] = [
+        [],
+        [text],
+        [text, f"{SEAL}: {'0' * 64}\r\n".encode()],
+        [f"{HEADER}: not json\r\n".encode(), genuine[1]],
+        [text.replace(b"5000", b"5001"), genuine[1]],
+        resource_lines(b"another secret", KEYS["sk_b"], given),
+        genuine,  # of another merchant
+    ]
+    for lines in tries:
+        status, body = await door.ask("PUT", LIST, "sk_b", WISH, lines)
+        assert (status, body["error"]["code"]) == (403, "permission_denied"), lines
+        assert given.secret not in json.dumps(body)
+    assert (await door.ask("PUT", LIST, "sk_a_live", WISH, genuine))[0] == 403, "another mode"
+    assert await sql.fetch("SELECT * FROM webhook_endpoint") == before
+    for method, form in (("GET", {}), ("POST", {"disabled": "true"}), ("DELETE", {})):
+        assert (await door.ask(method, f"{LIST}/{given.id}", "sk_b", form))[0] == 404
+    assert await sql.fetch("SELECT * FROM webhook_endpoint") == before
+
+
+async def test_an_id_that_another_merchant_has_stays_its_own(
+    door: Door, sql: asyncpg.Connection
+) -> None:
+    given = resource()
+    await door.put(given)
+    before = await sql.fetch("SELECT * FROM webhook_endpoint")
+    status, body = await door.put(given, "sk_b", url="https://thief.example/")
+    assert (status, body["error"]["code"]) == (404, "resource_missing")
+    assert await sql.fetch("SELECT * FROM webhook_endpoint") == before
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"{}", b"[]", b"not json", b'"x"', b'{"id":5,"secret":"s","created_ms":1}',
+     b'{"id":"we_1","secret":"s","created_ms":1}', b"\xff",
+     msgspec.json.encode(Resource(new_id("pi", 0, 5), "whsec_1", 1)),
+     msgspec.json.encode(Resource(new_id("we", 7, 5), "whsec_1", 1))],
+)  # fmt: skip
+def test_nonsense_with_a_genuine_seal(text: bytes) -> None:
+    """Malformed, of another kind, or of one node: refused by name, never a defect."""
+    proof = sealing._seal(SHARED, KEYS["sk_a"], text)
+    with pytest.raises(ValueError):
+        read_resource(SHARED, KEYS["sk_a"], text.decode("latin-1"), proof)
+    assert read_resource(SHARED, KEYS["sk_b"], text.decode("latin-1"), proof) is None
+
+
+async def test_a_malformed_header_is_the_asker_s_fault(door: Door, sql: asyncpg.Connection) -> None:
+    proof = sealing._seal(SHARED, KEYS["sk_a"], b"not json")
+    lines = [f"{HEADER}: not json\r\n{SEAL}: {proof}\r\n".encode()]
+    status, body = await door.ask("PUT", LIST, "sk_a", WISH, lines)
+    assert (status, body["error"]["param"]) == (400, HEADER)
+    assert await sql.fetchval("SELECT count(*) FROM webhook_endpoint") == 0
+
+
+async def test_a_client_that_talks_to_a_node_is_told_where_to_go(
+    door: Door, sql: asyncpg.Connection
+) -> None:
+    status, body = await door.ask("POST", LIST, "sk_a", WISH)
+    assert (status, body["error"]["code"]) == (400, "node_addressed")
+    assert await sql.fetchval("SELECT count(*) FROM webhook_endpoint") == 0
+
+
+async def test_no_more_than_the_most_even_at_once(door: Door, sql: asyncpg.Connection) -> None:
+    wanted = [door.put(resource(word=b"%d" % n)) for n in range(2 * ENDPOINTS_MAX)]
+    statuses = [status for status, _ in await asyncio.gather(*wanted)]
+    assert sorted(statuses) == [200] * ENDPOINTS_MAX + [400] * ENDPOINTS_MAX
+    assert await sql.fetchval("SELECT count(*) FROM webhook_endpoint") == ENDPOINTS_MAX
+    assert (await door.put(resource("sk_b"), "sk_b"))[0] == 200
+
+
+async def test_a_page_goes_on_from_its_own_entries_only(door: Door) -> None:
+    ids = [(await door.put(resource(word=b"%d" % n)))[1]["id"] for n in range(3)]
+    ids.sort(reverse=True)
+    foreign = (await door.put(resource("sk_b"), "sk_b"))[1]["id"]
+    live = (await door.put(resource("sk_a_live"), "sk_a_live"))[1]["id"]
+    status, page = await door.ask("GET", f"{LIST}?limit=1&starting_after={ids[0]}")
+    assert (status, [each["id"] for each in page["data"]]) == (200, ids[1:2])
+    assert page["has_more"]
+    status, page = await door.ask("GET", f"{LIST}?ending_before={ids[2]}")
+    assert [each["id"] for each in page["data"]] == ids[:2]
+    for name in ("starting_after", "ending_before"):
+        for cursor in (foreign, live, new_id("we", 0, 5), new_id("pi", 1, 5), "x"):
+            status, body = await door.ask("GET", f"{LIST}?{name}={cursor}")
+            error = body["error"]
+            assert (status, error["code"], error["param"]) == (400, "resource_missing", name)
+            assert error["message"] == f"No such webhook_endpoint: '{cursor}'"
+    query = f"starting_after={ids[0]}&ending_before={ids[2]}"
+    assert (await door.ask("GET", f"{LIST}?{query}"))[0] == 400
+
+
+async def test_empty_metadata_is_dropped_and_changes_at_once_are_all_kept(door: Door) -> None:
+    status, made = await door.put(resource(), **{"metadata[a]": "", "metadata[b]": "1"})
+    assert (status, made["metadata"]) == (200, {"b": "1"})
+    path = f"{LIST}/{made['id']}"
+    await asyncio.gather(
+        *(door.ask("POST", path, form={f"metadata[k{n}]": str(n)}) for n in range(20))
+    )
+    _, shown = await door.ask("GET", path)
+    assert shown["metadata"] == {"b": "1", **{f"k{n}": str(n) for n in range(20)}}
