@@ -111,3 +111,39 @@ def test_metadata_is_bounded_over_all_changes(demo: dict[str, Any], at: str) -> 
     path = f"/v1/refunds/{refund['id']}"
     assert api.ask("POST", path, {**full, "metadata[k49]": "x"})[0] == 200
     assert api.ask("POST", path, {"metadata[more]": "x"})[0] == 400
+
+
+@AT
+def test_a_refund_names_one_payment(demo: dict[str, Any], at: str) -> None:
+    api = at_both(demo)[at]
+    one, other = api.pay(), api.pay()
+    wish = {"payment_intent": one["id"], "charge": other["latest_charge"], "amount": "100"}
+    status, said = api.post("/v1/refunds", **wish)
+    assert (status, said["error"]["param"]) == (400, "charge"), said
+    assert api.get("/v1/refunds", payment_intent=one["id"])[1]["data"] == []
+    wish["charge"] = one["latest_charge"]
+    status, refund = api.post("/v1/refunds", **wish)
+    assert (status, refund["payment_intent"]) == (200, one["id"])
+    for wrong in ("ch_x", one["id"], refund["id"], one["latest_charge"].replace("ch_", "at_")):
+        status, said = api.post("/v1/refunds", charge=wrong)
+        assert (status, said["error"]["param"]) == (404, "charge"), said
+
+
+CARD = "4242 4242 4242 4242"
+
+
+@AT
+@pytest.mark.parametrize("name", [
+    "location[country]", "location[subdivision]", "location[coordinates]", "location[ip_address]",
+    "currency", "capture_method", "payment_method", CARD, f"metadata[{CARD}]", f"x[{CARD}]",
+    f"{CARD}[]a", "return_url", "expand[0]", "amount", "confirm",
+])  # fmt: skip
+def test_a_card_number_is_repeated_by_no_error(demo: dict[str, Any], at: str, name: str) -> None:
+    api = at_both(demo)[at]
+    good = {"amount": "5", "currency": "eur", "location[country]": "DE"}
+    for card in (CARD, CARD.replace(" ", "")):
+        params = {**good, name.replace(CARD, card): card}
+        status, said = api.ask("POST", "/v1/payment_intents", params)
+        assert status == 400 and "4242" not in str(said), said
+        status, said = api.get(f"/v1/payment_intents/{card.replace(' ', '-')}", expand=card)
+        assert status in (400, 404) and "4242" not in str(said), said

@@ -131,7 +131,7 @@ class Refunds(_Resource):
                 continue
             if not isinstance(identifier, str):
                 raise ApiError.invalid(f"Invalid string in {name}.", param=name)
-            node = self.front.node_for(identifier, prefix, name)
+            node = self.front.node_for(identifier, prefix, name, param=name)
             if found is not None and node is not found[0]:
                 raise ApiError.invalid(
                     "payment_intent and charge do not belong together.", param=name

@@ -14,7 +14,7 @@ from bailiwick.access.regional import Region
 from bailiwick.access.reserve import PAGES_BYTES, Reserve
 from bailiwick.access.turnstile import Turnstile
 from bailiwick.base.errors import ApiError
-from bailiwick.base.ids import node_of
+from bailiwick.base.ids import is_id, node_of
 from bailiwick.shell.bus_settings import join
 from bailiwick.shell.tls import Outgoing
 from bailiwick.world import atlas as atlas_module
@@ -130,13 +130,13 @@ class Front:
             known = self._turnstiles[node.number] = (node.url, made)
         return known[1]
 
-    def node_for(self, identifier: str, prefix: str, kind: str) -> Node:
-        """The node that an object lives on, by its id alone. Raises ApiError (404)."""
-        if not identifier.startswith(prefix):
-            raise ApiError.missing(kind, identifier)
-        node = self.world.topology.by_number.get(node_of(identifier))
+    def node_for(self, identifier: str, prefix: str, kind: str, *, param: str = "id") -> Node:
+        """The node that an object lives on, by its id alone; ``param``: where the id stood. Raises
+        ApiError (404)."""
+        known = is_id(identifier, prefix.rstrip("_"))
+        node = self.world.topology.by_number.get(node_of(identifier)) if known else None
         if node is None:
-            raise ApiError.missing(kind, identifier)
+            raise ApiError.missing(kind, identifier, param=param)
         return node
 
     def verdicts_by_name(self) -> dict[str, str]:

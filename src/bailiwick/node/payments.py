@@ -13,7 +13,7 @@ from bailiwick.access.assign import Assignment
 from bailiwick.access.locate import Location
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
-from bailiwick.base.ids import client_secret, new_id, new_token
+from bailiwick.base.ids import client_secret, is_id, new_id, new_token
 from bailiwick.base.money import payment_currency
 from bailiwick.channels.base import Instruction, Operation
 from bailiwick.node import decide, editing, render
@@ -350,16 +350,21 @@ class Payments(Acting):
         return await self._act(asked, identifier, build)
 
     async def _refunded_payment(self, asked: Asked, request: CreateRefund) -> str:
-        if request.payment_intent is not None:
-            return request.payment_intent
         if request.charge is None:
+            if request.payment_intent is None:
+                raise ApiError.invalid(
+                    "One of payment_intent or charge is needed.",
+                    param="payment_intent",
+                    code="parameter_missing",
+                )
+            return request.payment_intent
+        found = await self._store.attempt(request.charge) if is_id(request.charge, "ch") else None
+        attempt = own(found, asked, "charge", request.charge, param="charge")
+        if request.payment_intent not in (None, attempt.payment):
             raise ApiError.invalid(
-                "One of payment_intent or charge is needed.",
-                param="payment_intent",
-                code="parameter_missing",
+                "payment_intent and charge do not belong together.", param="charge"
             )
-        attempt = await self._store.attempt(request.charge)
-        return own(attempt, asked, "charge", request.charge, param="charge").payment
+        return attempt.payment
 
     async def update_refund(self, asked: Asked, identifier: str, request: UpdateRefund) -> Answer:
         """Change a refund's metadata."""

@@ -6,6 +6,7 @@ import falcon
 import falcon.asgi
 import msgspec
 
+from bailiwick.base.cards import maybe_card, without_cards
 from bailiwick.base.errors import ApiError
 from bailiwick.shell import telemetry
 from bailiwick.shell.http import new_request_id
@@ -31,7 +32,12 @@ def error_answer(response: falcon.asgi.Response, error: ApiError) -> None:
     response.set_header("stripe-should-retry", "true" if error.retry else "false")
     for name, value in error.headers.items():
         response.set_header(name, value)
-    json_answer(response, error.body(), error.status)
+    body = error.body()
+    # Messages name what was sent: a country, an id, a name. None of them is repeated as a card.
+    for name in ("message", "param"):
+        if name in body["error"] and maybe_card(body["error"][name]):
+            body["error"][name] = without_cards(body["error"][name])
+    json_answer(response, body, error.status)
 
 
 def from_http_error(error: falcon.HTTPError, request: falcon.asgi.Request) -> ApiError:

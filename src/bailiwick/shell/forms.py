@@ -12,7 +12,6 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from bailiwick.base.cards import without_cards
 from bailiwick.base.errors import ApiError
 from bailiwick.shell.params import struct_from
 
@@ -240,8 +239,7 @@ def _check_text(text: str, field: str) -> None:
 def _invalid(message: str, field: str | None) -> ApiError:
     if field is None:
         return ApiError.invalid(message)
-    shown = without_cards(field[:NAME_CHARS_MAX])[:100]  # a name may be a card number
-    return ApiError.invalid(f"Invalid {shown}: {message}", param=shown)
+    return ApiError.invalid(f"Invalid {field[:100]}: {message}", param=field[:100])
 
 
 def _duplicate(name: str) -> ApiError:

@@ -19,7 +19,6 @@ from typing import Any, NamedTuple, NoReturn, TypeVar
 import msgspec
 from msgspec import inspect
 
-from bailiwick.base.cards import without_cards
 from bailiwick.base.errors import ApiError
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -97,8 +96,7 @@ def _unsets(field: inspect.Field) -> bool:
 
 
 def _fail(message: str, where: str, code: str = "parameter_invalid") -> NoReturn:
-    # A name may be anything, a card number too: none is repeated.
-    raise ApiError.invalid(without_cards(message), param=without_cards(where), code=code)
+    raise ApiError.invalid(message, param=where, code=code)
 
 
 def _empty(where: str) -> NoReturn:
