@@ -17,8 +17,6 @@ from tests.interop.conftest import Demo
 from tests.interop.kit import Books, call, until
 from tests.interop.test_stripe_python import charge_of, pay
 
-pytestmark = pytest.mark.timeout(120)
-
 # https://docs.stripe.com/testing, "Declined payments": token, code, decline code.
 DOCUMENTED = [
     ("pm_card_visa_chargeDeclined", "card_declined", "generic_decline"),

@@ -44,6 +44,7 @@ from bailiwick.node.webhooks import Endpoints
 from bailiwick.store.database import Store
 from bailiwick.world.merchants import Merchant, Merchants
 from bailiwick.world.snapshot import World
+from tests.waiting import until
 
 MERCHANT = Merchant("acct_1", "Shop")
 STRICT = Merchant("acct_2", "No cascade", cascade=False)
@@ -100,6 +101,16 @@ class Bank:
     def called(self, operation: Operation) -> int:
         """How many calls of an operation arrived."""
         return sum(each.operation is operation for each in self.calls)
+
+    def hold_back(self) -> asyncio.Event:
+        """Have the next call carried out, and answered when this is set."""
+        gate = asyncio.Event()
+
+        async def hold(_: Instruction) -> None:
+            await gate.wait()
+
+        self.before_answer = hold
+        return gate
 
     # Gateway
 
@@ -268,9 +279,7 @@ class Region:
 
     async def settled(self, settle: Any) -> None:
         """Wait until a condition on the database holds."""
-        async with asyncio.timeout(10):
-            while not await settle():
-                await asyncio.sleep(0.01)
+        await until(settle)
 
 
 def asked(operation: str, key: str, params: dict[str, Any], merchant: Merchant = MERCHANT) -> Asked:
