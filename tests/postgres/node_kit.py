@@ -44,7 +44,7 @@ from bailiwick.node.webhooks import Endpoints
 from bailiwick.store.database import Store
 from bailiwick.world.merchants import Merchant, Merchants
 from bailiwick.world.snapshot import World
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 MERCHANT = Merchant("acct_1", "Shop")
 STRICT = Merchant("acct_2", "No cascade", cascade=False)
@@ -225,7 +225,7 @@ class Banks:
 class Region:
     """One node's pieces on a store."""
 
-    def __init__(self, store: Store, *banks: Bank, deadline_s: float = 10.0) -> None:
+    def __init__(self, store: Store, *banks: Bank, deadline_s: float = PATIENCE_S) -> None:
         self.store = store
         self.banks = Banks(*banks)
         gateways = cast(Gateways, self.banks)

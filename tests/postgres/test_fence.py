@@ -253,12 +253,12 @@ async def test_a_primary_that_lost_its_standby_to_a_promotion_is_believed_nothin
     def hasty(*args: Any, **values: Any) -> Any:
         return connect(*args, **{**values, "command_timeout": 1.0})
 
-    monkeypatch.setattr(store_module, "SURE_S", 1.0)
-    monkeypatch.setattr(lanes, "RECONNECT_S", 2.0)
-    monkeypatch.setattr(store_module.asyncpg, "connect", hasty)
     store = Store(pair.primary.tcp_dsn, lambda: 1, pool_max=2)
     await store.open()
     assert await done(store, create()) == [True]
+    monkeypatch.setattr(store_module, "SURE_S", 1.0)
+    monkeypatch.setattr(lanes, "RECONNECT_S", 2.0)
+    monkeypatch.setattr(store_module.asyncpg, "connect", hasty)
     promoter = await connect(pair.second.admin_dsn)
     await database.promote(promoter)
     row = create()
