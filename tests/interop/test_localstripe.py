@@ -74,7 +74,7 @@ def peer(program: Path, quirks: Quirks) -> Iterator[str]:
     finally:
         quirks.peer = ""
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 @pytest.fixture(scope="module")
