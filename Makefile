@@ -2,7 +2,7 @@
 #   make demo            three nodes, two access processes and a sandbox of providers
 #   make help            the other targets
 .DEFAULT_GOAL := help
-.PHONY: help demo run test golden check docs clean-demo drill venv venv-dev lock
+.PHONY: help demo run test test-busy golden check docs clean-demo drill venv venv-dev lock
 
 PYTHON ?= python3
 VENV ?= $(or $(BAILIWICK_VENV),.venv)
@@ -26,6 +26,9 @@ drill: venv ## Real faults on many hosts (root, iproute2; else loopback); ARGS="
 
 test: venv-dev ## Run the tests, two files at a time; ARGS="-k name" narrows them
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+test-busy: venv-dev ## The same while as many processes spin as there are cores
+	$(BIN)/python tools/busy.py -- $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 golden: venv-dev ## Record the golden answers anew, after an intended change; ARGS="01-payments" narrows it
 	$(BIN)/python -m tests.golden.record $(ARGS)

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -15,9 +14,10 @@ from typing import Any
 from load_kit import node_of, read_demo
 
 from bailiwick.bench.outage import Outage
+from tests.waiting import wait_until
 
 
-def bailiwick(*arguments: str, timeout: float = 180, **environment: str) -> str:
+def bailiwick(*arguments: str, timeout: float = 600, **environment: str) -> str:
     """Run one command of the product; its standard output."""
     done = subprocess.run(
         [sys.executable, "-m", "bailiwick", *arguments],
@@ -57,7 +57,7 @@ class Chaos:
             headers["Content-Type"] = "application/json"
         request = urllib.request.Request(url, data=data, headers=headers, method="POST")
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 found: dict[str, Any] = json.load(answer)
         except urllib.error.HTTPError as error:
             found = json.load(error)
@@ -71,7 +71,7 @@ class Chaos:
     def heal(self) -> None:
         """Remove all fault rules."""
         request = urllib.request.Request(f"{self.demo['sandbox']['url']}/faults", method="DELETE")
-        urllib.request.urlopen(request, timeout=10).close()
+        urllib.request.urlopen(request, timeout=60).close()
 
     def arm(self, name: str, point: str, nth: int = 1) -> None:
         """Have a node kill itself at a crash point."""
@@ -79,20 +79,9 @@ class Chaos:
         answer = self.post(url, {"point": point, "nth": str(nth)})
         assert answer == {"armed": point}, answer
 
-    def restarted(self, name: str, pid: int, within_s: float = 30) -> None:
+    def restarted(self, name: str, pid: int) -> None:
         """Wait until a node's process has ended and another answers in its place."""
-        deadline = time.monotonic() + within_s
-        while time.monotonic() < deadline:
-            node = self.node(name)
-            if node["pid"] != pid:
-                try:
-                    urllib.request.urlopen(f"{node['url']}/readyz", timeout=2).close()
-                except OSError:
-                    pass
-                else:
-                    return
-            time.sleep(0.1)
-        raise AssertionError(f"node {name}, process {pid}, did not end and come back")
+        wait_until(lambda: _another(self.node(name), pid))
 
     def dead(self, name: str) -> Outage:
         """A node that is killed and stays dead as long as the with-block lasts."""
@@ -102,30 +91,13 @@ class Chaos:
         """Kill an access process and wait for the one that takes its place."""
         pid = self.demo["access"][place]["pid"]
         os.kill(pid, signal.SIGKILL)
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            access = self.demo["access"][place]
-            if access["pid"] != pid:
-                try:
-                    urllib.request.urlopen(f"{access['url']}/readyz", timeout=2).close()
-                except OSError:
-                    pass
-                else:
-                    return
-            time.sleep(0.1)
-        raise AssertionError(f"access {place} did not come back")
+        wait_until(lambda: _another(self.demo["access"][place], pid))
 
-    def seen(self, name: str, *, is_open: bool, within_s: float = 20) -> None:
+    def seen(self, name: str, *, is_open: bool) -> None:
         """Wait until every access process believes a node open, or not open."""
         wanted = f'bailiwick_access_node_open{{node="{name}"}} {1.0 if is_open else 0.0}'
-        deadline = time.monotonic() + within_s
         for access in self.demo["access"]:
-            while True:
-                with urllib.request.urlopen(f"{access['status_url']}/metrics", timeout=5) as answer:
-                    if wanted in answer.read().decode():
-                        break
-                assert time.monotonic() < deadline, f"{access['url']} never saw {wanted}"
-                time.sleep(0.1)
+            wait_until(lambda url=access["status_url"]: wanted in _metrics(url))
 
     def publish(self, topology: str) -> int:
         """Publish a topology; its epoch, which the processes get within moments."""
@@ -141,10 +113,26 @@ class Chaos:
         )  # fmt: skip
         return int(told["epoch"])
 
-    def check(self, *arguments: str, wait_s: int = 60) -> dict[str, Any]:
+    def check(self, *arguments: str, wait_s: int = 300) -> dict[str, Any]:
         """The checker's verdict after at most ``wait_s`` of quiet; fails on any violation."""
         out = bailiwick(
             "check", "--data", str(self.data), "--json", "--wait", str(wait_s), *arguments
         )
         found: dict[str, Any] = json.loads(out)
         return found
+
+
+def _another(process: dict[str, Any], pid: int) -> bool:
+    """Whether a process of the demo is another than this one, and answers."""
+    if process["pid"] == pid:
+        return False
+    try:
+        urllib.request.urlopen(f"{process['url']}/readyz", timeout=20).close()
+    except OSError:
+        return False
+    return True
+
+
+def _metrics(url: str) -> str:
+    with urllib.request.urlopen(f"{url}/metrics", timeout=60) as answer:
+        return str(answer.read().decode())

@@ -13,11 +13,11 @@ import msgspec
 from chaos_kit import Chaos
 
 from bailiwick.access.forward import Answer, HopError, HopLimits, NodeClient
+from tests.waiting import PATIENCE_S
 
 MOST_WAIT_S = 0.3
 """However long a Retry-After asks for."""
-DEFINITE_S = 60.0
-ANSWER_S = 25.0
+ANSWER_S = 60.0
 
 
 class Ending(msgspec.Struct, frozen=True):
@@ -76,7 +76,9 @@ class Client:
     """A client of a demo that has every access process's address."""
 
     def __init__(self, chaos: Chaos) -> None:
-        limits = HopLimits(connections=128, waiting=4_000)
+        limits = HopLimits(
+            connections=128, waiting=4_000, connect_seconds=PATIENCE_S, wait_seconds=PATIENCE_S
+        )
         demo = chaos.demo
         self._access = [NodeClient(each["url"], limits) for each in demo["access"]]
         self._secret = demo["secret_key"].encode()
@@ -100,7 +102,7 @@ class Client:
         await asyncio.gather(*(self._settle(key, first + turn) for turn, key in enumerate(keys)))
 
     async def _settle(self, key: Key, access: int) -> None:
-        deadline = time.monotonic() + DEFINITE_S
+        deadline = time.monotonic() + PATIENCE_S
         for attempt in itertools.count():
             ending, wait_s = await self._submit(key, access + attempt)
             if ending is not None:
@@ -149,7 +151,7 @@ def read(answer: Answer) -> tuple[Ending | None, str, str]:
 
 def charges(chaos: Chaos) -> dict[int, list[str]]:
     """Our references of the charges in the banks' books, by amount, whatever became of them."""
-    with urllib.request.urlopen(chaos.demo["sandbox"]["books_url"], timeout=30) as answer:
+    with urllib.request.urlopen(chaos.demo["sandbox"]["books_url"], timeout=60) as answer:
         books = json.load(answer)
     found: dict[int, list[str]] = collections.defaultdict(list)
     for each in books["charges"]:
@@ -157,7 +159,7 @@ def charges(chaos: Chaos) -> dict[int, list[str]]:
     return found
 
 
-async def charged(chaos: Chaos, keys: Sequence[Key], within_s: float = 20.0) -> None:
+async def charged(chaos: Chaos, keys: Sequence[Key], within_s: float = PATIENCE_S) -> None:
     """Wait until the banks have charged all these keys."""
     deadline = time.monotonic() + within_s
     while True:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bailiwick.access.forward import HopError, HopLimits, NodeClient
+from tests.waiting import PATIENCE_S
 
 PLACES = (("DE", "eur"), ("IN", "inr"), ("BR", "brl"))
 
@@ -27,7 +28,7 @@ class Load:
         *,
         name: str = "load",
         places: tuple[tuple[str, str], ...] = PLACES,
-        give_up_s: float = 45.0,
+        give_up_s: float = PATIENCE_S,
     ) -> None:
         self.outstanding = 0
         self.history: list[dict[str, Any]] = []
@@ -79,7 +80,7 @@ class Load:
             self.outstanding += 1
             try:
                 answer = await client.request(
-                    "POST", b"/v1/payment_intents", headers=lines, body=body, timeout=20
+                    "POST", b"/v1/payment_intents", headers=lines, body=body, timeout=60
                 )
             except HopError:
                 await asyncio.sleep(0.1)

@@ -13,10 +13,9 @@ import json
 import shutil
 import sys
 import threading
-import time
 import urllib.parse
 import urllib.request
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,6 +31,7 @@ from bailiwick.shell.ports import free_port
 from bailiwick.shell.supervisor import Program
 from tests.canaries import Canaries, Hit
 from tests.capture import Capture, Stream
+from tests.waiting import until
 
 HOME, HERE, ELSEWHERE = "apac", ACCESSES[0], ACCESSES[1]
 OVERVIEW, CONTROL = "overview", "control"
@@ -39,7 +39,6 @@ OTHERS = ("europe", "americas", ELSEWHERE, OVERVIEW, *BROKERS)
 REGION = frozenset({HOME, HERE, PROVIDERS, CLIENT, CONTROL, ""})
 """Hosts between which the strict place's content may travel; "": an end that cannot be told."""
 _TOKEN = "operators-of-the-residency-test"
-_PATIENCE_S = 60.0
 _FILE_MAX = 1 << 30
 _CLOCK_S = 2.0  # files' times come from a coarser clock
 
@@ -204,7 +203,7 @@ class Site:
         """Any request from the client's host."""
         parts = urllib.parse.urlsplit(url)
         assert parts.hostname is not None
-        connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=30)
+        connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
         target = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
 
         def ask() -> Answer:
@@ -295,7 +294,7 @@ class Site:
             assert unit is not None
             if unit.pid is None:
                 continue
-            with urllib.request.urlopen(f"{unit.status_url}/metrics", timeout=10) as answer:
+            with urllib.request.urlopen(f"{unit.status_url}/metrics", timeout=60) as answer:
                 text = answer.read()
             assert b"bailiwick_" in text
             found += [Leak(f"metrics of {unit.name}", hit) for hit in canaries.find(text)]
@@ -327,7 +326,7 @@ class Site:
             for identifier in payments:
                 url = f"{self._overview.url}/overview/payments?id={identifier}"
                 request = urllib.request.Request(url, headers=headers)
-                with urllib.request.urlopen(request, timeout=10) as told:
+                with urllib.request.urlopen(request, timeout=60) as told:
                     rows = json.load(told)["data"]
                 answer = await self.ask("GET", f"/v1/payment_intents/{identifier}")
                 state = answer.json["status"]
@@ -342,14 +341,6 @@ def _shown(stream: Stream, names: Mapping[str, str]) -> str:
     source = names.get(stream.source, stream.source)
     target = names.get(stream.target, stream.target)
     return f"{source}:{stream.source_port} -> {target}:{stream.target_port}"
-
-
-async def until(holds: Callable[[], Awaitable[object]]) -> None:
-    """Wait for a condition."""
-    deadline = time.monotonic() + _PATIENCE_S
-    while not await holds():
-        assert time.monotonic() < deadline, "it never held"
-        await asyncio.sleep(0.2)
 
 
 @contextlib.asynccontextmanager

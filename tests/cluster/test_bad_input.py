@@ -92,7 +92,7 @@ def exchange(url: str, key: str, kind: str, body: bytes, extra: bytes = b"") -> 
         f"Authorization: Bearer {key}\r\nContent-Type: {kind}\r\n"
         f"Content-Length: {len(body)}\r\nConnection: close\r\n"
     ).encode()
-    with socket.create_connection((parts.hostname, parts.port or 80), timeout=20) as stream:
+    with socket.create_connection((parts.hostname, parts.port or 80), timeout=60) as stream:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             stream.sendall(head + extra + b"\r\n" + body)  # may be refused before its end
         answer = b""

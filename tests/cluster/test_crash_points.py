@@ -9,6 +9,7 @@ import stripe
 from chaos_kit import Chaos
 
 import bailiwick
+from tests.waiting import PATIENCE_S
 
 SOURCE = Path(bailiwick.__file__).parent
 POINTS = sorted(
@@ -37,7 +38,7 @@ def test_the_points_are_found() -> None:
     assert set(BY_METHOD) | BY_VERB <= set(POINTS), "a point was renamed: rename it here too"
 
 
-def definite(call, *arguments, within_s: float = 75):  # type: ignore[no-untyped-def]
+def definite(call, *arguments, within_s: float = PATIENCE_S):  # type: ignore[no-untyped-def]
     """Repeat one request with one key until its outcome is known, as a patient client does."""
     deadline = time.monotonic() + within_s
     while True:
@@ -51,7 +52,6 @@ def definite(call, *arguments, within_s: float = 75):  # type: ignore[no-untyped
         time.sleep(0.5)
 
 
-@pytest.mark.timeout(400)
 @pytest.mark.parametrize("point", POINTS)
 def test_a_kill_there_loses_nothing(chaos: Chaos, point: str) -> None:
     demo = chaos.demo
@@ -91,7 +91,6 @@ def test_a_kill_there_loses_nothing(chaos: Chaos, point: str) -> None:
     assert definite(intents.retrieve, paid.id).amount_received == 1999
 
 
-@pytest.mark.timeout(200)
 def test_the_books_agree_afterwards(chaos: Chaos) -> None:
     verdict = chaos.check()
     assert verdict["violations"] == 0

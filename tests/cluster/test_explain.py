@@ -5,7 +5,6 @@ import json
 import random
 import urllib.parse
 
-import pytest
 from chaos_kit import Chaos
 
 from bailiwick.access.forward import HopLimits, NodeClient
@@ -35,7 +34,6 @@ def wish(numbers: random.Random, countries: list[str]) -> dict[str, str]:
     return found
 
 
-@pytest.mark.timeout(180)
 async def test_explain_is_what_happens(chaos: Chaos) -> None:
     seed = 20_261_123
     numbers = random.Random(seed)

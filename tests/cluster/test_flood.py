@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import pytest
 from chaos_kit import Chaos
 
 from bailiwick.access.forward import HopError, HopLimits, NodeClient
+from tests.waiting import PATIENCE_S
 
 CAPACITY = 6
 PROVIDER = {"kind": "lognormal", "p50_ms": 120, "p99_ms": 380}
@@ -33,7 +33,7 @@ def setting(chaos: Chaos, value: dict[str, Any]) -> None:
     url = f"{chaos.demo['sandbox']['url']}/delay"
     body = json.dumps(value).encode()
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
-    urllib.request.urlopen(request, timeout=10).close()
+    urllib.request.urlopen(request, timeout=60).close()
 
 
 def restart(chaos: Chaos, name: str) -> None:
@@ -71,7 +71,7 @@ class Flood:
             f"amount=1999&currency={currency}&confirm=true&payment_method=pm_card_visa"
             f"&location[country]={country}"
         ).encode()
-        limits = HopLimits(connections=2_000, waiting=0)
+        limits = HopLimits(connections=2_000, waiting=0, connect_seconds=PATIENCE_S)
         self._access = [NodeClient(each["url"], limits) for each in demo["access"]]
         self._name = f"flood-{country}-{time.time_ns()}"
 
@@ -104,7 +104,7 @@ class Flood:
             self.payments[key] = document
         return answer.status
 
-    async def again(self, within_s: float = 60) -> None:
+    async def again(self, within_s: float = PATIENCE_S) -> None:
         """Repeat what was not taken with the same keys, until it is."""
         until = time.monotonic() + within_s
         while missing := [key for key in self.answers if key not in self.payments]:
@@ -142,7 +142,7 @@ async def charges_per_key(chaos: Chaos, keys: set[str]) -> Counter[str]:
         finally:
             await connection.close()
         references |= {row["id"]: row["key"] for row in rows}
-    with urllib.request.urlopen(f"{chaos.demo['sandbox']['url']}/books", timeout=30) as answer:
+    with urllib.request.urlopen(f"{chaos.demo['sandbox']['url']}/books", timeout=60) as answer:
         books = json.load(answer)
     charged = (each for each in books["charges"] if each["status"] == "captured")
     return Counter(
@@ -151,7 +151,7 @@ async def charges_per_key(chaos: Chaos, keys: set[str]) -> Counter[str]:
 
 
 def refused(chaos: Chaos, name: str) -> int:
-    with urllib.request.urlopen(f"{chaos.node(name)['url']}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"{chaos.node(name)['url']}/metrics", timeout=60) as answer:
         for line in answer.read().decode().splitlines():
             if line.startswith('bailiwick_node_refused_total{reason="overloaded"}'):
                 return int(float(line.split()[-1]))
@@ -162,14 +162,13 @@ def overloads(chaos: Chaos, name: str) -> list[dict[str, Any]]:
     """How often access processes saw a node closed for its load."""
     found: list[dict[str, Any]] = []
     for access in chaos.demo["access"]:
-        with urllib.request.urlopen(f"{access['status_url']}/usage", timeout=10) as answer:
+        with urllib.request.urlopen(f"{access['status_url']}/usage", timeout=60) as answer:
             nodes = json.load(answer)["nodes"]
         changes = next(each for each in nodes if each["name"] == name)["changes"]
         found += [each for each in changes if each["why"].startswith("overloaded")]
     return found
 
 
-@pytest.mark.timeout(300)
 async def test_what_a_flooded_node_refuses_is_served_by_the_next(
     chaos: Chaos, tmp_path: Path
 ) -> None:
@@ -199,7 +198,6 @@ async def test_what_a_flooded_node_refuses_is_served_by_the_next(
     assert verdict["violations"] == 0
 
 
-@pytest.mark.timeout(300)
 async def test_a_flooded_strict_place_waits_with_its_key(chaos: Chaos, tmp_path: Path) -> None:
     flood = Flood(chaos, "IN", "inr")
     async with narrow(chaos, "apac"):

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,10 +21,9 @@ import pytest
 
 from bailiwick.shell import engines
 from bailiwick.shell.ports import free_port
+from tests.waiting import wait_until
 
-pytestmark = [
-    pytest.mark.timeout(600),
-]
+pytestmark = pytest.mark.timeout(1_800)  # it installs an environment
 
 REPO = Path(__file__).parents[2]
 HOMES = {"# Munich": "europe", "# Mumbai": "apac", "# São Paulo": "americas"}
@@ -46,7 +44,7 @@ class Clone:
         kept["PATH"] = os.pathsep.join(paths)
         self.environment = kept
 
-    def shell(self, command: str, seconds: float = 300) -> str:
+    def shell(self, command: str, seconds: float = 900) -> str:
         """The standard output of a command that must succeed."""
         done = subprocess.run(
             ["bash", "-c", command],
@@ -80,7 +78,7 @@ def clone() -> Iterator[Clone]:
         program = fresh.folder / ".venv" / "bin" / "bailiwick"
         if program.exists():
             stop = [str(program), "demo", "--stop", "--data", str(fresh.data)]
-            subprocess.run(stop, check=False, timeout=120, stdout=subprocess.DEVNULL)
+            subprocess.run(stop, check=False, timeout=600, stdout=subprocess.DEVNULL)
         for cluster in fresh.data.glob("nodes/*/postgres"):
             engines.remove(cluster)
         shutil.rmtree(place, ignore_errors=True)
@@ -99,14 +97,9 @@ def gone(pid: int) -> bool:
         return True
 
 
-def all_gone(pids: list[int], seconds: float = 10) -> bool:
-    """True once all have ended: the supervisor itself ends a moment after it says so."""
-    deadline = time.monotonic() + seconds
-    while not all(gone(pid) for pid in pids):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
+def all_end(pids: list[int]) -> None:
+    """Wait until all have ended: the supervisor itself ends a moment after it says so."""
+    wait_until(lambda: all(gone(pid) for pid in pids))
 
 
 def printed_commands(text: str) -> dict[str, str]:
@@ -125,7 +118,7 @@ def pasted(clone: Clone, command: str) -> dict[str, Any]:
     form = "&".join(words[place + 1] for place, word in enumerate(words) if word == "-d")
     request = urllib.request.Request(words[1], data=form.encode(), method="POST")
     request.add_header("Authorization", "Basic " + base64.b64encode(user.encode()).decode())
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return dict(json.load(answer))
 
 
@@ -154,7 +147,7 @@ async def test_a_newcomer_s_first_minute(clone: Clone) -> None:
         assert payments[rows[0]["id"]]["node"] == node["name"]
 
     # And at the bank: three providers, one charge each, under our reference.
-    with urllib.request.urlopen(demo["sandbox"]["books_url"], timeout=10) as response:
+    with urllib.request.urlopen(demo["sandbox"]["books_url"], timeout=60) as response:
         charges = json.load(response)["charges"]
     assert len(charges) == 3
     banks = {charge["provider"] for charge in charges}
@@ -173,7 +166,7 @@ async def test_a_newcomer_s_first_minute(clone: Clone) -> None:
     assert clone.shell(line).split()[0] == demo["base_url"]
 
     clone.shell(f'make demo ARGS="--stop --data {data}"')
-    assert all_gone(processes(demo))
+    all_end(processes(demo))
     assert not (data / "demo.json").exists()
 
 
@@ -190,18 +183,16 @@ def test_in_the_foreground_and_ctrl_c(clone: Clone) -> None:
     )
     try:
         assert running.stdout is not None
-        deadline = time.monotonic() + 120
         seen = ""
         while "Bailiwick is running at" not in seen:
             line = running.stdout.readline()
             assert line, f"it ended:\n{seen}"
-            assert time.monotonic() < deadline, f"not in time:\n{seen}"
             seen += line
         pids = processes(clone.demo())
         os.killpg(running.pid, signal.SIGINT)
-        running.communicate(timeout=60)
+        running.communicate(timeout=600)
     finally:
         if running.poll() is None:
             os.killpg(running.pid, signal.SIGTERM)
-            running.communicate(timeout=60)
-    assert all_gone(pids)
+            running.communicate(timeout=600)
+    all_end(pids)

@@ -32,12 +32,13 @@ from bailiwick.shell import engines
 from bailiwick.shell.engines import PostgresServer
 from bailiwick.shell.ports import free_port
 from bailiwick.world.merchants import key_hash
+from tests.waiting import PATIENCE_S
 
 KEY = "sk_test_" + "a" * 32
 NAMES = ("node", "callbacks", "access", "status", "sandbox")
 
 
-def until(true: Callable[[], Any], what: str, seconds: float = 30) -> Any:
+def until(true: Callable[[], Any], what: str, seconds: float = PATIENCE_S) -> Any:
     """Wait for something to become true; its value."""
     end = time.monotonic() + seconds
     while True:
@@ -159,7 +160,7 @@ class Site:
         self.start("node", "bailiwick", "node", "--config", str(self.place / "node.toml"))
         self.start("access", "bailiwick", "access", "--config", str(self.place / "access.toml"))
         base = f"http://127.0.0.1:{self.ports['callbacks']}"
-        until(lambda: urllib.request.urlopen(f"{base}/readyz", timeout=5), "the node is ready")
+        until(lambda: urllib.request.urlopen(f"{base}/readyz", timeout=60), "the node is ready")
         until(lambda: self.get("access", "/readyz", self.outside())[0] == 200, "access is ready")
 
     def stop(self) -> None:
@@ -167,7 +168,7 @@ class Site:
             process.terminate()
         for process in self.processes.values():
             try:
-                process.wait(20)
+                process.wait(60)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -184,7 +185,7 @@ class Site:
 
     def get(self, name: str, path: str, context: ssl.SSLContext) -> tuple[int, bytes]:
         connection = http.client.HTTPSConnection(
-            "localhost", self.ports[name], timeout=10, context=context
+            "localhost", self.ports[name], timeout=60, context=context
         )
         try:
             connection.request("GET", path)
@@ -205,7 +206,7 @@ class Site:
             f"https://localhost:{self.ports['access']}{path}",
             data=body, headers={"Authorization": f"Bearer {KEY}"}, method=method,
         )  # fmt: skip
-        with urllib.request.urlopen(request, timeout=30, context=self.outside()) as answer:
+        with urllib.request.urlopen(request, timeout=60, context=self.outside()) as answer:
             return json.load(answer)
 
     def log(self, name: str) -> str:
@@ -213,7 +214,7 @@ class Site:
 
     def serial(self, name: str) -> int:
         """Serial number of the certificate that a new connection is shown."""
-        plain = socket.create_connection(("localhost", self.ports[name]), timeout=10)
+        plain = socket.create_connection(("localhost", self.ports[name]), timeout=60)
         with self.inside().wrap_socket(plain, server_hostname="localhost") as sock:
             found = sock.getpeercert(binary_form=True)
         assert found is not None
@@ -265,7 +266,7 @@ def test_callbacks_come_by_their_own_door(site: Site) -> None:
 def test_nothing_else_is_behind_that_door(site: Site, path: str) -> None:
     base = f"http://127.0.0.1:{site.ports['callbacks']}"
     with pytest.raises(urllib.error.HTTPError) as caught:
-        urllib.request.urlopen(f"{base}{path}", timeout=10)
+        urllib.request.urlopen(f"{base}{path}", timeout=60)
     assert caught.value.code == 404
 
 

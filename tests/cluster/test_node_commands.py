@@ -20,9 +20,9 @@ from chaos_kit import Chaos, bailiwick
 from load_kit import Load
 
 from bailiwick.shell.ports import free_port
+from tests.waiting import PATIENCE_S, until
 
 OTHERS = (("IN", "inr"), ("BR", "brl"))
-JOIN_WITHIN_S = 90.0  # machines differ; the figure is printed
 
 
 class Operator:
@@ -52,7 +52,7 @@ class Operator:
     async def paid_at(self, name: str, country: str, currency: str = "eur") -> None:
         """Wait until a country's payments succeed at a node."""
         seen: Any = None
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             while seen != (name, "succeeded"):
                 answer = await self.pay(country, currency)
                 seen = (answer.get("node"), answer.get("status"))
@@ -137,7 +137,6 @@ async def test_join_and_remove(operator: Operator) -> None:
         await operator.paid_at("europe", "KE")
         done = await operator.node("join", "africa")
         print(f"joined in {done['seconds']} s", file=sys.stderr)
-        assert done["seconds"] < JOIN_WITHIN_S
         assert done["canary"]["ok"]
         assert done["canary"]["refund"] == "succeeded"
         await operator.paid_at("africa", "KE")
@@ -152,17 +151,13 @@ async def test_join_and_remove(operator: Operator) -> None:
             f"{url}/{hook['id']}", method="DELETE",
             headers={"Authorization": f"Bearer {chaos.demo['secret_key']}"},
         )  # fmt: skip
-        await asyncio.to_thread(lambda: urllib.request.urlopen(request, timeout=10).close())
+        await asyncio.to_thread(lambda: urllib.request.urlopen(request, timeout=60).close())
         await operator.node("drain", "africa")
         await operator.paid_at("europe", "KE")
         removed = await operator.node("remove", "africa")
         assert removed["done"]
         await operator.paid_at("europe", "KE")
-    pid = chaos.node("africa")["pid"]
-    deadline = time.monotonic() + 20
-    while chaos.node("africa")["pid"] is not None:
-        assert time.monotonic() < deadline, f"process {pid} still runs"
-        await asyncio.sleep(0.05)
+    await until(lambda: chaos.node("africa")["pid"] is None)
 
 
 async def test_adopt_elsewhere(operator: Operator) -> None:
@@ -198,4 +193,4 @@ async def test_adopt_elsewhere(operator: Operator) -> None:
             assert refund["status"] == "succeeded", refund
         finally:
             process.send_signal(signal.SIGTERM)
-            await asyncio.to_thread(process.wait, 30)
+            await asyncio.to_thread(process.wait, PATIENCE_S)

@@ -6,10 +6,10 @@ import json
 import time
 import urllib.request
 
-import pytest
 from chaos_kit import Chaos
 
 from bailiwick.access.forward import HopError, HopLimits, NodeClient
+from tests.waiting import PATIENCE_S
 
 BODY = (
     b"amount=%d&currency=eur&confirm=true&payment_method=pm_card_visa&location[country]=DE"
@@ -19,7 +19,7 @@ BODY = (
 
 def charges(chaos: Chaos, amount: int) -> int:
     """Charges of one amount in the providers' books: the amount marks the test's payment."""
-    with urllib.request.urlopen(chaos.demo["sandbox"]["books_url"], timeout=30) as answer:
+    with urllib.request.urlopen(chaos.demo["sandbox"]["books_url"], timeout=60) as answer:
         books = json.load(answer)
     return sum(row["amount"] == amount for row in books["charges"])
 
@@ -32,18 +32,19 @@ def headers(chaos: Chaos, key: str) -> list[bytes]:
     ]
 
 
-@pytest.mark.timeout(120)
 async def test_a_thousand_submits_of_one_key(chaos: Chaos) -> None:
     amount = 1_000_000 + time.time_ns() % 1_000_000
     key = f"thousand-{time.time_ns()}"
-    limits = HopLimits(connections=200, waiting=2_000)
+    limits = HopLimits(
+        connections=200, waiting=2_000, connect_seconds=PATIENCE_S, wait_seconds=PATIENCE_S
+    )
     clients = [NodeClient(each["url"], limits) for each in chaos.demo["access"]]
     body = BODY % (amount, key.encode())
 
     async def submit(number: int) -> tuple[int, bytes]:
         client = clients[number % len(clients)]
         answer = await client.request(
-            "POST", b"/v1/payment_intents", headers=headers(chaos, key), body=body, timeout=30
+            "POST", b"/v1/payment_intents", headers=headers(chaos, key), body=body, timeout=60
         )
         return answer.status, answer.body
 
@@ -58,7 +59,6 @@ async def test_a_thousand_submits_of_one_key(chaos: Chaos) -> None:
     assert charges(chaos, amount) == 1
 
 
-@pytest.mark.timeout(120)
 async def test_the_home_is_killed_after_the_charge(chaos: Chaos) -> None:
     """The provider has charged, the node dies before it knows, and the retry comes through an
     access process that was started after all that."""
@@ -71,7 +71,7 @@ async def test_the_home_is_killed_after_the_charge(chaos: Chaos) -> None:
         NodeClient(each["url"], HopLimits(connections=4)) for each in chaos.demo["access"]
     )
     answer = await first.request(
-        "POST", b"/v1/payment_intents", headers=headers(chaos, key), body=body, timeout=30
+        "POST", b"/v1/payment_intents", headers=headers(chaos, key), body=body, timeout=60
     )
     assert answer.status == 503
     assert answer.headers[b"stripe-should-retry"] == b"true"
@@ -79,12 +79,12 @@ async def test_the_home_is_killed_after_the_charge(chaos: Chaos) -> None:
     await asyncio.to_thread(chaos.restarted, "europe", node["pid"])
     await asyncio.to_thread(chaos.restart_access, 1)
     status = "processing"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     while status == "processing":
         assert time.monotonic() < deadline
         try:
             answer = await second.request(
-                "POST", b"/v1/payment_intents", headers=headers(chaos, key), body=body, timeout=30
+                "POST", b"/v1/payment_intents", headers=headers(chaos, key), body=body, timeout=60
             )
         except HopError:
             await asyncio.sleep(0.2)

@@ -29,7 +29,6 @@ from residency_kit import (
     Leak,
     Site,
     running,
-    until,
 )
 
 from bailiwick.base import events
@@ -38,8 +37,9 @@ from bailiwick.drill.operated import Operated
 from bailiwick.drill.worlds import with_home
 from bailiwick.shell.bus import Bus
 from tests.canaries import Canaries
+from tests.waiting import PATIENCE_S, until
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="module")]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 FIELDS = (
     "description", "statement_descriptor", "customer", "return_url", "receipt_email",
     "metadata[note]", "shipping[name]", "shipping[phone]", "shipping[carrier]",
@@ -301,7 +301,7 @@ async def test_a_home_that_drains_answers_503_and_nothing_goes_elsewhere(
 
 async def _refused(site: Site, canaries: Canaries, name: str) -> Answer:
     """A create, until the node has noticed that it is not to take any."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_S
     while True:
         given = headers(canaries, f"{name} {time.monotonic_ns()}")
         answer = await site.ask("POST", "/v1/payment_intents", form(canaries), headers=given)
@@ -437,7 +437,7 @@ async def _plant_in_the_broker(site: Site, word: str) -> None:
         attempts=1, epoch=1, payment_created_ms=now,
     )  # fmt: skip
     bus = Bus(site.cluster.nats, "leak")
-    assert await bus.start(wait_s=10)
+    assert await bus.start(wait_s=PATIENCE_S)
     data = events.join([events.encode(event)])
     await bus.publish(events.subject(2), data, stream=events.STREAM)
     await bus.close()

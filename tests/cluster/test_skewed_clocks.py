@@ -72,18 +72,17 @@ def test_operators_see_it(skewed: Chaos) -> None:
     assert "europe: its clock is 1200 s ahead of" in text
     assert "apac: its clock" not in text
     status_url = skewed.demo["access"][0]["status_url"]
-    with urllib.request.urlopen(f"{status_url}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"{status_url}/metrics", timeout=60) as answer:
         metrics = answer.read().decode()
     shown = re.search(r'_node_clock_ahead_seconds\{node="americas"\} (\S+)', metrics)
     assert shown is not None and round(float(shown[1]), -2) == 600
 
 
-@pytest.mark.timeout(240)
 def test_money_agrees(skewed: Chaos) -> None:
     wishes = [*itertools.product(SKEWS, TOLD_LATER)] * 2
     with ThreadPoolExecutor(8) as clients:
         payments = list(clients.map(lambda wish: _pay(skewed, *wish), wishes))
-    with urllib.request.urlopen(f"{skewed.demo['sandbox']['url']}/books", timeout=10) as answer:
+    with urllib.request.urlopen(f"{skewed.demo['sandbox']['url']}/books", timeout=60) as answer:
         books = {each["reference"]: each for each in json.load(answer)["charges"]}
     for node, seconds in SKEWS.items():
         # The clocks are as wrong as they should be, or this would prove nothing.

@@ -77,7 +77,7 @@ async def bank(tmp_path: Path) -> AsyncIterator[Bank]:
     finally:
         await transport.close()
         process.terminate()
-        process.wait(10)
+        process.wait(60)
         if process.stdout is not None:
             process.stdout.close()
 

@@ -26,7 +26,14 @@ CLONE_TESTED = {
     'eval "$(python3 docs/env.py)"',
     "make demo ARGS=--stop",
 }
-ITSELF_TESTED = {"make test"}
+ITSELF_TESTED = {
+    "make test",
+    'make test ARGS="tests/unit"',
+    'make test ARGS="-k refund"',
+    'make test ARGS="-n 0 tests/cluster/test_flood.py"',
+    "make test-busy",
+    'make test-busy ARGS="tests/postgres"',
+}
 DEMO_TESTED = {'make demo ARGS="--background --overview"'}
 RUN_BY = {
     "by the clone test": CLONE_TESTED,

@@ -37,8 +37,6 @@ from bailiwick_sandbox import config as sandbox_config
 from tests.docs import snippets
 from tests.docs.snippets import REPO, Block
 
-pytestmark = pytest.mark.timeout(300)
-
 PAGES = snippets.pages()
 NAMES = [str(page.relative_to(REPO)) for page in PAGES]
 RUN = {"console", "sh", "python"}
@@ -65,7 +63,7 @@ class Place:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=120,
+            timeout=600,
             check=False,
         )
         return done.returncode, done.stdout
@@ -92,7 +90,7 @@ def place() -> Iterator[Place]:
         subprocess.run(
             [*call, "--background", "--overview", *port],
             check=True,
-            timeout=120,
+            timeout=600,
             stdout=subprocess.DEVNULL,
         )
         told = subprocess.run(
@@ -101,7 +99,7 @@ def place() -> Iterator[Place]:
         variables = dict(re.findall(r"^export (\w+)='?(.*?)'?$", told.stdout, re.MULTILINE))
         yield Place(folder, variables)
     finally:
-        subprocess.run([*call, "--stop"], check=False, timeout=120, stdout=subprocess.DEVNULL)
+        subprocess.run([*call, "--stop"], check=False, timeout=600, stdout=subprocess.DEVNULL)
         for cluster in (*data.glob("nodes/*/postgres"), *data.glob("overview/postgres")):
             engines.remove(cluster)
         shutil.rmtree(folder, ignore_errors=True)
@@ -269,7 +267,7 @@ def test_the_metrics_in_the_reference_exist(place: Place) -> None:
     told = set(re.findall(r"`(bailiwick_[a-z_]+)`", page))
     there = set()
     for url in (place.variables["STATUS_URL"], place.variables["NODE_URL"]):
-        with urlopen(f"{url}/metrics", timeout=10) as response:
+        with urlopen(f"{url}/metrics", timeout=60) as response:
             there |= set(re.findall(r"^# TYPE (bailiwick_[a-z_]+)", response.read().decode(), re.M))
     assert told == there
 
@@ -278,7 +276,7 @@ def test_the_overview_s_metrics_and_parameters_are_in_its_page(place: Place) -> 
     from urllib.request import urlopen
 
     page = text_of("overview.md")
-    with urlopen(f"{place.variables['OVERVIEW_URL']}/metrics", timeout=10) as response:
+    with urlopen(f"{place.variables['OVERVIEW_URL']}/metrics", timeout=60) as response:
         there = set(re.findall(r"^# TYPE (bailiwick_[a-z_]+)", response.read().decode(), re.M))
     told = set(re.findall(r"`(bailiwick_overview_[a-z_]+)`", page))
     assert told == there
@@ -375,7 +373,7 @@ def test_the_documentation_builds(tmp_path: Path) -> None:
         cwd=REPO,
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr

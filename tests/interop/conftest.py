@@ -63,7 +63,7 @@ def _demo(*arguments: str) -> Demo:
         [sys.executable, "-m", "bailiwick", "demo", "--json", *arguments],
         stdout=subprocess.PIPE,
         text=True,
-        timeout=120,
+        timeout=600,
         check=True,
     )
     said: Demo = json.loads(done.stdout)

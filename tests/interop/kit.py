@@ -11,11 +11,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
+from tests.waiting import PATIENCE_S
+
 T = TypeVar("T")
 Row = dict[str, Any]
 
 
-def until(look: Callable[[], T], seconds: float = 15.0) -> T:
+def until(look: Callable[[], T], seconds: float = PATIENCE_S) -> T:
     """What `look` gives once that is true. Fails after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
@@ -36,7 +38,7 @@ class Books:
         self._url = url
 
     def all(self) -> dict[str, list[Row]]:
-        with urllib.request.urlopen(self._url, timeout=10) as answer:
+        with urllib.request.urlopen(self._url, timeout=60) as answer:
             found: dict[str, list[Row]] = json.load(answer)
         return found
 
@@ -156,7 +158,7 @@ def call(
     if form is not None:
         body = urlencode(form)
         sent["Content-Type"] = "application/x-www-form-urlencoded"
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=20)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
     try:
         target = parts.path + (f"?{parts.query}" if parts.query else "")
         connection.request(method, target, body, sent)

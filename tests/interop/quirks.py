@@ -169,7 +169,7 @@ class Quirks:
             "Content-Type": "application/json",
             "Stripe-Signature": f"t={stamp},v1={common.sign(CALLBACK_SECRET, stamp, changed)}",
         }
-        connection = http.client.HTTPConnection(parts.netloc, timeout=10)
+        connection = http.client.HTTPConnection(parts.netloc, timeout=60)
         try:
             connection.request("POST", parts.path, changed, headers)
             return connection.getresponse().status

@@ -22,8 +22,6 @@ from tests.interop.conftest import PEER_COUNTRY, PEER_GATEWAY, PEER_NODE, Demo
 from tests.interop.kit import Books, call, until
 from tests.interop.quirks import API_KEY, CALLBACK_SECRET, Quirks
 
-pytestmark = pytest.mark.timeout(180)
-
 HERE = Path(__file__).parent
 LOCK = HERE / "localstripe.lock"
 Register = Callable[..., None]
@@ -43,7 +41,7 @@ def program(cache: Path) -> Path:
             ["venv", "--python", sys.executable, str(folder)],
             ["pip", "install", "--python", str(python), "--require-hashes", "-r", str(LOCK)],
         ):
-            subprocess.run([tool, "--quiet", *command], check=True, timeout=150)
+            subprocess.run([tool, "--quiet", *command], check=True, timeout=600)
         installed.write_bytes(lock)
     return python
 
@@ -76,7 +74,7 @@ def peer(program: Path, quirks: Quirks) -> Iterator[str]:
     finally:
         quirks.peer = ""
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 @pytest.fixture(scope="module")

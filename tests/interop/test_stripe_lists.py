@@ -10,8 +10,6 @@ from tests.interop.conftest import QUIET_KEY, Demo
 from tests.interop.kit import call
 from tests.interop.test_stripe_python import pay
 
-pytestmark = pytest.mark.timeout(120)
-
 PLACES = ["DE", "IN", "BR"]
 NODES = {"europe", "apac", "americas"}
 

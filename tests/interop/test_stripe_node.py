@@ -17,8 +17,6 @@ import pytest
 from tests.interop.conftest import Demo
 from tests.interop.kit import Books
 
-pytestmark = pytest.mark.timeout(180)
-
 SOURCE = Path(__file__).parent / "node"
 LOCK = "package-lock.json"
 Seen = dict[str, Any]
@@ -41,7 +39,7 @@ def program(cache: Path) -> Path:
             [_node(), str(npm), "ci", *quiet],
             cwd=folder,
             check=True,
-            timeout=150,
+            timeout=600,
             stdout=subprocess.DEVNULL,
         )
         installed.write_bytes(lock)
@@ -66,7 +64,7 @@ def seen(program: Path, demo: Demo) -> Seen:
         input=json.dumps({name: demo[name] for name in names}),
         stdout=subprocess.PIPE,
         text=True,
-        timeout=90,
+        timeout=600,
         check=True,
         env={name: value for name, value in os.environ.items() if not name.startswith("NODE_")},
     )

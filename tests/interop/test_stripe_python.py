@@ -18,8 +18,6 @@ import stripe
 from tests.interop.conftest import Demo
 from tests.interop.kit import Books, call, until
 
-pytestmark = pytest.mark.timeout(120)
-
 
 def order(**changes: Any) -> Any:
     """A payment of 19.99 EUR by a payer in Germany, confirmed at once."""

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import msgspec
 import pytest
@@ -19,6 +20,14 @@ import pytest
 ROOT = Path(__file__).parents[2]
 TESTS_FAILED = 1
 LEAST = 12
+HANG_S = 1_500
+"""Nothing here takes so long, however busy the machine is."""
+SLOWER = 10
+LEAST_S = 20.0
+"""A mutant's test that has no end is ended after `SLOWER` times the longest that any of these
+tests took without a fault in this very session, and not before `LEAST_S`. It counts as failed."""
+
+pytestmark = pytest.mark.timeout(HANG_S + 100)
 
 
 class Edit(msgspec.Struct, frozen=True):
@@ -55,7 +64,7 @@ class Copy:
             "HYPOTHESIS_STORAGE_DIRECTORY": str(source.parent / "hypothesis"),
         }
 
-    def run(self, *arguments: str, seconds: float = 90) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, seconds: float = HANG_S) -> subprocess.CompletedProcess[str]:
         """Run Python on the copy, from the repository's root."""
         return subprocess.run(
             [sys.executable, *arguments],
@@ -67,10 +76,18 @@ class Copy:
             check=False,
         )
 
-    def test(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run tests on the copy; the first failure is enough."""
-        options = ("-q", "-x", "--no-header", "--tb=line", "--timeout=20", "-p", "no:cacheprovider")
-        return self.run("-m", "pytest", *options, *arguments)
+    def test(self, *arguments: str, each_s: float) -> subprocess.CompletedProcess[str]:
+        """Run tests on the copy, each for so long at most; the first failure is enough."""
+        options = ("-q", "-x", "--no-header", "--tb=line", "-p", "no:cacheprovider")
+        return self.run("-m", "pytest", *options, f"--timeout={each_s:.0f}", *arguments)
+
+    def longest_s(self, *arguments: str) -> float:
+        """How long the longest of these tests takes. They must pass."""
+        report = self.source.parent / "report.xml"
+        done = self.test(*arguments, f"--junit-xml={report}", each_s=HANG_S)
+        assert done.returncode == 0, done.stdout[-2_000:]
+        cases = ElementTree.parse(report).iter("testcase")
+        return max(float(case.attrib["time"]) for case in cases)
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +102,18 @@ def copy(tmp_path_factory: pytest.TempPathFactory, server_dsn: str) -> Iterator[
     shutil.rmtree(place, ignore_errors=True)
 
 
+@pytest.fixture(scope="module")
+def each_s(copy: Copy) -> float:
+    """The time limit of a test. The tests pass without a fault: else a mutant would be "caught"
+    by tests that fail anyway."""
+    found = copy.run("-c", "import bailiwick; print(bailiwick.__file__)")
+    assert found.stdout.startswith(str(copy.source)), found
+    named = [mutant.tests for mutant in MUTANTS]
+    plain = {test for tests in named if "-k" not in tests for test in tests}
+    runs = [sorted(plain), *(tests for tests in named if "-k" in tests)]
+    return max(LEAST_S, SLOWER * max(copy.longest_s(*tests) for tests in runs))
+
+
 def test_the_list_is_sound() -> None:
     assert len(MUTANTS) >= LEAST
     assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
@@ -96,21 +125,12 @@ def test_the_list_is_sound() -> None:
             assert edit.original != edit.mutated
 
 
-def test_without_a_fault_the_tests_pass(copy: Copy) -> None:
-    """Else a mutant would be "caught" by tests that fail anyway."""
-    found = copy.run("-c", "import bailiwick; print(bailiwick.__file__)")
-    assert found.stdout.startswith(str(copy.source)), found
-    named = [mutant.tests for mutant in MUTANTS]
-    plain = {test for tests in named if "-k" not in tests for test in tests}
-    done = copy.test(*sorted(plain))
-    assert done.returncode == 0, done.stdout[-2_000:]
-    for tests in named:
-        if "-k" in tests:
-            assert copy.test(*tests).returncode == 0
+def test_without_a_fault_the_tests_pass(each_s: float) -> None:
+    assert each_s >= LEAST_S
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_it_is_caught(mutant: Mutant, copy: Copy) -> None:
+def test_it_is_caught(mutant: Mutant, copy: Copy, each_s: float) -> None:
     kept: dict[Path, str] = {}
     try:
         for edit in mutant.edits:
@@ -119,7 +139,7 @@ def test_it_is_caught(mutant: Mutant, copy: Copy) -> None:
             kept.setdefault(path, text)
             assert text.count(edit.original) == 1, "the code has changed: bring the mutant along"
             path.write_text(text.replace(edit.original, edit.mutated), encoding="utf-8")
-        done = copy.test(*mutant.tests)
+        done = copy.test(*mutant.tests, each_s=each_s)
     finally:
         for path, text in kept.items():
             path.write_text(text, encoding="utf-8")

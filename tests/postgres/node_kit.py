@@ -45,6 +45,7 @@ from bailiwick.node.webhooks import Endpoints
 from bailiwick.store.database import Store
 from bailiwick.world.merchants import Merchant, Merchants
 from bailiwick.world.snapshot import World
+from tests.waiting import PATIENCE_S, until
 
 MERCHANT = Merchant("acct_1", "Shop")
 STRICT = Merchant("acct_2", "No cascade", cascade=False)
@@ -107,6 +108,16 @@ class Bank:
     def called(self, operation: Operation) -> int:
         """How many calls of an operation arrived."""
         return sum(each.operation is operation for each in self.calls)
+
+    def hold_back(self) -> asyncio.Event:
+        """Have the next call carried out, and answered when this is set."""
+        gate = asyncio.Event()
+
+        async def hold(_: Instruction) -> None:
+            await gate.wait()
+
+        self.before_answer = hold
+        return gate
 
     # Gateway
 
@@ -228,7 +239,7 @@ class Banks:
 class Region:
     """One node's pieces on a store."""
 
-    def __init__(self, store: Store, *banks: Bank, deadline_s: float = 10.0) -> None:
+    def __init__(self, store: Store, *banks: Bank, deadline_s: float = PATIENCE_S) -> None:
         self.store = store
         self.banks = Banks(*banks)
         gateways = cast(Gateways, self.banks)
@@ -282,9 +293,7 @@ class Region:
 
     async def settled(self, settle: Any) -> None:
         """Wait until a condition on the database holds."""
-        async with asyncio.timeout(10):
-            while not await settle():
-                await asyncio.sleep(0.01)
+        await until(settle)
 
 
 def asked(

@@ -15,6 +15,7 @@ from bailiwick.shell.bus import BusRefused, BusUnavailable, Receipt, StreamState
 from bailiwick.store.database import Store
 from bailiwick.store.outbox import Outbox
 from tests.postgres.rows_kit import create, done, move
+from tests.waiting import PATIENCE_S
 
 SECRET = b"a secret that nodes share"
 
@@ -135,7 +136,7 @@ def relay_on(dsn: str, broker: Broker, node: int = 1, epoch: int = 1) -> Relay:
     return Relay(node, outbox, cast(Any, broker), SECRET, lambda: epoch, lambda: next(ticks))
 
 
-async def drain(relay: Relay, within_s: float = 20) -> Left:
+async def drain(relay: Relay, within_s: float = PATIENCE_S) -> Left:
     """Step until nothing can be sent at once."""
     async with asyncio.timeout(within_s):
         while await relay.step() == 0.0:

@@ -129,6 +129,16 @@ async def done(store: Store, *rows: Create | Move) -> list[bool]:
     return fates
 
 
+async def waits_for_lock(watcher: asyncpg.Connection, pid: int) -> bool:
+    """Whether a server process waits for a lock now, as another connection sees it."""
+    await watcher.execute("SELECT pg_stat_clear_snapshot()")  # within a transaction it is kept
+    return bool(
+        await watcher.fetchval(
+            "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $1", pid
+        )
+    )
+
+
 async def counts(sql: asyncpg.Connection) -> dict[str, int]:
     """How many rows each table holds."""
     return {table: await sql.fetchval(f"SELECT count(*) FROM {table}") for table in TABLES}

@@ -156,6 +156,7 @@ async def test_an_id_that_another_merchant_has_stays_its_own(
      b'{"id":"we_1","secret":"s","created_ms":1}', b"\xff",
      msgspec.json.encode(Resource(new_id("pi", 0, 5), "whsec_1", 1)),
      msgspec.json.encode(Resource(new_id("we", 7, 5), "whsec_1", 1))],
+    ids=["empty", "list", "text", "string", "number", "short id", "latin-1", "payment", "of a node"],
 )  # fmt: skip
 def test_nonsense_with_a_genuine_seal(text: bytes) -> None:
     """Malformed, of another kind, or of one node: refused by name, never a defect."""

@@ -25,8 +25,9 @@ from bailiwick.store.database import Store
 from bailiwick.store.lanes import WriteInDoubt
 from bailiwick.store.migrate import migrate
 from tests.postgres.node_kit import Bank, Region, paid
-from tests.postgres.rows_kit import create, done, refuse, sound
+from tests.postgres.rows_kit import create, done, refuse, sound, waits_for_lock
 from tests.postgres.test_lost import taken
+from tests.waiting import PATIENCE_S, until
 
 
 async def test_a_fence_waits_for_the_batch_under_way_and_stops_the_next(
@@ -35,14 +36,12 @@ async def test_a_fence_waits_for_the_batch_under_way_and_stops_the_next(
     row, other = create(), create()
     async with taken(dsn, row.key):
         waiting = store.creates.write(row)
-        while not await sql.fetchval(
-            "SELECT 1 FROM pg_stat_activity WHERE application_name = 'bailiwick-lane'"
-            " AND wait_event_type = 'Lock'"
-        ):
-            await asyncio.sleep(0.01)
+        await until(lambda: waits_for_lock(sql, store.creates._backend_pid))
         fence = asyncio.ensure_future(database.close_fence(sql, 3))
         later = store.creates.write(other)
-        await asyncio.sleep(0.1)
+        watcher = await asyncpg.connect(dsn)
+        await until(lambda: waits_for_lock(watcher, sql.get_server_pid()))
+        await watcher.close()
         assert not fence.done(), "a batch holds the row"
     assert (await waiting).done
     assert await fence == database.Fence(1, 3, True, False)
@@ -255,26 +254,23 @@ async def test_a_primary_that_lost_its_standby_to_a_promotion_is_believed_nothin
     def hasty(*args: Any, **values: Any) -> Any:
         return connect(*args, **{**values, "command_timeout": 1.0})
 
-    monkeypatch.setattr(store_module, "SURE_S", 1.0)
-    monkeypatch.setattr(lanes, "RECONNECT_S", 2.0)
-    monkeypatch.setattr(store_module.asyncpg, "connect", hasty)
     store = Store(pair.primary.tcp_dsn, lambda: 1, pool_max=2)
     await store.open()
     assert await done(store, create()) == [True]
+    monkeypatch.setattr(store_module, "SURE_S", 1.0)
+    monkeypatch.setattr(lanes, "RECONNECT_S", 2.0)
+    monkeypatch.setattr(store_module.asyncpg, "connect", hasty)
     promoter = await connect(pair.second.admin_dsn)
     await database.promote(promoter)
     row = create()
     waiting = store.creates.write(row)
     admin = await connect(pair.primary.admin_dsn)
-    while not await admin.fetchval(
-        "SELECT 1 FROM pg_stat_activity WHERE pid = $1 AND wait_event = 'SyncRep'",
-        store.creates._backend_pid,
-    ):
-        await asyncio.sleep(0.01)
+    waiting_for_it = "SELECT 1 FROM pg_stat_activity WHERE pid = $1 AND wait_event = 'SyncRep'"
+    await until(lambda: admin.fetchval(waiting_for_it, store.creates._backend_pid))
     assert await admin.fetchval("SELECT count(*) FROM payment WHERE id = $1", row.id) == 0
     await admin.execute("SELECT pg_terminate_backend($1)", store.creates._backend_pid)
     with pytest.raises(WriteInDoubt):
-        await asyncio.wait_for(waiting, 20)
+        await asyncio.wait_for(waiting, PATIENCE_S)
     assert await admin.fetchval("SELECT count(*) FROM payment WHERE id = $1", row.id) == 1
     assert await promoter.fetchval("SELECT count(*) FROM payment WHERE id = $1", row.id) == 0
     with pytest.raises(TimeoutError):
@@ -283,4 +279,4 @@ async def test_a_primary_that_lost_its_standby_to_a_promotion_is_believed_nothin
         await store.payment(row.id)
     await promoter.close()
     await admin.close()
-    await asyncio.wait_for(store.close(), 20)
+    await asyncio.wait_for(store.close(), PATIENCE_S)

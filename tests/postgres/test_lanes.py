@@ -23,8 +23,10 @@ from tests.postgres.rows_kit import (
     move,
     refuse,
     sound,
+    waits_for_lock,
     write,
 )
+from tests.waiting import PATIENCE_S, until
 
 replace = msgspec.structs.replace
 NOTHING = dict.fromkeys(
@@ -231,9 +233,9 @@ async def test_a_fence_waits_for_the_batch_under_way(dsn: str, sql: asyncpg.Conn
     async with holder.transaction():
         await holder.fetch("SELECT FROM fence FOR SHARE")
         fencing = asyncio.ensure_future(sql.execute("UPDATE fence SET fenced_at = now()"))
-        await asyncio.sleep(0.1)
+        await until(lambda: waits_for_lock(holder, sql.get_server_pid()))
         assert not fencing.done()
-    await asyncio.wait_for(fencing, 5)
+    await asyncio.wait_for(fencing, PATIENCE_S)
     await holder.close()
 
 
@@ -307,12 +309,13 @@ async def test_a_stop_lets_the_batch_end(dsn: str, sql: asyncpg.Connection) -> N
     async with sql.transaction():
         await sql.execute("LOCK TABLE idempotency_key IN EXCLUSIVE MODE")
         waiting = store.creates.write(create())
-        await asyncio.sleep(0.05)
+        await until(lambda: waits_for_lock(sql, store.creates._backend_pid))
         behind = store.creates.write(create())
         stopping = asyncio.ensure_future(store.close())
-        await asyncio.sleep(0.05)
+        for _ in range(10):
+            await asyncio.sleep(0)
         assert not stopping.done()
-    await asyncio.wait_for(stopping, 5)
+    await asyncio.wait_for(stopping, PATIENCE_S)
     assert (await waiting).done
     assert behind.cancelled()
     assert (await counts(sql))["payment"] == 1
@@ -325,11 +328,11 @@ async def test_a_full_queue_refuses_at_once(
     async with sql.transaction():
         await sql.execute("LOCK TABLE idempotency_key IN EXCLUSIVE MODE")
         first = store.creates.write(create())
-        await asyncio.sleep(0.05)
+        await until(lambda: waits_for_lock(sql, store.creates._backend_pid))
         waiting = [store.creates.write(create()) for _ in range(3)]
         with pytest.raises(LaneFull):
             store.creates.write(create())
-        assert store.creates.lag_ms >= 40
+        await until(lambda: store.creates.lag_ms >= 40)
     assert (await first).done
     assert all(fate.done for fate in await asyncio.gather(*waiting))
     assert (await counts(sql))["payment"] == 4
@@ -351,7 +354,7 @@ async def test_nobody_is_told_before_the_commit(store: Store, sql: asyncpg.Conne
     async with sql.transaction():
         await sql.execute("LOCK TABLE event IN EXCLUSIVE MODE")
         waiting = store.creates.write(create())
-        await asyncio.sleep(0.1)
+        await until(lambda: waits_for_lock(sql, store.creates._backend_pid))
         assert not waiting.done()
     assert (await waiting).done
 

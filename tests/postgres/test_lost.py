@@ -19,7 +19,8 @@ from bailiwick.store.database import Store
 from bailiwick.store.lanes import WriteInDoubt, Written
 from bailiwick.store.migrate import migrate
 from tests.faultproxy import FaultProxy, Stream
-from tests.postgres.rows_kit import create, done, move, refuse, sound, write
+from tests.postgres.rows_kit import create, done, move, refuse, sound, waits_for_lock, write
+from tests.waiting import PATIENCE_S, until
 
 
 @contextlib.asynccontextmanager
@@ -61,9 +62,7 @@ async def cut(proxy: FaultProxy, stream: Stream) -> None:
     """Cut every connection at its next byte in a direction, until somebody connects anew."""
     connections = proxy.connections
     proxy.add("reset_peer", stream)
-    async with asyncio.timeout(10):
-        while proxy.connections == connections:
-            await asyncio.sleep(0.005)
+    await until(lambda: proxy.connections != connections)
     proxy.clear()
 
 
@@ -116,9 +115,9 @@ async def test_a_terminated_backend(store: Store, sql: asyncpg.Connection, dsn: 
     row = create()
     async with taken(dsn, row.key):
         waiting = store.creates.write(row)
-        await asyncio.sleep(0.1)
-        assert not waiting.done()
         pid = store.creates._backend_pid
+        await until(lambda: waits_for_lock(sql, pid))
+        assert not waiting.done()
         assert await sql.fetchval("SELECT pg_terminate_backend($1)", pid)
         with pytest.raises(WriteInDoubt):
             await waiting
@@ -136,9 +135,9 @@ async def test_what_is_cut_while_nothing_is_under_way_is_not_in_doubt(
     lost = [lane._backend_pid for lane in store.lanes]
     for pid in lost:
         await sql.execute("SELECT pg_terminate_backend($1)", pid)
-    async with asyncio.timeout(10):
-        while not all(lane._connection and lane._connection.is_closed() for lane in store.lanes):
-            await asyncio.sleep(0.01)
+    await until(
+        lambda: all(lane._connection and lane._connection.is_closed() for lane in store.lanes)
+    )
     assert await done(store, move(row), create()) == [True, True]
     assert (await store.refuse(refuse("draining", 1, "k9"))).done
     assert not set(lost) & {lane._backend_pid for lane in store.lanes}
@@ -153,13 +152,12 @@ async def test_a_backend_that_lost_its_client_is_ended_before_we_look(
     row = create()
     async with taken(dsn, row.key):
         waiting = far.creates.write(row)
-        await asyncio.sleep(0.1)
         pid = far.creates._backend_pid
+        await until(lambda: waits_for_lock(sql, pid))
         proxy.reset_all()
         with pytest.raises(WriteInDoubt):
-            await asyncio.wait_for(waiting, 10)
+            await asyncio.wait_for(waiting, PATIENCE_S)
         assert not await sql.fetchval("SELECT 1 FROM pg_stat_activity WHERE pid = $1", pid)
-    await asyncio.sleep(0.1)
     assert await sql.fetchval("SELECT count(*) FROM payment") == 0
     assert await done(far, row) == [True]
 
@@ -202,7 +200,7 @@ async def test_a_server_stopped_hard_and_started_again() -> None:
         await asyncio.sleep(0.05)
         await server.stop("immediate")
         server = await PostgresServer.start(place / "postgres", port=port)
-        fates = await asyncio.wait_for(waiting, 60)
+        fates = await asyncio.wait_for(waiting, PATIENCE_S)
         connection = await asyncpg.connect(server.dsn)
         there = {record[0] for record in await connection.fetch("SELECT id FROM payment")}
         for row, fate in zip(rows, fates, strict=True):

@@ -15,6 +15,7 @@ from bailiwick.store.database import Store
 from bailiwick.store.lanes import LaneFull, Written
 from tests.postgres.node_kit import Bank, Region, body, paid, reviews
 from tests.postgres.rows_kit import counts, create, sound, write
+from tests.waiting import until
 
 FULL = {"53100": "disk_full", "53200": "out_of_memory", "58030": "io_error", "25006": "read-only"}
 
@@ -23,12 +24,19 @@ async def fill(sql: asyncpg.Connection, table: str, code: str = "53100") -> None
     """Have the server fail whenever a row is written to a table."""
     await sql.execute(
         "CREATE OR REPLACE FUNCTION full_up() RETURNS trigger LANGUAGE plpgsql AS"
-        f" $$ BEGIN RAISE EXCEPTION 'no room' USING ERRCODE = '{code}'; END $$"
+        " $$ BEGIN PERFORM nextval('refusals');"
+        f" RAISE EXCEPTION 'no room' USING ERRCODE = '{code}'; END $$"
     )
+    await sql.execute("CREATE SEQUENCE IF NOT EXISTS refusals MINVALUE 0")
     await sql.execute(
         f"CREATE TRIGGER full_up BEFORE INSERT OR UPDATE ON {table}"
         " FOR EACH STATEMENT EXECUTE FUNCTION full_up()"
     )
+
+
+async def refused_again(sql: asyncpg.Connection) -> bool:
+    """Whether a second write was refused; a sequence counts what is rolled back too."""
+    return bool(await sql.fetchval("SELECT last_value > 0 FROM refusals"))
 
 
 async def make_room(sql: asyncpg.Connection, table: str) -> None:
@@ -72,12 +80,13 @@ async def test_an_outcome_is_written_when_there_is_room_again(
 ) -> None:
     async def fills(_: object) -> None:
         await fill(sql, "event")
+        filled.set()
 
+    filled = asyncio.Event()
     bank.before_answer = fills
     paying = asyncio.create_task(region.pay("k"))
-    while not bank.calls:
-        await asyncio.sleep(0.01)
-    await asyncio.sleep(0.2)
+    await filled.wait()
+    await until(lambda: refused_again(sql))
     assert not paying.done()
     await make_room(sql, "event")
     assert body(await paying)["status"] == "succeeded"

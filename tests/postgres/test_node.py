@@ -28,6 +28,7 @@ from tests.postgres.node_kit import (
     reviews,
 )
 from tests.postgres.rows_kit import counts, sound
+from tests.waiting import PATIENCE_S, Clock, until
 
 # Same key
 
@@ -74,32 +75,36 @@ async def test_the_same_key_with_another_body_is_refused(region: Region, bank: B
     with pytest.raises(ApiError) as refused:
         await region.pay("k", amount=2000)
     assert refused.value.type == "idempotency_error"
-    bank.script[Operation.CHARGE] = ["slow"]
+    answer_now = bank.hold_back()
     first = asyncio.ensure_future(region.pay("under way"))
-    await asyncio.sleep(0.01)
+    await until(lambda: len(bank.calls) == 2)
     with pytest.raises(ApiError, match="same parameters"):
         await region.pay("under way", amount=2000)
+    answer_now.set()
     await first
     assert len(bank.calls) == 2
 
 
 async def test_the_client_goes_away(region: Region, bank: Bank) -> None:
-    bank.script[Operation.CHARGE] = ["slow"]
+    answer_now = bank.hold_back()
     client = asyncio.ensure_future(region.pay("k"))
-    await asyncio.sleep(0.01)
+    await until(lambda: bank.calls)
     client.cancel()
     await asyncio.gather(client, return_exceptions=True)
+    answer_now.set()
     answer = await region.pay("k")
     assert body(answer)["status"] == "succeeded" and len(bank.calls) == 1
 
 
 async def test_past_the_deadline_it_is_shown_as_processing(store: Store, bank: Bank) -> None:
-    hasty = Region(store, bank, deadline_s=0.02)
-    bank.script[Operation.CHARGE] = ["slow"]
-    answer = await hasty.pay("k")
-    assert body(answer)["status"] == "processing"
-    await asyncio.sleep(0.15)
-    assert body(await hasty.pay("k"))["status"] == "succeeded"
+    region = Region(store, bank, deadline_s=PATIENCE_S)
+    answer_now = bank.hold_back()
+    paying = asyncio.ensure_future(region.pay("k"))
+    await until(lambda: bank.calls)
+    await Clock().forward(PATIENCE_S)
+    assert body(await paying)["status"] == "processing"
+    answer_now.set()
+    assert body(await region.pay("k"))["status"] == "succeeded"
 
 
 # Refusals of the node
@@ -206,13 +211,13 @@ async def test_an_unknown_outcome_stays_open_and_is_resolved(
 async def test_not_found_means_nothing_while_our_own_call_is_open(
     region: Region, bank: Bank, store: Store
 ) -> None:
-    bank.script[Operation.CHARGE] = ["slow"]
+    answer_now = bank.hold_back()
     paying = asyncio.ensure_future(region.pay("k"))
-    while not bank.calls:
-        await asyncio.sleep(0.001)
+    await until(lambda: bank.calls)
     bank.hidden = True
     await region.resolve(bank.calls[0].reference, age_ms=10**9)
     bank.hidden = False
+    answer_now.set()
     assert body(await paying)["status"] == "succeeded"
 
 

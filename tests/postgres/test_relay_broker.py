@@ -19,7 +19,8 @@ from bailiwick.store.database import Store
 from bailiwick.store.outbox import Outbox
 from tests.postgres.relay_kit import SECRET
 from tests.postgres.rows_kit import create, done, move
-from tests.unit.broker_kit import Server, until
+from tests.unit.broker_kit import Server
+from tests.waiting import PATIENCE_S, until
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ async def nats() -> AsyncIterator[Server]:
 @pytest.fixture
 async def bus(nats: Server) -> AsyncIterator[Bus]:
     made = Bus([nats.url], "node test")
-    assert await made.start(wait_s=10)
+    assert await made.start(wait_s=PATIENCE_S)
     yield made
     await made.close()
 
@@ -101,7 +102,6 @@ def has(
     return holds
 
 
-@pytest.mark.timeout(120)
 async def test_nothing_is_lost_when_the_broker_is_stopped_and_wiped(
     store: Store, nats: Server, bus: Bus, relay: Relay, overview: OverviewDatabase
 ) -> None:
@@ -127,7 +127,6 @@ async def test_nothing_is_lost_when_the_broker_is_stopped_and_wiped(
     }  # fmt: skip
 
 
-@pytest.mark.timeout(60)
 async def test_the_broker_keeps_an_event_once(
     store: Store, bus: Bus, dsn: str, sql: asyncpg.Connection
 ) -> None:
@@ -147,7 +146,6 @@ async def test_the_broker_keeps_an_event_once(
     await again._outbox.close()
 
 
-@pytest.mark.timeout(60)
 async def test_what_the_broker_calls_too_large_is_parked(
     store: Store,
     bus: Bus,

@@ -2,12 +2,16 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 from urllib.parse import parse_qs
 
+import msgspec
+
+from bailiwick.access import board, lists, turnstile
 from bailiwick.access.app import build
 from bailiwick.access.forward import Answer, HopLimits, NodeClient
 from bailiwick.access.front import Front
@@ -15,10 +19,12 @@ from bailiwick.access.status import build_status
 from bailiwick.shell.http import HttpServer
 from bailiwick.world import atlas
 from bailiwick.world.merchants import key_hash
+from tests.waiting import PATIENCE_S
 
 SECRET = "sk_test_abcdefghijklmnop"
 PUBLISHABLE = "pk_test_abcdefghijklmnop"
 ATLAS = atlas.load()
+PATIENT = HopLimits(connect_seconds=PATIENCE_S, wait_seconds=PATIENCE_S, total_seconds=PATIENCE_S)
 
 
 class Call:
@@ -50,7 +56,7 @@ class StubNode:
         self.calls: list[Call] = []
         self.usage: dict[str, Any] = {"node": number, "inflight": 0, "capacity": 100}
         self.answer: Answering = lambda call: (200, {}, {"node": name})
-        self.server = HttpServer(self.app)
+        self.server = HttpServer(self.app, grace_s=PATIENCE_S)
 
     async def start(self) -> None:
         await self.server.start()
@@ -165,8 +171,8 @@ class Access:
         self.operators = operators
         self.nodes = nodes
         self.path = path
-        self._client = NodeClient(f"http://127.0.0.1:{server.port}")
-        self._operator = NodeClient(f"http://127.0.0.1:{operators.port}")
+        self._client = NodeClient(f"http://127.0.0.1:{server.port}", PATIENT)
+        self._operator = NodeClient(f"http://127.0.0.1:{operators.port}", PATIENT)
 
     async def status(self, target: str) -> Answer:
         """What an operator is told."""
@@ -203,20 +209,33 @@ async def access(
     for node in nodes:
         await node.start()
     write_world(path, {node.name: (node.number, node.url) for node in nodes})
-    limits = options.pop("limits", HopLimits(total_seconds=5))
-    front = Front(path, b"internal", atlas=ATLAS, limits=limits, **options)
-    await front.board.ask_all()
-    server = HttpServer(build(front), grace_s=1)
-    await server.start()
-    operators = HttpServer(build_status(front), grace_s=1)
-    await operators.start()
-    made = Access(front, server, operators, nodes, path)
-    try:
-        yield made
-    finally:
-        made._client.close()
-        made._operator.close()
-        await server.stop()
-        await operators.stop()
-        await front.stop()
-        await asyncio.gather(*(node.server.stop() for node in nodes))
+    limits = options.pop("limits", PATIENT)
+    with patience():
+        front = Front(path, b"internal", atlas=ATLAS, limits=limits, **options)
+        await front.board.ask_all()
+        server = HttpServer(build(front), grace_s=PATIENCE_S)
+        await server.start()
+        operators = HttpServer(build_status(front), grace_s=PATIENCE_S)
+        await operators.start()
+        made = Access(front, server, operators, nodes, path)
+        try:
+            yield made
+        finally:
+            made._client.close()
+            made._operator.close()
+            await server.stop()
+            await operators.stop()
+            await front.stop()
+            await asyncio.gather(*(node.server.stop() for node in nodes))
+
+
+@contextmanager
+def patience() -> Iterator[None]:
+    """However slow the machine is, no stub node's answer is too late."""
+    narrow = msgspec.structs.replace(PATIENT, connections=1, waiting=0)
+    with (
+        mock.patch.object(board, "_POLL_TIMEOUT_S", PATIENCE_S),
+        mock.patch.object(lists, "TIMEOUT_S", PATIENCE_S),
+        mock.patch.object(turnstile, "_LIMITS", narrow),
+    ):
+        yield

@@ -1,10 +1,7 @@
 """A real NATS server on a port of its own, which tests may stop, start and wipe."""
 
-import asyncio
 import shutil
 import subprocess
-import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
@@ -12,8 +9,7 @@ import msgspec
 from bailiwick.shell import broker
 from bailiwick.shell.broker import BrokerSettings
 from bailiwick.shell.ports import free_port
-
-PATIENCE_S = 20.0
+from tests.waiting import until
 
 
 class Server:
@@ -38,11 +34,12 @@ class Server:
             self._process = subprocess.Popen(
                 [broker.find(), "-c", self._config], stdout=log, stderr=log
             )
-        deadline = time.monotonic() + PATIENCE_S
-        while not await broker.answers(self.settings.host, self.settings.port):
-            assert self._process.poll() is None, self._log.read_text()
-            assert time.monotonic() < deadline
-            await asyncio.sleep(0.02)
+        await until(self._answers)
+
+    async def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, self._log.read_text()
+        return await broker.answers(self.settings.host, self.settings.port)
 
     def stop(self) -> None:
         """End it as a crash would."""
@@ -53,16 +50,3 @@ class Server:
 
     def wipe(self) -> None:
         shutil.rmtree(self.settings.folder)
-
-
-async def until(true: Callable[[], Awaitable[object] | object]) -> None:
-    """Wait for a condition, which may be a coroutine function."""
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
-        found = true()
-        if isinstance(found, Awaitable):
-            found = await found
-        if found:
-            return
-        assert time.monotonic() < deadline, "it never became true"
-        await asyncio.sleep(0.02)

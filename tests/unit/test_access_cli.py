@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from bailiwick.access.forward import HopError, NodeClient
 from bailiwick.cli import access as access_command
 from bailiwick.cli import explain, pay
+from tests.waiting import PATIENCE_S, until
 
 LOCATION = {
     "country": "DE",
@@ -160,19 +161,18 @@ async def test_the_process_serves_and_ends_on_sigterm(tmp_path: Path) -> None:
             command_line(tmp_path, "--listen", listen), stderr=subprocess.PIPE, env=os.environ
         )
         try:
-            for _ in range(200):
+
+            async def ready() -> bool:
                 try:
-                    answer = await client.request("GET", b"/readyz")
-                    break
+                    return (await client.request("GET", b"/readyz")).status == 200
                 except HopError:
-                    await asyncio.sleep(0.05)
-            else:
-                pytest.fail("it never answered")
-            assert answer.status == 200
+                    return False
+
+            await until(ready)
             process.send_signal(signal.SIGHUP)
             assert (await client.request("GET", b"/healthz")).status == 200
             process.terminate()
-            assert await asyncio.to_thread(process.wait, 10) == 0
+            assert await asyncio.to_thread(process.wait, PATIENCE_S) == 0
         finally:
             client.close()
             process.kill()

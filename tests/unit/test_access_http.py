@@ -11,15 +11,16 @@ import pytest
 
 from bailiwick.shell.answers import install_errors, json_answer
 from bailiwick.shell.http import HttpServer, Limits, bind, read_body
+from tests.waiting import PATIENCE_S, Clock, until
 
-SMALL = Limits(
+BOUNDED = Limits(
     header_bytes=2000,
     header_count=20,
     url_bytes=500,
     body_bytes=1000,
-    header_seconds=0.3,
-    body_seconds=0.3,
-    keep_alive_seconds=0.4,
+    header_seconds=PATIENCE_S,
+    body_seconds=PATIENCE_S,
+    keep_alive_seconds=PATIENCE_S,
     connections=3,
 )
 
@@ -27,9 +28,11 @@ SMALL = Limits(
 class Echo:
     def __init__(self) -> None:
         self.gate = asyncio.Event()
+        self.started = 0
         self.finished = 0
 
     async def on_post(self, request: Any, response: Any) -> None:
+        self.started += 1
         body = await read_body(request, 1000)
         if request.path == "/slow":
             await self.gate.wait()
@@ -50,7 +53,7 @@ class Client:
             self.writer.write(part.encode() if isinstance(part, str) else part)
 
     async def answer(self) -> tuple[int, dict[str, str], Any]:
-        head = (await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 5)).decode()
+        head = (await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), PATIENCE_S)).decode()
         status, *lines = head.strip().split("\r\n")
         headers = dict(line.lower().split(": ", 1) for line in lines)
         body = await self.reader.readexactly(int(headers["content-length"]))
@@ -58,7 +61,7 @@ class Client:
 
     async def closed(self) -> bool:
         try:
-            return await asyncio.wait_for(self.reader.read(), 5) == b""
+            return await asyncio.wait_for(self.reader.read(), PATIENCE_S) == b""
         except ConnectionError:
             return True
 
@@ -76,13 +79,13 @@ class Running:
 
 
 @asynccontextmanager
-async def running(limits: Limits = SMALL, grace_s: float = 1) -> AsyncIterator[Running]:
+async def running(grace_s: float = PATIENCE_S) -> AsyncIterator[Running]:
     app: Any = falcon.asgi.App()
     install_errors(app)
     echo = Echo()
     app.add_route("/", echo)
     app.add_route("/slow", echo)
-    server = HttpServer(app, limits, grace_s=grace_s)
+    server = HttpServer(app, BOUNDED, grace_s=grace_s)
     await server.start()
     made = Running(server, echo)
     try:
@@ -169,8 +172,9 @@ async def test_slow_headers_and_bodies_get_408_whatever_drips() -> None:
         for start, drip in (("POST / HTTP/1.1\r\n", "a: b\r\n"), (post()[:-5] + "50\r\n\r\n", "x")):
             client = await it.connect()
             client.write(start)
+            clock = Clock()
             for _ in range(6):
-                await asyncio.sleep(0.1)
+                await clock.forward(PATIENCE_S / 5)
                 client.write(drip)
             status, headers, _ = await client.answer()
             assert status == 408
@@ -185,17 +189,18 @@ async def test_silent_and_idle_connections_are_closed() -> None:
         blank.write("\r\n\r\n")
         idle.write(post())
         assert (await idle.answer())[0] == 200
+        await Clock().forward(PATIENCE_S)
         for client in (silent, blank, idle):
             assert await client.closed()
-        await asyncio.sleep(0.05)
-        assert it.server.connections == 0
+        await until(lambda: it.server.connections == 0)
 
 
 async def test_a_slow_answer_is_no_fault_of_the_client() -> None:
     async with running() as it:
         client = await it.connect()
         client.write(post("/slow"))
-        await asyncio.sleep(0.9)
+        await until(lambda: it.echo.started)
+        await Clock().forward(3 * PATIENCE_S)
         it.echo.gate.set()
         assert (await client.answer())[0] == 200
 
@@ -214,7 +219,7 @@ async def test_pipelined_requests_are_answered_in_order_before_a_refusal() -> No
     async with running() as it:
         client = await it.connect()
         client.write(post("/slow"), post(body="ab"), post(body="x" * 2000))
-        await asyncio.sleep(0.05)
+        await until(lambda: it.echo.started)
         it.echo.gate.set()
         assert (await client.answer())[2]["length"] == 0
         assert (await client.answer())[2]["length"] == 2
@@ -228,12 +233,11 @@ async def test_work_goes_on_when_the_client_leaves() -> None:
     async with running() as it:
         client = await it.connect()
         client.write(post("/slow"))
-        await asyncio.sleep(0.05)
+        await until(lambda: it.echo.started)
         client.writer.transport.abort()
-        await asyncio.sleep(0.05)
+        await until(lambda: it.server.connections == 0)
         it.echo.gate.set()
-        await asyncio.sleep(0.05)
-        assert it.echo.finished == 1
+        await until(lambda: it.echo.finished == 1)
 
 
 @pytest.mark.parametrize(
@@ -247,27 +251,27 @@ async def test_a_body_that_breaks_off_is_never_taken_for_the_whole(part: str) ->
     async with running() as it:
         client = await it.connect()
         client.write(part)
-        await asyncio.sleep(0.05)
+        await until(lambda: it.echo.started)
         client.writer.transport.abort()
-        await asyncio.sleep(0.1)
-        assert it.echo.finished == 0
+        await until(lambda: it.server.connections == 0)
         other = await it.connect()
         other.write("POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n")
         assert (await other.answer())[2]["length"] == 1
+        assert it.echo.finished == 1
 
 
 async def test_stopping_lets_requests_finish() -> None:
     async with running() as it:
         client, idle = await it.connect(), await it.connect()
         client.write(post("/slow"))
-        await asyncio.sleep(0.05)
+        await until(lambda: it.echo.started and it.server.connections == 2)
         stopping = asyncio.create_task(it.server.stop())
         assert await idle.closed()
         with pytest.raises(OSError):
             await asyncio.open_connection("127.0.0.1", it.server.port)
         it.echo.gate.set()
         assert (await client.answer())[0] == 200
-        await asyncio.wait_for(stopping, 2)
+        await asyncio.wait_for(stopping, PATIENCE_S)
 
 
 async def test_errors_of_the_framework_have_our_shape() -> None:

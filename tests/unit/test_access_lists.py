@@ -11,6 +11,7 @@ from bailiwick.access.endpoints import derive
 from bailiwick.access.resource import read_resource
 from bailiwick.base.ids import is_id, new_id, node_of
 from bailiwick.world.merchants import Merchant, Principal
+from tests.waiting import until
 
 
 async def test_lists_page_over_all_nodes(tmp_path: Path) -> None:
@@ -241,8 +242,7 @@ async def test_a_request_under_way_survives_a_new_world(tmp_path: Path) -> None:
         pending = asyncio.create_task(
             it.json("POST", "/v1/payment_intents", "location[country]=IN&confirm=true")
         )
-        while not it.nodes[1].calls:
-            await asyncio.sleep(0.01)
+        await until(lambda: it.nodes[1].calls)
         write_world(tmp_path, {"europe": (1, it.nodes[0].url)}, epoch=2)
         assert await it.front.current.check()
         gate.set()

@@ -206,7 +206,9 @@ def test_digest_is_stable() -> None:
 def test_loads_quickly() -> None:
     before = time.process_time()
     atlas_module.load()
-    assert time.process_time() - before < 0.5  # about 12 ms; the bound only guards the order
+    assert (
+        time.process_time() - before < 2
+    )  # CPU time, about 12 ms of it; the bound guards the order only
 
 
 def test_a_cut_border_file_is_refused() -> None:

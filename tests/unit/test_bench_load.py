@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from bailiwick.bench.load import Endpoint, Load, LoadError, Plan, error_name, request_parts
+from tests.waiting import PATIENCE_S
 
 Answer = Callable[[int], bytes]
 
@@ -118,7 +119,7 @@ async def test_open_load_whose_connections_are_all_lost_ends() -> None:
     async with serving(Server(lambda _: b"")) as url:
         load = Load([Endpoint(url, ("DE",))], "sk_test_x")
         await load.connect(2)
-        outcome = await asyncio.wait_for(load.run(Plan(2, 60, payments=20, rate=1000)), 10)
+        outcome = await asyncio.wait_for(load.run(Plan(2, 60, payments=20, rate=1000)), PATIENCE_S)
         load.close()
     assert sum(outcome.errors.values()) == outcome.sent == 2
     assert outcome.dropped == 18

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from broker_kit import Server, until
+from broker_kit import Server
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bailiwick.cli import demo_broker
@@ -19,6 +19,7 @@ from bailiwick.shell.broker import BrokerError
 from bailiwick.shell.bus import Bus, BusConflict, BusError, BusUnavailable, Message, Security
 from bailiwick.shell.bus_security import checked_servers
 from bailiwick.shell.joblog import JobLog
+from tests.waiting import PATIENCE_S, until
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
 @pytest.fixture
 async def bus(server: Server) -> AsyncIterator[Bus]:
     it = Bus([server.url], "test")
-    assert await it.start(wait_s=10)
+    assert await it.start(wait_s=PATIENCE_S)
     await it.ensure_stream("S", ["s.>"], max_bytes=1 << 20, republish=("s.>", "now.s.>"))
     yield it
     await it.close()
@@ -95,7 +96,7 @@ async def test_a_consumer_goes_on_where_it_was(bus: Bus, server: Server) -> None
     for number in range(5):
         await bus.publish("s.a", b"%d" % number, stream="S")
     puller = bus.pull("S", "reader")
-    first = await puller.fetch(2, wait_s=5)
+    first = await puller.fetch(2, wait_s=PATIENCE_S)
     assert [each.data for each in first] == [b"0", b"1"]
     assert (first[0].deliveries, first[0].pending) == (1, 4)
     await first[0].ack()
@@ -108,7 +109,7 @@ async def test_a_consumer_goes_on_where_it_was(bus: Bus, server: Server) -> None
     assert sorted(rest) == [b"1", b"2", b"3", b"4"]
     assert rest[b"1"].deliveries == 2
     other = Bus([server.url], "other")
-    await other.start(wait_s=10)
+    await other.start(wait_s=PATIENCE_S)
     await bus.publish("s.a", b"5", stream="S")
     waiting = other.pull("S", "reader")
     found: list[Message] = []
@@ -130,7 +131,7 @@ async def test_a_lost_server_comes_back_wiped(bus: Bus, server: Server) -> None:
     await bus.listen("now.s.>", listener)
     puller = bus.pull("S", "reader")
     await bus.publish("s.a", b"before", stream="S")
-    assert len(await puller.fetch(wait_s=5)) == 1
+    assert len(await puller.fetch(wait_s=PATIENCE_S)) == 1
     server.stop()
     await until(lambda: not bus.connected)
     assert bus.stale_s > 0
@@ -191,7 +192,7 @@ async def test_mutual_tls(tmp_path: Path) -> None:
     good = Bus([server.url], "good", security=security)
     bare = Bus([server.url], "bare", security=Security(ca=authority.certificate_file))
     try:
-        assert await good.start(wait_s=10)
+        assert await good.start(wait_s=PATIENCE_S)
         assert not await bare.start(wait_s=1.0)
     finally:
         await good.close()

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from bailiwick.store.lanes import Lane, WriteInDoubt, Written
+from tests.waiting import PATIENCE_S
 
 
 class Wish(msgspec.Struct, frozen=True):
@@ -79,7 +80,7 @@ class Session:
 async def fate(lane: Lane[Wish], writer: int = 7) -> Written | BaseException:
     await lane.start()
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             return (await asyncio.gather(lane.write(Wish("a", writer)), return_exceptions=True))[0]
     finally:
         await lane.stop()

@@ -19,6 +19,7 @@ from bailiwick.shell import event_stream, world_feed
 from bailiwick.shell.authority import Authority
 from bailiwick.shell.bus import Bus, BusError, Message, Security
 from bailiwick.shell.ports import free_port
+from tests.waiting import PATIENCE_S
 
 SOURCE = Path(__file__).parents[2] / "deploy" / "nats"
 SERVER = shutil.which("nats-server") or str(Path(sys.executable).with_name("nats-server"))
@@ -106,7 +107,7 @@ async def connected(place: Place, user: str, port: int) -> AsyncIterator[Bus]:
     bus = place.bus(user, port)
     try:
         logs = "".join(each.read_text() for each in place.folder.glob("*.log"))
-        assert await bus.start(wait_s=15), f"{user} cannot connect\n{logs}"
+        assert await bus.start(wait_s=PATIENCE_S), f"{user} cannot connect\n{logs}"
         yield bus
     finally:
         await bus.close()
@@ -114,7 +115,7 @@ async def connected(place: Place, user: str, port: int) -> AsyncIterator[Bus]:
 
 async def eventually(bus: Bus) -> None:
     """The leaf node has found the hub: streams answer."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             try:
                 await bus.state(world_feed.STREAM)
@@ -125,7 +126,7 @@ async def eventually(bus: Bus) -> None:
 
 async def published(bus: Bus, subject: str, stream: str) -> None:
     """Until the leaf node has heard that the hub wants this subject."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             try:
                 await bus.publish(subject, b"event", stream=stream)
@@ -153,7 +154,7 @@ async def test_everybody_can_do_their_work_and_no_more(servers: Place) -> None:
         await world_feed.ensure_stream(node)
         await access.listen(world_feed.PUSHED, heard.put)
         assert await world_feed.newest(access) is None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             sequence = 0
             while heard.empty():  # until the subscription has reached the hub
                 receipt = await node.publish(
@@ -169,7 +170,7 @@ async def test_everybody_can_do_their_work_and_no_more(servers: Place) -> None:
         await event_stream.ensure(overview)
         await published(node, events.subject(1), events.STREAM)
         puller = overview.pull(events.STREAM, "overview")
-        (message,) = await puller.fetch(10, wait_s=5)
+        (message,) = await puller.fetch(10, wait_s=PATIENCE_S)
         await message.ack()
         await puller.close()
         # Nobody says what is not theirs to say, and nobody but the overview hears of events.

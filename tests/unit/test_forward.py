@@ -1,14 +1,23 @@
 """The hop client against a raw server that misbehaves in every way."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+import msgspec
 import pytest
 
 from bailiwick.access.forward import HopError, HopLimits, NodeClient
+from tests.waiting import PATIENCE_S, Clock, until
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nX-One: 1\r\n\r\nok"
+PATIENT = HopLimits(connect_seconds=PATIENCE_S, wait_seconds=PATIENCE_S, total_seconds=PATIENCE_S)
+
+
+def patient(**bounds: int) -> HopLimits:
+    """Bounds of which only these count: no time runs out."""
+    return msgspec.structs.replace(PATIENT, **bounds)
 
 
 class Raw:
@@ -16,6 +25,7 @@ class Raw:
 
     def __init__(self) -> None:
         self.connections = 0
+        self.closed = 0
         self.requests: list[bytes] = []
 
     async def read_request(self, reader: asyncio.StreamReader) -> bytes:
@@ -32,7 +42,7 @@ class Raw:
 @asynccontextmanager
 async def serving(
     handler: Callable[[Raw, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
-    limits: HopLimits | None = None,
+    limits: HopLimits = PATIENT,
 ) -> AsyncIterator[tuple[Raw, NodeClient]]:
     raw = Raw()
     writers: list[asyncio.StreamWriter] = []
@@ -46,6 +56,9 @@ async def serving(
             pass
         finally:
             writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+            raw.closed += 1
 
     server = await asyncio.start_server(connected, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
@@ -103,12 +116,11 @@ async def test_connection_refused_is_unsent() -> None:
 
 async def test_a_pooled_connection_closed_while_idle_is_replaced_before_a_byte_is_sent() -> None:
     async with serving(answering(OK, close=True)) as (raw, client):
-        for _ in range(3):
+        for closed in (1, 2, 3):
             assert (await client.request("POST", b"/", body=b"x")).body == b"ok"
-            await asyncio.sleep(0.02)
+            await until(lambda closed=closed: raw.closed == closed)
         assert raw.connections == 3
         assert len(raw.requests) == 3
-        assert client.open_connections <= 1
 
 
 async def test_closed_after_the_request_without_an_answer_is_sent_and_never_repeated() -> None:
@@ -116,12 +128,12 @@ async def test_closed_after_the_request_without_an_answer_is_sent_and_never_repe
         await raw.read_request(reader)
 
     async with serving(silent) as (raw, client):
-        with pytest.raises(HopError) as caught:
-            await client.request("POST", b"/", body=b"x")
-        assert caught.value.phase == "sent"
-        await asyncio.sleep(0.02)
-        assert len(raw.requests) == 1
-        assert client.open_connections == 0
+        for sent in (1, 2):
+            with pytest.raises(HopError) as caught:
+                await client.request("POST", b"/", body=b"x")
+            assert caught.value.phase == "sent"
+            assert len(raw.requests) == sent
+            assert client.open_connections == 0
 
 
 async def test_reset_on_a_reused_connection_is_sent_and_never_repeated() -> None:
@@ -131,15 +143,18 @@ async def test_reset_on_a_reused_connection_is_sent_and_never_repeated() -> None
         await raw.read_request(reader)
         writer.write(OK)
         await raw.read_request(reader)
-        writer.transport.abort()
+        if raw.connections == 1:
+            writer.transport.abort()
+        writer.write(OK)
 
     async with serving(second_resets) as (raw, client):
         await client.request("GET", b"/")
         with pytest.raises(HopError) as caught:
             await client.request("GET", b"/")
         assert caught.value.phase == "sent"
-        await asyncio.sleep(0.02)
         assert (raw.connections, len(raw.requests)) == (1, 2)
+        await client.request("GET", b"/")
+        assert (raw.connections, len(raw.requests)) == (2, 3)
 
 
 @pytest.mark.parametrize(
@@ -184,12 +199,17 @@ async def test_interim_answers_are_passed_over() -> None:
 
 async def test_slow_answers_end_at_the_total_timeout_whatever_drips() -> None:
     drip = [b"HTTP/1.1 200 OK\r\n", b"content-length: 100\r\n\r\n", *[b"x"] * 100]
-    async with serving(answering(*drip, pause=0.02)) as (_, client):
-        started = asyncio.get_running_loop().time()
+    async with serving(answering(*drip, pause=1.0)) as (raw, client):
+        clock = Clock()
+        asking = asyncio.create_task(client.request("GET", b"/", timeout=60))
+        await until(lambda: raw.requests)
+        for _ in range(59):
+            await clock.forward(1.0)
+        assert not asking.done()
+        await clock.forward(1.0)
         with pytest.raises(HopError) as caught:
-            await client.request("GET", b"/", timeout=0.15)
-        assert caught.value.phase == "sent"
-        assert asyncio.get_running_loop().time() - started < 0.6
+            await asking
+        assert (caught.value.phase, caught.value.reason) == ("sent", "no answer in time")
         assert client.open_connections == 0
 
 
@@ -204,7 +224,7 @@ async def test_what_follows_an_answer_unasked_is_never_taken_for_the_next(garbag
 async def test_bytes_on_an_idle_connection_drop_it() -> None:
     async with serving(answering(OK, OK, pause=0.02)) as (raw, client):
         assert (await client.request("GET", b"/")).body == b"ok"
-        await asyncio.sleep(0.05)
+        await until(lambda: raw.closed)
         assert (await client.request("GET", b"/")).body == b"ok"
         assert raw.connections == 2
 
@@ -219,7 +239,7 @@ async def test_connection_close_is_honoured() -> None:
 
 
 async def test_answers_are_bounded() -> None:
-    limits = HopLimits(header_bytes=1000, body_bytes=1000)
+    limits = patient(header_bytes=1000, body_bytes=1000)
     big_body = b"HTTP/1.1 200 OK\r\ncontent-length: 5000\r\n\r\n" + b"x" * 5000
     async with serving(answering(big_body), limits) as (_, client):
         with pytest.raises(HopError, match="sent"):
@@ -232,7 +252,7 @@ async def test_answers_are_bounded() -> None:
 
 
 async def test_the_pool_is_bounded_and_fair() -> None:
-    limits = HopLimits(connections=2, waiting=3)
+    limits = patient(connections=2, waiting=3)
     async with serving(answering(OK, pause=0.03), limits) as (raw, client):
         calls = [asyncio.create_task(client.request("GET", b"/")) for _ in range(6)]
         results = await asyncio.gather(*calls, return_exceptions=True)
@@ -244,30 +264,37 @@ async def test_the_pool_is_bounded_and_fair() -> None:
 
 
 async def test_waiting_for_a_connection_counts_into_the_timeout() -> None:
-    async with serving(answering(OK, pause=0.3), HopLimits(connections=1)) as (_, client):
+    async with serving(answering(OK, pause=0.3), patient(connections=1)) as (raw, client):
         first = asyncio.create_task(client.request("GET", b"/"))
-        await asyncio.sleep(0.01)
-        blocked = asyncio.create_task(client.request("GET", b"/", timeout=2))
+        await until(lambda: raw.requests)
+        blocked = asyncio.create_task(client.request("GET", b"/"))
         assert (await first).status == 200
         # The server is still pausing: the next request waits in its queue, not in ours.
         assert (await blocked).status == 200
 
     async def never(raw: Raw, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(5)
+        await raw.read_request(reader)
+        await reader.read()
 
-    async with serving(never, HopLimits(connections=1)) as (_, client):
-        first = asyncio.create_task(client.request("GET", b"/", timeout=0.3))
-        await asyncio.sleep(0.01)
+    async with serving(never, patient(connections=1)) as (raw, client):
+        clock = Clock()
+        first = asyncio.create_task(client.request("GET", b"/", timeout=60))
+        await until(lambda: raw.requests)
+        blocked = asyncio.create_task(client.request("GET", b"/", timeout=10))
+        await asyncio.sleep(0)
+        await clock.forward(10)
         with pytest.raises(HopError) as caught:
-            await client.request("GET", b"/", timeout=0.05)
+            await blocked
         assert (caught.value.phase, caught.value.busy) == ("unsent", True)
+        assert not first.done()
+        await clock.forward(50)
         with pytest.raises(HopError):
             await first
         assert client.open_connections == 0
 
 
 async def test_cancelling_a_call_drops_its_connection_and_frees_its_place() -> None:
-    async with serving(answering(OK, pause=0), HopLimits(connections=1)) as (_, client):
+    async with serving(answering(OK, pause=0), patient(connections=1)) as (_, client):
         await client.request("GET", b"/")
 
     async def slow_first(
@@ -276,14 +303,14 @@ async def test_cancelling_a_call_drops_its_connection_and_frees_its_place() -> N
         while True:
             await raw.read_request(reader)
             if raw.connections == 1:
-                await asyncio.sleep(5)
+                await reader.read()
             writer.write(OK)
 
-    async with serving(slow_first, HopLimits(connections=1)) as (raw, client):
+    async with serving(slow_first, patient(connections=1)) as (raw, client):
         first = asyncio.create_task(client.request("GET", b"/"))
-        await asyncio.sleep(0.02)
+        await until(lambda: raw.requests)
         second = asyncio.create_task(client.request("GET", b"/"))
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0)  # it waits for the one connection
         first.cancel()
         assert (await second).body == b"ok"
         assert raw.connections == 2
@@ -295,10 +322,12 @@ async def test_an_early_answer_to_a_large_body_is_an_answer() -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 413 No\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
         await writer.drain()
-        await asyncio.sleep(0.05)
+        await told.wait()  # closed with bytes unread, it would reset the answer away
 
+    told = asyncio.Event()
     async with serving(early) as (_, client):
         assert (await client.request("POST", b"/", body=b"x" * 5_000_000)).status == 413
+        told.set()
 
 
 @pytest.mark.parametrize("url", ["ftp://node:1", "node:1", "http://"])

@@ -21,6 +21,7 @@ from bailiwick.node.idempotency import (
 from bailiwick.store.database import Store
 from bailiwick.store.rows import StoredKey
 from bailiwick.world.merchants import Merchant
+from tests.waiting import PATIENCE_S, until
 
 SHOP = Merchant("acct_1", "Shop")
 ASKED = Asked(SHOP, False, "k", "hash", "create", [])
@@ -47,7 +48,7 @@ def stored(**values: Any) -> StoredKey:
     return StoredKey(**{**given, **values})
 
 
-def made(found: StoredKey | None = None, deadline_s: float = 5.0) -> Idempotency:
+def made(found: StoredKey | None = None, deadline_s: float = PATIENCE_S) -> Idempotency:
     async def in_progress(asked: Asked, row: StoredKey) -> Answer:
         return Answer(200, b'{"status":"processing"}', replayed=True)
 
@@ -60,10 +61,14 @@ async def test_those_who_come_meanwhile_get_the_same_answer() -> None:
     async def work() -> Answer:
         nonlocal runs
         runs += 1
-        await asyncio.sleep(0.01)
+        await gate.wait()
         return DONE
 
-    answers = await asyncio.gather(*[keys.once(ASKED, work) for _ in range(100)])
+    gate = asyncio.Event()
+    asking = [asyncio.ensure_future(keys.once(ASKED, work)) for _ in range(100)]
+    await asyncio.sleep(0)
+    gate.set()
+    answers = await asyncio.gather(*asking)
     assert runs == 1 and keys.running == 0
     assert [answer.replayed for answer in answers] == [False] + [True] * 99
     assert {bytes(answer.body) for answer in answers} == {DONE.body}
@@ -96,22 +101,29 @@ async def test_another_request_under_the_same_key_is_refused_meanwhile() -> None
 
 
 async def test_work_goes_on_when_who_asked_has_gone() -> None:
-    keys, ended = made(), asyncio.Event()
+    keys, gate, ended = made(), asyncio.Event(), asyncio.Event()
 
     async def work() -> Answer:
-        await asyncio.sleep(0.01)
+        await gate.wait()
         ended.set()
         return DONE
 
     client = asyncio.ensure_future(keys.once(ASKED, work))
     await asyncio.sleep(0)
     client.cancel()
-    await asyncio.wait_for(ended.wait(), 1)
+    await asyncio.gather(client, return_exceptions=True)
+    gate.set()
+    await asyncio.wait_for(ended.wait(), PATIENCE_S)
 
 
 async def test_past_the_deadline_it_is_told_as_it_is() -> None:
+    gate = asyncio.Event()
+    ended = 0
+
     async def work() -> Answer:
-        await asyncio.sleep(0.1)
+        nonlocal ended
+        await gate.wait()
+        ended += 1
         return DONE
 
     answer = await made(stored(), 0.01).once(ASKED, work)
@@ -119,7 +131,8 @@ async def test_past_the_deadline_it_is_told_as_it_is() -> None:
     with pytest.raises(ApiError) as waiting:
         await made(None, 0.01).once(ASKED, work)
     assert waiting.value.status == 409 and waiting.value.retry
-    await asyncio.sleep(0.15)
+    gate.set()
+    await until(lambda: ended == 2)
 
 
 async def test_an_error_reaches_all_and_is_not_kept() -> None:

@@ -25,6 +25,7 @@ import pytest
 
 import bailiwick_sandbox
 from bailiwick_sandbox import config
+from tests.waiting import PATIENCE_S, wait_until
 
 BANK = "rhein-bank"
 Json = dict[str, Any]
@@ -53,13 +54,13 @@ class Sandbox:
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
-        code = self.process.wait(10)
+        code = self.process.wait(PATIENCE_S)
         assert self.process.stdout is not None
         self.process.stdout.close()
         return code
 
     def call(
-        self, method: str, path: str, body: Json | bytes | None = None, timeout: float = 5
+        self, method: str, path: str, body: Json | bytes | None = None, timeout: float = PATIENCE_S
     ) -> tuple[int, Any, http.client.HTTPMessage]:
         connection = http.client.HTTPConnection(*self.address, timeout=timeout)
         key = self.keys.get(path.split("/")[1], "")
@@ -115,11 +116,8 @@ class Sink:
         self.url = f"http://127.0.0.1:{self.server.server_port}/in"
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
-    def wait(self, count: int, timeout: float = 5) -> list[Json]:
-        end = time.monotonic() + timeout
-        while len(self.got) < count and time.monotonic() < end:
-            time.sleep(0.01)
-        assert len(self.got) >= count
+    def wait(self, count: int) -> list[Json]:
+        wait_until(lambda: len(self.got) >= count)
         return [json.loads(body) for body, _ in self.got]
 
     def genuine(self, index: int, secret: str) -> bool:
@@ -151,7 +149,7 @@ def secret_of(bank: Sandbox) -> str:
 def test_account_and_authorization(bank: Sandbox) -> None:
     status, account, _ = bank.call("GET", f"/{BANK}/account")
     assert (status, account["kind"], account["currencies"]) == (200, "large_domestic_bank", None)
-    with contextlib.closing(http.client.HTTPConnection(*bank.address, timeout=5)) as other:
+    with contextlib.closing(http.client.HTTPConnection(*bank.address, timeout=PATIENCE_S)) as other:
         other.request("GET", f"/{BANK}/account", headers={"Authorization": "Bearer other"})
         assert other.getresponse().status == 401
 
@@ -193,14 +191,15 @@ def test_no_answer(bank: Sandbox, kind: str) -> None:
     with pytest.raises((ConnectionResetError, TimeoutError)) as caught:
         body = {"reference": kind, "amount": 1, "currency": "EUR", "capture": True}
         body["source"] = f"pm_sandbox_{kind}"
-        bank.call("POST", f"/{BANK}/charges", body, timeout=0.5)
+        patience = PATIENCE_S if kind.startswith("reset") else 0.5
+        bank.call("POST", f"/{BANK}/charges", body, timeout=patience)
     expected = ConnectionResetError if kind.startswith("reset") else TimeoutError
     assert isinstance(caught.value, expected)
-    status, told = bank.operation(kind)
     if kind.endswith("before"):
-        assert status == 404
+        assert bank.operation(kind)[0] == 404
     else:
-        assert told["status"] == "succeeded"
+        wait_until(lambda: bank.operation(kind)[0] == 200)
+        assert bank.operation(kind)[1]["status"] == "succeeded"
 
 
 @pytest.mark.parametrize(
@@ -237,18 +236,16 @@ def test_unreadable_answers(bank: Sandbox) -> None:
 
 
 def test_late_and_eventual(bank: Sandbox) -> None:
-    bank.fault("charge", "late", params={"delay_ms": 700, "answer": "500"})
-    bank.fault("charge", "eventual_read", params={"delay_ms": 700})
-    for reference, booked in (("late", 0), ("eventual", 1)):
-        with pytest.raises(AssertionError, match="internal_error"):
-            bank.charge(reference)
-        assert bank.operation(reference)[0] == 404
-        assert len(bank.booked(reference)) == booked
-    end = time.monotonic() + 10
-    for reference in ("late", "eventual"):
-        while bank.operation(reference)[0] == 404 and time.monotonic() < end:
-            time.sleep(0.02)
-        assert bank.operation(reference)[1]["status"] == "succeeded"
+    for kind, more, booked in (("late", {"answer": "500"}, 0), ("eventual_read", {}, 1)):
+        for delay_ms in (3_600_000, 300):
+            reference = f"{kind}-{delay_ms}"
+            bank.fault("charge", kind, params={"delay_ms": delay_ms, **more})
+            with pytest.raises(AssertionError, match="internal_error"):
+                bank.charge(reference)
+        assert bank.operation(f"{kind}-3600000")[0] == 404
+        assert len(bank.booked(f"{kind}-3600000")) == booked
+        wait_until(lambda soon=f"{kind}-300": bank.operation(soon)[0] != 404)
+        assert bank.operation(f"{kind}-300")[1]["status"] == "succeeded"
 
 
 def test_lies_and_partial_approval(bank: Sandbox) -> None:
@@ -349,7 +346,7 @@ def test_unfit_requests(bank: Sandbox) -> None:
 
 
 def test_an_endless_head_is_cut_short(bank: Sandbox) -> None:
-    with socket.create_connection(bank.address, timeout=5) as raw:
+    with socket.create_connection(bank.address, timeout=PATIENCE_S) as raw:
         raw.sendall(b"GET /healthz HTTP/1.1\r\nx: ")
         with pytest.raises(ConnectionError):
             for _ in range(400):
@@ -384,9 +381,9 @@ def test_the_books_outlive_the_process(tmp_path: Path, sink: Sink) -> None:
         sandbox.fault("query", "charge_then_hang")
         waiting = threading.Thread(target=_ignore_end, args=(sandbox, "kept"))
         waiting.start()
-        time.sleep(0.1)
+        wait_until(lambda: sandbox.call("GET", "/faults")[1]["fired"])
         assert sandbox.stop() == 0
-        waiting.join(5)
+        waiting.join(PATIENCE_S)
         assert not waiting.is_alive()
     finally:
         if sandbox.process.poll() is None:

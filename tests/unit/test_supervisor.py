@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import pytest
 from bailiwick.shell.joblog import JobLog
 from bailiwick.shell.ports import free_port
 from bailiwick.shell.supervisor import Program, Supervisor, SupervisorError
+from tests.waiting import PATIENCE_S, until, wait_until
 
 SERVER = """
 import http.server, sys
@@ -62,13 +62,15 @@ async def test_restarts_what_dies_and_stops_everything(
     child = server("one", free_port())
     supervisor.add(child, stage=0)
     await supervisor.start_stage(0)
-    await supervisor.until_ready(timeout=20)
+    await supervisor.until_ready(timeout=PATIENCE_S)
     first = child.pid
     assert first is not None
     os.kill(first, signal.SIGKILL)
-    async with asyncio.timeout(20):
-        while child.pid in (first, None) or not await child.ready():
-            await asyncio.sleep(0.02)
+
+    async def again() -> bool:
+        return child.pid not in (first, None) and await child.ready()
+
+    await until(again)
     second = child.pid
     assert second is not None
     await supervisor.stop()
@@ -85,7 +87,7 @@ async def test_a_child_that_cannot_live_fails_the_start_with_its_words(
     supervisor.add(Program("node x", command, ready="http://127.0.0.1:1/"), stage=0)
     await supervisor.start_stage(0)
     with pytest.raises(SupervisorError, match=r"node x keeps ending[\s\S]*no such world"):
-        await supervisor.until_ready(timeout=20)
+        await supervisor.until_ready(timeout=PATIENCE_S)
 
 
 async def test_a_missing_program_is_named(
@@ -111,13 +113,13 @@ def test_children_die_with_a_killed_supervisor(tmp_path: Path, with_setpriv: boo
             shutil.which = lambda *_: None
         async def main():
             supervisor = Supervisor(JobLog(Path(sys.argv[1])), on_change=lambda: None)
-            child = Program("x", ["/bin/sleep", "60"], ready="http://127.0.0.1:1/")
+            child = Program("x", ["/bin/sleep", "3600"], ready="http://127.0.0.1:1/")
             supervisor.add(child, stage=0)
             await supervisor.start_stage(0)
             while b"sleep" not in Path(f"/proc/{{child.pid}}/cmdline").read_bytes()[:12]:
                 await asyncio.sleep(0.01)
             print("pid", child.pid, flush=True)
-            await asyncio.sleep(60)
+            await asyncio.sleep(3600)
         asyncio.run(main())
         """
     )
@@ -131,10 +133,8 @@ def test_children_die_with_a_killed_supervisor(tmp_path: Path, with_setpriv: boo
                 pid = int(line.split()[1])
                 break
         parent.kill()
-    deadline = time.monotonic() + 5
-    while not gone(pid) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    survived = not gone(pid)
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
-    assert not survived
+    try:
+        wait_until(lambda: gone(pid))
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)

@@ -18,9 +18,9 @@ from bailiwick.shell.wire_client import Connection
 from tests.faultproxy import FaultProxy
 from tests.scripted import ScriptedServer, http
 from tests.unit.transport_kit import (
-    FAST,
-    HASTY,
+    HASTY_CONNECT,
     OK,
+    PATIENT,
     SpyTransport,
     answered,
     expired,
@@ -28,6 +28,7 @@ from tests.unit.transport_kit import (
     get,
     post,
 )
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ async def transport() -> AsyncIterator[HttpTransport]:
 
 async def test_an_answer_is_complete_and_as_sent(transport: HttpTransport) -> None:
     async with ScriptedServer(http(402, b'{"e":1}', "X-Thing: a\r\n")) as server:
-        done = await transport.exchange(post(server.port), FAST, fresh())
+        done = await transport.exchange(post(server.port), PATIENT, fresh())
         assert done.phase is Phase.ANSWERED
         assert done.error is None
         assert done.reply is not None
@@ -67,7 +68,7 @@ async def test_an_empty_post_is_a_post_with_length_zero(transport: HttpTransport
 
 async def test_connections_are_reused_and_warmed(transport: HttpTransport) -> None:
     async with ScriptedServer(OK) as server:
-        warm = await transport.connect(get(server.port), FAST, connections=3)
+        warm = await transport.connect(get(server.port), PATIENT, connections=3)
         assert warm.phase is Phase.ANSWERED
         assert server.connections == 3
         for _ in range(10):
@@ -77,7 +78,7 @@ async def test_connections_are_reused_and_warmed(transport: HttpTransport) -> No
 
 async def test_warming_shows_the_worst(transport: HttpTransport) -> None:
     async with ScriptedServer(http(401), OK) as server:
-        worst = await transport.connect(get(server.port), FAST, connections=2)
+        worst = await transport.connect(get(server.port), PATIENT, connections=2)
         assert worst.reply is not None
         assert worst.reply.status == 401
 
@@ -87,22 +88,21 @@ async def test_warming_shows_the_worst(transport: HttpTransport) -> None:
 
 async def test_an_expired_permit_on_a_cold_connection(transport: HttpTransport) -> None:
     async with ScriptedServer(OK) as server, FaultProxy("127.0.0.1", server.port) as proxy:
-        done = await transport.exchange(post(proxy.port), FAST, expired())
+        done = await transport.exchange(post(proxy.port), PATIENT, expired())
         assert done == Exchange(Phase.UNSENT, None, "permit_expired")
-        await asyncio.sleep(0.05)
-        assert proxy.seen["upstream"] == 0
+        await answered(transport, post(proxy.port))
+        assert server.requests == 1
 
 
 async def test_an_expired_permit_on_a_warm_connection(transport: HttpTransport) -> None:
     async with ScriptedServer(OK) as server, FaultProxy("127.0.0.1", server.port) as proxy:
         await answered(transport, post(proxy.port))
         before = proxy.seen["upstream"]
-        done = await transport.exchange(post(proxy.port), FAST, expired())
+        done = await transport.exchange(post(proxy.port), PATIENT, expired())
         assert done == Exchange(Phase.UNSENT, None, "permit_expired")
-        await asyncio.sleep(0.05)
-        assert proxy.seen["upstream"] == before
         await answered(transport, post(proxy.port))
         assert server.requests == 2
+        assert proxy.seen["upstream"] == 2 * before
 
 
 async def test_a_permit_that_expires_while_connecting(
@@ -119,14 +119,14 @@ async def test_a_permit_that_expires_while_connecting(
 
     monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", slowly)
     async with ScriptedServer(OK) as server:
-        done = await transport.exchange(post(server.port), FAST, permit)
+        done = await transport.exchange(post(server.port), PATIENT, permit)
         assert done == Exchange(Phase.UNSENT, None, "permit_expired")
         assert server.requests == 0
 
 
 async def test_a_get_with_an_expired_permit(transport: HttpTransport) -> None:
     async with ScriptedServer(OK) as server:
-        done = await transport.exchange(get(server.port), FAST, expired())
+        done = await transport.exchange(get(server.port), PATIENT, expired())
         assert done == Exchange(Phase.UNSENT, None, "permit_expired")
         assert server.requests == 0
 
@@ -164,7 +164,7 @@ async def test_nothing_reaches_the_socket_after_the_permit_has_run_out(
             await answered(transport, post(server.port))
         before = len(spied.written)
         for request in (post(server.port), get(server.port), post(server.port, b"x" * 300_000)):
-            done = await transport.exchange(request, FAST, expired())
+            done = await transport.exchange(request, PATIENT, expired())
             assert done == Exchange(Phase.UNSENT, None, "permit_expired")
         assert len(spied.written) == before
         assert server.connections == 1
@@ -175,9 +175,9 @@ async def test_the_last_nanosecond_counts(
 ) -> None:
     monkeypatch.setattr(module, "boot_ns", lambda: 1_000)
     async with ScriptedServer(OK) as server:
-        done = await transport.exchange(post(server.port), FAST, Permit(1_000))
+        done = await transport.exchange(post(server.port), PATIENT, Permit(1_000))
         assert done == Exchange(Phase.UNSENT, None, "permit_expired")
-        done = await transport.exchange(post(server.port), FAST, Permit(1_001))
+        done = await transport.exchange(post(server.port), PATIENT, Permit(1_001))
         assert done.phase is Phase.ANSWERED
 
 
@@ -210,20 +210,20 @@ def test_no_function_between_the_check_and_the_write_can_be_suspended() -> None:
 async def test_refused(transport: HttpTransport) -> None:
     async with FaultProxy("127.0.0.1", 1) as proxy:
         await proxy.down()
-        done = await transport.exchange(post(proxy.port), FAST, fresh())
+        done = await transport.exchange(post(proxy.port), PATIENT, fresh())
     assert done == Exchange(Phase.UNSENT, None, "refused")
 
 
 async def test_unknown_host(transport: HttpTransport) -> None:
     request = Request("POST", "http://nowhere.invalid/charges", {}, b"x")
-    done = await transport.exchange(request, FAST, fresh())
+    done = await transport.exchange(request, PATIENT, fresh())
     assert done == Exchange(Phase.UNSENT, None, "dns")
 
 
 async def test_no_tls_there(transport: HttpTransport) -> None:
     async with ScriptedServer(OK) as server:
         request = Request("POST", f"https://127.0.0.1:{server.port}/charges", {}, b"x")
-        done = await transport.exchange(request, HASTY, fresh())
+        done = await transport.exchange(request, HASTY_CONNECT, fresh())
     assert done.phase is Phase.UNSENT
     assert done.error in ("tls", "connect_timeout", "unreachable", "connection_lost")
 
@@ -244,12 +244,12 @@ async def test_a_certificate_nobody_vouches_for(transport: HttpTransport) -> Non
     port = server.sockets[0].getsockname()[1]
     request = Request("POST", f"https://localhost:{port}/charges", {}, b"x")
     try:
-        done = await transport.exchange(request, FAST, fresh())
+        done = await transport.exchange(request, PATIENT, fresh())
         assert done == Exchange(Phase.UNSENT, None, "tls")
         assert asked == []
         trusting = HttpTransport(ca_file=str(here / "localhost.crt"))
         try:
-            done = await trusting.exchange(request, FAST, fresh())
+            done = await trusting.exchange(request, PATIENT, fresh())
             assert done.phase is Phase.ANSWERED, done
         finally:
             await trusting.close()
@@ -260,9 +260,9 @@ async def test_a_certificate_nobody_vouches_for(transport: HttpTransport) -> Non
 async def test_a_full_pool_is_unsent() -> None:
     narrow = HttpTransport(limit=1)
     async with ScriptedServer(None) as server:
-        first = asyncio.create_task(narrow.exchange(post(server.port), FAST, fresh()))
-        await asyncio.sleep(0.05)
-        done = await narrow.exchange(post(server.port), HASTY, fresh())
+        first = asyncio.create_task(narrow.exchange(post(server.port), PATIENT, fresh()))
+        await until(lambda: server.requests)
+        done = await narrow.exchange(post(server.port), HASTY_CONNECT, fresh())
         assert done == Exchange(Phase.UNSENT, None, "connect_timeout")
         first.cancel()
         await asyncio.gather(first, return_exceptions=True)
@@ -276,21 +276,21 @@ async def test_a_request_that_cannot_be_written(
 ) -> None:
     async with ScriptedServer(OK) as server:
         request = Request("POST", f"http://127.0.0.1:{server.port}/", headers, b"x")
-        done = await transport.exchange(request, FAST, fresh())
+        done = await transport.exchange(request, PATIENT, fresh())
         assert done == Exchange(Phase.UNSENT, None, "invalid_request")
         assert server.requests == 0
 
 
 @pytest.mark.parametrize("url", ["", "nonsense", "ftp://127.0.0.1/x", "http://"])
 async def test_a_url_that_leads_nowhere(transport: HttpTransport, url: str) -> None:
-    done = await transport.exchange(Request("POST", url, {}, b"x"), FAST, fresh())
+    done = await transport.exchange(Request("POST", url, {}, b"x"), PATIENT, fresh())
     assert done.phase is Phase.UNSENT
 
 
 async def test_a_closed_transport_sends_nothing() -> None:
     transport = HttpTransport()
     await transport.close()
-    done = await transport.exchange(post(1), FAST, fresh())
+    done = await transport.exchange(post(1), PATIENT, fresh())
     assert done == Exchange(Phase.UNSENT, None, "closed")
 
 
@@ -324,22 +324,21 @@ async def test_a_cancelled_exchange_writes_nothing_later(
     async with ScriptedServer(OK) as server:
         await answered(transport, post(server.port))
         for turns in range(6):
-            task = asyncio.create_task(transport.exchange(post(server.port), FAST, fresh()))
+            task = asyncio.create_task(transport.exchange(post(server.port), PATIENT, fresh()))
             for _ in range(turns):
                 await asyncio.sleep(0)
             seen, written = server.requests, len(spied.written)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-            await asyncio.sleep(0.02)
-            assert server.requests <= seen + 1
-            assert len(spied.written) == written
+            await answered(transport, post(server.port))  # it comes after all that was written
+            assert len(spied.written) == written + 1
+            assert server.requests <= seen + 2
 
 
 async def test_a_cancelled_exchange_closes_its_connection(transport: HttpTransport) -> None:
     async with ScriptedServer(None, OK) as server:
-        task = asyncio.create_task(transport.exchange(post(server.port), FAST, fresh()))
-        while server.requests == 0:
-            await asyncio.sleep(0.001)
+        task = asyncio.create_task(transport.exchange(post(server.port), PATIENT, fresh()))
+        await until(lambda: server.requests)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         done = await answered(transport, get(server.port))
@@ -354,8 +353,8 @@ async def test_the_recorder_sees_no_secret() -> None:
         http(200, b'{"client_secret":"abc","n":"4242424242424242"}')
     ) as server:
         request = post(server.port, b'{"note":"hush-hush","pan":"4242 4242 4242 4242"}')
-        await transport.exchange(request, FAST, fresh())
-        await transport.exchange(request, FAST, expired())
+        await transport.exchange(request, PATIENT, fresh())
+        await transport.exchange(request, PATIENT, expired())
     await transport.close()
     assert len(kept) == 2
     text = str(kept)
@@ -387,11 +386,11 @@ async def test_uvloop_behaves_alike() -> None:
                 ScriptedServer(OK) as server,
                 FaultProxy("127.0.0.1", server.port) as proxy,
             ):
-                first = await transport.exchange(post(proxy.port), FAST, fresh())
-                late = await transport.exchange(post(proxy.port), FAST, expired())
-                await transport.exchange(post(proxy.port), FAST, fresh())
+                first = await transport.exchange(post(proxy.port), PATIENT, fresh())
+                late = await transport.exchange(post(proxy.port), PATIENT, expired())
+                await transport.exchange(post(proxy.port), PATIENT, fresh())
                 proxy.add("reset_peer", "upstream")
-                cut = await transport.exchange(post(proxy.port), FAST, fresh())
+                cut = await transport.exchange(post(proxy.port), PATIENT, fresh())
                 await transport.close()
                 return first, late, cut, server.requests
 

@@ -12,7 +12,17 @@ from bailiwick.channels.http import HttpTransport
 from bailiwick.shell.wire_client import Bounds, Connection, WireError
 from tests.faultproxy import FaultProxy
 from tests.scripted import Last, ScriptedServer, http
-from tests.unit.transport_kit import FAST, HASTY, OK, answered, fresh, get, post
+from tests.unit.transport_kit import (
+    HASTY_ANSWER,
+    HASTY_TOTAL,
+    OK,
+    PATIENT,
+    answered,
+    fresh,
+    get,
+    post,
+)
+from tests.waiting import PATIENCE_S, until
 
 
 @pytest.fixture
@@ -31,20 +41,21 @@ async def test_a_reset_on_a_reused_connection_is_not_resent(
         await answered(transport, post(proxy.port))
         proxy.add("reset_peer", stream)  # type: ignore[arg-type]
         request = Request(method, f"http://127.0.0.1:{proxy.port}/charges", {}, b"")
-        done = await transport.exchange(request, FAST, fresh())
+        done = await transport.exchange(request, PATIENT, fresh())
         assert done.phase is Phase.SENT
         assert done.error in ("reset", "disconnected")
         proxy.clear()
-        await asyncio.sleep(0.1)
         assert proxy.connections == 1
-        assert server.requests == (1 if stream == "upstream" else 2)
+        await answered(transport, post(proxy.port))  # it comes after all that was written
+        assert proxy.connections == 2
+        assert server.requests == (2 if stream == "upstream" else 3)
 
 
 @pytest.mark.parametrize("stream", ["upstream", "downstream"])
 async def test_a_reset_on_a_fresh_connection(transport: HttpTransport, stream: str) -> None:
     async with ScriptedServer(OK) as server, FaultProxy("127.0.0.1", server.port) as proxy:
         proxy.add("reset_peer", stream)  # type: ignore[arg-type]
-        done = await transport.exchange(post(proxy.port), FAST, fresh())
+        done = await transport.exchange(post(proxy.port), PATIENT, fresh())
         assert done.phase is Phase.SENT
         assert done.error in ("reset", "disconnected")
         assert proxy.connections == 1
@@ -53,7 +64,7 @@ async def test_a_reset_on_a_fresh_connection(transport: HttpTransport, stream: s
 async def test_an_orderly_close_without_an_answer_is_not_resent(transport: HttpTransport) -> None:
     async with ScriptedServer(OK, Last(b""), OK) as server:
         await answered(transport, get(server.port))
-        done = await transport.exchange(get(server.port), FAST, None)
+        done = await transport.exchange(get(server.port), PATIENT, None)
         assert done == Exchange(Phase.SENT, None, "disconnected")
         assert server.requests == 2
         assert server.connections == 1
@@ -63,7 +74,7 @@ async def test_a_connection_reset_while_idle_is_replaced(transport: HttpTranspor
     async with ScriptedServer(OK) as server, FaultProxy("127.0.0.1", server.port) as proxy:
         await answered(transport, post(proxy.port))
         proxy.reset_all()
-        await asyncio.sleep(0.05)
+        await until(lambda: not proxy._links)
         await answered(transport, post(proxy.port))
         assert server.requests == 2
         assert proxy.connections == 2
@@ -86,7 +97,7 @@ async def test_a_connection_dying_just_before_the_write_is_unsent(
     async with ScriptedServer(OK) as server:
         await answered(transport, post(server.port))
         before_the_write(monkeypatch, Connection.close)
-        done = await transport.exchange(post(server.port), FAST, fresh())
+        done = await transport.exchange(post(server.port), PATIENT, fresh())
         assert done == Exchange(Phase.UNSENT, None, "connection_lost")
         assert server.requests == 1
         # The kept one was replaced, as nothing was said on it; the fresh one was the last try.
@@ -98,7 +109,7 @@ async def test_bytes_before_the_request_are_not_its_answer(transport: HttpTransp
     async with ScriptedServer(OK) as server:
         await answered(transport, post(server.port))
         server.writers[0].write(http(402, b'{"error":{"type":"card_error"}}'))
-        await asyncio.sleep(0.05)
+        await until(server.writers[0].transport.is_closing)
         done = await answered(transport, post(server.port))
         assert done.reply is not None
         assert done.reply.body == b'{"ok":true}'
@@ -133,10 +144,9 @@ async def test_bytes_just_before_the_write_stop_it(
     async with ScriptedServer(OK) as server:
         await answered(transport, post(server.port))
         before_the_write(monkeypatch, lambda each: each.data_received(early))
-        done = await transport.exchange(post(server.port), FAST, fresh())
+        done = await transport.exchange(post(server.port), PATIENT, fresh())
         assert done.phase is Phase.UNSENT
         assert done.error in ("connection_stale", "connection_lost")
-        await asyncio.sleep(0.02)
         assert server.requests == 1
 
 
@@ -146,7 +156,9 @@ async def test_a_server_that_speaks_first_is_not_answered() -> None:
 
     async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(http(402, b'{"error":{"type":"card_error"}}'))
+        greeted.set()
         read.append(await reader.read())
+        read_all.set()
         writer.close()
 
     server = await asyncio.start_server(greet, "127.0.0.1", 0)
@@ -155,15 +167,19 @@ async def test_a_server_that_speaks_first_is_not_answered() -> None:
 
     async def slowly(*args: Any, **kwargs: Any) -> object:
         made = await slow(*args, **kwargs)
-        await asyncio.sleep(0.02)
+        await greeted.wait()
+        for _ in range(5):  # what lies in the socket is read in the loop's next turn
+            await asyncio.sleep(0)
         return made
+
+    greeted, read_all = asyncio.Event(), asyncio.Event()
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(asyncio.get_running_loop(), "create_connection", slowly)
-        done = await transport.exchange(post(server.sockets[0].getsockname()[1]), FAST, fresh())
+        done = await transport.exchange(post(server.sockets[0].getsockname()[1]), PATIENT, fresh())
     assert done.phase is Phase.UNSENT
     assert done.error in ("connection_stale", "connection_lost")
-    await asyncio.sleep(0.02)
+    await read_all.wait()
     assert read == [b""]
     await transport.close()
     server.close()
@@ -174,11 +190,13 @@ async def test_a_used_connection_takes_no_second_request() -> None:
         loop = asyncio.get_running_loop()
         connection = Connection(loop, tls=False)
         await loop.create_connection(lambda: connection, "127.0.0.1", server.port)
-        bounds = Bounds(connect_s=1, silence_s=1, total_s=1, body_bytes=10)
+        bounds = Bounds(
+            connect_s=PATIENCE_S, silence_s=PATIENCE_S, total_s=PATIENCE_S, body_bytes=10
+        )
         request = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
-        first = connection.start(request, bounds, loop.time(), loop.time() + 1)
+        first = connection.start(request, bounds, loop.time(), loop.time() + PATIENCE_S)
         with pytest.raises(WireError) as refused:
-            connection.start(request, bounds, loop.time(), loop.time() + 1)
+            connection.start(request, bounds, loop.time(), loop.time() + PATIENCE_S)
         assert (refused.value.sent, refused.value.word) == (False, "connection_stale")
         connection.close()
         with pytest.raises(WireError) as lost:
@@ -189,22 +207,22 @@ async def test_a_used_connection_takes_no_second_request() -> None:
 
 async def test_a_slow_first_byte(transport: HttpTransport) -> None:
     async with ScriptedServer(OK) as server, FaultProxy("127.0.0.1", server.port) as proxy:
-        proxy.add("latency", latency=2_000)
-        done = await transport.exchange(post(proxy.port), HASTY, fresh())
+        proxy.add("latency", latency=60_000)
+        done = await transport.exchange(post(proxy.port), HASTY_ANSWER, fresh())
         assert done == Exchange(Phase.SENT, None, "read_timeout")
         assert server.requests == 1
 
 
 async def test_silence(transport: HttpTransport) -> None:
     async with ScriptedServer(None) as server:
-        done = await transport.exchange(post(server.port), HASTY, fresh())
+        done = await transport.exchange(post(server.port), HASTY_ANSWER, fresh())
         assert done == Exchange(Phase.SENT, None, "read_timeout")
 
 
 async def test_a_trickle_ends_at_the_total(transport: HttpTransport) -> None:
     async with ScriptedServer(OK) as server, FaultProxy("127.0.0.1", server.port) as proxy:
         proxy.add("slicer", average_size=1, delay=100_000)
-        done = await transport.exchange(post(proxy.port), HASTY, fresh())
+        done = await transport.exchange(post(proxy.port), HASTY_TOTAL, fresh())
         assert done == Exchange(Phase.SENT, None, "timeout")
 
 
@@ -227,7 +245,7 @@ async def test_little_bandwidth_and_a_slow_close(transport: HttpTransport) -> No
 async def test_a_timeout_toxic_closes_without_an_answer(transport: HttpTransport) -> None:
     async with ScriptedServer(OK) as server, FaultProxy("127.0.0.1", server.port) as proxy:
         proxy.add("timeout", timeout=50)
-        done = await transport.exchange(post(proxy.port), FAST, fresh())
+        done = await transport.exchange(post(proxy.port), PATIENT, fresh())
         assert done.phase is Phase.SENT
 
 
@@ -235,7 +253,7 @@ async def test_a_timeout_toxic_closes_without_an_answer(transport: HttpTransport
 async def test_a_truncated_answer(transport: HttpTransport, cut: int) -> None:
     async with ScriptedServer(OK) as server, FaultProxy("127.0.0.1", server.port) as proxy:
         proxy.add("limit_data", bytes=cut)
-        done = await transport.exchange(post(proxy.port), FAST, fresh())
+        done = await transport.exchange(post(proxy.port), PATIENT, fresh())
         assert done.phase is Phase.SENT
         assert done.reply is None
         assert done.error in ("truncated", "disconnected")
@@ -245,7 +263,7 @@ async def test_a_truncated_answer(transport: HttpTransport, cut: int) -> None:
 async def test_a_truncated_chunked_answer(transport: HttpTransport) -> None:
     head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
     async with ScriptedServer(Last(head + b"5\r\nhello\r\n")) as server:
-        done = await transport.exchange(post(server.port), FAST, fresh())
+        done = await transport.exchange(post(server.port), PATIENT, fresh())
         assert done == Exchange(Phase.SENT, None, "truncated")
 
 
@@ -278,6 +296,7 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
 )
 async def test_answers_that_are_none(transport: HttpTransport, answer: bytes, error: str) -> None:
     async with ScriptedServer(answer) as server:
-        done = await transport.exchange(post(server.port), FAST, fresh())
+        profile = HASTY_ANSWER if error == "read_timeout" else PATIENT
+        done = await transport.exchange(post(server.port), profile, fresh())
         assert done == Exchange(Phase.SENT, None, error)
         assert server.requests == 1

@@ -24,13 +24,13 @@ from bailiwick.access.asking import (
     ask_for,
 )
 from bailiwick.access.earlier import Held
-from bailiwick.access.forward import HopLimits
 from bailiwick.base.clock import now_ms
 from bailiwick.base.keys import key_identity, request_hash
 from bailiwick.base.sealing import SEAL, answer_seal, seal
 from bailiwick.node.refusals import Refusals
 from bailiwick.shell.forms import parse_form
 from bailiwick.world.merchants import Merchant, Principal
+from tests.waiting import until
 
 CREATE = "/v1/payment_intents"
 IN = "amount=100&currency=inr&location[country]=IN&confirm=true"  # apac, then europe
@@ -151,11 +151,7 @@ async def test_a_node_that_sheds_nothing_is_not_asked(tmp_path: Path) -> None:
         assert [call.path for call in it.nodes[1].calls] == [CREATE]
 
 
-async def test_a_crowd_is_asked_about_in_few_batches(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    patient = HopLimits(connections=1, waiting=0, total_seconds=60)  # the first batch is held
-    monkeypatch.setattr(turnstile, "_LIMITS", patient)
+async def test_a_crowd_is_asked_about_in_few_batches(tmp_path: Path) -> None:
     async with access(tmp_path) as it:
         apac = it.nodes[1]
         batches = shedding(apac)
@@ -177,9 +173,7 @@ async def test_a_crowd_is_asked_about_in_few_batches(
             waiting = it.front._turnstiles[2][1].waiting if first else 0
             return waiting + sum(len(batch.asks) for batch in first)
 
-        async with asyncio.timeout(30):
-            while asked() < 100:
-                await asyncio.sleep(0.01)
+        await until(lambda: asked() == 100)
         go_on.set()
         assert await asyncio.gather(*crowd) == [(200, {"node": "europe"})] * 100
         assert len(batches) <= 2
@@ -277,6 +271,7 @@ async def test_a_node_that_shed_lately_is_still_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with access(tmp_path) as it:
+        monkeypatch.setattr(board, "SHEDDING_MS", 3_600_000)
         apac = it.nodes[1]
         shedding(apac)
         await it.front.board.ask_all()

@@ -11,6 +11,7 @@ from bailiwick.access.board import Board, shown
 from bailiwick.access.usage import CLOSED, OPEN, SPACING_MS, UNKNOWN, Report, Usage, Watch, judge
 from bailiwick.base.history import CHANGES_MAX
 from bailiwick.world.jurisdiction import Thresholds
+from tests.waiting import until
 
 LIMITS = Thresholds()
 
@@ -258,9 +259,7 @@ async def test_board_asks_soon_again_who_was_never_heard_of() -> None:
     server = await asyncio.start_server(node, "127.0.0.1", 0)
     board = Board({1: f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"})
     running = asyncio.create_task(board.run(3_600))
-    async with asyncio.timeout(10):
-        while board.answering() != [1]:
-            await asyncio.sleep(0.01)
+    await until(lambda: board.answering() == [1])
     assert asked == 4
     running.cancel()
     board.close()

@@ -5,6 +5,7 @@ import socket
 import struct
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 
 from bailiwick.channels.base import Exchange, Phase, Request
@@ -12,10 +13,26 @@ from bailiwick.channels.http import HttpTransport
 from bailiwick.shell.wire_client import Bounds, WireError
 from bailiwick.shell.wire_pool import Pool, origin
 from tests.scripted import Last, ScriptedServer, http
-from tests.unit.transport_kit import FAST, HASTY, OK, SpyTransport, answered, fresh, get, post
+from tests.unit.transport_kit import (
+    HASTY_ANSWER,
+    OK,
+    PATIENT,
+    SpyTransport,
+    answered,
+    fresh,
+    get,
+    post,
+)
+from tests.waiting import PATIENCE_S, Clock, until
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
-BOUNDS = Bounds(connect_s=1, silence_s=1, total_s=2, body_bytes=10_000, until_close=True)
+BOUNDS = Bounds(
+    connect_s=PATIENCE_S,
+    silence_s=PATIENCE_S,
+    total_s=PATIENCE_S,
+    body_bytes=10_000,
+    until_close=True,
+)
 ASK = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 
 
@@ -47,20 +64,19 @@ async def test_a_body_until_a_reset_is_not_whole(transport: HttpTransport) -> No
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(HEAD + b"\r\npart")
-        await asyncio.sleep(0.05)
         sock = writer.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         writer.transport.abort()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    done = await transport.exchange(get(server.sockets[0].getsockname()[1]), FAST, None)
+    done = await transport.exchange(get(server.sockets[0].getsockname()[1]), PATIENT, None)
     assert done == Exchange(Phase.SENT, None, "reset")
     server.close()
 
 
 async def test_an_endless_body_is_bounded(transport: HttpTransport) -> None:
     async with ScriptedServer(HEAD + b"\r\n" + b"x" * 200_000) as server:
-        done = await transport.exchange(post(server.port), FAST, fresh())
+        done = await transport.exchange(post(server.port), PATIENT, fresh())
         assert done == Exchange(Phase.SENT, None, "too_large")
 
 
@@ -148,7 +164,8 @@ async def test_interim_answers_are_passed_over(transport: HttpTransport) -> None
 async def test_answers_that_are_none(transport: HttpTransport, answer: bytes, error: str) -> None:
     async with ScriptedServer(answer) as server:
         request = post(server.port)
-        done = await transport.exchange(request, FAST if len(answer) > 9_000 else HASTY, fresh())
+        profile = HASTY_ANSWER if error == "read_timeout" else PATIENT
+        done = await transport.exchange(request, profile, fresh())
         assert done == Exchange(Phase.SENT, None, error)
         assert (server.requests, server.connections) == (1, 1)
 
@@ -194,7 +211,7 @@ async def test_ipv6() -> None:
         pytest.skip("no IPv6 here")
     transport = HttpTransport()
     url = f"http://[::1]:{server.port}/charges"
-    done = await transport.exchange(Request("POST", url, {}, b"x"), FAST, fresh())
+    done = await transport.exchange(Request("POST", url, {}, b"x"), PATIENT, fresh())
     assert done.phase is Phase.ANSWERED
     assert f"host: [::1]:{server.port}".encode() in server.heads[0]
     await transport.close()
@@ -225,7 +242,7 @@ async def test_ipv6() -> None:
 async def test_urls_that_are_not_plain_are_refused(transport: HttpTransport, url: str) -> None:
     async with ScriptedServer(OK) as server:
         request = Request("POST", url.format(server.port), {}, b"x")
-        done = await transport.exchange(request, FAST, fresh())
+        done = await transport.exchange(request, PATIENT, fresh())
         assert done == Exchange(Phase.UNSENT, None, "invalid_request")
         assert server.connections == 0
 
@@ -277,7 +294,7 @@ async def test_what_would_change_the_framing_is_refused(
 ) -> None:
     async with ScriptedServer(OK) as server:
         request = Request(method, f"http://127.0.0.1:{server.port}/", headers, b"x")
-        done = await transport.exchange(request, FAST, fresh())
+        done = await transport.exchange(request, PATIENT, fresh())
         assert done == Exchange(Phase.UNSENT, None, "invalid_request")
         assert server.connections == 0
 
@@ -296,10 +313,12 @@ async def test_one_write_a_request(
 
 async def test_idle_connections_are_closed_after_their_time() -> None:
     async with ScriptedServer(OK) as server:
-        pool = pool_for(server.port, idle_seconds=0.1)
+        clock = Clock()
+        pool = pool_for(server.port, idle_seconds=60.0)
         await asyncio.gather(*(pool.exchange(ASK, BOUNDS) for _ in range(3)))
+        await clock.forward(59)
         assert pool.open_connections == 3
-        await asyncio.sleep(0.25)
+        await clock.forward(2)
         assert pool.open_connections == 0
         assert all(writer.transport.is_closing() for writer in server.writers)
         await pool.exchange(ASK, BOUNDS)
@@ -312,8 +331,7 @@ async def test_an_idle_connection_that_hears_something_closes() -> None:
         pool = pool_for(server.port)
         await pool.exchange(ASK, BOUNDS)
         server.writers[0].write(b"\n")
-        await asyncio.sleep(0.05)
-        assert server.writers[0].transport.is_closing()
+        await until(server.writers[0].transport.is_closing)
         assert (await pool.exchange(ASK, BOUNDS)).status == 200
         assert server.connections == 2
         pool.close()
@@ -324,7 +342,7 @@ async def test_closing_a_pool_tells_what_was_sent_from_what_waited() -> None:
         pool = pool_for(server.port, limit=1)
         first = asyncio.create_task(pool.exchange(ASK, BOUNDS))
         second = asyncio.create_task(pool.exchange(ASK, BOUNDS))
-        await asyncio.sleep(0.05)
+        await until(lambda: server.requests)
         pool.close()
         sent, waited = await asyncio.gather(first, second, return_exceptions=True)
         assert isinstance(sent, WireError) and isinstance(waited, WireError)
@@ -340,15 +358,19 @@ async def test_closing_while_connecting_sends_nothing(monkeypatch: pytest.Monkey
 
     async def slowly(*args: object, **kwargs: object) -> object:
         made = await original(*args, **kwargs)  # type: ignore[arg-type]
-        await asyncio.sleep(0.05)
+        connected.set()
+        await closed.wait()
         return made
+
+    connected, closed = asyncio.Event(), asyncio.Event()
 
     monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", slowly)
     async with ScriptedServer(OK) as server:
         transport = HttpTransport()
-        task = asyncio.create_task(transport.exchange(post(server.port), FAST, fresh()))
-        await asyncio.sleep(0.02)
+        task = asyncio.create_task(transport.exchange(post(server.port), PATIENT, fresh()))
+        await connected.wait()
         await transport.close()
+        closed.set()
         assert await task == Exchange(Phase.UNSENT, None, "closed")
         assert server.requests == 0
 
@@ -356,11 +378,15 @@ async def test_closing_while_connecting_sends_nothing(monkeypatch: pytest.Monkey
 async def test_a_timer_is_not_left_over_for_the_next_request(transport: HttpTransport) -> None:
     """One timer serves a connection: an early one must not end a later exchange."""
     async with ScriptedServer(OK, OK, None) as server:
+        clock = Clock()
+        profile = msgspec.structs.replace(PATIENT, first_byte_ms=10_000)
         for _ in range(2):
-            assert (await transport.exchange(post(server.port), HASTY, None)).reply is not None
-            await asyncio.sleep(0.15)
-        began = asyncio.get_running_loop().time()
-        done = await transport.exchange(post(server.port), HASTY, None)
-        assert done == Exchange(Phase.SENT, None, "read_timeout")
-        assert 0.19 <= asyncio.get_running_loop().time() - began < 0.45
+            assert (await transport.exchange(post(server.port), profile, None)).reply is not None
+            await clock.forward(7)
+        asking = asyncio.create_task(transport.exchange(post(server.port), profile, None))
+        await until(lambda: server.requests == 3)
+        await clock.forward(7)
+        assert not asking.done()
+        await clock.forward(3)
+        assert await asking == Exchange(Phase.SENT, None, "read_timeout")
         assert server.connections == 1

@@ -17,7 +17,15 @@ from bailiwick.channels import http as module
 from bailiwick.channels.base import Exchange, Phase, Request
 from bailiwick.channels.http import HttpTransport
 from tests.scripted import Last, ScriptedServer, http
-from tests.unit.transport_kit import FAST, OK, SpyTransport, answered, expired, fresh
+from tests.unit.transport_kit import (
+    HASTY_CONNECT,
+    OK,
+    PATIENT,
+    SpyTransport,
+    answered,
+    expired,
+    fresh,
+)
 
 HERE = Path(__file__).parent.parent / "transcripts" / "tls"
 CERT, KEY = str(HERE / "localhost.crt"), str(HERE / "localhost.key")
@@ -51,7 +59,7 @@ async def test_connections_are_kept(transport: HttpTransport, version: ssl.TLSVe
             await answered(transport, order(server.port))
             await asyncio.sleep(0.01)
         assert (server.connections, server.requests) == (1, 5)
-        done = await transport.exchange(order(server.port), FAST, expired())
+        done = await transport.exchange(order(server.port), PATIENT, expired())
         assert done == Exchange(Phase.UNSENT, None, "permit_expired")
         assert server.requests == 5
 
@@ -88,14 +96,14 @@ async def test_the_name_is_sent_and_checked(transport: HttpTransport) -> None:
         await answered(transport, order(server.port))
         await answered(transport, order(server.port, "127.0.0.1"))
         # The certificate does not name this host, though it is the same machine.
-        done = await transport.exchange(order(server.port, "127.0.0.2"), FAST, fresh())
+        done = await transport.exchange(order(server.port, "127.0.0.2"), PATIENT, fresh())
     assert done.phase is Phase.UNSENT
     assert asked[:2] == ["localhost", None]
 
 
 async def test_a_host_that_the_certificate_does_not_name(transport: HttpTransport) -> None:
     async with ScriptedServer(OK, tls=context(), host="127.0.0.2") as server:
-        done = await transport.exchange(order(server.port, "127.0.0.2"), FAST, fresh())
+        done = await transport.exchange(order(server.port, "127.0.0.2"), PATIENT, fresh())
         assert done == Exchange(Phase.UNSENT, None, "tls")
         assert server.requests == 0
 
@@ -111,7 +119,7 @@ async def test_client_certificates(transport: HttpTransport) -> None:
     tls = context(verify_mode=ssl.CERT_REQUIRED, maximum_version=ssl.TLSVersion.TLSv1_2)
     tls.load_verify_locations(CERT)
     async with ScriptedServer(OK, tls=tls) as server:
-        done = await transport.exchange(order(server.port), FAST, fresh())
+        done = await transport.exchange(order(server.port), PATIENT, fresh())
         assert done.phase is Phase.UNSENT
         assert server.requests == 0
         known = HttpTransport(ca_file=CERT, client_cert=(CERT, KEY))
@@ -125,7 +133,7 @@ async def test_without_its_client_certificate_on_tls_1_3_nothing_is_believed(
     """There the refusal comes after our handshake: a request may have left, none was read."""
     tls = context(verify_mode=ssl.CERT_REQUIRED, minimum_version=ssl.TLSVersion.TLSv1_3)
     async with ScriptedServer(OK, tls=tls) as server:
-        done = await transport.exchange(order(server.port), FAST, fresh())
+        done = await transport.exchange(order(server.port), PATIENT, fresh())
         assert done.reply is None
         assert server.requests == 0
 
@@ -151,7 +159,7 @@ async def test_a_body_until_a_bare_fin_could_have_been_cut_by_anyone(
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context())
     port = server.sockets[0].getsockname()[1]
-    done = await transport.exchange(order(port), FAST, fresh())
+    done = await transport.exchange(order(port), PATIENT, fresh())
     assert done.phase is Phase.SENT
     assert done.error in ("truncated", "reset")
     server.close()
@@ -180,14 +188,15 @@ async def test_garbage_behind_an_answer(transport: HttpTransport) -> None:
 
 
 async def test_a_handshake_that_hangs_is_unsent(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def mute(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(3)
+    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
         writer.close()
 
     spied = SpyTransport.install(monkeypatch)
     server = await asyncio.start_server(mute, "127.0.0.1", 0)
     transport = HttpTransport(ca_file=CERT)
-    done = await transport.exchange(order(server.sockets[0].getsockname()[1]), FAST, fresh())
+    port = server.sockets[0].getsockname()[1]
+    done = await transport.exchange(order(port), HASTY_CONNECT, fresh())
     assert done == Exchange(Phase.UNSENT, None, "connect_timeout")
     assert spied.written == []
     await transport.close()

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
 
 import pytest
-from broker_kit import Server, until
+from broker_kit import Server
 from chain_kit import KEY, OTHER_KEY, START_MS, files, link, signed_folder
 
 from bailiwick.cli.topology import publishing
@@ -28,6 +28,7 @@ from bailiwick.world import chain
 from bailiwick.world.chain import Link
 from bailiwick.world.current import CurrentWorld
 from bailiwick.world.epochs import Epochs
+from tests.waiting import PATIENCE_S, until
 
 
 @pytest.fixture
@@ -81,7 +82,7 @@ async def test_a_publish_reaches_every_process(tmp_path: Path, server: Server) -
     write_files(desk, "apac")
     async with running(*hosts):
         bus = Bus([server.url], "desk")
-        await bus.start(wait_s=10)
+        await bus.start(wait_s=PATIENCE_S)
         done = await publishing.publish(desk, KEY, bus, note="move")
         assert (done.link.epoch, done.changed, done.pushed) == (2, True, True)
         await until(lambda: [host.epoch for host in hosts] == [2, 2, 2])
@@ -113,7 +114,7 @@ async def test_who_was_away_catches_up(tmp_path: Path, server: Server) -> None:
         fresh.mkdir()
         signed_folder(fresh)
         bus = Bus([server.url], "fresh")
-        assert await fetch_first(fresh, bus, wait_s=20) is None
+        assert await fetch_first(fresh, bus, wait_s=PATIENCE_S) is None
         await bus.close()
         assert CurrentWorld(fresh).link == three
 
@@ -132,7 +133,7 @@ async def test_rubbish_at_the_broker_is_replaced_and_strangers_are_not(
     one = link(None)
     host = Host(tmp_path / "a", server.url, one)
     bus = Bus([server.url], "stranger")
-    await bus.start(wait_s=10)
+    await bus.start(wait_s=PATIENCE_S)
     await ensure_stream(bus)
     await bus.publish(SUBJECT, b"rubbish", stream=STREAM)
 
@@ -165,7 +166,7 @@ async def test_a_fork_at_the_broker_is_refused_loudly(tmp_path: Path, server: Se
     one = link(None)
     ours, theirs = link(one, "apac"), link(one, "europe", "FR")
     bus = Bus([server.url], "desk")
-    await bus.start(wait_s=10)
+    await bus.start(wait_s=PATIENCE_S)
     await ensure_stream(bus)
     await push(bus, theirs, 0)
     host = Host(tmp_path / "a", server.url, one, ours)
@@ -195,7 +196,7 @@ async def test_one_of_two_publishers_wins(tmp_path: Path, server: Server) -> Non
         (desk / "merchants.toml").write_bytes(
             files("apac", "DE", "a", "bcd"[desks.index(desk)])["merchants.toml"]
         )
-        await bus.start(wait_s=10)
+        await bus.start(wait_s=PATIENCE_S)
     await ensure_stream(buses[0])
     await push(buses[0], one, 0)
     outcomes = await asyncio.gather(

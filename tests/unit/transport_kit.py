@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from bailiwick.base.clock import boot_ns
@@ -11,27 +12,23 @@ from bailiwick.channels.base import Exchange, Permit, Phase, Profile, Request
 from bailiwick.channels.http import HttpTransport
 from bailiwick.shell.wire_client import Connection
 from tests.scripted import http
+from tests.waiting import PATIENCE_S
 
-FAST = Profile(
+_PATIENCE_MS = int(PATIENCE_S * 1_000)
+PATIENT = Profile(
     name="test",
     title="Test",
     resolve={},
     visibility_ms=0,
-    connect_ms=1_000,
-    first_byte_ms=2_000,
-    total_ms=4_000,
+    connect_ms=_PATIENCE_MS,
+    first_byte_ms=_PATIENCE_MS,
+    total_ms=_PATIENCE_MS,
     answer_bytes_max=100_000,
 )
-HASTY = Profile(
-    name="hasty",
-    title="Hasty",
-    resolve={},
-    visibility_ms=0,
-    connect_ms=200,
-    first_byte_ms=200,
-    total_ms=500,
-    answer_bytes_max=1_000,
-)
+# One time limit is short in each of these: the one that must run out.
+HASTY_CONNECT = msgspec.structs.replace(PATIENT, connect_ms=200)
+HASTY_ANSWER = msgspec.structs.replace(PATIENT, first_byte_ms=200)
+HASTY_TOTAL = msgspec.structs.replace(PATIENT, total_ms=500)
 OK = http(200, b'{"ok":true}')
 
 
@@ -53,7 +50,7 @@ def expired() -> Permit:
 
 
 async def answered(transport: HttpTransport, request: Request) -> Exchange:
-    done = await transport.exchange(request, FAST, fresh())
+    done = await transport.exchange(request, PATIENT, fresh())
     assert done.phase is Phase.ANSWERED, done
     return done
 

@@ -20,7 +20,7 @@ import msgspec
 from bailiwick.bench.site import SiteError, fetch
 
 How = Literal["killed", "frozen"]
-PATIENCE_S: Final = 60.0
+PATIENCE_S: Final = 180.0
 _STEP_S = 0.005  # a successor needs a hundred times this before it listens
 
 

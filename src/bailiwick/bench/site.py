@@ -20,7 +20,7 @@ import msgspec
 from bailiwick.bench.processes import Program
 from bailiwick.shell.ports import free_port
 
-_START_S = 120
+_START_S = 300
 
 
 class SiteError(Exception):

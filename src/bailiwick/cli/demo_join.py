@@ -19,7 +19,7 @@ from bailiwick.control.plans import ControlError, Say
 from bailiwick.control.toml_edit import node_added
 from bailiwick.shell.ports import free_port
 
-_DATABASE_S: Final = 60.0
+_DATABASE_S: Final = 180.0
 
 
 def of_demo(data: Path, name: str) -> Joining:

@@ -109,7 +109,7 @@ class Cluster:
             found += group.values()
         return found
 
-    async def ready(self, timeout: float = 60.0) -> None:
+    async def ready(self, timeout: float = 180.0) -> None:
         """Wait until every program answers. Raises SupervisorError."""
         for unit in self.units():
             await unit.until_ready(timeout)

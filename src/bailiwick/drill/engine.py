@@ -31,8 +31,8 @@ from bailiwick.shell.supervisor import SupervisorError
 CURRENCIES = {"IN": "inr", "DE": "eur", "BR": "brl", "KE": "kes"}
 UNDER_FAULT_LEAST = 5
 """A run with fewer payments of the victim's places during the fault proves nothing."""
-_BEGIN_S = 20.0
-_DRAIN_S = 120.0
+_BEGIN_S = 120.0
+_DRAIN_S = 300.0
 _CHECK_WAIT_S = 90.0
 _FAILURES = (
     Unproven, SupervisorError, EngineError, PlaceError, HopError, *DATABASE_ERRORS,

@@ -17,7 +17,7 @@ from bailiwick.drill.network import Unproven
 from bailiwick.drill.scenario import Scenario, ask
 from bailiwick.drill.units import Unit
 
-_COMMAND_S = 60.0
+_COMMAND_S = 180.0
 
 
 class Operated(Scenario):

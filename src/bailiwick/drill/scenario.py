@@ -17,7 +17,7 @@ from bailiwick.drill.network import Unproven
 from bailiwick.drill.units import Pair, Unit
 from bailiwick.shell.wire_client import Answer
 
-PROOF_S: Final = 15.0
+PROOF_S: Final = 60.0
 """How long a fault, or its end, may take to show."""
 Check = Callable[[], Awaitable[bool]]
 

@@ -73,7 +73,7 @@ class Unit:
                 starting.send(None)
                 raise AssertionError("starting a program waited for something")
 
-    async def until_ready(self, timeout: float = 40.0) -> None:
+    async def until_ready(self, timeout: float = 180.0) -> None:
         """Wait until it answers. Raises SupervisorError with its last words: of one that
         hangs, where it does so, for which it is ended."""
         deadline = time.monotonic() + timeout

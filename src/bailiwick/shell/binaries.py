@@ -69,7 +69,7 @@ class ServerUser(msgspec.Struct, frozen=True):
             text=True,
             cwd="/",
             check=False,
-            timeout=120,
+            timeout=300,
             stdin=subprocess.DEVNULL,
             user=self.uid if self.drop else None,
             group=self.gid if self.drop else None,
@@ -145,7 +145,7 @@ def _system_folders() -> Iterator[Path]:
     config = shutil.which("pg_config")
     if config:
         answer = subprocess.run(
-            [config, "--bindir"], capture_output=True, text=True, check=False, timeout=10
+            [config, "--bindir"], capture_output=True, text=True, check=False, timeout=60
         )
         if answer.returncode == 0 and answer.stdout.strip():
             candidates.append(Path(answer.stdout.strip()))

@@ -112,7 +112,7 @@ def _problem_with(path: Path) -> str:
         return "there is no such file"
     try:
         said = subprocess.run(
-            [path, "--version"], capture_output=True, text=True, check=False, timeout=10
+            [path, "--version"], capture_output=True, text=True, check=False, timeout=60
         ).stdout
     except (OSError, subprocess.SubprocessError) as error:
         return f"it does not run ({type(error).__name__})"

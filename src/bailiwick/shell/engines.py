@@ -57,6 +57,8 @@ __all__ = ["EngineError", "PostgresServer", "free_port", "port_is_free", "remove
 
 DATABASE = "bailiwick"
 ROLE = "bailiwick"
+START_S = 180.0
+"""A recovery, or a machine with much else to do, takes its time; an end is told at once."""
 StopMode = Literal["smart", "fast", "immediate"]
 _SIGNALS: dict[StopMode, signal.Signals] = {
     "smart": signal.SIGTERM,
@@ -102,7 +104,7 @@ class PostgresServer:
         log: Path | int | None = None,
         settings: Mapping[str, str] | None = None,
         postgres_bin: str = "",
-        timeout: float = 60.0,
+        timeout: float = START_S,
         listen: str = "127.0.0.1",
         within: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
     ) -> Self:
@@ -243,7 +245,7 @@ class PostgresServer:
 
     async def _launch(self, log: Path | int, timeout: float) -> None:
         deadline = time.monotonic() + timeout
-        last_try = time.monotonic() + min(timeout, 8.0)
+        last_try = time.monotonic() + min(timeout, 20.0)
         while True:
             process = self._spawn(log)
             self._process = process

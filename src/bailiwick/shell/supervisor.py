@@ -32,6 +32,8 @@ FIRST_DELAY_S: Final = 0.1
 MOST_DELAY_S: Final = 5.0
 STABLE_S: Final = 20.0
 """A child that lived this long has its restart delay forgotten."""
+READY_S: Final = 180.0
+"""For what hangs; what ends is told after `STARTUP_DEATHS`."""
 STARTUP_DEATHS: Final = 3
 """So many ends of one child before everything was ready give the start up."""
 _MOST_LINE = 16 * 1024
@@ -233,7 +235,7 @@ class Supervisor:
         self._log.line("demo", f"{child.name} is stopped")
         self._on_change()
 
-    async def until_ready(self, *, timeout: float = 60.0) -> None:
+    async def until_ready(self, *, timeout: float = READY_S) -> None:
         """Wait until every child started so far says that it is ready.
 
         Raises SupervisorError naming the child that is not, with its last lines.

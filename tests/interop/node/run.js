@@ -153,7 +153,7 @@ const steps = {
       const paid = await pay();
       await Promise.race([
         arrived,
-        new Promise((_, reject) => { setTimeout(reject, 15000, new Error('no webhook')); }),
+        new Promise((_, reject) => { setTimeout(reject, 120000, new Error('no webhook')); }),
       ]);
       const [hit] = hits;
       const event = stripe.webhooks.constructEvent(hit.body, hit.signature, endpoint.secret);
