@@ -79,10 +79,13 @@ async def carried(bus: Bus) -> set[str]:
     reading = bus.pull(events.STREAM, f"look-{time.monotonic_ns()}")
     found: set[str] = set()
     try:
-        while messages := await reading.fetch(100, wait_s=0.2):
-            for message in messages:
+        state = await bus.state(events.STREAM)
+        left = 0 if state is None else state.messages
+        while left:
+            for message in await reading.fetch(100, wait_s=1):
                 found |= {events.decode(each).event for each in events.split(message.data)}
                 await message.ack()
+                left -= 1
     except BusError:
         pass
     await reading.close()

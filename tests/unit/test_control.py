@@ -18,6 +18,7 @@ from bailiwick.control.status import NodeStatus, proposals
 from bailiwick.node import settle
 from bailiwick.store.database import Fence
 from bailiwick.world.epochs import Epochs
+from tests.waiting import PATIENCE_S
 
 
 @pytest.fixture(autouse=True)
@@ -274,7 +275,7 @@ async def joined(it: Desk, monkeypatch: pytest.MonkeyPatch) -> Plan:
         return "empty"
 
     monkeypatch.setattr(joining, "_claimed", claimed)
-    return await joining.join(it, africa(it), prove=False, wait_s=1)
+    return await joining.join(it, africa(it), prove=False, wait_s=PATIENCE_S)
 
 
 async def test_join(it: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,7 +299,7 @@ async def test_a_join_takes_nothing_before_it_has_proven_itself(
 
     monkeypatch.setattr(joining, "sing", fails)
     plan = await joined(it, monkeypatch)
-    plan = await joining.join(it, africa(it), wait_s=1)
+    plan = await joining.join(it, africa(it), wait_s=PATIENCE_S)
     with pytest.raises(ControlError, match="canary"):
         await carry_out(plan)
     assert it.seen("africa").state == "joining"

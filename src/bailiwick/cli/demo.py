@@ -19,7 +19,7 @@ import msgspec
 
 from bailiwick.cli.demo_lock import DemoLock, running_pid
 
-_STOP_PATIENCE_S = 60.0
+_STOP_PATIENCE_S = 180.0
 
 
 @click.command("demo")

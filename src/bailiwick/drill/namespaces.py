@@ -77,7 +77,7 @@ class Namespace:
                 input="".join(f"{line}\n" for line in commands),
                 capture_output=True,
                 text=True,
-                timeout=10,
+                timeout=60,
                 check=False,
             )
         if done.returncode != 0:

@@ -215,7 +215,7 @@ class PostgresServer:
             "unix_socket_permissions": "0700",
         }
 
-    async def _retire_predecessor(self, patience: float = 20.0) -> None:
+    async def _retire_predecessor(self, patience: float = 90.0) -> None:
         """Deal with a postmaster.pid that an earlier run left.
 
         We hold the folder's lock, so a server that still runs on it has lost its parent and

@@ -123,7 +123,7 @@ async def make(
     )
 
 
-async def require(primary: Primary, link: Link, *, timeout: float = 30.0) -> None:
+async def require(primary: Primary, link: Link, *, timeout: float = 120.0) -> None:
     """Wait until the standby has caught up, then have every commit wait for it.
 
     Raises EngineError when it does not catch up in time.
