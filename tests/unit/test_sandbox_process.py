@@ -65,7 +65,8 @@ class Sandbox:
         key = self.keys.get(path.split("/")[1], "")
         data = json.dumps(body).encode() if isinstance(body, dict) else body
         with contextlib.closing(connection):
-            connection.request(method, path, data, {"Authorization": f"Bearer {key}"})
+            headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+            connection.request(method, path, data, headers)
             response = connection.getresponse()
             read = response.read()
             is_json = response.headers["content-type"] == "application/json"

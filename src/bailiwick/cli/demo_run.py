@@ -180,6 +180,7 @@ class Demo:
                     "--world", str(self._data / "world"),
                     "--listen", f"127.0.0.1:{port}",
                     "--internal-secret-file", str(self._data / "secrets" / "internal"),
+                    "--connections-per-address", "0",  # every client is on loopback
                 ),
                 ready=demo_world.local_url(port) + "/readyz",
                 environ=self._environ(),
