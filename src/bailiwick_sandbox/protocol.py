@@ -84,8 +84,11 @@ class Protocol(HttpToolsProtocol):
             return
         # The annotation hides that there is no cycle before the first request.
         begun = not getattr(self.cycle, "response_complete", True)
-        older = bool(self.pipeline) if not self._in_head else begun
-        if not older and not (begun and self.cycle.response_started):
+        if self._in_head:
+            silent = begun
+        else:
+            silent = bool(self.pipeline) or not begun or self.cycle.response_started
+        if not silent:
             body = error(status, "invalid_request", message).body
             head = (
                 f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
@@ -115,6 +118,8 @@ class Protocol(HttpToolsProtocol):
         if name == b"transfer-encoding" and value.lower() != b"chunked":
             self._stop(400, "The header Transfer-Encoding can be chunked and nothing else.")
         value = value.strip(b" \t")
+        if name == b"content-length" and (len(value) > 20 or not value.isdigit()):
+            self._stop(400, "The header Content-Length is no plain number.")
         if name == b"content-encoding" and value.lower() not in (b"", b"identity"):
             self._stop(415, "The header Content-Encoding is not supported.")
         if name == b"host" and any(each == b"host" for each, _ in self.headers):

@@ -33,9 +33,9 @@ Json = dict[str, Any]
 class Sandbox:
     """One sandbox process; ``stop`` ends it, ``start`` starts it again on the same books."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, public_url: str = "") -> None:
         self.path = folder / "sandbox.toml"
-        self.config = config.write_default(self.path, settle_ms=100)
+        self.config = config.write_default(self.path, settle_ms=100, public_url=public_url)
         self.keys = {provider.name: provider.api_key for provider in self.config.providers}
         self.start()
 
