@@ -34,6 +34,7 @@ class _RefusedError(Exception):
 
 
 _IDLE, _HEADERS, _BODY = 0, 1, 2
+_WATCHED = frozenset({b"host", b"expect", *HEADER_CHECKS})
 _TOO_MANY_AT_ONCE = "Too many requests at once on one connection. Wait for answers, then retry."
 
 
@@ -263,17 +264,18 @@ class BoundedProtocol(HttpToolsProtocol):
         name = name.lower()
         # RFC 9110 5.5; the parser leaves what stands behind.
         self.headers.append((name, value.strip(b" \t")))
-        check = HEADER_CHECKS.get(name)
-        if check is not None:
-            refused = check(value, self.limits)
-            if refused is not None:
-                self._stop(*refused)
-        elif name == b"host":
+        if name in _WATCHED:
+            self._watch(name, value)
+
+    def _watch(self, name: bytes, value: bytes) -> None:
+        if name == b"host":
             if self._has_host:
                 self._stop(400, "The header Host is given twice.")  # RFC 9112 3.2
             self._has_host = True
         elif name == b"expect":
             self.expect_100_continue = value.strip(b" \t").lower() == b"100-continue"
+        elif (refused := HEADER_CHECKS[name](value, self.limits)) is not None:
+            self._stop(*refused)
 
     def on_headers_complete(self) -> None:
         if len(self.headers) > self.limits.header_count:
