@@ -337,8 +337,7 @@ class Connection(asyncio.Protocol):
         name = name.lower()
         if name in _ONCE and name in self._headers:
             self._refuse("garbage")  # which of the two would be believed?
-        # RFC 9110 5.5; the parser leaves what stands behind.
-        self._headers[name] = value.strip(b" \t")
+        self._headers[name] = value.strip(b" \t")  # RFC 9110 5.5
 
     def on_headers_complete(self) -> None:
         self._head_done = True
