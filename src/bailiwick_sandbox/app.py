@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from bailiwick_sandbox import checks, pages, sources, views
+from bailiwick_sandbox import checks, guard, pages, sources, views
 from bailiwick_sandbox.books import Ledger
 from bailiwick_sandbox.delay import DelayRequest
 from bailiwick_sandbox.exchange import (
@@ -135,8 +135,11 @@ class App:
             return answer({"status": "ok"})
         if path[0] not in ("books", "faults", "delay", "sources"):
             return _NOT_FOUND
-        if self._admin_key is not None and not _authorized(exchange.scope, self._admin_key):
+        if self._admin_key is None:
+            guard.refuse_other_hosts(exchange.scope, self.service.config.server.public_url)
+        elif not _authorized(exchange.scope, self._admin_key):
             return unauthorized()
+        guard.refuse_other_origins(exchange.scope)
         match [method, *path]:
             case ["GET", "books"]:
                 return self._books(exchange.scope)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import signal
 import socket
@@ -12,50 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from bailiwick_sandbox.app import App
 from bailiwick_sandbox.books import Books
 from bailiwick_sandbox.config import Config, ConfigError
 from bailiwick_sandbox.journal import Journal
+from bailiwick_sandbox.protocol import Protocol
 from bailiwick_sandbox.service import Service
-
-MAX_HEAD_BYTES = 65_536
-_TOO_LARGE = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
-    b"connection: close\r\ncontent-length: 0\r\n\r\n"
-)
-
-
-class Protocol(HttpToolsProtocol):
-    """uvicorn's protocol, with a bound on the head and the transport within reach of faults."""
-
-    _in_head = True
-    _head_bytes = 0
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Keep the transport where a request finds it."""
-        super().connection_made(transport)
-        self.app_state = {**self.app_state, "transport": transport}
-
-    def data_received(self, data: bytes) -> None:
-        """Feed the parser unless the head has become too long (uvicorn sets no bound)."""
-        self._head_bytes += len(data)
-        super().data_received(data)
-        if self._in_head and self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-            self.transport.write(_TOO_LARGE)
-            self.transport.close()
-
-    def on_message_begin(self) -> None:
-        """A new head begins."""
-        self._in_head = True
-        self._head_bytes = 0
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        """The head is over; the body has a bound of its own."""
-        self._in_head = False
-        super().on_headers_complete()
 
 
 class Server(uvicorn.Server):

@@ -34,9 +34,9 @@ Json = dict[str, Any]
 class Sandbox:
     """One sandbox process; ``stop`` ends it, ``start`` starts it again on the same books."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, public_url: str = "") -> None:
         self.path = folder / "sandbox.toml"
-        self.config = config.write_default(self.path, settle_ms=100)
+        self.config = config.write_default(self.path, settle_ms=100, public_url=public_url)
         self.keys = {provider.name: provider.api_key for provider in self.config.providers}
         self.start()
 
@@ -66,7 +66,8 @@ class Sandbox:
         key = self.keys.get(path.split("/")[1], "")
         data = json.dumps(body).encode() if isinstance(body, dict) else body
         with contextlib.closing(connection):
-            connection.request(method, path, data, {"Authorization": f"Bearer {key}"})
+            headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+            connection.request(method, path, data, headers)
             response = connection.getresponse()
             read = response.read()
             is_json = response.headers["content-type"] == "application/json"

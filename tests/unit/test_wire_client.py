@@ -109,6 +109,26 @@ async def test_an_announced_upgrade_changes_nothing(transport: HttpTransport) ->
             assert done.reply.body == b"{}"
 
 
+@pytest.mark.parametrize(
+    "framing",
+    [
+        b"content-length: 2 \t\r\n\r\nok",
+        b"transfer-encoding:\tchunked \r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    ],
+)
+async def test_white_space_around_a_value_is_no_part_of_it(
+    transport: HttpTransport, framing: bytes
+) -> None:
+    head = HEAD + b"x-a: \t b c\t \r\nx-b: \t\r\ncontent-encoding: identity \r\n"
+    async with ScriptedServer(head + framing) as server:
+        for _ in range(2):
+            done = await answered(transport, post(server.port))
+            assert done.reply is not None
+            assert done.reply.body == b"ok"
+            assert (done.reply.headers["x-a"], done.reply.headers["x-b"]) == ("b c", "")
+        assert server.connections == 1
+
+
 async def test_trailers_are_no_headers(transport: HttpTransport) -> None:
     chunked = b"transfer-encoding: chunked\r\nx-a: head\r\n\r\n2\r\nok\r\n0\r\nx-a: tail\r\n\r\n"
     async with ScriptedServer(HEAD + chunked) as server:
@@ -145,6 +165,17 @@ async def test_interim_answers_are_passed_over(transport: HttpTransport) -> None
         (HEAD + b"transfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "encoded"),
         (HEAD + b"transfer-encoding: gzip\r\n\r\nx", "encoded"),
         (HEAD + b"transfer-encoding: chunked\r\ncontent-length: 3\r\n\r\n0\r\n\r\n", "garbage"),
+        (
+            HEAD + b"transfer-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+            "garbage",
+        ),
+        (
+            HEAD
+            + b"content-encoding: gzip\r\ncontent-encoding: identity\r\ncontent-length: 1\r\n\r\nx",
+            "garbage",
+        ),
+        (HEAD + b"content-encoding:\tgzip \t\r\ncontent-length: 1\r\n\r\nx", "encoded"),
+        (HEAD + b"content-length: 1\r\ncontent-length: 1\r\n\r\nx", "garbage"),
         (HEAD + b"content-length: -1\r\n\r\n", "garbage"),
         (HEAD + b"content-length: 1e3\r\n\r\n", "garbage"),
         (HEAD + b"x: " + b"y" * 70_000, "garbage"),

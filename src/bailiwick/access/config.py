@@ -83,6 +83,15 @@ class AccessSettings(msgspec.Struct, frozen=True, kw_only=True):
             "is the proxy's; 0: no bound",
         ),
     ] = 0.0
+    connections_per_address: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000,
+            description="connections to this process from one IPv4 address or IPv6 /64; a proxy "
+            "before it is one address; 0: no bound but that of all, 4,096",
+        ),
+    ] = 2_048
     shared_port: Annotated[bool, Meta(description="let several processes listen on one port")] = (
         False
     )

@@ -157,7 +157,8 @@ async def _serve(
     sock = http.bind(host, port, shared=chosen.shared_port)
     status_sock = _status_socket(*status, shared=chosen.shared_port) if status else None
     front = Front(Path(chosen.world), secret, tls=outgoing, bus=bus, **_for_front(chosen))  # type: ignore[arg-type]
-    server = http.HttpServer(build(front), tls=incoming)
+    limits = http.Limits(connections_per_address=chosen.connections_per_address)
+    server = http.HttpServer(build(front), limits, tls=incoming)
     files = tls.Watch(incoming, outgoing)
     await front.start()
     log = telemetry.logger()

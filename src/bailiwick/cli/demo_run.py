@@ -182,6 +182,7 @@ class Demo:
                     "--listen", f"127.0.0.1:{port}",
                     "--status-listen", f"127.0.0.1:{status}",
                     "--internal-secret-file", str(self._data / "secrets" / "internal"),
+                    "--connections-per-address", "0",  # every client is on loopback
                 ),
                 ready=demo_world.local_url(port) + "/readyz",
                 environ=self._environ(),

@@ -86,7 +86,7 @@ async def _serve(loaded, as_json: bool) -> None:  # type: ignore[no-untyped-def]
     from bailiwick.node.service import Node
     from bailiwick.shell import telemetry
     from bailiwick.shell.bus_settings import bus_of, first_epoch
-    from bailiwick.shell.http import HttpServer, settle_memory, until_signalled
+    from bailiwick.shell.http import HttpServer, Limits, settle_memory, until_signalled
     from bailiwick.shell.notify import Service
     from bailiwick.shell.settings import SettingsError
     from bailiwick.shell.tls import Watch
@@ -99,11 +99,14 @@ async def _serve(loaded, as_json: bool) -> None:  # type: ignore[no-untyped-def]
     except WorldError as error:
         raise SettingsError(*error.problems) from None
     await node.start()
-    server = HttpServer(build(node), tls=loaded.incoming)
+    settings = loaded.settings
+    limits = Limits(connections_per_address=settings.connections_per_address)
+    server = HttpServer(build(node), limits, tls=loaded.incoming)
     await server.start(*_address(loaded.settings.listen))
     callbacks = None
     if loaded.settings.callback_listen:
-        callbacks = HttpServer(build_public(node), tls=loaded.callback_incoming)
+        limits = Limits(connections_per_address=settings.callback_connections_per_address)
+        callbacks = HttpServer(build_public(node), limits, tls=loaded.callback_incoming)
         await callbacks.start(*_address(loaded.settings.callback_listen))
     settle_memory()
     telemetry.logger().info("listening", port=server.port, epoch=node.world.epoch)

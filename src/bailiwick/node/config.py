@@ -122,6 +122,18 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
         Address,
         Meta(description="`HOST:PORT` for providers: callbacks, `/healthz`, `/readyz`, no more"),
     ] = ""
+    connections_per_address: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000,
+            description="connections to `listen` from one IPv4 address or IPv6 /64; each access "
+            "process has up to 258; 0: no bound but that of all, 4,096",
+        ),
+    ] = 0
+    callback_connections_per_address: Annotated[
+        int, Meta(ge=0, le=1_000_000, description="the same for `callback_listen`")
+    ] = 2_048
     callback_certificate: Annotated[
         File, Meta(description="certificate chain shown there; none: http, for a proxy")
     ] = ""

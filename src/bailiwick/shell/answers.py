@@ -9,6 +9,7 @@ import msgspec
 from bailiwick.base.cards import maybe_card, without_cards
 from bailiwick.base.errors import ApiError
 from bailiwick.shell import telemetry
+from bailiwick.shell.heads import unrecognized
 from bailiwick.shell.http import new_request_id
 
 log = telemetry.logger()
@@ -44,9 +45,7 @@ def from_http_error(error: falcon.HTTPError, request: falcon.asgi.Request) -> Ap
     """Falcon's own refusals (unknown route, wrong method, bad header) in our shape."""
     status = int(error.status_code)
     if status == 404:
-        shown = f"{request.method}: {request.path[:200]}"
-        message = f"Unrecognized request URL ({shown}). See the API reference for the routes."
-        return ApiError.invalid(message, code=None, status=404)
+        return unrecognized(request.method, request.path)
     message = error.description or error.title or "The request is not valid."
     if status == 405:
         message = f"{request.method} is not possible on this URL."

@@ -13,14 +13,10 @@ import uvicorn
 import uvloop
 
 from bailiwick.base.errors import ApiError
-from bailiwick.shell.protocol import (
-    BODY_BYTES_MAX,
-    COMPLETE,
-    BoundedProtocol,
-    Limits,
-    new_request_id,
-    too_large,
-)
+from bailiwick.shell.limits import BODY_BYTES_MAX, Limits, too_large
+from bailiwick.shell.peers import Peers
+from bailiwick.shell.protocol import COMPLETE, BoundedProtocol
+from bailiwick.shell.refusals import new_request_id
 
 if TYPE_CHECKING:
     from bailiwick.shell.tls import Incoming
@@ -87,7 +83,10 @@ class HttpServer:
         tls: "Incoming | None" = None,
     ) -> None:
         limits = limits or Limits()
-        protocol = type("LimitedProtocol", (BoundedProtocol,), {"limits": limits})
+        self._peers = Peers()
+        protocol = type(
+            "LimitedProtocol", (BoundedProtocol,), {"limits": limits, "peers": self._peers}
+        )
         self._config = uvicorn.Config(
             app,
             interface="asgi3",

@@ -6,109 +6,36 @@ it refuses in the API's error shape before the connection is closed.
 """
 
 import asyncio
-import os
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import httptools
-import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from bailiwick.shell.heads import (
+    HEADER_CHECKS,
+    check_version,
+    origin_form,
+    unreadable,
+    without_upgrade,
+)
+from bailiwick.shell.limits import Limits, too_large
+from bailiwick.shell.peers import Peers, network
+from bailiwick.shell.refusals import Unrecognized, refusal
+from bailiwick.shell.writes import JoinedWrites, Stall
+
 _LINGER_S = 2.0
-BODY_BYTES_MAX = 256 * 1024
+_OVERHEAD = 8
 COMPLETE = "bailiwick.complete"
 """Set in a request's scope once all of it has arrived."""
-_REASONS = {
-    400: "Bad Request",
-    408: "Request Timeout",
-    413: "Content Too Large",
-    414: "URI Too Long",
-    431: "Request Header Fields Too Large",
-    503: "Service Unavailable",
-}
-
-
-class Limits(msgspec.Struct, frozen=True):
-    """What one HTTP server accepts; sizes in bytes, times in seconds.
-
-    The keep-alive time is longer than that of the client in ``access.forward``, so that it is
-    normally the client that lets an idle connection go, never both at once.
-    """
-
-    header_bytes: int = 16 * 1024
-    header_count: int = 100
-    url_bytes: int = 8 * 1024
-    body_bytes: int = BODY_BYTES_MAX
-    header_seconds: float = 10.0
-    body_seconds: float = 20.0
-    keep_alive_seconds: float = 75.0
-    connections: int = 4096
 
 
 class _RefusedError(Exception):
     """Raised inside a parser callback to stop parsing; carries nothing."""
 
 
-def new_request_id() -> str:
-    """A fresh name for one request, given back in the ``request-id`` header."""
-    return "req_" + os.urandom(12).hex()
-
-
-def _refusal(status: int, message: str) -> bytes:
-    """A complete HTTP answer with a Stripe-shaped error, after which the connection ends."""
-    retry = status in (408, 503)
-    kind = "api_error" if status == 503 else "invalid_request_error"
-    body = msgspec.json.encode({"error": {"type": kind, "message": message}})
-    head = (
-        f"HTTP/1.1 {status} {_REASONS[status]}\r\n"
-        "content-type: application/json\r\n"
-        f"content-length: {len(body)}\r\n"
-        f"request-id: {new_request_id()}\r\n"
-        f"stripe-should-retry: {'true' if retry else 'false'}\r\n"
-        + ("retry-after: 1\r\n" if status == 503 else "")
-        + "connection: close\r\n\r\n"
-    )
-    return head.encode("ascii") + body
-
-
 _IDLE, _HEADERS, _BODY = 0, 1, 2
-
-
-class JoinedWrites:
-    """A transport that writes what one turn of the event loop brings in one piece.
-
-    uvicorn writes an answer's head and body apart; on a hot path that is a system call and a
-    packet more for each request.
-    """
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport = transport
-        self._loop = loop
-        self._pending: list[bytes] = []
-
-    def write(self, data: bytes) -> None:
-        """Have the data written at the end of this turn."""
-        if not self._pending:
-            self._loop.call_soon(self._flush)
-        self._pending.append(data)
-
-    def _flush(self) -> None:
-        if self._pending:
-            data = b"".join(self._pending)
-            self._pending.clear()
-            self._transport.write(data)
-
-    def write_eof(self) -> None:
-        """Write what is pending, then end our side."""
-        self._flush()
-        self._transport.write_eof()
-
-    def close(self) -> None:
-        """Write what is pending, then close."""
-        self._flush()
-        self._transport.close()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
+_WATCHED = frozenset({b"host", b"expect", *HEADER_CHECKS})
+_TOO_MANY_AT_ONCE = "Too many requests at once on one connection. Wait for answers, then retry."
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -120,12 +47,20 @@ class BoundedProtocol(HttpToolsProtocol):
     """
 
     limits: ClassVar[Limits] = Limits()
+    peers: ClassVar[Peers] = Peers()
 
     deadline: float = 0.0
     _phase: int = _IDLE
     _header_bytes: int = 0
     _raw_bytes: int = 0
     _body_bytes: int = 0
+    _overhead_bytes: int = 0
+    _queued_bytes: int = 0
+    _has_host: bool = False
+    _upgrading: bool = False
+    _peer: str | None = None
+    _turned_away: bool = False
+    _plain_url: bytes = b""
     _began: bool = False
     _ended: bool = False
     _refused: tuple[int, str] | None = None
@@ -137,33 +72,58 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.transport = JoinedWrites(transport, self.loop)  # type: ignore[assignment]
+        self._stall = Stall()
         self.deadline = self.loop.time() + self.limits.header_seconds
-        if len(self.connections) > self.limits.connections:
+        if self._too_many_of_one_address():
+            return
+        if len(self.connections) - self.peers.turned_away > self.limits.connections:
             self._refuse(503, "Too many connections. Retry in a moment.")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._peer is not None:
+            self.peers.leave(self._peer)
+            self._peer = None
+        if self._turned_away:
+            self._turned_away = False
+            self.peers.turned_away -= 1
+        super().connection_lost(exc)
+
+    def _too_many_of_one_address(self) -> bool:
+        """Count the connection; turn it away if its address has its share already."""
+        most = self.limits.connections_per_address
+        if not most or self.client is None:
+            return False
+        self._peer = network(self.client[0])
+        number = self.peers.enter(self._peer)
+        if number <= most:
+            return False
+        self._turned_away = True
+        self.peers.turned_away += 1
+        if number > 2 * most:  # as many wait to be told already
+            self._lingering = True
+            self.transport.abort()
+        else:
+            self._refuse(503, "Too many connections from this address. Keep and reuse fewer.")
+        return True
 
     def data_received(self, data: bytes) -> None:
         if self._lingering or self._waiting_refusal is not None:
             return
         before = self._phase
+        body_before = self._body_bytes
         self._began = self._ended = False
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            pass  # answered as a plain request; what follows it is not ours
-        except httptools.HttpParserError:
-            self._refuse(*(self._refused or (400, "The request is not valid HTTP/1.1.")))
+        if not self._parse(data):
             return
         phase = self._phase
         if phase == _IDLE:
             if self._answering():
                 self.deadline = 0.0
             return
-        if phase == _HEADERS and not self._ended:
-            # A header that never ends stays inside the parser: count what goes in.
-            self._raw_bytes = self._raw_bytes + len(data) if before == _HEADERS else len(data)
-            if self._raw_bytes > self.limits.header_bytes + self.limits.url_bytes:
-                self._refuse(431, "The request's headers are too large.")
-                return
+        if not self._ended and not self._in_proportion(len(data), before, body_before):
+            self._refuse(
+                431, "The request's headers, or what is sent beside its body, are too large."
+            )
+            return
         if phase != before or self._began:
             seconds = self.limits.body_seconds
             if phase == _HEADERS:
@@ -172,8 +132,62 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._older_is_active():
             self.deadline = 0.0
 
+    def _parse(self, data: bytes) -> bool:
+        """Feed the parser; False if the request was refused."""
+        while True:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                if not self._upgrading:
+                    return self._cannot_go_on()
+                data = self._plain_head() + data[upgrade.args[0] :]
+                self._new_parser()
+            except httptools.HttpParserError as error:
+                self._refuse(*(self._refused or unreadable(str(error))))
+                return False
+            else:
+                return not self._upgrading or self._cannot_go_on()
+
+    def _cannot_go_on(self) -> bool:
+        """The parser did not stop where it must: no byte after that head can be trusted."""
+        self._refuse(400, "The header Upgrade is not supported.")
+        return False
+
+    def _plain_head(self) -> bytes:
+        """The head that asks for another protocol, as the plain HTTP/1 request that it is too.
+
+        The parser takes a request for complete at the end of such a head, whatever body it
+        announces, and stops. Read again without the wish, the body is a body.
+        """
+        self._upgrading = False
+        self._phase = _IDLE
+        return without_upgrade(
+            self.parser.get_method(), self.url, self.parser.get_http_version(), self.headers
+        )
+
+    def _new_parser(self) -> None:
+        self.parser = httptools.HttpRequestParser(self)
+        # As uvicorn has it: what follows a request that ends the connection is thrown away.
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+
+    def _in_proportion(self, size: int, before: int, body_before: int) -> bool:
+        """Count what is inside the parser or thrown away by it: a header that never ends, chunk
+        extensions, trailers."""
+        limits = self.limits
+        most = limits.header_bytes + limits.url_bytes
+        if self._phase == _HEADERS:
+            self._raw_bytes = self._raw_bytes + size if before == _HEADERS else size
+            return self._raw_bytes <= most
+        if before == _BODY:
+            self._overhead_bytes += size - (self._body_bytes - body_before)
+        return self._overhead_bytes <= most + _OVERHEAD * self._body_bytes
+
     def check(self, now: float) -> None:
-        """Past the deadline: tell a client that left a request unfinished, and close."""
+        """Cut a client that does not take its answer. Past the deadline: tell a client that left
+        a request unfinished, and close."""
+        if self._stall.seconds(self.transport, now) >= self.limits.write_seconds:  # type: ignore[arg-type]
+            self.transport.abort()
+            return
         if not self.deadline or now < self.deadline or self.transport.is_closing():
             return
         if self._lingering or self._phase == _IDLE:
@@ -197,7 +211,7 @@ class BoundedProtocol(HttpToolsProtocol):
         An earlier request that is still being worked on gets its answer first: it may be a
         payment.
         """
-        answer = _refusal(status, message)
+        answer = refusal(status, message)
         older = self._older_is_active()
         if self._phase == _BODY:
             if self.cycle.response_started:
@@ -233,7 +247,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._phase = _HEADERS
         self._began = True
-        self._header_bytes = self._body_bytes = self._raw_bytes = 0
+        self._has_host = False
+        self._header_bytes = self._body_bytes = self._raw_bytes = self._overhead_bytes = 0
 
     def on_url(self, url: bytes) -> None:
         self.url += url
@@ -241,32 +256,74 @@ class BoundedProtocol(HttpToolsProtocol):
             self._stop(414, "The request's URL is too long.")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
         self._header_bytes += len(name) + len(value) + 4
         if self._header_bytes > self.limits.header_bytes:
             self._stop(431, "The request's headers are too large.")
-        self.headers.append((name, value))
-        if name == b"expect":
-            self.expect_100_continue = value.lower() == b"100-continue"
-        elif name == b"content-length" and int(value) > self.limits.body_bytes:
-            self._stop(413, too_large(self.limits.body_bytes))
+        if self._phase == _BODY:
+            return  # a trailer: counted, not believed
+        name = name.lower()
+        # RFC 9110 5.5; the parser leaves what stands behind.
+        self.headers.append((name, value.strip(b" \t")))
+        if name in _WATCHED:
+            self._watch(name, value)
+
+    def _watch(self, name: bytes, value: bytes) -> None:
+        if name == b"host":
+            if self._has_host:
+                self._stop(400, "The header Host is given twice.")  # RFC 9112 3.2
+            self._has_host = True
+        elif name == b"expect":
+            self.expect_100_continue = value.strip(b" \t").lower() == b"100-continue"
+        elif (refused := HEADER_CHECKS[name](value, self.limits)) is not None:
+            self._stop(*refused)
 
     def on_headers_complete(self) -> None:
         if len(self.headers) > self.limits.header_count:
             self._stop(431, "The request has too many headers.")
         if not self.url.isascii():
             self._stop(400, "The request's URL has characters that must be percent-encoded.")
+        if (version := self.parser.get_http_version()) != "1.1":
+            refused = check_version(version, self.headers)
+            if refused is not None:
+                self._stop(*refused)
+        if len(self.pipeline) >= self.limits.pipelined:
+            self._stop(503, _TOO_MANY_AT_ONCE)
+        if self.parser.should_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                self._stop(400, "CONNECT is not possible here.")
+            self._upgrading = True  # begun by _parse, once it is a plain request
+            return
         self._raw_bytes = 0
-        super().on_headers_complete()
+        if self.url == self._plain_url:
+            super().on_headers_complete()
+        else:
+            self._find_target()
         self._phase = _BODY
+
+    def _find_target(self) -> None:
+        url = origin_form(self.url)
+        if url is None:
+            served, self.app = self.app, Unrecognized(self.parser.get_method(), self.url)
+            self.url = b"/"
+            super().on_headers_complete()
+            self.app = served
+        else:
+            self._plain_url = self.url = url
+            super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
         if self._body_bytes > self.limits.body_bytes:
             self._stop(413, too_large(self.limits.body_bytes))
+        if self.pipeline:
+            self._queued_bytes += len(body)
+            if self._queued_bytes > self.limits.body_bytes:
+                self._stop(503, _TOO_MANY_AT_ONCE)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self._upgrading:
+            return
         self._phase = _IDLE
         self._ended = True
         self.scope[COMPLETE] = True  # type: ignore[literal-required]
@@ -281,8 +338,12 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self.pipeline:
-            self.flow.resume_reading()
+            # Read on when nobody waits, or when the body of the one that begins is wanted.
             self._start_asgi_task(*self.pipeline.pop())
+            if not self.pipeline:
+                self._queued_bytes = 0
+                if self._phase == _BODY:
+                    self.deadline = self.loop.time() + self.limits.body_seconds
             return
         if self._waiting_refusal is not None:
             self._close_with(self._waiting_refusal)
@@ -291,7 +352,3 @@ class BoundedProtocol(HttpToolsProtocol):
         limits = self.limits
         seconds = (limits.keep_alive_seconds, limits.header_seconds, limits.body_seconds)
         self.deadline = self.loop.time() + seconds[self._phase]
-
-
-def too_large(limit: int) -> str:
-    return f"The request's body is too large: at most {limit} bytes."

@@ -50,6 +50,7 @@ Gate = Callable[[], str | None]
 _HEADER_LINE_BYTES_MAX = 8_190
 _HEADERS_MAX = 100
 _INTERIM_MAX = 16
+_ONCE = frozenset({b"content-length", b"transfer-encoding", b"content-encoding"})
 _EARLY_S = 0.001  # uvloop's timers count whole milliseconds and may fire that much too early
 _AT_FIRST = "it may have refused our certificate"  # peers on asyncio close without an alert
 _GONE = select.POLLRDHUP if hasattr(select, "POLLRDHUP") else 0
@@ -331,8 +332,12 @@ class Connection(asyncio.Protocol):
             or self._header_bytes > self._bounds.header_bytes
         ):
             self._refuse("headers_too_large")
-        if not self._head_done:  # else a trailer: counted, not believed
-            self._headers[name.lower()] = value
+        if self._head_done:
+            return  # a trailer: counted, not believed
+        name = name.lower()
+        if name in _ONCE and name in self._headers:
+            self._refuse("garbage")  # which of the two would be believed?
+        self._headers[name] = value.strip(b" \t")  # RFC 9110 5.5
 
     def on_headers_complete(self) -> None:
         self._head_done = True
@@ -351,9 +356,9 @@ class Connection(asyncio.Protocol):
         if status > 599 or not self._version_seen:
             self._refuse("garbage")
         encoding = headers.get(b"content-encoding")
-        if encoding is not None and encoding.strip().lower() not in (b"", b"identity"):
+        if encoding is not None and encoding.lower() not in (b"", b"identity"):
             self._refuse("encoded")  # we asked for none: what unpacks has no bound
-        if coding is not None and coding.strip().lower() != b"chunked":
+        if coding is not None and coding.lower() != b"chunked":
             self._refuse("encoded")
         if length is not None:
             # The parser has checked that it is one number. A short one cannot be too much.
