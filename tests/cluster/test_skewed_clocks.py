@@ -7,6 +7,7 @@ other way.
 
 import itertools
 import json
+import os
 import re
 import urllib.request
 from collections.abc import Iterator
@@ -31,10 +32,11 @@ TOLD_LATER = (
 def skewed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chaos]:
     """A demo whose access processes and two of whose nodes have clocks ten minutes off."""
     data: Path = tmp_path_factory.mktemp("skewed")
+    skewing = Path(__file__).parent / "skewed"
     off = [f"{name}/node.toml={seconds}" for name, seconds in SKEWS.items() if seconds]
     bailiwick(
         "demo", "--background", "--data", str(data), "--nodes", "3", "--access", "2",
-        PYTHONPATH=str(Path(__file__).parent / "skewed"),
+        PYTHONPATH=os.pathsep.join(filter(None, [str(skewing), os.environ.get("PYTHONPATH")])),
         SKEWED=",".join([*off, "bailiwick access=-600"]),
     )  # fmt: skip
     try:
