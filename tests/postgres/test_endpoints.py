@@ -93,7 +93,7 @@ async def door(store: Store) -> AsyncIterator[Door]:
         yield made
 
 
-def resource(key: str = "sk_a", word: bytes = b"k") -> Resource:
+def resource(key: str = "sk_a", word: bytes = "k") -> Resource:
     return Resource(*derive(SHARED, KEYS[key], word), 5_000)
 
 
@@ -156,7 +156,7 @@ async def test_an_id_that_another_merchant_has_stays_its_own(
      b'{"id":"we_1","secret":"s","created_ms":1}', b"\xff",
      msgspec.json.encode(Resource(new_id("pi", 0, 5), "whsec_1", 1)),
      msgspec.json.encode(Resource(new_id("we", 7, 5), "whsec_1", 1))],
-    ids=["empty", "list", "text", "string", "number", "short id", "latin-1", "payment", "of a node"],
+    ids=["empty", "list", "text", "string", "number", "short", "latin-1", "payment", "of a node"],
 )  # fmt: skip
 def test_nonsense_with_a_genuine_seal(text: bytes) -> None:
     """Malformed, of another kind, or of one node: refused by name, never a defect."""
@@ -183,7 +183,7 @@ async def test_a_client_that_talks_to_a_node_is_told_where_to_go(
 
 
 async def test_no_more_than_the_most_even_at_once(door: Door, sql: asyncpg.Connection) -> None:
-    wanted = [door.put(resource(word=b"%d" % n)) for n in range(2 * ENDPOINTS_MAX)]
+    wanted = [door.put(resource(word=str(n))) for n in range(2 * ENDPOINTS_MAX)]
     statuses = [status for status, _ in await asyncio.gather(*wanted)]
     assert sorted(statuses) == [200] * ENDPOINTS_MAX + [400] * ENDPOINTS_MAX
     assert await sql.fetchval("SELECT count(*) FROM webhook_endpoint") == ENDPOINTS_MAX
@@ -191,7 +191,7 @@ async def test_no_more_than_the_most_even_at_once(door: Door, sql: asyncpg.Conne
 
 
 async def test_a_page_goes_on_from_its_own_entries_only(door: Door) -> None:
-    ids = [(await door.put(resource(word=b"%d" % n)))[1]["id"] for n in range(3)]
+    ids = [(await door.put(resource(word=str(n))))[1]["id"] for n in range(3)]
     ids.sort(reverse=True)
     foreign = (await door.put(resource("sk_b"), "sk_b"))[1]["id"]
     live = (await door.put(resource("sk_a_live"), "sk_a_live"))[1]["id"]

@@ -135,12 +135,13 @@ async def test_each_node_gets_its_share_and_the_nearest_large_object_comes_alone
 async def test_lists_wait_for_memory_and_are_refused_if_there_is_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lists, "TIMEOUT_S", 0.05)
     async with access(tmp_path) as it:
         for node in it.nodes:
             node.answer = serving([])
         async with it.front.pages.holding(PAGES_BYTES, 1):
-            status, body = await it.json("GET", "/v1/events")
+            with monkeypatch.context() as impatient:
+                impatient.setattr(lists, "TIMEOUT_S", 0.05)
+                status, body = await it.json("GET", "/v1/events")
             assert (status, body["error"]["code"]) == (503, "overloaded")
         assert (await it.json("GET", "/v1/events"))[0] == 200
 
@@ -196,6 +197,7 @@ def test_the_pages_of_any_number_of_nodes_are_bounded() -> None:
         ("events", new_id("pi", 1, 5)), ("events", new_id("evt", 9, 5)),
         ("payment_intents", "somewhere"),
     ],
+    ids=["refund", "payment", "payment of events", "unknown node", "no id"],
 )  # fmt: skip
 async def test_a_cursor_that_no_node_can_have_is_asked_of_none(
     tmp_path: Path, path: str, cursor: str
