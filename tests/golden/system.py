@@ -78,6 +78,7 @@ class System:
     def __init__(self, data: Path, demo: dict[str, Any]) -> None:
         self._data = data
         self._urls = {"access": str(demo["base_url"]), "sandbox": str(demo["sandbox"]["url"])}
+        self._urls["operators"] = str(demo["access"][0]["status_url"])
         self._urls |= {node["name"]: node["url"] for node in demo["nodes"]}
         self._nats = demo["nats"]
         self.nodes = [node["name"] for node in demo["nodes"]]
@@ -114,12 +115,14 @@ class System:
         # Two changes of one payment shall not fall into one millisecond: events sort by it.
         slow = {"kind": "lognormal", "p50_ms": 3.0, "p99_ms": 3.5}
         body = json.dumps(slow).encode()
-        urllib.request.urlopen(self.url("sandbox") + "/delay", data=body, timeout=30).close()
+        kind = {"Content-Type": "application/json"}
+        request = urllib.request.Request(self.url("sandbox") + "/delay", body, kind)
+        urllib.request.urlopen(request, timeout=30).close()
 
 
 def _epochs(system: System) -> set[int]:
     """By which epochs access and the nodes, as access has heard of them, go."""
-    with urllib.request.urlopen(system.url("access") + "/usage", timeout=30) as answer:
+    with urllib.request.urlopen(system.url("operators") + "/usage", timeout=30) as answer:
         usage = json.load(answer)
     return {usage["epoch"], *(each["report"]["epoch"] for each in usage["nodes"])}
 
