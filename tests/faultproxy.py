@@ -1,5 +1,5 @@
 """The product's fault proxy, by the name that tests know."""
 
-from bailiwick.drill.proxy import KINDS, FaultProxy, Stream, Toxic
+from bailiwick_lab.drill.hosts.proxy import KINDS, FaultProxy, Stream, Toxic
 
 __all__ = ["KINDS", "FaultProxy", "Stream", "Toxic"]

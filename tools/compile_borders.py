@@ -4,7 +4,7 @@
     python tools/compile_borders.py compile package/src/data/borders.json
     python tools/compile_borders.py verify package/src/data/borders.json
 
-Needs shapely, which the runtime does not. The format is read by ``bailiwick.world.borders``:
+Needs shapely, which the runtime does not. The format is read by ``bailiwick.geo.borders``:
 ``BWB1``, u32 header length, JSON header, zlib of little-endian arrays (see ``Compiled.dump``).
 ``verify`` compares the compiled file with a direct evaluation of the source by shapely.
 """
@@ -205,7 +205,7 @@ def sample(shapes: list[BaseGeometry], count: int, seed: int) -> list[tuple[floa
 
 def verify(source: Path, out: Path, count: int, seed: int) -> int:
     """Compare with shapely; a difference counts unless the point is within 2e-7 of a border."""
-    from bailiwick.world.borders import Borders
+    from bailiwick.geo.borders import Borders
 
     codes, shapes, _ = load_source(source)
     started = time.perf_counter()

@@ -3,12 +3,13 @@
 python tools/diagram.py > docs/states.md
 """
 
-from bailiwick.node.states import TERMINAL, TRANSITIONS, Change, State, shown
+from bailiwick.node.payments.states import TERMINAL, TRANSITIONS, Change, State, shown
 
 _EVERYWHERE = (Change.EDIT, Change.LATE)
 _HEAD = """# States of a payment
 
-Generated from `TRANSITIONS` in `bailiwick.node.states` by `python tools/diagram.py`; do not edit.
+Generated from `TRANSITIONS` in `bailiwick.node.payments.states` by
+`python tools/diagram.py`; do not edit.
 A change that is not shown here does not happen: it is refused with the remedy.
 """
 

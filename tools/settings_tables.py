@@ -13,9 +13,10 @@ import msgspec
 
 from bailiwick.access.config import AccessSettings
 from bailiwick.control.fleet import FleetNode, FleetSettings
-from bailiwick.node.config import GatewaySettings, NodeSettings
+from bailiwick.node.config import NodeSettings
 from bailiwick.overview.config import OverviewSettings
-from bailiwick.shell.settings import describe
+from bailiwick.routing.settings import GatewaySettings
+from bailiwick.runtime.settings import describe
 
 PAGE = Path(__file__).parents[1] / "docs" / "operating" / "settings.md"
 KINDS: dict[str, type[msgspec.Struct]] = {

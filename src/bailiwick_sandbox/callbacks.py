@@ -17,9 +17,9 @@ import time
 import aiohttp
 import msgspec
 
+from bailiwick_sandbox.bank.records import ChargeView, RefundView
 from bailiwick_sandbox.config import ProviderConfig
 from bailiwick_sandbox.faults import Fault
-from bailiwick_sandbox.records import ChargeView, RefundView
 
 RETRY_AFTER_S = (0.2, 0.5, 1.0, 2.0, 4.0)
 MAX_WAITING = 10_000

@@ -10,8 +10,8 @@ from pathlib import Path
 import click
 
 from bailiwick_sandbox import config as settings
-from bailiwick_sandbox import server
-from bailiwick_sandbox.journal import JournalError
+from bailiwick_sandbox.bank.journal import JournalError
+from bailiwick_sandbox.web import server
 
 
 @click.command("sandbox")

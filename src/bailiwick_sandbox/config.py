@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from bailiwick_sandbox import currencies
+from bailiwick_sandbox.bank import currencies
 
 Kind = Literal[
     "large_domestic_bank",

@@ -1,6 +1,6 @@
 """The ways in which this bank misbehaves when it is told to, and the rules that tell it.
 
-A fault comes from a rule (POST /faults) or from the source of a charge (``sources.py``).
+A fault comes from a rule (POST /faults) or from the source of a charge (``bank/sources.py``).
 """
 
 from __future__ import annotations

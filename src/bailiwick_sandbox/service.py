@@ -12,14 +12,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from bailiwick_sandbox import checks
-from bailiwick_sandbox.books import Books, Ledger, wall_ms
-from bailiwick_sandbox.callbacks import Callbacks
-from bailiwick_sandbox.config import Config
-from bailiwick_sandbox.delay import Delay
-from bailiwick_sandbox.exchange import Answer, Exchange, answer, error, refused
-from bailiwick_sandbox.faults import CALLBACK_KINDS, LIES, Fault, FaultBoard
-from bailiwick_sandbox.records import (
+from bailiwick_sandbox.bank import checks
+from bailiwick_sandbox.bank.books import Books, Ledger, wall_ms
+from bailiwick_sandbox.bank.delay import Delay
+from bailiwick_sandbox.bank.records import (
     CaptureRequest,
     Charge,
     ChargeRequest,
@@ -30,9 +26,13 @@ from bailiwick_sandbox.records import (
     charge_view,
     refund_view,
 )
-from bailiwick_sandbox.sources import SOURCES
+from bailiwick_sandbox.bank.sources import SOURCES
+from bailiwick_sandbox.callbacks import Callbacks
+from bailiwick_sandbox.config import Config
+from bailiwick_sandbox.faults import CALLBACK_KINDS, LIES, Fault, FaultBoard
 from bailiwick_sandbox.spoil import INTERNAL, UNREADABLE
-from bailiwick_sandbox.views import operation_view
+from bailiwick_sandbox.web.exchange import Answer, Exchange, answer, error, refused
+from bailiwick_sandbox.web.views import operation_view
 
 _log = logging.getLogger("bailiwick_sandbox")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from bailiwick_sandbox.exchange import Answer, Exchange, error
 from bailiwick_sandbox.faults import Fault
+from bailiwick_sandbox.web.exchange import Answer, Exchange, error
 
 Spoil = Callable[[Exchange, Answer, Fault], Awaitable[None]]
 

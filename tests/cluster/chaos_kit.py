@@ -13,7 +13,7 @@ from typing import Any
 
 from load_kit import node_of, read_demo
 
-from bailiwick.bench.outage import Outage
+from bailiwick_lab.bench.modes.outage import Outage
 from tests.waiting import wait_until
 
 

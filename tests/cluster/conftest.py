@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from chaos_kit import Chaos, bailiwick
 
-from bailiwick.shell import engines
+from bailiwick_lab.servers import engines
 
 
 @pytest.fixture(scope="session")

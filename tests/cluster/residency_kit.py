@@ -21,14 +21,21 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
-from bailiwick.drill import folders
-from bailiwick.drill.cluster import ACCESSES, BROKERS, CLIENT, PROVIDERS, Cluster, host_names
-from bailiwick.drill.namespaces import why_not
-from bailiwick.drill.network import Bridged, Loopback, Network
-from bailiwick.drill.units import Pair, Unit
-from bailiwick.shell.joblog import JobLog
-from bailiwick.shell.ports import free_port
-from bailiwick.shell.supervisor import Program
+from bailiwick_lab.drill.hosts import folders
+from bailiwick_lab.drill.hosts.cluster import (
+    ACCESSES,
+    BROKERS,
+    CLIENT,
+    PROVIDERS,
+    Cluster,
+    host_names,
+)
+from bailiwick_lab.drill.hosts.namespaces import why_not
+from bailiwick_lab.drill.hosts.network import Bridged, Loopback, Network
+from bailiwick_lab.drill.hosts.units import Pair, Unit
+from bailiwick_lab.servers.joblog import JobLog
+from bailiwick_lab.servers.ports import free_port
+from bailiwick_lab.servers.supervisor import Program
 from tests.canaries import Canaries, Hit
 from tests.capture import Capture, Stream
 from tests.waiting import until

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from bailiwick.bench.share import limited
-from bailiwick.bench.site import Site, SiteError, own_site
+from bailiwick_lab.bench.share import limited
+from bailiwick_lab.bench.site import Site, SiteError, own_site
 
 
 @pytest.fixture(scope="module")

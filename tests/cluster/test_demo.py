@@ -15,11 +15,11 @@ from typing import Any
 import psutil
 import pytest
 
-from bailiwick.cli import demo_world
 from bailiwick.cli.main import bailiwick
-from bailiwick.shell import engines
-from bailiwick.shell.ports import free_port
-from bailiwick.world import snapshot
+from bailiwick.topology import snapshot
+from bailiwick_lab.demo import world as demo_world
+from bailiwick_lab.servers import engines
+from bailiwick_lab.servers.ports import free_port
 from bailiwick_sandbox import config as sandbox_config
 from tests.waiting import wait_until
 

@@ -12,7 +12,8 @@ from typing import Any
 import psutil
 import pytest
 
-from bailiwick.drill import folders, scenarios
+from bailiwick_lab.drill.hosts import folders
+from bailiwick_lab.drill.scenarios import catalogue as scenarios
 from tests.waiting import wait_until
 
 GROUPS = 4

@@ -8,7 +8,7 @@ import urllib.parse
 from chaos_kit import Chaos
 
 from bailiwick.access.forward import HopLimits, NodeClient
-from bailiwick.world.places import load_places
+from bailiwick.geo.places import load_places
 
 INPUTS = 1_000
 CURRENCIES = ("eur", "usd", "inr", "brl", "jpy", "kwd", "gbp", "clp")

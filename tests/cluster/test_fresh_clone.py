@@ -19,8 +19,8 @@ import asyncpg
 import psutil
 import pytest
 
-from bailiwick.shell import engines
-from bailiwick.shell.ports import free_port
+from bailiwick_lab.servers import engines
+from bailiwick_lab.servers.ports import free_port
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(1_800)  # it installs an environment

@@ -28,10 +28,10 @@ import pytest
 from chaos_kit import bailiwick
 from cryptography import x509
 
-from bailiwick.shell import engines
-from bailiwick.shell.engines import PostgresServer
-from bailiwick.shell.ports import free_port
-from bailiwick.world.merchants import key_hash
+from bailiwick.topology.merchants import key_hash
+from bailiwick_lab.servers import engines
+from bailiwick_lab.servers.engines import PostgresServer
+from bailiwick_lab.servers.ports import free_port
 from tests.waiting import PATIENCE_S
 
 KEY = "sk_test_" + "a" * 32

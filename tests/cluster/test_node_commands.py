@@ -19,7 +19,7 @@ import pytest
 from chaos_kit import Chaos, bailiwick
 from load_kit import Load
 
-from bailiwick.shell.ports import free_port
+from bailiwick_lab.servers.ports import free_port
 from tests.waiting import PATIENCE_S, until
 
 OTHERS = (("IN", "inr"), ("BR", "brl"))

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from chaos_kit import Chaos, bailiwick
 
-from bailiwick.shell import binaries, engines
+from bailiwick_lab.servers import binaries, engines
 from tests.waiting import wait_until
 
 CANARY = "canary5d81"

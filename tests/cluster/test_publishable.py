@@ -10,8 +10,8 @@ import asyncpg
 import pytest
 from api_kit import Api, at_both
 
-from bailiwick.node import reading, render
 from bailiwick.node.app import PAYERS_ATTEMPTS_MAX
+from bailiwick.node.payments import reading, render
 
 AT = pytest.mark.parametrize("at", ["access", "node"])
 SECRETS = {"metadata[internal]": "margin 12%", "customer": "cus_1", "description": "A book"}

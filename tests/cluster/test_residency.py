@@ -33,9 +33,9 @@ from residency_kit import (
 
 from bailiwick.base import events
 from bailiwick.base.ids import new_id
-from bailiwick.drill.operated import Operated
-from bailiwick.drill.worlds import with_home
-from bailiwick.shell.bus import Bus
+from bailiwick.bus.client import Bus
+from bailiwick_lab.drill.scenarios.operated import Operated
+from bailiwick_lab.drill.scenarios.worlds import with_home
 from tests.canaries import Canaries
 from tests.waiting import PATIENCE_S, until
 

@@ -13,7 +13,7 @@ import pytest
 from chaos_kit import Chaos, bailiwick
 from keys_kit import Client, Key, Keys, charged, charges
 
-from bailiwick.world import atlas
+from bailiwick.geo import atlas
 from tests.mmdb import mapping, string, write_mmdb
 
 GERMANY = "currency=eur&location[country]=DE"

@@ -15,12 +15,12 @@ from typing import Any, TypeVar
 import pytest
 from chaos_kit import Chaos, bailiwick
 
-from bailiwick.cli.topology import publishing
-from bailiwick.shell.bus import Bus, BusError
-from bailiwick.shell.world_feed import newest, push, unpack
-from bailiwick.world import chain
-from bailiwick.world.epochs import Epochs
-from bailiwick.world.succession import next_epoch
+from bailiwick.bus.client import Bus, BusError
+from bailiwick.control import publishing
+from bailiwick.topology import chain
+from bailiwick.topology.epochs import Epochs
+from bailiwick.topology.feed import newest, push, unpack
+from bailiwick.topology.succession import next_epoch
 from tests.waiting import PATIENCE_S, wait_until
 
 T = TypeVar("T")

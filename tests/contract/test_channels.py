@@ -27,7 +27,7 @@ from bailiwick.channels.base import (
     read,
 )
 from bailiwick.channels.registry import CHANNELS, channel
-from bailiwick_sandbox.sources import SOURCES
+from bailiwick_sandbox.bank.sources import SOURCES
 from tests.contract.answers import ACCOUNTS, KEY, OBJECT_IDS, SECRET, Case, case_table, instruct
 
 TABLE = case_table()

@@ -25,8 +25,8 @@ from bailiwick.channels.base import (
     agreed,
     read,
 )
-from bailiwick.channels.http import HttpTransport
 from bailiwick.channels.registry import CHANNELS
+from bailiwick.channels.transports.http import HttpTransport
 
 CHANNEL = CHANNELS["sandbox"]
 PROFILE: Profile = msgspec.structs.replace(CHANNEL.profile, first_byte_ms=700, total_ms=1_500)

@@ -16,9 +16,9 @@ import stripe.params
 from bailiwick.base.cards import has_card_number
 from bailiwick.channels import stripe_read
 from bailiwick.channels.base import Account, Operation
-from bailiwick.channels.http import HttpTransport
 from bailiwick.channels.registry import CHANNELS
 from bailiwick.channels.stripe import API_VERSION
+from bailiwick.channels.transports.http import HttpTransport
 from tests.contract.answers import ACCOUNTS, KEY, SECRET, Case, case_table, instruct
 from tests.scripted import ScriptedServer
 

@@ -24,15 +24,17 @@ from bailiwick.cli.main import COMMANDS, bailiwick
 from bailiwick.cli.reviews import REMEDIES
 from bailiwick.control.fleet import FleetSettings
 from bailiwick.node import config as node_config
-from bailiwick.node.config import GatewaySettings, NodeSettings
-from bailiwick.node.decide import SUSPICIOUS
-from bailiwick.node.endpoints import EVENT_TYPES
-from bailiwick.node.requests import ListEvents, ListPayments, ListQuery, ListRefunds
+from bailiwick.node.config import NodeSettings
+from bailiwick.node.delivery.endpoints import EVENT_TYPES
+from bailiwick.node.payments.decide import SUSPICIOUS
+from bailiwick.node.payments.requests import ListEvents, ListPayments, ListQuery, ListRefunds
 from bailiwick.overview.config import OverviewSettings
 from bailiwick.overview.questions import FindPayments, FindTotals
-from bailiwick.shell import binaries, engines, settings, telemetry
-from bailiwick.world import merchants as merchants_file
-from bailiwick.world import topology as topology_file
+from bailiwick.routing.settings import GatewaySettings
+from bailiwick.runtime import settings, telemetry
+from bailiwick.topology import merchants as merchants_file
+from bailiwick.topology import topology as topology_file
+from bailiwick_lab.servers import binaries, engines
 from bailiwick_sandbox import config as sandbox_config
 from tests.docs import snippets
 from tests.docs.snippets import REPO, Block
@@ -106,7 +108,7 @@ def place() -> Iterator[Place]:
 
 
 def _free_port() -> int:
-    from bailiwick.shell.ports import free_port
+    from bailiwick_lab.servers.ports import free_port
 
     return free_port()
 

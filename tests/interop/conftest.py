@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import stripe
 
-from bailiwick.cli import demo_world
-from bailiwick.shell import engines
+from bailiwick_lab.demo import world as demo_world
+from bailiwick_lab.servers import engines
 from tests.interop.kit import Books, Sink, merchant_server
 from tests.interop.quirks import API_KEY, CALLBACK_SECRET, Quirks, quirks_proxy
 

@@ -17,7 +17,7 @@ import pytest
 import stripe
 import uv
 
-from bailiwick.shell.ports import free_port
+from bailiwick_lab.servers.ports import free_port
 from tests.interop.conftest import PEER_COUNTRY, PEER_GATEWAY, PEER_NODE, Demo
 from tests.interop.kit import Books, call, until
 from tests.interop.quirks import API_KEY, CALLBACK_SECRET, Quirks

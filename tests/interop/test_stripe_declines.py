@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import stripe
 
-from bailiwick.shell.ports import free_port
+from bailiwick_lab.servers.ports import free_port
 from tests.interop.conftest import Demo
 from tests.interop.kit import Books, call, until
 from tests.interop.test_stripe_python import charge_of, pay

@@ -11,11 +11,11 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from bailiwick.node.relay import Relay
-from bailiwick.shell import engines
-from bailiwick.shell.engines import PostgresServer
+from bailiwick.node.delivery.relay import Relay
 from bailiwick.store.database import Store
 from bailiwick.store.migrate import migrate
+from bailiwick_lab.servers import engines
+from bailiwick_lab.servers.engines import PostgresServer
 from tests.postgres.node_kit import Bank, Region
 from tests.postgres.relay_kit import Broker, relay_on
 

@@ -10,8 +10,8 @@ import asyncpg
 
 from bailiwick.base.clock import now_ms
 from bailiwick.base.ids import new_id
-from bailiwick.node.deliverer import Deliverer
-from bailiwick.node.webhooks import Endpoints
+from bailiwick.node.delivery.deliverer import Deliverer
+from bailiwick.node.delivery.webhooks import Endpoints
 from bailiwick.store.database import Store
 
 BODY = '{"object":"payment_intent"}'

@@ -19,10 +19,10 @@ from bailiwick.base.ids import new_id
 from bailiwick.node.app import build
 from bailiwick.node.config import Loaded, NodeSettings
 from bailiwick.node.service import Node
-from bailiwick.shell.http import HttpServer
 from bailiwick.store.migrate import migrate
 from bailiwick.store.rows import Create, Details, Payment, Progress
-from bailiwick.world.merchants import key_hash
+from bailiwick.topology.merchants import key_hash
+from bailiwick.wire.server import HttpServer
 from tests.postgres.node_kit import Bank, Banks
 from tests.postgres.rows_kit import create
 from tests.unit.access_kit import ATLAS, write_world

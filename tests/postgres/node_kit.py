@@ -13,8 +13,6 @@ from typing import Any, cast
 import asyncpg
 import msgspec
 
-from bailiwick.access.assign import Assignment, Considered
-from bailiwick.access.locate import Location
 from bailiwick.base.clock import boot_ns
 from bailiwick.base.keys import request_hash
 from bailiwick.channels.base import (
@@ -33,18 +31,20 @@ from bailiwick.channels.base import (
     Resolve,
     Result,
 )
-from bailiwick.node.callbacks import Callbacks
-from bailiwick.node.gateways import Gateways
-from bailiwick.node.idempotency import Answer, Asked
-from bailiwick.node.payments import Payments
-from bailiwick.node.requests import CreatePayment
-from bailiwick.node.resolver import Resolver
-from bailiwick.node.routing import GatewayFacts, Routing, Wanted, match
-from bailiwick.node.settle import PERMIT_NS, Settlement
-from bailiwick.node.webhooks import Endpoints
+from bailiwick.idempotency.requests import Answer, Asked
+from bailiwick.jurisdiction.assign import Assignment, Considered
+from bailiwick.jurisdiction.locate import Location
+from bailiwick.node.delivery.webhooks import Endpoints
+from bailiwick.node.orders.callbacks import Callbacks
+from bailiwick.node.orders.resolver import Resolver
+from bailiwick.node.orders.settle import PERMIT_NS, Settlement
+from bailiwick.node.payments.commands import Payments
+from bailiwick.node.payments.requests import CreatePayment
+from bailiwick.routing.gateways import Gateways
+from bailiwick.routing.match import GatewayFacts, Routing, Wanted, match
 from bailiwick.store.database import Store
-from bailiwick.world.merchants import Merchant, Merchants
-from bailiwick.world.snapshot import World
+from bailiwick.topology.merchants import Merchant, Merchants
+from bailiwick.topology.snapshot import World
 from tests.waiting import PATIENCE_S, until
 
 MERCHANT = Merchant("acct_1", "Shop")

@@ -9,9 +9,9 @@ import msgspec
 
 from bailiwick.base import events
 from bailiwick.base.events import PaymentEvent
-from bailiwick.node.relay import CONSUMER, Left, Relay
-from bailiwick.node.relay import message_id as identity
-from bailiwick.shell.bus import BusRefused, BusUnavailable, Receipt, StreamState
+from bailiwick.bus.client import BusRefused, BusUnavailable, Receipt, StreamState
+from bailiwick.node.delivery.relay import CONSUMER, Left, Relay
+from bailiwick.node.delivery.relay import message_id as identity
 from bailiwick.store.database import Store
 from bailiwick.store.outbox import Outbox
 from tests.postgres.rows_kit import create, done, move

@@ -7,14 +7,14 @@ import asyncpg
 import msgspec
 import pytest
 
-from bailiwick.access import asking
-from bailiwick.access.asking import FULL, KNOWN, MISMATCH, SEND, Ask, Asks, Told
-from bailiwick.access.earlier import Held
+from bailiwick.admission.load import REFUSING_MAX, Load
 from bailiwick.base.clock import now_ms
 from bailiwick.base.keys import key_identity
-from bailiwick.node.idempotency import Refused
-from bailiwick.node.load import REFUSING_MAX, Load
-from bailiwick.node.refusals import Refusals
+from bailiwick.idempotency.requests import Refused
+from bailiwick.interlink import admission_query as asking
+from bailiwick.interlink.admission_query import FULL, KNOWN, MISMATCH, SEND, Ask, Asks, Told
+from bailiwick.interlink.refusals import Refusals
+from bailiwick.jurisdiction.home_history import Held
 from bailiwick.node.turnstile import Turnstile
 from tests.postgres.node_kit import MERCHANT, Region, asked
 

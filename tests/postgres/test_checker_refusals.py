@@ -10,8 +10,9 @@ import pytest
 from bailiwick.channels.base import Account
 from bailiwick.checker.places import NodePlace, Places
 from bailiwick.checker.run import Wanted, check
-from bailiwick.node.config import GatewaySettings, Loaded
-from bailiwick.node.gateways import Gateways
+from bailiwick.node.config import Loaded
+from bailiwick.routing.gateways import Gateways
+from bailiwick.routing.settings import GatewaySettings
 from tests.postgres.lists_kit import Site, site
 from tests.unit.test_sandbox_process import BANK, Sandbox
 

@@ -12,7 +12,7 @@ from bailiwick.node.app import build
 from bailiwick.node.config import load
 from bailiwick.node.public import build_public
 from bailiwick.node.service import Node
-from bailiwick.shell.http import HttpServer
+from bailiwick.wire.server import HttpServer
 from tests.edge_kit import AMBIGUOUS, HOST, TARGETS, UPGRADE, VERSIONS, Raw, ask, chunked, refused
 from tests.unit.access_kit import SECRET, Access, access, write_world
 

@@ -13,18 +13,24 @@ import falcon.asgi
 import msgspec
 import pytest
 
-from bailiwick.access import resource as sealing
-from bailiwick.access.endpoints import derive
+from bailiwick.access.fanout.endpoints import derive
 from bailiwick.access.forward import NodeClient
-from bailiwick.access.resource import HEADER, SEAL, Resource, read_resource, resource_lines
 from bailiwick.base.ids import new_id
-from bailiwick.node.endpoints import ENDPOINTS_MAX, EndpointItem, EndpointList
-from bailiwick.node.refusals import Refusals
-from bailiwick.node.webhooks import Endpoints
-from bailiwick.shell.answers import install_errors
-from bailiwick.shell.http import HttpServer
+from bailiwick.interlink import sealed_resource as sealing
+from bailiwick.interlink.refusals import Refusals
+from bailiwick.interlink.sealed_resource import (
+    HEADER,
+    SEAL,
+    Resource,
+    read_resource,
+    resource_lines,
+)
+from bailiwick.node.delivery.endpoints import ENDPOINTS_MAX, EndpointItem, EndpointList
+from bailiwick.node.delivery.webhooks import Endpoints
 from bailiwick.store.database import Store
-from bailiwick.world.merchants import Merchant, Merchants, Principal, key_hash
+from bailiwick.topology.merchants import Merchant, Merchants, Principal, key_hash
+from bailiwick.wire.answers import install_errors
+from bailiwick.wire.server import HttpServer
 
 SHARED = b"what access and nodes share"
 LIST = "/v1/webhook_endpoints"

@@ -14,8 +14,8 @@ import asyncpg
 import psutil
 import pytest
 
-from bailiwick.shell import binaries, engines
-from bailiwick.shell.engines import EngineError, PostgresServer
+from bailiwick_lab.servers import binaries, engines
+from bailiwick_lab.servers.engines import EngineError, PostgresServer
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ async def test_start_restart_and_faults(folder: Path) -> None:
 
 async def test_dies_with_its_parent_and_starts_again_at_once(folder: Path) -> None:
     parent = subprocess.Popen(
-        [sys.executable, "-m", "bailiwick.shell.engines", "--data", str(folder)],
+        [sys.executable, "-m", "bailiwick_lab.servers.engines", "--data", str(folder)],
         stdout=subprocess.PIPE,
         text=True,
     )

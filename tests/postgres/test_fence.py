@@ -12,18 +12,17 @@ import msgspec
 import pytest
 
 from bailiwick.channels.base import Operation
-from bailiwick.cli.topology import publishing
-from bailiwick.control import database, fencing, moving
+from bailiwick.control import database, fencing, moving, publishing
 from bailiwick.control.fleet import Fleet, FleetNode
 from bailiwick.control.plans import ControlError, carry_out
 from bailiwick.control.site import Site
-from bailiwick.shell import engines, standby
-from bailiwick.shell.engines import PostgresServer
 from bailiwick.store import database as store_module
 from bailiwick.store import lanes
 from bailiwick.store.database import Store
 from bailiwick.store.lanes import WriteInDoubt
 from bailiwick.store.migrate import migrate
+from bailiwick_lab.servers import engines, standby
+from bailiwick_lab.servers.engines import PostgresServer
 from tests.postgres.node_kit import Bank, Region, paid
 from tests.postgres.rows_kit import create, done, refuse, sound, waits_for_lock
 from tests.postgres.test_lost import taken

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import stripe
 
-from bailiwick.access import paging
 from bailiwick.access.forward import HopLimits
 from bailiwick.base.ids import new_id
+from bailiwick.interlink import paging
 from tests.postgres.lists_kit import SECRET, Site, site
 
 PATHS = {"payment_intent": "/v1/payment_intents", "refund": "/v1/refunds", "event": "/v1/events"}

@@ -12,12 +12,12 @@ import asyncpg
 import pytest
 
 from bailiwick.base.clock import boot_ns
-from bailiwick.node.settle import permit
-from bailiwick.shell import engines
-from bailiwick.shell.engines import PostgresServer
+from bailiwick.node.orders.settle import permit
 from bailiwick.store.database import Store
 from bailiwick.store.lanes import WriteInDoubt, Written
 from bailiwick.store.migrate import migrate
+from bailiwick_lab.servers import engines
+from bailiwick_lab.servers.engines import PostgresServer
 from tests.faultproxy import FaultProxy, Stream
 from tests.postgres.rows_kit import create, done, move, refuse, sound, waits_for_lock, write
 from tests.waiting import PATIENCE_S, until

@@ -7,12 +7,12 @@ import asyncpg
 import msgspec
 import pytest
 
-from bailiwick.access.assign import Considered
 from bailiwick.base.errors import ApiError
 from bailiwick.channels.base import Operation, Permit, Resolve
-from bailiwick.node import settle
-from bailiwick.node.idempotency import Refused
-from bailiwick.node.requests import CancelPayment, CapturePayment, ConfirmPayment
+from bailiwick.idempotency.requests import Refused
+from bailiwick.jurisdiction.assign import Considered
+from bailiwick.node.orders import settle
+from bailiwick.node.payments.requests import CancelPayment, CapturePayment, ConfirmPayment
 from bailiwick.store.database import Store
 from bailiwick.store.lanes import WriteInDoubt
 from tests.postgres.node_kit import (
@@ -224,7 +224,7 @@ async def test_not_found_means_nothing_while_our_own_call_is_open(
 async def test_a_permit_that_ran_out_is_not_used(
     region: Region, bank: Bank, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bailiwick.node.acting.permit", lambda begun: Permit(begun))
+    monkeypatch.setattr("bailiwick.node.orders.acting.permit", lambda begun: Permit(begun))
     answer = await region.pay("k")
     assert (answer.status, bank.calls) == (402, [])
     assert body(answer)["error"]["code"] == "processing_error"

@@ -9,7 +9,7 @@ import pytest
 
 from bailiwick.base.errors import ApiError
 from bailiwick.channels.base import Operation, Outcome, Resolve, Result
-from bailiwick.node.requests import CancelPayment, ConfirmPayment, CreateRefund
+from bailiwick.node.payments.requests import CancelPayment, ConfirmPayment, CreateRefund
 from bailiwick.store.database import Store
 from tests.postgres.node_kit import (
     PROFILE,

@@ -7,8 +7,8 @@ import pytest
 
 from bailiwick.base.errors import ApiError
 from bailiwick.channels.base import Operation
-from bailiwick.node.idempotency import Answer
-from bailiwick.node.requests import CancelPayment, CapturePayment, CreateRefund
+from bailiwick.idempotency.requests import Answer
+from bailiwick.node.payments.requests import CancelPayment, CapturePayment, CreateRefund
 from bailiwick.store.database import Store
 from tests.postgres.node_kit import (
     SURE_MS,

@@ -8,8 +8,13 @@ import pytest
 
 from bailiwick.base.errors import ApiError
 from bailiwick.channels.base import Operation
-from bailiwick.node.idempotency import Refused
-from bailiwick.node.requests import CardOptions, ConfirmPayment, MethodOptions, UpdatePayment
+from bailiwick.idempotency.requests import Refused
+from bailiwick.node.payments.requests import (
+    CardOptions,
+    ConfirmPayment,
+    MethodOptions,
+    UpdatePayment,
+)
 from bailiwick.store.database import Store
 from tests.postgres.node_kit import ASSIGNMENT, STRICT, Bank, Region, body, paid
 from tests.postgres.rows_kit import sound

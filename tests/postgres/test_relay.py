@@ -8,8 +8,8 @@ import pytest
 
 from bailiwick.base import events
 from bailiwick.base.events import key_hash
-from bailiwick.node import relay as relay_module
-from bailiwick.node.relay import Relay
+from bailiwick.node.delivery import relay as relay_module
+from bailiwick.node.delivery.relay import Relay
 from bailiwick.store.database import Store
 from bailiwick.store.statements import statement
 from tests.postgres.relay_kit import SECRET, Broker, drain, outbox, pay, plain, relay_on

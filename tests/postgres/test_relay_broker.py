@@ -10,11 +10,11 @@ import asyncpg
 import pytest
 
 from bailiwick.base import events
-from bailiwick.node import relay as relay_module
-from bailiwick.node.relay import CONSUMER, TRIES_MAX, Relay
+from bailiwick.bus.client import Bus, BusError, BusRefused
+from bailiwick.node.delivery import relay as relay_module
+from bailiwick.node.delivery.relay import CONSUMER, TRIES_MAX, Relay
 from bailiwick.overview.database import OverviewDatabase
 from bailiwick.overview.reader import Reader
-from bailiwick.shell.bus import Bus, BusError, BusRefused
 from bailiwick.store.database import Store
 from bailiwick.store.outbox import Outbox
 from tests.postgres.relay_kit import SECRET

@@ -14,11 +14,11 @@ from bailiwick.base import events
 from bailiwick.base.errors import ApiError
 from bailiwick.base.events import PaymentEvent, RelayReport
 from bailiwick.base.ids import new_id, time_of
+from bailiwick.bus.client import Message
 from bailiwick.overview import database as database_module
 from bailiwick.overview import questions
 from bailiwick.overview.database import OverviewDatabase, Taken
 from bailiwick.overview.reader import Reader, read
-from bailiwick.shell.bus import Message
 from bailiwick.store.migrate import MigrationError, migrate
 
 NOW = 1_750_000_000_000

@@ -13,8 +13,8 @@ import pytest
 import bailiwick
 from bailiwick.base import events
 from bailiwick.base.events import PaymentEvent, RelayReport
-from bailiwick.shell import world_feed
 from bailiwick.store.statements import statement
+from bailiwick.topology import feed as world_feed
 
 MAP: dict[str, Any] = tomllib.loads(
     (files("bailiwick.data") / "residency.toml").read_text(encoding="utf-8")
@@ -121,5 +121,5 @@ def test_who_sends_is_known() -> None:
         if re.search(r"bus\.(publish|send)\(", file.read_text(encoding="utf-8"))
         and file.name != "bus.py"
     }
-    assert senders == {"node/relay.py", "shell/world_feed.py"}
+    assert senders == {"node/delivery/relay.py", "topology/feed.py"}
     assert {events.SUBJECTS, events.REPORT_SUBJECTS, world_feed.SUBJECT} == set(MAP["subjects"])

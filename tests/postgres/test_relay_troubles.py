@@ -5,9 +5,9 @@ import pytest
 
 from bailiwick.base import events
 from bailiwick.base.events import decode_report
-from bailiwick.node import relay as relay_module
-from bailiwick.node.relay import TRIES_MAX, Relay
-from bailiwick.shell.bus import BusRefused, BusUnavailable
+from bailiwick.bus.client import BusRefused, BusUnavailable
+from bailiwick.node.delivery import relay as relay_module
+from bailiwick.node.delivery.relay import TRIES_MAX, Relay
 from bailiwick.store.database import Store
 from tests.postgres.relay_kit import Broker, drain, outbox, pay
 

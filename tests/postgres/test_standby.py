@@ -10,10 +10,10 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from bailiwick.shell import engines, standby
-from bailiwick.shell.binaries import EngineError
-from bailiwick.shell.engines import PostgresServer
-from bailiwick.shell.ports import free_port
+from bailiwick_lab.servers import engines, standby
+from bailiwick_lab.servers.binaries import EngineError
+from bailiwick_lab.servers.engines import PostgresServer
+from bailiwick_lab.servers.ports import free_port
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from bailiwick.base.keys import key_identity
-from bailiwick.node.states import State
-from bailiwick.node.webhooks import Endpoint
+from bailiwick.node.delivery.webhooks import Endpoint
+from bailiwick.node.payments.states import State
 from bailiwick.store import migrate as migrations_module
 from bailiwick.store import rows
 from bailiwick.store.database import Fence

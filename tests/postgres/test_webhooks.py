@@ -5,7 +5,7 @@ import asyncio
 import asyncpg
 import pytest
 
-from bailiwick.node.slots import ENDPOINT_MAX, SECOND_BELOW
+from bailiwick.node.delivery.slots import ENDPOINT_MAX, SECOND_BELOW
 from bailiwick.store.database import Store
 from bailiwick.store.statements import statement
 from tests.postgres.hooks_kit import (

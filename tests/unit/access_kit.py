@@ -11,14 +11,15 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from bailiwick.access import board, lists, turnstile
+from bailiwick.access import board, turnstile
 from bailiwick.access.app import build
+from bailiwick.access.fanout import lists
 from bailiwick.access.forward import Answer, HopLimits, NodeClient
 from bailiwick.access.front import Front
 from bailiwick.access.status import build_status
-from bailiwick.shell.http import HttpServer
-from bailiwick.world import atlas
-from bailiwick.world.merchants import key_hash
+from bailiwick.geo import atlas
+from bailiwick.topology.merchants import key_hash
+from bailiwick.wire.server import HttpServer
 from tests.waiting import PATIENCE_S
 
 SECRET = "sk_test_abcdefghijklmnop"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import msgspec
 
-from bailiwick.shell import broker
-from bailiwick.shell.broker import BrokerSettings
-from bailiwick.shell.ports import free_port
+from bailiwick_lab.servers import broker
+from bailiwick_lab.servers.broker import BrokerSettings
+from bailiwick_lab.servers.ports import free_port
 from tests.waiting import until
 
 

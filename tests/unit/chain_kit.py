@@ -4,10 +4,10 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from bailiwick.world import chain
-from bailiwick.world.chain import Link
-from bailiwick.world.epochs import Epochs
-from bailiwick.world.succession import next_epoch
+from bailiwick.topology import chain
+from bailiwick.topology.chain import Link
+from bailiwick.topology.epochs import Epochs
+from bailiwick.topology.succession import next_epoch
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 OTHER_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))

@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from bailiwick.cli.topology import publishing
+from bailiwick.control import publishing
 from bailiwick.control.fleet import Fleet, FleetNode
 from bailiwick.control.plans import ControlError
 from bailiwick.control.site import Ready, Site
 from bailiwick.store.statements import names, statement
-from bailiwick.world.jurisdiction import Node
+from bailiwick.topology.parts import Node
 
 TOPOLOGY = """# by hand
 [groups]

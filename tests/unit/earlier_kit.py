@@ -17,25 +17,25 @@ from unittest import mock
 import msgspec
 
 from bailiwick.access import deliver
-from bailiwick.access.asking import FULL, KNOWN, Ask, Told
 from bailiwick.access.deliver import Delivery
-from bailiwick.access.earlier import Held, Pasts
 from bailiwick.access.forward import Answer, HopError
 from bailiwick.access.front import Front
 from bailiwick.access.inbound import Inbound
-from bailiwick.access.locate import Evidence
-from bailiwick.access.placing import Placed
-from bailiwick.access.regional import Region
 from bailiwick.base.errors import ApiError
 from bailiwick.base.keys import key_identity, request_hash
+from bailiwick.geo import atlas
+from bailiwick.idempotency.requests import Asked
+from bailiwick.interlink.admission_query import FULL, KNOWN, Ask, Told
+from bailiwick.interlink.refusals import Refusals, on_behalf, stored
+from bailiwick.interlink.regional import Region
+from bailiwick.jurisdiction.home_history import Held, Pasts
+from bailiwick.jurisdiction.locate import Evidence
+from bailiwick.jurisdiction.placing import Placed
 from bailiwick.node import inbound
-from bailiwick.node.idempotency import Asked
-from bailiwick.node.refusals import Refusals, on_behalf, stored
-from bailiwick.node.requests import CreatePayment, Place
-from bailiwick.world import atlas
-from bailiwick.world.merchants import Merchant, Merchants
-from bailiwick.world.snapshot import Earlier, World
-from bailiwick.world.topology import Topology, parse
+from bailiwick.node.payments.requests import CreatePayment, Place
+from bailiwick.topology.merchants import Merchant, Merchants
+from bailiwick.topology.snapshot import Earlier, World
+from bailiwick.topology.topology import Topology, parse
 
 ATLAS = atlas.load()
 NOW_MS = 1_800_000_000_000

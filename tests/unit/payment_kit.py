@@ -6,7 +6,7 @@ import msgspec
 
 from bailiwick.base.ids import new_id
 from bailiwick.channels.base import Outcome, Result
-from bailiwick.node.decide import Step
+from bailiwick.node.payments.decide import Step
 from bailiwick.store.rows import Attempt, Details, Payment, Progress, Refund
 
 NOW = 1_800_000_000_000

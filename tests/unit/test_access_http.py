@@ -9,8 +9,8 @@ from typing import Any
 import falcon.asgi
 import pytest
 
-from bailiwick.shell.answers import install_errors, json_answer
-from bailiwick.shell.http import HttpServer, Limits, bind, read_body
+from bailiwick.wire.answers import install_errors, json_answer
+from bailiwick.wire.server import HttpServer, Limits, bind, read_body
 from tests.waiting import PATIENCE_S, Clock, until
 
 BOUNDED = Limits(

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from access_kit import SECRET, Call, Reply, access, serving, write_world
 
-from bailiwick.access.endpoints import derive
-from bailiwick.access.resource import read_resource
+from bailiwick.access.fanout.endpoints import derive
 from bailiwick.base.ids import is_id, new_id, node_of
-from bailiwick.world.merchants import Merchant, Principal
+from bailiwick.interlink.sealed_resource import read_resource
+from bailiwick.topology.merchants import Merchant, Principal
 from tests.waiting import until
 
 

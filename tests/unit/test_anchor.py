@@ -10,17 +10,17 @@ from broker_kit import Server
 from chain_kit import KEY, OTHER_KEY, START_MS, files, link, merchants, signed_folder, topology
 from click.testing import CliRunner
 
+from bailiwick.bus.client import Bus
 from bailiwick.cli.main import bailiwick
 from bailiwick.node import config as node_config
-from bailiwick.shell.bus import Bus
-from bailiwick.shell.settings import SettingsError
-from bailiwick.shell.world_feed import ensure_stream, fetch_first, push
-from bailiwick.world import chain
-from bailiwick.world.chain import Link
-from bailiwick.world.current import CurrentWorld
-from bailiwick.world.epochs import Epochs, world_in_force
-from bailiwick.world.snapshot import WorldError
-from bailiwick.world.succession import next_epoch
+from bailiwick.runtime.settings import SettingsError
+from bailiwick.topology import chain
+from bailiwick.topology.chain import Link
+from bailiwick.topology.current import CurrentWorld
+from bailiwick.topology.epochs import Epochs, world_in_force
+from bailiwick.topology.feed import ensure_stream, fetch_first, push
+from bailiwick.topology.snapshot import WorldError
+from bailiwick.topology.succession import next_epoch
 
 
 class Host:

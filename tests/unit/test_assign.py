@@ -5,10 +5,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bailiwick.access.assign import Assignment, assign
-from bailiwick.access.locate import Location, Source
-from bailiwick.world.places import load_places
-from bailiwick.world.topology import Topology, parse
+from bailiwick.geo.places import load_places
+from bailiwick.jurisdiction.assign import Assignment, assign
+from bailiwick.jurisdiction.locate import Location, Source
+from bailiwick.topology.topology import Topology, parse
 
 TOPOLOGY = parse(
     b"""

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bailiwick.world import atlas as atlas_module
-from bailiwick.world.atlas import why_unknown
-from bailiwick.world.borders import Borders
-from bailiwick.world.places import load_places
+from bailiwick.geo import atlas as atlas_module
+from bailiwick.geo.atlas import why_unknown
+from bailiwick.geo.borders import Borders
+from bailiwick.geo.places import load_places
 from tests.mmdb import mapping, string, write_mmdb
 
 ATLAS = atlas_module.load()

@@ -6,10 +6,12 @@ import msgspec
 import pytest
 
 from bailiwick.base.ids import new_id
-from bailiwick.bench import figures, flood, floor, isolation, scaling, show
-from bailiwick.bench.database import Counts, lane_commits, weak_settings
-from bailiwick.bench.load import AMOUNT
-from bailiwick.bench.site import Charge
+from bailiwick_lab.bench import figures, show
+from bailiwick_lab.bench.database import Counts, lane_commits, weak_settings
+from bailiwick_lab.bench.load import AMOUNT
+from bailiwick_lab.bench.modes import flood, isolation, scaling
+from bailiwick_lab.bench.parts import floor
+from bailiwick_lab.bench.site import Charge
 
 BEFORE = [Counts(5, 4, 4 * AMOUNT), Counts(0, 0, 0)]
 AFTER = [Counts(7, 6, 6 * AMOUNT), Counts(1, 1, AMOUNT)]

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from bailiwick.bench.load import Endpoint, Load, LoadError, Plan, error_name, request_parts
+from bailiwick_lab.bench.load import Endpoint, Load, LoadError, Plan, error_name, request_parts
 from tests.waiting import PATIENCE_S
 
 Answer = Callable[[int], bytes]

@@ -12,13 +12,13 @@ import pytest
 from broker_kit import Server
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from bailiwick.cli import demo_broker
-from bailiwick.shell import broker
-from bailiwick.shell.authority import Authority
-from bailiwick.shell.broker import BrokerError
-from bailiwick.shell.bus import Bus, BusConflict, BusError, BusUnavailable, Message, Security
-from bailiwick.shell.bus_security import checked_servers
-from bailiwick.shell.joblog import JobLog
+from bailiwick.bus.client import Bus, BusConflict, BusError, BusUnavailable, Message, Security
+from bailiwick.bus.security import checked_servers
+from bailiwick_lab.authority import Authority
+from bailiwick_lab.demo import broker as demo_broker
+from bailiwick_lab.servers import broker
+from bailiwick_lab.servers.broker import BrokerError
+from bailiwick_lab.servers.joblog import JobLog
 from tests.waiting import PATIENCE_S, until
 
 

@@ -17,7 +17,7 @@ from bailiwick.base.cards import (
     without_cards,
 )
 from bailiwick.base.errors import ApiError
-from bailiwick.node.requests import refuse_cards
+from bailiwick.node.payments.requests import refuse_cards
 
 NUMBERS = {
     "visa": "4242424242424242",
@@ -158,7 +158,7 @@ def test_a_wrong_request_is_read_only_so_far() -> None:
 
 def test_time_per_byte_is_shown() -> None:
     """The command of the page on benchmarks."""
-    command = [sys.executable, "-m", "bailiwick.bench.scan", "--json", "--kilobytes", "1"]
+    command = [sys.executable, "-m", "bailiwick_lab.bench.parts.scan", "--json", "--kilobytes", "1"]
     out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     report = json.loads(out)
     assert report["sizes_kb"] == [1]

@@ -23,12 +23,12 @@ from chain_kit import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bailiwick.world import chain, snapshot
-from bailiwick.world.chain import ChainError, Link, NotOurs
-from bailiwick.world.current import CurrentWorld
-from bailiwick.world.epochs import Epochs, world_in_force
-from bailiwick.world.snapshot import World, WorldError
-from bailiwick.world.succession import next_epoch, without_epoch
+from bailiwick.topology import chain, snapshot
+from bailiwick.topology.chain import ChainError, Link, NotOurs
+from bailiwick.topology.current import CurrentWorld
+from bailiwick.topology.epochs import Epochs, world_in_force
+from bailiwick.topology.snapshot import World, WorldError
+from bailiwick.topology.succession import next_epoch, without_epoch
 
 
 def chain_of(count: int) -> list[Link]:

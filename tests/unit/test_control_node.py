@@ -7,6 +7,7 @@ from typing import Any, cast
 import msgspec
 import pytest
 
+from bailiwick.admission.load import Load
 from bailiwick.base import canary, sealing
 from bailiwick.base.canary import FRESH_MS, CanaryAsk
 from bailiwick.base.clock import boot_ns, now_ms
@@ -14,11 +15,10 @@ from bailiwick.base.errors import ApiError
 from bailiwick.channels.base import Account, Permit, Phase, Request
 from bailiwick.node import canary as node_canary
 from bailiwick.node.canary import Canary
-from bailiwick.node.config import GatewaySettings
-from bailiwick.node.gateways import SILENT, Gateway, Gateways
-from bailiwick.node.load import Load
 from bailiwick.node.operations import Usage, refuse_if_superseded
 from bailiwick.node.service import Node
+from bailiwick.routing.gateways import SILENT, Gateway, Gateways
+from bailiwick.routing.settings import GatewaySettings
 
 SECRET = b"shared"
 
@@ -104,7 +104,7 @@ async def test_what_is_not_answered(
 
 
 async def test_a_seal_of_another_kind_does_not_open_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    from bailiwick.access import asking as bulk
+    from bailiwick.interlink import admission_query as bulk
 
     asking = Asking(ask())
     asking.seal = sealing.seal(SECRET, bulk.KIND, asking.body)
@@ -206,7 +206,7 @@ async def test_a_process_that_is_behind_its_database_waits_and_gives_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from bailiwick.node import service
-    from bailiwick.shell.settings import SettingsError
+    from bailiwick.runtime.settings import SettingsError
     from bailiwick.store.database import Fence
 
     node = process("", "http://b:1")

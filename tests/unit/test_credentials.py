@@ -11,16 +11,16 @@ import falcon.asgi
 import pytest
 from access_kit import PUBLISHABLE, SECRET, Access, access
 
-from bailiwick.access.endpoints import derive
+from bailiwick.access.fanout.endpoints import derive
 from bailiwick.access.forward import Answer, NodeClient
 from bailiwick.base.errors import ApiError
 from bailiwick.base.ids import new_id
 from bailiwick.base.keys import check_key, key_identity
 from bailiwick.node import inbound
 from bailiwick.node.service import Node
-from bailiwick.shell.answers import install_errors, json_answer
-from bailiwick.shell.http import HttpServer
-from bailiwick.world.merchants import Merchant, Merchants, Principal
+from bailiwick.topology.merchants import Merchant, Merchants, Principal
+from bailiwick.wire.answers import install_errors, json_answer
+from bailiwick.wire.server import HttpServer
 
 TARGET = f"/v1/payment_intents/{new_id('pi', 1, 5)}/confirm".encode()
 SK = b"sk_test_abcdefghijklmnop"

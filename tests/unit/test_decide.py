@@ -7,9 +7,9 @@ import pytest
 
 from bailiwick.base.errors import ApiError
 from bailiwick.channels.base import Result
-from bailiwick.node import decide, following
-from bailiwick.node.decide import Step
-from bailiwick.node.states import Change
+from bailiwick.node.payments import decide, following
+from bailiwick.node.payments.decide import Step
+from bailiwick.node.payments.states import Change
 from bailiwick.store.rows import Attempt, AttemptNew, Payment, Posting, Refund
 from tests.unit import payment_kit as kit
 from tests.unit.payment_kit import LOOK, NOW

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from bailiwick.channels.base import Outcome, Result
-from bailiwick.node import decide, following, states
-from bailiwick.node.decide import Step
-from bailiwick.node.states import Change, State
+from bailiwick.node.payments import decide, following, states
+from bailiwick.node.payments.decide import Step
+from bailiwick.node.payments.states import Change, State
 from bailiwick.store.rows import Attempt, AttemptNew, Refund
 from tests.unit import payment_kit as kit
 

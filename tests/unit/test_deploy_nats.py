@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 
 from bailiwick.base import events
-from bailiwick.shell import event_stream, world_feed
-from bailiwick.shell.authority import Authority
-from bailiwick.shell.bus import Bus, BusError, Message, Security
-from bailiwick.shell.ports import free_port
+from bailiwick.bus import event_stream
+from bailiwick.bus.client import Bus, BusError, Message, Security
+from bailiwick.topology import feed as world_feed
+from bailiwick_lab.authority import Authority
+from bailiwick_lab.servers.ports import free_port
 from tests.waiting import PATIENCE_S
 
 SOURCE = Path(__file__).parents[2] / "deploy" / "nats"

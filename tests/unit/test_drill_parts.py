@@ -11,16 +11,16 @@ import msgspec
 import pytest
 
 import bailiwick
-from bailiwick.drill import folders, namespaces
-from bailiwick.drill.engine import lacking_success
-from bailiwick.drill.load import LAST, METHODS, Told, read
-from bailiwick.drill.measure import Window, figures, quantile
-from bailiwick.drill.network import Bridged, Loopback, Unproven
-from bailiwick.drill.processes import FREEZE_POINTS
-from bailiwick.drill.scenarios import ALL, SCENARIOS
-from bailiwick.drill.several import drawn_faults
-from bailiwick.drill.worlds import with_home
-from bailiwick.shell.wire_client import Answer
+from bailiwick.wire.client import Answer
+from bailiwick_lab.drill.engine import lacking_success
+from bailiwick_lab.drill.hosts import folders, namespaces
+from bailiwick_lab.drill.hosts.network import Bridged, Loopback, Unproven
+from bailiwick_lab.drill.hosts.processes import FREEZE_POINTS
+from bailiwick_lab.drill.load import LAST, METHODS, Told, read
+from bailiwick_lab.drill.measure import Window, figures, quantile
+from bailiwick_lab.drill.scenarios.catalogue import ALL, SCENARIOS
+from bailiwick_lab.drill.scenarios.several import drawn_faults
+from bailiwick_lab.drill.scenarios.worlds import with_home
 
 WINDOW = Window(start=0, fault=10, proven=11, heal=20, whole=22, end=30)
 

@@ -24,14 +24,14 @@ from earlier_kit import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bailiwick.access.assign import assign, to_object
-from bailiwick.access.earlier import MOVED, Held, Past, explained
 from bailiwick.access.forward import Answer
-from bailiwick.access.key_age import CLOCK_SKEW_MS, born_ms, fresh_key, uuid7_ms
-from bailiwick.access.locate import Evidence, locate
 from bailiwick.base.errors import ApiError
-from bailiwick.world.merchants import Merchant
-from bailiwick.world.topology import Topology
+from bailiwick.jurisdiction.assign import assign, to_object
+from bailiwick.jurisdiction.home_history import MOVED, Held, Past, explained
+from bailiwick.jurisdiction.key_age import CLOCK_SKEW_MS, born_ms, fresh_key, uuid7_ms
+from bailiwick.jurisdiction.locate import Evidence, locate
+from bailiwick.topology.merchants import Merchant
+from bailiwick.topology.topology import Topology
 
 STATES = st.dictionaries(
     st.sampled_from(NODES), st.sampled_from(["draining", "joining", "evacuated"]), max_size=2

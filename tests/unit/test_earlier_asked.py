@@ -13,9 +13,9 @@ from earlier_kit import (
     topology,
 )
 
-from bailiwick.access.asking import MISMATCH, Told
 from bailiwick.access.forward import Answer
 from bailiwick.base.errors import ApiError
+from bailiwick.interlink.admission_query import MISMATCH, Told
 
 
 def asking(made: Cluster, key: str = "k") -> Submission:

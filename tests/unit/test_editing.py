@@ -6,13 +6,18 @@ import msgspec
 import pytest
 from msgspec import UNSET
 
-from bailiwick.access.assign import Assignment, Considered
 from bailiwick.base.errors import ApiError
-from bailiwick.node import editing
-from bailiwick.node.requests import ConfirmPayment, CreatePayment, UpdatePayment, UpdateRefund
-from bailiwick.node.routing import Considered as Looked
-from bailiwick.node.routing import Kind, Routing
-from bailiwick.node.states import State
+from bailiwick.jurisdiction.assign import Assignment, Considered
+from bailiwick.node.payments import editing
+from bailiwick.node.payments.requests import (
+    ConfirmPayment,
+    CreatePayment,
+    UpdatePayment,
+    UpdateRefund,
+)
+from bailiwick.node.payments.states import State
+from bailiwick.routing.match import Considered as Looked
+from bailiwick.routing.match import Kind, Routing
 from bailiwick.store.rows import Progress
 from tests.unit import payment_kit as kit
 

@@ -12,8 +12,8 @@ import pytest
 from msgspec import UNSET, UnsetType, inspect
 
 from bailiwick.base.errors import ApiError
-from bailiwick.node import requests
-from bailiwick.shell.forms import struct_from
+from bailiwick.node.payments import requests
+from bailiwick.wire.forms import struct_from
 
 # Those that Stripe's format lets a client unset (its SDKs type them `Emptyable`), and two of ours.
 UNSETTABLE = {

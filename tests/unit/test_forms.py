@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET, Meta, UnsetType
 
 from bailiwick.base.errors import ApiError
-from bailiwick.shell.forms import parse_body, parse_form, parse_json, struct_from
+from bailiwick.wire.forms import parse_body, parse_form, parse_json, struct_from
 
 
 @pytest.mark.parametrize(

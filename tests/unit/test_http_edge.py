@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from bailiwick.shell.heads import origin_form
-from bailiwick.shell.http import HttpServer, Limits
-from bailiwick.shell.peers import Peers, network
+from bailiwick.wire.heads import origin_form
+from bailiwick.wire.peers import Peers, network
+from bailiwick.wire.server import HttpServer, Limits
 from tests.edge_kit import AMBIGUOUS, HOST, TARGETS, UPGRADE, VERSIONS, Raw, ask, chunked, refused
 
 SMALL = Limits(

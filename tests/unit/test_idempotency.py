@@ -10,17 +10,10 @@ from hypothesis import strategies as st
 
 from bailiwick.base.errors import ApiError
 from bailiwick.base.keys import request_hash
-from bailiwick.node.idempotency import (
-    Answer,
-    Asked,
-    Idempotency,
-    Refused,
-    packed,
-    unpacked,
-)
+from bailiwick.idempotency.requests import Answer, Asked, Idempotency, Refused, packed, unpacked
 from bailiwick.store.database import Store
 from bailiwick.store.rows import StoredKey
-from bailiwick.world.merchants import Merchant
+from bailiwick.topology.merchants import Merchant
 from tests.waiting import PATIENCE_S, until
 
 SHOP = Merchant("acct_1", "Shop")

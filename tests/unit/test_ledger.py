@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bailiwick.node import ledger
+from bailiwick.ledger import postings as ledger
 from bailiwick.store.rows import Posting
 
 MOVEMENTS = [ledger.captured, ledger.refunded, ledger.refund_returned, ledger.unexpected]

@@ -12,12 +12,13 @@ from access_kit import Call, Reply, access, listing, serving
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bailiwick.access import lists, paging
+from bailiwick.access.fanout import lists
+from bailiwick.access.fanout.lists import Page, merge, nearest
+from bailiwick.access.fanout.reserve import PAGES_BYTES, Reserve
 from bailiwick.access.forward import HopLimits
-from bailiwick.access.lists import Page, merge, nearest
-from bailiwick.access.paging import Room
-from bailiwick.access.reserve import PAGES_BYTES, Reserve
 from bailiwick.base.ids import new_id, node_of
+from bailiwick.interlink import paging
+from bailiwick.interlink.paging import Room
 
 START = 1_700_000_000_000
 

@@ -24,8 +24,8 @@ from bailiwick.cli import access as access_command
 from bailiwick.node.app import build as build_node
 from bailiwick.node.public import build_public
 from bailiwick.node.service import Node
-from bailiwick.shell import http
-from bailiwick.shell.ports import free_port
+from bailiwick.wire import server as http
+from bailiwick_lab.servers.ports import free_port
 
 CLIENTS = {
     "/v1/payment_intents", "/v1/payment_intents/{identifier}", "/v1/refunds",

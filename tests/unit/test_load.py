@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import pytest
 
-from bailiwick.node import load as load_module
-from bailiwick.node.limit import LEAST, START, Limit
-from bailiwick.node.load import (
+from bailiwick.admission import load as load_module
+from bailiwick.admission.limit import LEAST, START, Limit
+from bailiwick.admission.load import (
     OPEN_MORE,
     RECENT,
     RECENT_MIN,

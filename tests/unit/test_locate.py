@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from bailiwick.access.locate import Evidence, Location, locate, parse_coordinates
 from bailiwick.base.errors import ApiError
-from bailiwick.world import atlas as atlas_module
+from bailiwick.geo import atlas as atlas_module
+from bailiwick.jurisdiction.locate import Evidence, Location, locate, parse_coordinates
 
 ATLAS = atlas_module.load()
 MUNICH = (48.137, 11.575)

@@ -4,8 +4,8 @@ import hashlib
 
 import pytest
 
-from bailiwick.world.merchants import Merchant, key_hash, parse
-from bailiwick.world.reading import WorldError
+from bailiwick.topology.merchants import Merchant, key_hash, parse
+from bailiwick.topology.reading import WorldError
 
 SECRET = "sk_test_" + "a" * 32
 SHA = hashlib.sha256(SECRET.encode()).hexdigest()

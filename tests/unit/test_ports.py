@@ -3,9 +3,9 @@
 import subprocess
 import sys
 
-from bailiwick.shell.ports import claim, free_port
+from bailiwick_lab.servers.ports import claim, free_port
 
-CLAIM = "import sys; from bailiwick.shell.ports import claim; print(claim(int(sys.argv[1])))"
+CLAIM = "import sys; from bailiwick_lab.servers.ports import claim; print(claim(int(sys.argv[1])))"
 
 
 def claimed_elsewhere(port: int) -> bool:

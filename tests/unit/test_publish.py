@@ -9,11 +9,11 @@ from chain_kit import files, merchants, topology
 from click.testing import CliRunner
 
 from bailiwick.cli.topology import command
-from bailiwick.cli.topology.changes import changes
 from bailiwick.cli.topology.words import unreachable
-from bailiwick.world import snapshot
-from bailiwick.world import topology as topology_file
-from bailiwick.world.epochs import Epochs, world_in_force
+from bailiwick.control.changes import changes
+from bailiwick.topology import snapshot
+from bailiwick.topology import topology as topology_file
+from bailiwick.topology.epochs import Epochs, world_in_force
 
 
 class Desk:

@@ -8,7 +8,7 @@ from access_kit import PUBLISHABLE, SECRET, access
 
 from bailiwick.access.rates import Buckets, Rates, network_of
 from bailiwick.base.ids import new_id
-from bailiwick.world.merchants import Merchant, Principal
+from bailiwick.topology.merchants import Merchant, Principal
 
 SHOP, OTHER = Merchant("acct_1", "Shop"), Merchant("acct_2", "Other")
 SERVER, PAYER = Principal(SHOP, "secret", True), Principal(SHOP, "publishable", True)

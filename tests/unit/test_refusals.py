@@ -3,12 +3,12 @@
 import msgspec
 import pytest
 
-from bailiwick.access.earlier import MOVED, Held
 from bailiwick.base.errors import ApiError
 from bailiwick.base.keys import request_hash
-from bailiwick.node.idempotency import Asked
-from bailiwick.node.refusals import REASONS, TOKENS_MAX, Refusals, moved_for, stored
-from bailiwick.world.merchants import Merchant
+from bailiwick.idempotency.requests import Asked
+from bailiwick.interlink.refusals import REASONS, TOKENS_MAX, Refusals, moved_for, stored
+from bailiwick.jurisdiction.home_history import MOVED, Held
+from bailiwick.topology.merchants import Merchant
 
 OURS = Refusals(b"shared secret of the nodes")
 ASKED = Asked(

@@ -13,14 +13,8 @@ from bailiwick.base import events
 from bailiwick.base.events import PaymentEvent, key_hash
 from bailiwick.base.ids import is_id, lowest_id, new_id, time_of
 from bailiwick.node.config import load
-from bailiwick.node.relay import (
-    MESSAGE_BYTES_MAX,
-    Leaving,
-    batches,
-    message,
-    message_id,
-)
-from bailiwick.shell.settings import SettingsError
+from bailiwick.node.delivery.relay import MESSAGE_BYTES_MAX, Leaving, batches, message, message_id
+from bailiwick.runtime.settings import SettingsError
 from bailiwick.store.outbox import OutboxRow
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from bailiwick.node import render
-from bailiwick.node.states import State
+from bailiwick.node.payments import render
+from bailiwick.node.payments.states import State
 from bailiwick.store.rows import Progress
 from tests.unit import payment_kit as kit
 

@@ -7,14 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from bailiwick.node.routing import (
-    GatewayFacts,
-    Wanted,
-    match,
-    owned_elsewhere,
-    shown,
-    transient,
-)
+from bailiwick.routing.match import GatewayFacts, Wanted, match, owned_elsewhere, shown, transient
 
 
 def facts(name: str, **values: Any) -> GatewayFacts:

@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import json, structs
 
-from bailiwick_sandbox import checks, config, currencies, identifiers
-from bailiwick_sandbox.books import Books, Ledger
-from bailiwick_sandbox.delay import Delay, DelayRequest
-from bailiwick_sandbox.faults import FaultBoard, Params, RuleRequest
-from bailiwick_sandbox.journal import Journal, JournalError
-from bailiwick_sandbox.records import (
+from bailiwick_sandbox import config
+from bailiwick_sandbox.bank import checks, currencies, identifiers
+from bailiwick_sandbox.bank.books import Books, Ledger
+from bailiwick_sandbox.bank.delay import Delay, DelayRequest
+from bailiwick_sandbox.bank.journal import Journal, JournalError
+from bailiwick_sandbox.bank.records import (
     CaptureRequest,
     Charge,
     ChargeRequest,
@@ -26,8 +26,9 @@ from bailiwick_sandbox.records import (
     VoidRequest,
     charge_view,
 )
-from bailiwick_sandbox.sources import SOURCES, describe
-from bailiwick_sandbox.views import export, operation_view
+from bailiwick_sandbox.bank.sources import SOURCES, describe
+from bailiwick_sandbox.faults import FaultBoard, Params, RuleRequest
+from bailiwick_sandbox.web.views import export, operation_view
 
 
 class Bank:

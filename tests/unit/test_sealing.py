@@ -8,19 +8,19 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from bailiwick.access import asking
-from bailiwick.access.asking import FRESH_MS, KIND, PATH, Ask, Asks
 from bailiwick.access.forward import Answer, NodeClient
 from bailiwick.base import canary
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.base.sealing import SEAL, VERSION, Fresh, Stamp, answer_seal, fits, require, seal
+from bailiwick.interlink import admission_query as asking
+from bailiwick.interlink.admission_query import FRESH_MS, KIND, PATH, Ask, Asks
+from bailiwick.interlink.refusals import Refusals
 from bailiwick.node import app as node_app
 from bailiwick.node import turnstile
-from bailiwick.node.reading import check_client_secret
-from bailiwick.node.refusals import Refusals
-from bailiwick.shell.http import HttpServer
-from bailiwick.world.merchants import Merchant, Principal
+from bailiwick.node.payments.reading import check_client_secret
+from bailiwick.topology.merchants import Merchant, Principal
+from bailiwick.wire.server import HttpServer
 
 SECRET = b"what access and nodes share"
 WINDOW_MS = 1_000

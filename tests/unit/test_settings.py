@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 import pytest
 
-from bailiwick.shell.settings import SettingsError, read, secret
+from bailiwick.runtime.settings import SettingsError, read, secret
 
 
 class Gateway(msgspec.Struct, frozen=True):

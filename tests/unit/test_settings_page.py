@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from bailiwick.access.config import AccessSettings
 from bailiwick.cli import access as access_command
 from bailiwick.node.config import NodeSettings, callback_base
-from bailiwick.shell import notify
-from bailiwick.shell.settings import SettingsError, convert, describe, layered
+from bailiwick.runtime import notify
+from bailiwick.runtime.settings import SettingsError, convert, describe, layered
 from tools import settings_tables
 
 

@@ -8,9 +8,9 @@ import pytest
 import standardwebhooks
 import stripe
 
-from bailiwick.access.endpoints import derive
-from bailiwick.node.webhooks import BACKOFF_MAX_MS, TRIES_MAX, backoff_ms, signatures
-from bailiwick.world.merchants import Merchant, Principal
+from bailiwick.access.fanout.endpoints import derive
+from bailiwick.node.delivery.webhooks import BACKOFF_MAX_MS, TRIES_MAX, backoff_ms, signatures
+from bailiwick.topology.merchants import Merchant, Principal
 
 BODY = '{"id":"evt_1","object":"event","data":{"object":{"name":"Zoë"}}}'.encode()
 _, SECRET = derive(b"cluster", Principal(Merchant("acct_1", "Shop"), "secret", False), "key-1")

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from bailiwick.node.slots import (
+from bailiwick.node.delivery.slots import (
     ENDPOINT_MAX,
     FAILURES_MAX,
     KEPT_FREE,

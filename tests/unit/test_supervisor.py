@@ -14,9 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bailiwick.shell.joblog import JobLog
-from bailiwick.shell.ports import free_port
-from bailiwick.shell.supervisor import Program, Supervisor, SupervisorError
+from bailiwick_lab.servers.joblog import JobLog
+from bailiwick_lab.servers.ports import free_port
+from bailiwick_lab.servers.supervisor import Program, Supervisor, SupervisorError
 from tests.waiting import PATIENCE_S, until, wait_until
 
 SERVER = """
@@ -94,7 +94,7 @@ async def test_a_missing_program_is_named(
     stage: tuple[Supervisor, JobLog, io.StringIO], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     supervisor, *_ = stage
-    monkeypatch.setattr("bailiwick.shell.supervisor.life_tie", lambda _number: [])
+    monkeypatch.setattr("bailiwick_lab.servers.supervisor.life_tie", lambda _number: [])
     supervisor.add(Program("x", ["/no/such/program"], ready="http://127.0.0.1:1/"), stage=0)
     with pytest.raises(SupervisorError, match="/no/such/program cannot be started"):
         await supervisor.start_stage(0)
@@ -107,8 +107,8 @@ def test_children_die_with_a_killed_supervisor(tmp_path: Path, with_setpriv: boo
         f"""
         import asyncio, shutil, sys
         from pathlib import Path
-        from bailiwick.shell.joblog import JobLog
-        from bailiwick.shell.supervisor import Program, Supervisor
+        from bailiwick_lab.servers.joblog import JobLog
+        from bailiwick_lab.servers.supervisor import Program, Supervisor
         if not {with_setpriv}:
             shutil.which = lambda *_: None
         async def main():
@@ -133,6 +133,7 @@ def test_children_die_with_a_killed_supervisor(tmp_path: Path, with_setpriv: boo
                 pid = int(line.split()[1])
                 break
         parent.kill()
+    assert pid > 0, "it says which process is the child"
     try:
         wait_until(lambda: gone(pid))
     finally:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import structlog
 
-from bailiwick.shell import telemetry
+from bailiwick.runtime import telemetry
 
 CANARY = "4242424242424242"
 

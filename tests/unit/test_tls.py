@@ -12,10 +12,10 @@ import pytest
 import uvloop
 
 from bailiwick.access.forward import HopError, HopLimits, NodeClient
-from bailiwick.shell import tls
-from bailiwick.shell.authority import Authority, AuthorityError
-from bailiwick.shell.http import HttpServer
-from bailiwick.shell.settings import SettingsError
+from bailiwick.runtime import tls
+from bailiwick.runtime.settings import SettingsError
+from bailiwick.wire.server import HttpServer
+from bailiwick_lab.authority import Authority, AuthorityError
 from tests.waiting import PATIENCE_S, until
 
 SERVER = ("tls_certificate", "tls_key", "tls_client_ca")

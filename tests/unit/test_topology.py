@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bailiwick.cli.topology import command
-from bailiwick.world import polygons, snapshot
-from bailiwick.world.places import load_places
-from bailiwick.world.reading import WorldError
-from bailiwick.world.topology import Thresholds, Topology, parse
+from bailiwick.geo import polygons
+from bailiwick.geo.places import load_places
+from bailiwick.topology import snapshot
+from bailiwick.topology.reading import WorldError
+from bailiwick.topology.topology import Thresholds, Topology, parse
 
 NODES = """
 epoch = 3

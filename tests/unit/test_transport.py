@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from bailiwick.base.clock import boot_ns
-from bailiwick.channels import http as module
 from bailiwick.channels.base import Exchange, Permit, Phase, Request
-from bailiwick.channels.http import HttpTransport
-from bailiwick.shell.wire_client import Connection
+from bailiwick.channels.transports import http as module
+from bailiwick.channels.transports.http import HttpTransport
+from bailiwick.wire.client import Connection
 from tests.faultproxy import FaultProxy
 from tests.scripted import ScriptedServer, http
 from tests.unit.transport_kit import (

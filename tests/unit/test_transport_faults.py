@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from bailiwick.channels.base import Exchange, Phase, Request
-from bailiwick.channels.http import HttpTransport
-from bailiwick.shell.wire_client import Bounds, Connection, WireError
+from bailiwick.channels.transports.http import HttpTransport
+from bailiwick.wire.client import Bounds, Connection, WireError
 from tests.faultproxy import FaultProxy
 from tests.scripted import Last, ScriptedServer, http
 from tests.unit.transport_kit import (

@@ -10,7 +10,10 @@ import pytest
 from access_kit import Access, Call, Reply, StubNode, access
 
 from bailiwick.access import board, turnstile
-from bailiwick.access.asking import (
+from bailiwick.base.clock import now_ms
+from bailiwick.base.keys import key_identity, request_hash
+from bailiwick.base.sealing import SEAL, answer_seal, seal
+from bailiwick.interlink.admission_query import (
     ASKS_MAX,
     CAN_ASK,
     FULL_UP,
@@ -23,13 +26,10 @@ from bailiwick.access.asking import (
     Told,
     ask_for,
 )
-from bailiwick.access.earlier import Held
-from bailiwick.base.clock import now_ms
-from bailiwick.base.keys import key_identity, request_hash
-from bailiwick.base.sealing import SEAL, answer_seal, seal
-from bailiwick.node.refusals import Refusals
-from bailiwick.shell.forms import parse_form
-from bailiwick.world.merchants import Merchant, Principal
+from bailiwick.interlink.refusals import Refusals
+from bailiwick.jurisdiction.home_history import Held
+from bailiwick.topology.merchants import Merchant, Principal
+from bailiwick.wire.forms import parse_form
 from tests.waiting import until
 
 CREATE = "/v1/payment_intents"

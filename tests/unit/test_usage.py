@@ -8,9 +8,18 @@ import msgspec
 import pytest
 
 from bailiwick.access.board import Board, shown
-from bailiwick.access.usage import CLOSED, OPEN, SPACING_MS, UNKNOWN, Report, Usage, Watch, judge
 from bailiwick.base.history import CHANGES_MAX
-from bailiwick.world.jurisdiction import Thresholds
+from bailiwick.interlink.usage_report import (
+    CLOSED,
+    OPEN,
+    SPACING_MS,
+    UNKNOWN,
+    Report,
+    Usage,
+    Watch,
+    judge,
+)
+from bailiwick.topology.parts import Thresholds
 from tests.waiting import until
 
 LIMITS = Thresholds()

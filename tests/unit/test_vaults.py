@@ -6,12 +6,12 @@ import msgspec
 import pytest
 
 from bailiwick.base.errors import ApiError
-from bailiwick.node import editing, render
 from bailiwick.node.config import load
-from bailiwick.node.requests import ConfirmPayment, CreatePayment, UpdatePayment, vault_of
-from bailiwick.shell.forms import parse_form, struct_from
-from bailiwick.shell.settings import SettingsError
+from bailiwick.node.payments import editing, render
+from bailiwick.node.payments.requests import ConfirmPayment, CreatePayment, UpdatePayment, vault_of
+from bailiwick.runtime.settings import SettingsError
 from bailiwick.store.rows import Progress
+from bailiwick.wire.forms import parse_form, struct_from
 from tests.unit.payment_kit import payment
 
 NODE = """

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from bailiwick.channels.base import Exchange, Phase, Request
-from bailiwick.channels.http import HttpTransport
-from bailiwick.shell.wire_client import Bounds, WireError
-from bailiwick.shell.wire_pool import Pool, origin
+from bailiwick.channels.transports.http import HttpTransport
+from bailiwick.wire.client import Bounds, WireError
+from bailiwick.wire.pool import Pool, origin
 from tests.scripted import Last, ScriptedServer, http
 from tests.unit.transport_kit import (
     HASTY_ANSWER,

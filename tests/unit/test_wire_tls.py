@@ -13,9 +13,9 @@ import pytest
 import uvloop
 
 from bailiwick.access.forward import HopError, NodeClient
-from bailiwick.channels import http as module
 from bailiwick.channels.base import Exchange, Phase, Request
-from bailiwick.channels.http import HttpTransport
+from bailiwick.channels.transports import http as module
+from bailiwick.channels.transports.http import HttpTransport
 from tests.scripted import Last, ScriptedServer, http
 from tests.unit.transport_kit import (
     HASTY_CONNECT,

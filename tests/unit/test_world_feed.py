@@ -10,10 +10,14 @@ import pytest
 from broker_kit import Server
 from chain_kit import KEY, OTHER_KEY, START_MS, files, link, signed_folder
 
-from bailiwick.cli.topology import publishing
-from bailiwick.cli.topology.publishing import PublishError
-from bailiwick.shell.bus import Bus, BusError, Security
-from bailiwick.shell.world_feed import (
+from bailiwick.bus.client import Bus, BusError, Security
+from bailiwick.control import publishing
+from bailiwick.control.publishing import PublishError
+from bailiwick.topology import chain
+from bailiwick.topology.chain import Link
+from bailiwick.topology.current import CurrentWorld
+from bailiwick.topology.epochs import Epochs
+from bailiwick.topology.feed import (
     STREAM,
     SUBJECT,
     WorldFeed,
@@ -24,10 +28,6 @@ from bailiwick.shell.world_feed import (
     push,
     unpack,
 )
-from bailiwick.world import chain
-from bailiwick.world.chain import Link
-from bailiwick.world.current import CurrentWorld
-from bailiwick.world.epochs import Epochs
 from tests.waiting import PATIENCE_S, until
 
 

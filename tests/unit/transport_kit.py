@@ -9,8 +9,8 @@ import pytest
 
 from bailiwick.base.clock import boot_ns
 from bailiwick.channels.base import Exchange, Permit, Phase, Profile, Request
-from bailiwick.channels.http import HttpTransport
-from bailiwick.shell.wire_client import Connection
+from bailiwick.channels.transports.http import HttpTransport
+from bailiwick.wire.client import Connection
 from tests.scripted import http
 from tests.waiting import PATIENCE_S
 

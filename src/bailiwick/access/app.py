@@ -6,17 +6,18 @@ from typing import Any
 
 import falcon.asgi
 
-from bailiwick.access import browser, endpoints, lists, payments, world_view
+from bailiwick.access import browser, payments, world_view
+from bailiwick.access.fanout import endpoints, lists
 from bailiwick.access.forward import HopError
 from bailiwick.access.front import Front
 from bailiwick.access.hop import require_region
 from bailiwick.access.inbound import Inbound, callback_lines, receive
 from bailiwick.access.status import Liveness
 from bailiwick.base.errors import ApiError
-from bailiwick.shell.answers import install_errors, json_answer
-from bailiwick.shell.forms import parse_body
-from bailiwick.shell.http import new_request_id, read_body
-from bailiwick.world.topology import Node
+from bailiwick.topology.topology import Node
+from bailiwick.wire.answers import install_errors, json_answer
+from bailiwick.wire.forms import parse_body
+from bailiwick.wire.server import new_request_id, read_body
 
 Request = falcon.asgi.Request
 Response = falcon.asgi.Response

@@ -9,10 +9,10 @@ import msgspec
 import structlog
 
 from bailiwick.access.forward import HopError, HopLimits, NodeClient
-from bailiwick.access.usage import Report, Thresholds, Usage, Watch
 from bailiwick.base.clock import now_ms
-from bailiwick.shell.tls import Outgoing
-from bailiwick.world.jurisdiction import Thresholds as Defaults
+from bailiwick.interlink.usage_report import Report, Thresholds, Usage, Watch
+from bailiwick.runtime.tls import Outgoing
+from bailiwick.topology.parts import Thresholds as Defaults
 
 POLL_SECONDS = 1.0
 _SOON_SECONDS = 0.2

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from bailiwick.shell.bus_settings import (
+from bailiwick.bus.settings import (
     Nats,
     NatsCa,
     NatsCertificate,
@@ -14,8 +14,8 @@ from bailiwick.shell.bus_settings import (
     NatsKey,
     NatsReplicas,
 )
-from bailiwick.shell.settings import File
-from bailiwick.shell.world_settings import WorldTrust
+from bailiwick.runtime.settings import File
+from bailiwick.topology.joining import WorldTrust
 
 
 class AccessSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,20 +11,20 @@ import asyncio
 import time
 from typing import Any
 
-from bailiwick.access import asking
-from bailiwick.access.asking import FULL, Ask, Told, ask_earlier, ask_for
-from bailiwick.access.assign import EarlierHome
-from bailiwick.access.earlier import MOVED, Held
 from bailiwick.access.forward import Answer, HopError
 from bailiwick.access.front import Front
 from bailiwick.access.hop import misdirected, send, unreachable
 from bailiwick.access.inbound import Inbound
-from bailiwick.access.placing import Placed
-from bailiwick.access.usage import OPEN
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
-from bailiwick.world.snapshot import World
-from bailiwick.world.topology import Node
+from bailiwick.interlink import admission_query as asking
+from bailiwick.interlink.admission_query import FULL, Ask, Told, ask_earlier, ask_for
+from bailiwick.interlink.usage_report import OPEN
+from bailiwick.jurisdiction.assign import EarlierHome
+from bailiwick.jurisdiction.home_history import MOVED, Held
+from bailiwick.jurisdiction.placing import Placed
+from bailiwick.topology.snapshot import World
+from bailiwick.topology.topology import Node
 
 REPLAY_S = 15.0
 """How long an earlier home that knows the key may take: the request may be under way there."""

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from bailiwick.shell.tls import Outgoing
-from bailiwick.shell.wire_client import Answer, Bounds, WireError
-from bailiwick.shell.wire_pool import Pool, origin
+from bailiwick.runtime.tls import Outgoing
+from bailiwick.wire.client import Answer, Bounds, WireError
+from bailiwick.wire.pool import Pool, origin
 
 __all__ = ["Answer", "HopError", "HopLimits", "NodeClient", "Phase"]
 

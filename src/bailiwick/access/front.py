@@ -6,25 +6,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bailiwick.access.board import Board
-from bailiwick.access.earlier import Pasts
+from bailiwick.access.fanout.reserve import PAGES_BYTES, Reserve
 from bailiwick.access.forward import HopError, HopLimits, NodeClient
 from bailiwick.access.metrics import Metrics
 from bailiwick.access.rates import Rates
-from bailiwick.access.regional import Region
-from bailiwick.access.reserve import PAGES_BYTES, Reserve
 from bailiwick.access.turnstile import Turnstile
 from bailiwick.base.errors import ApiError
 from bailiwick.base.ids import is_id, node_of
-from bailiwick.shell.bus_settings import join
-from bailiwick.shell.tls import Outgoing
-from bailiwick.world import atlas as atlas_module
-from bailiwick.world.atlas import Atlas
-from bailiwick.world.current import CurrentWorld
-from bailiwick.world.snapshot import World
-from bailiwick.world.topology import Node
+from bailiwick.geo import atlas as atlas_module
+from bailiwick.geo.atlas import Atlas
+from bailiwick.interlink.regional import Region
+from bailiwick.jurisdiction.home_history import Pasts
+from bailiwick.runtime.tls import Outgoing
+from bailiwick.topology.current import CurrentWorld
+from bailiwick.topology.joining import join
+from bailiwick.topology.snapshot import World
+from bailiwick.topology.topology import Node
 
 if TYPE_CHECKING:
-    from bailiwick.shell.bus import Bus
+    from bailiwick.bus.client import Bus
 
 
 class Front:

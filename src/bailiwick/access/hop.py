@@ -6,13 +6,13 @@ from urllib.parse import quote
 import falcon.asgi
 import msgspec
 
-from bailiwick.access.earlier import ASK_FIRST
 from bailiwick.access.forward import Answer, HopError
 from bailiwick.access.front import Front
 from bailiwick.access.inbound import Inbound
-from bailiwick.access.regional import PATH, WRONG_REGION, word_of, wrong_region
 from bailiwick.base.errors import ApiError
-from bailiwick.world.topology import Node
+from bailiwick.interlink.regional import PATH, WRONG_REGION, word_of, wrong_region
+from bailiwick.jurisdiction.home_history import ASK_FIRST
+from bailiwick.topology.topology import Node
 
 _PASSED = {
     name.encode("ascii"): name

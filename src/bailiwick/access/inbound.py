@@ -9,9 +9,9 @@ import falcon.asgi
 from bailiwick.access import browser
 from bailiwick.base.errors import ApiError
 from bailiwick.base.keys import check_key
-from bailiwick.shell.http import new_request_id
-from bailiwick.world.credentials import authenticate
-from bailiwick.world.merchants import Merchants, Principal
+from bailiwick.interlink.authenticate import authenticate
+from bailiwick.topology.merchants import Merchants, Principal
+from bailiwick.wire.server import new_request_id
 
 # Everything else, X-Forwarded-For and our own Bailiwick-* names included, stays behind.
 _FORWARDED = frozenset(

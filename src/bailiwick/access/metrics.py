@@ -16,8 +16,8 @@ from prometheus_client.core import (
 )
 from prometheus_client.exposition import generate_latest
 
-from bailiwick.shell import tls
-from bailiwick.world.current import Freshness
+from bailiwick.runtime import tls
+from bailiwick.topology.current import Freshness
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 

@@ -4,21 +4,21 @@ from typing import Any
 
 import falcon.asgi
 
-from bailiwick.access.assign import to_object
 from bailiwick.access.deliver import Delivery
-from bailiwick.access.earlier import explained
-from bailiwick.access.evidence import evidence_from, may_move_money
 from bailiwick.access.forward import Answer
 from bailiwick.access.front import Front
 from bailiwick.access.hop import give, send, send_home, unreachable
 from bailiwick.access.inbound import Inbound
-from bailiwick.access.key_age import fresh_key, is_fresh
-from bailiwick.access.placing import Placed
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
-from bailiwick.shell.answers import json_answer
-from bailiwick.shell.forms import parse_body
-from bailiwick.world.snapshot import World
+from bailiwick.jurisdiction.assign import to_object
+from bailiwick.jurisdiction.evidence import evidence_from, may_move_money
+from bailiwick.jurisdiction.home_history import explained
+from bailiwick.jurisdiction.key_age import fresh_key, is_fresh
+from bailiwick.jurisdiction.placing import Placed
+from bailiwick.topology.snapshot import World
+from bailiwick.wire.answers import json_answer
+from bailiwick.wire.forms import parse_body
 
 __all__ = ["create", "explain", "give", "send", "send_home", "target_of", "unreachable"]
 

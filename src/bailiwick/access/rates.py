@@ -11,7 +11,7 @@ from collections.abc import Hashable
 
 import msgspec
 
-from bailiwick.world.merchants import Principal
+from bailiwick.topology.merchants import Principal
 
 ADDRESSES_MAX = 32_768
 """Client addresses remembered. Who is forgotten, because so many others came since, begins anew;

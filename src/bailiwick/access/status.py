@@ -8,9 +8,9 @@ import falcon.asgi
 
 from bailiwick.access.board import shown
 from bailiwick.access.front import Front
-from bailiwick.access.usage import OPEN
-from bailiwick.shell.answers import install_errors, json_answer
-from bailiwick.shell.telemetry import CONTENT_TYPE
+from bailiwick.interlink.usage_report import OPEN
+from bailiwick.runtime.telemetry import CONTENT_TYPE
+from bailiwick.wire.answers import install_errors, json_answer
 
 Request = falcon.asgi.Request
 Response = falcon.asgi.Response

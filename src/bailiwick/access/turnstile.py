@@ -14,7 +14,9 @@ from collections.abc import Callable
 
 import msgspec
 
-from bailiwick.access.asking import (
+from bailiwick.access.forward import Answer, HopError, HopLimits, NodeClient
+from bailiwick.base.sealing import SEAL, answer_seal, fits, seal
+from bailiwick.interlink.admission_query import (
     ASKS_MAX,
     FULL,
     KIND,
@@ -25,9 +27,7 @@ from bailiwick.access.asking import (
     Telling,
     Told,
 )
-from bailiwick.access.forward import Answer, HopError, HopLimits, NodeClient
-from bailiwick.base.sealing import SEAL, answer_seal, fits, seal
-from bailiwick.shell import telemetry
+from bailiwick.runtime import telemetry
 
 WAITING_MAX = 1_024
 TIMEOUT_S = 3.0

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from bailiwick.world.topology import Topology
+from bailiwick.topology.topology import Topology
 
 _encode = msgspec.json.Encoder().encode
 

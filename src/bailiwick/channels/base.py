@@ -1,9 +1,9 @@
 """The contract between the node and a channel: pure data and pure functions.
 
 A channel turns an ``Instruction`` into a ``Request`` and a ``Reply`` into a ``Result``; it never
-touches a socket, a clock or a database. The transport (``channels.http``) turns a request into
-an ``Exchange`` and says exactly how far it got. What an answer *means* for money is one of four
-outcomes, never a boolean; a channel that cannot tell says ``unknown``.
+touches a socket, a clock or a database. The transport (``channels.transports.http``) turns a
+request into an ``Exchange`` and says exactly how far it got. What an answer *means* for money is
+one of four outcomes, never a boolean; a channel that cannot tell says ``unknown``.
 """
 
 from collections.abc import Mapping

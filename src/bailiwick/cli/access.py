@@ -15,7 +15,7 @@ from bailiwick.access.config import AccessSettings
 from bailiwick.cli.setting_options import setting_options
 
 if TYPE_CHECKING:
-    from bailiwick.shell.tls import Incoming, Outgoing
+    from bailiwick.runtime.tls import Incoming, Outgoing
 
 _STATUS_PORTS = 16
 _STATUS_CLIENTS = 64
@@ -33,8 +33,9 @@ _STATUS_CLIENTS = 64
 def command(config: Path | None, check: bool, as_json: bool, **options: str | bool | None) -> None:
     """Run one access process: authenticate, locate, assign, forward. It keeps no state, so
     any number may run; SIGHUP reads world and certificates again, SIGTERM finishes and ends."""
-    from bailiwick.shell import http, settings, telemetry
-    from bailiwick.world.snapshot import WorldError
+    from bailiwick.runtime import settings, telemetry
+    from bailiwick.topology.snapshot import WorldError
+    from bailiwick.wire import server as http
 
     try:
         chosen = settings.layered(
@@ -72,7 +73,7 @@ def address(text: str, field: str = "listen") -> tuple[str, int]:
 
 def _tls(chosen: AccessSettings) -> tuple[Incoming | None, Outgoing | None]:
     """What clients are shown, and what nodes are shown and held against."""
-    from bailiwick.shell import tls
+    from bailiwick.runtime import tls
 
     incoming = tls.incoming(
         chosen.tls_certificate, chosen.tls_key, fields=("tls_certificate", "tls_key")
@@ -103,7 +104,7 @@ def _status_socket(host: str, port: int, *, shared: bool) -> socket.socket:
     Raises:
         OSError: none is, or the address is not ours; the message has the remedy.
     """
-    from bailiwick.shell import http
+    from bailiwick.wire import server as http
 
     ports = range(port, min(port + _STATUS_PORTS, 65_536)) if shared and port else (port,)
     said: str | None = ""
@@ -120,9 +121,9 @@ def _status_socket(host: str, port: int, *, shared: bool) -> socket.socket:
 def _check(chosen: AccessSettings, secret: bytes) -> None:
     """Look whether the world can be used, unless its first epoch is still to come by broker."""
     from bailiwick.access.front import Front
-    from bailiwick.shell.settings import SettingsError
-    from bailiwick.world.chain import ChainError
-    from bailiwick.world.epochs import Epochs
+    from bailiwick.runtime.settings import SettingsError
+    from bailiwick.topology.chain import ChainError
+    from bailiwick.topology.epochs import Epochs
 
     epochs = Epochs(Path(chosen.world), _trust(chosen))
     try:
@@ -148,8 +149,10 @@ async def _serve(
     from bailiwick.access.app import build
     from bailiwick.access.front import Front
     from bailiwick.access.status import build_status
-    from bailiwick.shell import http, notify, telemetry, tls
-    from bailiwick.shell.bus_settings import bus_of, first_epoch
+    from bailiwick.bus.settings import bus_of
+    from bailiwick.runtime import notify, telemetry, tls
+    from bailiwick.topology.joining import first_epoch
+    from bailiwick.wire import server as http
 
     host, port = listen
     bus = bus_of(chosen, f"access {host}:{port}", Path())

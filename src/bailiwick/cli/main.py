@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
 import sys
+from importlib.metadata import entry_points
 from typing import Any
 
 import click
 
 from bailiwick import __version__
 
+GROUP = "bailiwick.commands"
+"""Entry points of packages that have further commands. Each names the package of the commands'
+modules; its ``COMMANDS`` says of each what it does, its ``TITLE`` what they are for."""
 COMMANDS: dict[str, str] = {
-    "demo": "Run the whole system on this machine: nodes, access, a sandbox of providers.",
     "pay": "Take one payment and show where it went and why.",
     "explain": "Say which node and gateway a payment would get, without taking it.",
     "topology": "Show and check nodes, jurisdictions and rules.",
@@ -21,12 +23,8 @@ COMMANDS: dict[str, str] = {
     "reviews": "List and settle what a person must decide.",
     "overview": "See and count the payments of all nodes in one place.",
     "check": "Check every money invariant over all nodes and the providers' books.",
-    "drill": "Break the system on purpose, on many hosts, and check that money stays exact.",
-    "bench": "Measure payments per second and latency.",
     "access": "Run one access process.",
     "node": "Run one regional transaction node.",
-    "sandbox": "Run the sandbox: payment providers to test against.",
-    "certificates": "Make a private authority and certificates, for trying out TLS.",
     "migrate": "Bring a node's database to this version's schema.",
 }
 """Command -> its line in the overview; the code is `command` in `bailiwick.cli.<name>`."""
@@ -36,25 +34,36 @@ class LazyGroup(click.Group):
     """A group whose help needs no command's module, because imports dominate start-up."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [name for name in COMMANDS if importlib.util.find_spec(_module(name))]
+        return [*COMMANDS, *(name for package in _others() for name in package.COMMANDS)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS or not importlib.util.find_spec(_module(cmd_name)):
+        module = _module(cmd_name)
+        if module is None:
             return None
-        found = importlib.import_module(_module(cmd_name)).command
+        found = importlib.import_module(module).command
         if not isinstance(found, click.Command):
-            raise TypeError(f"{_module(cmd_name)}.command is no click command")
+            raise TypeError(f"{module}.command is no click command")
         return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        rows = [(name, COMMANDS[name]) for name in self.list_commands(ctx)]
-        if rows:
-            with formatter.section("Commands"):
-                formatter.write_dl(rows)
+        sections = [("Commands", COMMANDS)]
+        sections += [(package.TITLE, package.COMMANDS) for package in _others()]
+        for title, commands in sections:
+            with formatter.section(title):
+                formatter.write_dl(list(commands.items()))
 
 
-def _module(name: str) -> str:
-    return f"bailiwick.cli.{name}"
+def _module(name: str) -> str | None:
+    """The module of a command; None for a name that nobody has."""
+    if name in COMMANDS:
+        return f"bailiwick.cli.{name}"
+    found = next((each for each in _others() if name in each.COMMANDS), None)
+    return None if found is None else f"{found.__name__}.{name}"
+
+
+def _others() -> list[Any]:
+    """The packages that have further commands."""
+    return [importlib.import_module(each.value) for each in entry_points(group=GROUP)]
 
 
 def _version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:

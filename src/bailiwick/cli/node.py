@@ -59,9 +59,9 @@ def command(context: click.Context, config: Path | None, check: bool, as_json: b
 
 def _run(config: Path, check: bool, as_json: bool) -> None:
     from bailiwick.node.config import load
-    from bailiwick.shell import telemetry
-    from bailiwick.shell.http import run
-    from bailiwick.shell.settings import SettingsError
+    from bailiwick.runtime import telemetry
+    from bailiwick.runtime.settings import SettingsError
+    from bailiwick.wire.server import run
 
     try:
         loaded = load(config)
@@ -81,16 +81,17 @@ async def _serve(loaded, as_json: bool) -> None:  # type: ignore[no-untyped-def]
     import json
     import os
 
+    from bailiwick.bus.settings import bus_of
     from bailiwick.node.app import build
     from bailiwick.node.public import build_public
     from bailiwick.node.service import Node
-    from bailiwick.shell import telemetry
-    from bailiwick.shell.bus_settings import bus_of, first_epoch
-    from bailiwick.shell.http import HttpServer, Limits, settle_memory, until_signalled
-    from bailiwick.shell.notify import Service
-    from bailiwick.shell.settings import SettingsError
-    from bailiwick.shell.tls import Watch
-    from bailiwick.world.snapshot import WorldError
+    from bailiwick.runtime import telemetry
+    from bailiwick.runtime.notify import Service
+    from bailiwick.runtime.settings import SettingsError
+    from bailiwick.runtime.tls import Watch
+    from bailiwick.topology.joining import first_epoch
+    from bailiwick.topology.snapshot import WorldError
+    from bailiwick.wire.server import HttpServer, Limits, settle_memory, until_signalled
 
     bus = bus_of(loaded.settings, f"node {loaded.settings.name}", loaded.folder)
     await first_epoch(loaded.world, bus, trust=loaded.world_trust)

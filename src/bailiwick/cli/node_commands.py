@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Awaitable, Callable
 from functools import wraps
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def _planned(command: Callable[..., _Making]) -> Callable[..., None]:
 
 
 def _guarded(work: Callable[[], Awaitable[Any]], as_json: bool) -> Any:
-    from bailiwick.shell import telemetry
+    from bailiwick.runtime import telemetry
 
     telemetry.configure("node operator", level="error")
 
@@ -251,9 +252,7 @@ def join(
             if name not in (None, new.name):
                 raise ControlError(f"{config} is of node '{new.name}', not of '{name}'")
         elif site.fleet.data is not None and name is not None:
-            from bailiwick.cli.demo_join import of_demo
-
-            new = of_demo(site.fleet.data, name)
+            new = _of_demo(site.fleet.data, name)
         else:
             raise ControlError("give --config node.toml and --topology FILE, or a demo's node")
         return await joining.join(site, new, wait_s=wait_s, prove=not no_canary)
@@ -289,3 +288,11 @@ def status(fleet_file: Path | None, data: Path | None, as_json: bool, patience_s
         click.echo("\n".join(table(found)))
     if found.proposals:
         sys.exit(1)
+
+
+def _of_demo(data: Path, name: str) -> joining.Joining:
+    """A region of a demo's, as the package that runs demos knows it. Raises ControlError."""
+    for each in entry_points(group="bailiwick.joins", name="demo"):
+        found: joining.Joining = each.load()(data, name)
+        return found
+    raise ControlError("this installation knows no demos: give --config and --topology")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import msgspec
 
-from bailiwick.shell.settings import describe
+from bailiwick.runtime.settings import describe
 
 
 def setting_options(kind: type[msgspec.Struct]) -> list[click.Parameter]:

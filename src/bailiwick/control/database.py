@@ -8,8 +8,6 @@ import asyncpg
 import msgspec
 
 from bailiwick.control.plans import ControlError
-from bailiwick.shell.binaries import EngineError
-from bailiwick.shell.standby import promote_over
 from bailiwick.store.database import Fence
 from bailiwick.store.statements import statement
 
@@ -17,6 +15,8 @@ PERMIT_S: Final = 5.0
 """How long after a fence what was permitted before may still be sent (`settle.PERMIT_NS`)."""
 FENCE_S: Final = 20.0
 _COUNT_S: Final = 30.0
+
+_RETRY_MS: Final = 100
 
 
 class Open(msgspec.Struct, frozen=True):
@@ -168,6 +168,23 @@ async def standbys(connection: asyncpg.Connection) -> list[Standby]:
     return [Standby(*row) for row in await connection.fetch(statement("standbys"))]
 
 
+async def promote_over(connection: asyncpg.Connection, name: str, *, timeout: float = 30.0) -> None:
+    """Make a standby a primary that waits for no standby of its own, over a connection that may.
+
+    Raises ControlError, asyncpg.InsufficientPrivilegeError.
+    """
+    # The copy has its primary's settings, this one included: it would wait for itself.
+    await connection.execute("ALTER SYSTEM RESET synchronous_standby_names")
+    # Between two tries to reach its lost primary it would not see that it is to be promoted.
+    await connection.execute(f"ALTER SYSTEM SET wal_retrieve_retry_interval = {_RETRY_MS}")
+    await connection.execute("SELECT pg_reload_conf()")
+    seconds = max(1, round(timeout))
+    if not await connection.fetchval("SELECT pg_promote(true, $1)", seconds, timeout=seconds + 5):
+        raise ControlError(f"{name} was not promoted within {seconds} s; see its log")
+    await connection.execute("ALTER SYSTEM RESET wal_retrieve_retry_interval")
+    await connection.execute("SELECT pg_reload_conf()")
+
+
 async def promote(connection: asyncpg.Connection) -> None:
     """Make a standby a primary that waits for no standby of its own. Raises ControlError."""
     try:
@@ -177,8 +194,6 @@ async def promote(connection: asyncpg.Connection) -> None:
             "standby_dsn: this role may not promote; name a superuser, or promote with Patroni and "
             "fence the new primary"
         ) from None
-    except EngineError as error:
-        raise ControlError(str(error)) from None
 
 
 async def copy_endpoints(source: asyncpg.Connection, target: asyncpg.Connection) -> int:

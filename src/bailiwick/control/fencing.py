@@ -16,7 +16,7 @@ from bailiwick.control.plans import ControlError, Plan, Preview, Say, Step
 from bailiwick.control.serving import fence_words
 from bailiwick.control.site import Site
 from bailiwick.store.database import Fence
-from bailiwick.world.jurisdiction import Node
+from bailiwick.topology.parts import Node
 
 STOP_THE_HOST = (
     "a process of {name} that was frozen just after its permit can still send that one request "

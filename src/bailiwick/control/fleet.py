@@ -13,9 +13,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from bailiwick.control.plans import ControlError
-from bailiwick.shell.bus_security import Security
-from bailiwick.shell.bus_settings import (
+from bailiwick.bus.security import Security
+from bailiwick.bus.settings import (
     Nats,
     NatsCa,
     NatsCertificate,
@@ -23,7 +22,8 @@ from bailiwick.shell.bus_settings import (
     NatsInbox,
     NatsKey,
 )
-from bailiwick.shell.settings import File, SettingsError, read, secret
+from bailiwick.control.plans import ControlError
+from bailiwick.runtime.settings import File, SettingsError, read, secret
 
 
 class FleetNode(msgspec.Struct, frozen=True, kw_only=True):

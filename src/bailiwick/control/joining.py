@@ -14,14 +14,14 @@ from bailiwick.access.forward import HopError
 from bailiwick.base import canary, sealing
 from bailiwick.base.canary import CanaryAsk, CanaryTold
 from bailiwick.base.clock import now_ms
-from bailiwick.cli.topology.changes import changes
 from bailiwick.control import database, words
+from bailiwick.control.changes import changes
 from bailiwick.control.plans import ControlError, Plan, Preview, Say, Step
 from bailiwick.control.serving import publish
 from bailiwick.control.site import Site, until
 from bailiwick.control.toml_edit import node_set
 from bailiwick.store.migrate import MigrationError, migrate
-from bailiwick.world.jurisdiction import Node
+from bailiwick.topology.parts import Node
 
 CANARY_S = 30.0
 CHANGES_MAX = 20
@@ -227,7 +227,7 @@ async def _endpoints(site: Site, node: Node, dsn: str) -> str:
 def of_config(config: Path, topology: Path) -> Joining:
     """A join by the new node's own settings and a topology that has it. Raises ControlError."""
     from bailiwick.node.config import NodeSettings
-    from bailiwick.shell.settings import SettingsError, read
+    from bailiwick.runtime.settings import SettingsError, read
 
     try:
         settings = read(config, NodeSettings)

@@ -15,7 +15,7 @@ from bailiwick.control.serving import emptied, fence_words, publish
 from bailiwick.control.site import Site, stated
 from bailiwick.control.toml_edit import EditError, node_set, top_set
 from bailiwick.store.database import Fence
-from bailiwick.world.jurisdiction import Node
+from bailiwick.topology.parts import Node
 
 
 async def adopt(

@@ -8,7 +8,7 @@ from bailiwick.control.plans import ControlError, Plan, Preview, Say, Step
 from bailiwick.control.site import Site, stated, until
 from bailiwick.control.toml_edit import node_removed
 from bailiwick.store.database import Fence
-from bailiwick.world.jurisdiction import Node, State
+from bailiwick.topology.parts import Node, State
 
 
 async def drain(site: Site, name: str, *, wait_s: float = 60.0) -> Plan:

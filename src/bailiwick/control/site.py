@@ -12,22 +12,22 @@ import asyncpg
 import msgspec
 
 from bailiwick.access.forward import HopError, HopLimits, NodeClient
-from bailiwick.cli.topology import publishing
-from bailiwick.cli.topology.publishing import PublishError
+from bailiwick.bus.client import Bus
+from bailiwick.control import publishing
 from bailiwick.control.fleet import Fleet, FleetNode
 from bailiwick.control.plans import ControlError, Say
+from bailiwick.control.publishing import PublishError
 from bailiwick.control.toml_edit import EditError
-from bailiwick.shell import tls
-from bailiwick.shell.bus import Bus
-from bailiwick.shell.database_errors import DATABASE_ERRORS
-from bailiwick.shell.settings import SettingsError
-from bailiwick.shell.wire_client import Answer
-from bailiwick.world import snapshot
-from bailiwick.world.chain import Link
-from bailiwick.world.epochs import Epochs
-from bailiwick.world.jurisdiction import Node, State
-from bailiwick.world.snapshot import World, WorldError
-from bailiwick.world.succession import without_epoch
+from bailiwick.runtime import tls
+from bailiwick.runtime.database_errors import DATABASE_ERRORS
+from bailiwick.runtime.settings import SettingsError
+from bailiwick.topology import snapshot
+from bailiwick.topology.chain import Link
+from bailiwick.topology.epochs import Epochs
+from bailiwick.topology.parts import Node, State
+from bailiwick.topology.snapshot import World, WorldError
+from bailiwick.topology.succession import without_epoch
+from bailiwick.wire.client import Answer
 
 CONNECT_S: Final = 5.0
 HTTP_S: Final = 3.0

@@ -13,7 +13,7 @@ from bailiwick.control.database import Open, Standby, StandbyView
 from bailiwick.control.plans import ControlError
 from bailiwick.control.site import Ready, Site
 from bailiwick.store.database import Fence
-from bailiwick.world.jurisdiction import Node
+from bailiwick.topology.parts import Node
 
 SILENT_S = 10.0
 """A node that does not answer for so long is worth a proposal."""

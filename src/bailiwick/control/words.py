@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from bailiwick.cli.topology.changes import NOBODY, homes_moved
-from bailiwick.world.snapshot import World
+from bailiwick.control.changes import NOBODY, homes_moved
+from bailiwick.topology.snapshot import World
 
 _NAMED: Final = 6
 SENT_ON: Final = (

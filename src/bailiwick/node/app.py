@@ -9,17 +9,20 @@ import falcon.asgi
 import msgspec
 import structlog
 
-from bailiwick.access import asking, regional
+from bailiwick.admission.load import Overloaded, overloaded
 from bailiwick.base import canary
 from bailiwick.base.errors import ApiError
-from bailiwick.node import inbound, listing, metrics, reading, render, residency, routing
+from bailiwick.idempotency.requests import Answer, Asked, Refused
+from bailiwick.interlink import admission_query as asking
+from bailiwick.interlink import regional
+from bailiwick.interlink.refusals import NO_GATEWAY, stored
+from bailiwick.node import inbound, metrics
 from bailiwick.node.canary import Canary
-from bailiwick.node.endpoints import EndpointItem, EndpointList
-from bailiwick.node.idempotency import Answer, Asked, Refused
-from bailiwick.node.load import Overloaded, overloaded
+from bailiwick.node.delivery.endpoints import EndpointItem, EndpointList
 from bailiwick.node.operations import Operations, Usage, refuse_if_superseded
-from bailiwick.node.refusals import stored
-from bailiwick.node.requests import (
+from bailiwick.node.orders.writing import wanted
+from bailiwick.node.payments import listing, reading, render, residency
+from bailiwick.node.payments.requests import (
     CancelPayment,
     CapturePayment,
     ConfirmPayment,
@@ -31,12 +34,12 @@ from bailiwick.node.requests import (
 )
 from bailiwick.node.service import Node
 from bailiwick.node.turnstile import Turnstile
-from bailiwick.node.writing import wanted
-from bailiwick.shell import timing
-from bailiwick.shell.answers import error_answer, install_errors, json_answer
-from bailiwick.shell.database_errors import DATABASE_ERRORS
-from bailiwick.shell.forms import Params
-from bailiwick.shell.http import read_body
+from bailiwick.routing import match as routing
+from bailiwick.runtime import timing
+from bailiwick.runtime.database_errors import DATABASE_ERRORS
+from bailiwick.wire.answers import error_answer, install_errors, json_answer
+from bailiwick.wire.forms import Params
+from bailiwick.wire.server import read_body
 
 Request = falcon.asgi.Request
 Response = falcon.asgi.Response
@@ -84,7 +87,7 @@ class Route:
             self._refuse(response, asked, refused.reason)
             return
         except ApiError as error:
-            ours = not isinstance(error, Overloaded) and error.code != routing.NO_GATEWAY
+            ours = not isinstance(error, Overloaded) and error.code != NO_GATEWAY
             failed = error.status >= 500 and ours
             raise
         except Exception:

@@ -11,20 +11,20 @@ from typing import Any
 import falcon.asgi
 import msgspec
 
-from bailiwick.access.assign import Assignment, Considered
-from bailiwick.access.locate import Location
 from bailiwick.base.canary import BYTES_MAX, FRESH_MS, KIND, CanaryAsk, CanaryTold
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.base.keys import request_hash
 from bailiwick.base.sealing import SEAL, answer_seal, require
-from bailiwick.node.gateways import Gateway
-from bailiwick.node.idempotency import Answer, Asked, Refused
-from bailiwick.node.requests import CreatePayment, CreateRefund
+from bailiwick.idempotency.requests import Answer, Asked, Refused
+from bailiwick.jurisdiction.assign import Assignment, Considered
+from bailiwick.jurisdiction.locate import Location
+from bailiwick.node.payments.requests import CreatePayment, CreateRefund
 from bailiwick.node.service import Node
-from bailiwick.shell.answers import json_answer
-from bailiwick.shell.http import read_body
-from bailiwick.world.merchants import Merchant
+from bailiwick.routing.gateways import Gateway
+from bailiwick.topology.merchants import Merchant
+from bailiwick.wire.answers import json_answer
+from bailiwick.wire.server import read_body
 
 AMOUNT = 1_000
 METHOD = "pm_card_visa"

@@ -1,15 +1,12 @@
 """The node's own settings: ``node.toml`` with ``BAILIWICK_*`` over it."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-from bailiwick.channels.base import Account
-from bailiwick.channels.registry import channel
-from bailiwick.shell import tls
-from bailiwick.shell.bus_settings import (
+from bailiwick.bus.settings import (
     Nats,
     NatsCa,
     NatsCertificate,
@@ -18,69 +15,16 @@ from bailiwick.shell.bus_settings import (
     NatsKey,
     NatsReplicas,
 )
-from bailiwick.shell.settings import File, SettingsError, read, secret
-from bailiwick.shell.world_settings import WorldTrust
-from bailiwick.world.chain import ChainError
-from bailiwick.world.epochs import Epochs
+from bailiwick.channels.base import Account
+from bailiwick.channels.registry import channel
+from bailiwick.routing.settings import GatewaySettings, Name
+from bailiwick.runtime import tls
+from bailiwick.runtime.settings import File, SettingsError, read, secret
+from bailiwick.topology.chain import ChainError
+from bailiwick.topology.epochs import Epochs
+from bailiwick.topology.joining import WorldTrust
 
-Kind = Literal[
-    "large_domestic_bank",
-    "small_domestic_bank",
-    "foreign_bank",
-    "domestic_platform",
-    "foreign_platform",
-]
-Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Address = Annotated[str, Meta(pattern=r"^(.+:[0-9]{1,5})?$")]
-
-
-class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
-    """One ``[[gateways]]`` entry: a channel to configure and connect at this node.
-
-    Amounts: ``cost_bps`` in basis points of the payment, ``cost_fixed`` in minor units.
-    """
-
-    name: Annotated[Name, Meta(description="unique at this node; stands in the callback's address")]
-    channel: Annotated[str, Meta(description="`sandbox` or `stripe`")]
-    kind: Annotated[Kind, Meta(description="what sort of provider; shown")]
-    base_url: Annotated[str, Meta(description="the provider's API; live mode needs `https`")]
-    mode: Annotated[Literal["test", "live"], Meta(description="`test` or `live`")] = "test"
-    priority: Annotated[int, Meta(ge=0, le=10_000, description="lower first")] = 100
-    cost_bps: Annotated[int, Meta(ge=0, le=10_000, description="basis points of the payment")] = 0
-    cost_fixed: Annotated[
-        int, Meta(ge=0, le=1_000_000, description="minor units on top of `cost_bps`")
-    ] = 0
-    countries: Annotated[list[str], Meta(description="payers' countries served; none: all")] = []
-    currencies: Annotated[
-        list[str], Meta(description="narrowed to what the channel can; none: all of those")
-    ] = []
-    methods: Annotated[tuple[str, ...], Meta(description="payment methods, likewise")] = ("card",)
-    secrets: Annotated[
-        dict[str, str], Meta(description="where each secret is; see [connect](../connect.md)")
-    ] = {}
-    vault: Annotated[
-        Annotated[str, Meta(pattern=r"^([a-z0-9][a-z0-9-]{0,62})?$")],
-        Meta(
-            description="whose tokens it can use: gateways of one account have the same; "
-            "none: its own, called as the gateway"
-        ),
-    ] = ""
-    connections_max: Annotated[
-        int, Meta(ge=1, le=4096, description="connections to the provider at once")
-    ] = 256
-    visibility_ms: Annotated[
-        Annotated[int, Meta(ge=0, le=86_400_000)] | None,
-        Meta(description='how long "not found" means nothing; none: the channel\'s'),
-    ] = None
-    total_ms: Annotated[
-        Annotated[int, Meta(ge=100, le=30_000)] | None,
-        Meta(description="longest call; none: the channel's"),
-    ] = None
-
-    @property
-    def vault_name(self) -> str:
-        """The vault whose tokens this gateway can use."""
-        return self.vault or self.name
 
 
 class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,8 +5,16 @@ from typing import Any, TypeVar
 import falcon.asgi
 import msgspec
 
-from bailiwick.access.assign import OPEN, Assignment, assign
-from bailiwick.access.earlier import (
+from bailiwick.base.cards import is_card_key, maybe_card
+from bailiwick.base.clock import now_ms
+from bailiwick.base.errors import ApiError
+from bailiwick.base.keys import check_key, of_payer, request_hash
+from bailiwick.idempotency.requests import Asked
+from bailiwick.interlink.authenticate import authenticate
+from bailiwick.interlink.refusals import moved_for, on_behalf
+from bailiwick.jurisdiction.assign import OPEN, Assignment, assign
+from bailiwick.jurisdiction.evidence import LocationParams, evidence
+from bailiwick.jurisdiction.home_history import (
     CLEAR,
     MOVED,
     Held,
@@ -16,21 +24,13 @@ from bailiwick.access.earlier import (
     binding,
     explained,
 )
-from bailiwick.access.evidence import LocationParams, evidence
-from bailiwick.access.key_age import fresh_key
-from bailiwick.access.locate import Evidence, Location, locate
-from bailiwick.base.cards import is_card_key, maybe_card
-from bailiwick.base.clock import now_ms
-from bailiwick.base.errors import ApiError
-from bailiwick.base.keys import check_key, of_payer, request_hash
-from bailiwick.node.idempotency import Asked
-from bailiwick.node.refusals import moved_for, on_behalf
-from bailiwick.node.requests import CreatePayment, Place, refuse_cards
+from bailiwick.jurisdiction.key_age import fresh_key
+from bailiwick.jurisdiction.locate import Evidence, Location, locate
+from bailiwick.node.payments.requests import CreatePayment, Place, refuse_cards
 from bailiwick.node.service import Node
-from bailiwick.shell.forms import Params, parse_body, parse_form, struct_from
-from bailiwick.shell.http import read_body
-from bailiwick.world.credentials import authenticate
-from bailiwick.world.merchants import Principal
+from bailiwick.topology.merchants import Principal
+from bailiwick.wire.forms import Params, parse_body, parse_form, struct_from
+from bailiwick.wire.server import read_body
 
 T = TypeVar("T", bound=msgspec.Struct)
 

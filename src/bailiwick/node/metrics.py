@@ -1,8 +1,8 @@
 """The node's metrics, in the units and names that Prometheus users expect."""
 
 from bailiwick.node.service import Node
-from bailiwick.shell import tls
-from bailiwick.shell.telemetry import CONTENT_TYPE, Metrics
+from bailiwick.runtime import tls
+from bailiwick.runtime.telemetry import CONTENT_TYPE, Metrics
 
 __all__ = ["CALLBACKS", "CONTENT_TYPE", "METRICS", "REFUSED", "render"]
 

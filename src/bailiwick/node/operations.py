@@ -10,8 +10,8 @@ from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.node import inbound, metrics
 from bailiwick.node.service import Node
-from bailiwick.shell import crash, timing, trace
-from bailiwick.shell.answers import json_answer
+from bailiwick.runtime import crash, timing, trace
+from bailiwick.wire.answers import json_answer
 
 Request = falcon.asgi.Request
 Response = falcon.asgi.Response

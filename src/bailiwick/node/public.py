@@ -12,7 +12,7 @@ import falcon.asgi
 from bailiwick.node.app import Callback, install_database_errors
 from bailiwick.node.operations import Operations
 from bailiwick.node.service import Node
-from bailiwick.shell.answers import install_errors
+from bailiwick.wire.answers import install_errors
 
 
 def build_public(node: Node) -> falcon.asgi.App[Any, Any]:

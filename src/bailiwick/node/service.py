@@ -8,30 +8,30 @@ from typing import TYPE_CHECKING
 import asyncpg
 import structlog
 
-from bailiwick.access.earlier import Pasts
-from bailiwick.node.callbacks import Callbacks
+from bailiwick.admission.load import Load
+from bailiwick.geo import atlas
+from bailiwick.interlink.refusals import Refusals
+from bailiwick.jurisdiction.home_history import Pasts
 from bailiwick.node.config import Loaded, callback_base
-from bailiwick.node.deliverer import Deliverer
-from bailiwick.node.gateways import Gateways
-from bailiwick.node.load import Load
-from bailiwick.node.payments import Payments
-from bailiwick.node.refusals import Refusals
-from bailiwick.node.relay import CONSUMER, Relay
-from bailiwick.node.resolver import Resolver
-from bailiwick.node.settle import Settlement
-from bailiwick.node.webhooks import Endpoints
-from bailiwick.shell.bus_settings import join
-from bailiwick.shell.loops import end, forever
-from bailiwick.shell.settings import SettingsError
+from bailiwick.node.delivery.deliverer import Deliverer
+from bailiwick.node.delivery.relay import CONSUMER, Relay
+from bailiwick.node.delivery.webhooks import Endpoints
+from bailiwick.node.orders.callbacks import Callbacks
+from bailiwick.node.orders.resolver import Resolver
+from bailiwick.node.orders.settle import Settlement
+from bailiwick.node.payments.commands import Payments
+from bailiwick.routing.gateways import Gateways
+from bailiwick.runtime.loops import end, forever
+from bailiwick.runtime.settings import SettingsError
 from bailiwick.store.database import Store
 from bailiwick.store.migrate import migrate
 from bailiwick.store.outbox import Outbox
-from bailiwick.world import atlas
-from bailiwick.world.current import CurrentWorld
-from bailiwick.world.snapshot import World
+from bailiwick.topology.current import CurrentWorld
+from bailiwick.topology.joining import join
+from bailiwick.topology.snapshot import World
 
 if TYPE_CHECKING:
-    from bailiwick.shell.bus import Bus
+    from bailiwick.bus.client import Bus
 
 WATCH_S = 1.0
 CATCH_UP_S = 10.0

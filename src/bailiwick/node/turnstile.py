@@ -1,7 +1,7 @@
 """Refusals in bulk: access asks about many keys at once, and this node decides on each.
 
-See ``access.asking``. What is decided here is what the request itself would meet at this moment:
-the same load, the same tombstone. Only receiving, parsing and placing it is spared;
+See ``interlink.admission_query``. What is decided here is what the request itself would meet at
+this moment: the same load, the same tombstone. Only receiving, parsing and placing it is spared;
 and an earlier home is not shown it.
 """
 
@@ -10,7 +10,12 @@ from collections.abc import Callable
 import falcon.asgi
 import msgspec
 
-from bailiwick.access.asking import (
+from bailiwick.admission.load import Overloaded
+from bailiwick.base.clock import now_ms
+from bailiwick.base.errors import ApiError
+from bailiwick.base.sealing import SEAL, Fresh, answer_seal, require
+from bailiwick.idempotency.requests import Refused
+from bailiwick.interlink.admission_query import (
     ASKERS_MAX,
     ASKS_MAX,
     BATCH_BYTES_MAX,
@@ -25,17 +30,12 @@ from bailiwick.access.asking import (
     Telling,
     Told,
 )
-from bailiwick.base.clock import now_ms
-from bailiwick.base.errors import ApiError
-from bailiwick.base.sealing import SEAL, Fresh, answer_seal, require
+from bailiwick.interlink.refusals import on_behalf, stored
 from bailiwick.node import metrics
-from bailiwick.node.acting import Fate
-from bailiwick.node.idempotency import Refused
-from bailiwick.node.load import Overloaded
-from bailiwick.node.refusals import on_behalf, stored
+from bailiwick.node.orders.acting import Fate
 from bailiwick.node.service import Node
-from bailiwick.shell.answers import json_answer
-from bailiwick.shell.http import read_body
+from bailiwick.wire.answers import json_answer
+from bailiwick.wire.server import read_body
 
 _asks = msgspec.json.Decoder(Asks)
 

@@ -10,11 +10,11 @@ from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.overview import questions
 from bailiwick.overview.service import Overview
-from bailiwick.shell import telemetry
-from bailiwick.shell.answers import error_answer, install_errors, json_answer
-from bailiwick.shell.database_errors import DATABASE_ERRORS
-from bailiwick.shell.forms import Params, parse_form
-from bailiwick.shell.telemetry import CONTENT_TYPE, Metrics
+from bailiwick.runtime import telemetry
+from bailiwick.runtime.database_errors import DATABASE_ERRORS
+from bailiwick.runtime.telemetry import CONTENT_TYPE, Metrics
+from bailiwick.wire.answers import error_answer, install_errors, json_answer
+from bailiwick.wire.forms import Params, parse_form
 
 Request = falcon.asgi.Request
 Response = falcon.asgi.Response

@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from bailiwick.shell import settings, tls
-from bailiwick.shell.bus_settings import (
+from bailiwick.bus.settings import (
     NatsCa,
     NatsCertificate,
     NatsCredentials,
@@ -15,7 +14,8 @@ from bailiwick.shell.bus_settings import (
     NatsKey,
     NatsReplicas,
 )
-from bailiwick.shell.settings import File, SettingsError
+from bailiwick.runtime import settings, tls
+from bailiwick.runtime.settings import File, SettingsError
 
 TOKEN_CHARS_MIN = 16
 

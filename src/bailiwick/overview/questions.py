@@ -11,7 +11,7 @@ from bailiwick.base.errors import ApiError
 from bailiwick.base.ids import is_id, lowest_id
 from bailiwick.overview.database import OverviewDatabase, Row
 from bailiwick.overview.reader import Reader
-from bailiwick.shell.forms import Params, struct_from
+from bailiwick.wire.forms import Params, struct_from
 
 EVENTS_MAX = 1_000
 ROWS_MAX = 1_000

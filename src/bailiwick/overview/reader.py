@@ -14,10 +14,11 @@ from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.base.events import PaymentEvent, RelayReport
 from bailiwick.base.ids import node_of
+from bailiwick.bus import event_stream
+from bailiwick.bus.client import Bus, BusError, Message, Puller
 from bailiwick.overview.database import OverviewDatabase
-from bailiwick.shell import event_stream, telemetry
-from bailiwick.shell.bus import Bus, BusError, Message, Puller
-from bailiwick.shell.loops import forever
+from bailiwick.runtime import telemetry
+from bailiwick.runtime.loops import forever
 
 MESSAGES = 20
 """Taken at once, with all their events in one transaction."""

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import structlog
 
+from bailiwick.bus.settings import bus_of
 from bailiwick.overview.config import Loaded
 from bailiwick.overview.database import OverviewDatabase
 from bailiwick.overview.reader import Reader
-from bailiwick.shell.bus_settings import bus_of
-from bailiwick.shell.loops import forever
+from bailiwick.runtime.loops import forever
 
 WATCH_S = 2.0
 WATCH_TIMEOUT_S = 6.0

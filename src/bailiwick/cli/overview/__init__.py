@@ -35,10 +35,10 @@ def command(
     import asyncpg
 
     from bailiwick.overview.config import load
-    from bailiwick.shell import telemetry
-    from bailiwick.shell.http import run
-    from bailiwick.shell.settings import SettingsError
+    from bailiwick.runtime import telemetry
+    from bailiwick.runtime.settings import SettingsError
     from bailiwick.store.migrate import MigrationError
+    from bailiwick.wire.server import run
 
     try:
         loaded = load(config, options)
@@ -62,10 +62,10 @@ for _each in (find, totals, lag, duplicates, compare, rebuild):
 async def _serve(loaded: Loaded) -> None:
     from bailiwick.overview.app import build
     from bailiwick.overview.service import Overview
-    from bailiwick.shell import telemetry
-    from bailiwick.shell.http import HttpServer, settle_memory, until_signalled
-    from bailiwick.shell.notify import Service
-    from bailiwick.shell.tls import Watch
+    from bailiwick.runtime import telemetry
+    from bailiwick.runtime.notify import Service
+    from bailiwick.runtime.tls import Watch
+    from bailiwick.wire.server import HttpServer, settle_memory, until_signalled
 
     overview = Overview(loaded)
     server = HttpServer(build(overview), tls=loaded.incoming)

@@ -9,15 +9,15 @@ from typing import Any
 
 import click
 
-from bailiwick.cli.topology.changes import changes
 from bailiwick.cli.topology.words import summary, warnings
-from bailiwick.world import snapshot
-from bailiwick.world import topology as topology_file
-from bailiwick.world.atlas import load as load_atlas
-from bailiwick.world.epochs import Epochs, world_in_force
-from bailiwick.world.reading import WorldError
-from bailiwick.world.snapshot import World
-from bailiwick.world.topology import Topology
+from bailiwick.control.changes import changes
+from bailiwick.geo.atlas import load as load_atlas
+from bailiwick.topology import snapshot
+from bailiwick.topology import topology as topology_file
+from bailiwick.topology.epochs import Epochs, world_in_force
+from bailiwick.topology.reading import WorldError
+from bailiwick.topology.snapshot import World
+from bailiwick.topology.topology import Topology
 
 
 @click.command()
@@ -86,7 +86,7 @@ def _read(path: Path) -> tuple[Topology, World | None]:
 
 
 def _says_epoch(raw: bytes) -> bool:
-    from bailiwick.world.succession import without_epoch
+    from bailiwick.topology.succession import without_epoch
 
     return without_epoch(raw) != raw
 
@@ -111,7 +111,7 @@ def _whole(world: World | None) -> World:
 
 def _other(path: Path, against: str) -> World:
     if against.isascii() and against.isdigit():
-        from bailiwick.cli.topology.publishing import PublishError, read_epoch
+        from bailiwick.control.publishing import PublishError, read_epoch
 
         try:
             return snapshot.of_link(read_epoch(path, int(against)))

@@ -13,17 +13,17 @@ from typing import Any, Literal, TypeVar
 
 import click
 
-from bailiwick.cli.topology import publishing
-from bailiwick.cli.topology.changes import changes
-from bailiwick.cli.topology.publishing import Published, PublishError
+from bailiwick.bus.client import Bus
+from bailiwick.bus.security import Security
 from bailiwick.cli.topology.words import summary, warnings
-from bailiwick.shell.bus import Bus
-from bailiwick.shell.bus_security import Security
-from bailiwick.world import chain, snapshot
-from bailiwick.world.chain import ChainError, Link
-from bailiwick.world.epochs import Epochs
-from bailiwick.world.reading import WorldError
-from bailiwick.world.snapshot import World
+from bailiwick.control import publishing
+from bailiwick.control.changes import changes
+from bailiwick.control.publishing import Published, PublishError
+from bailiwick.topology import chain, snapshot
+from bailiwick.topology.chain import ChainError, Link
+from bailiwick.topology.epochs import Epochs
+from bailiwick.topology.reading import WorldError
+from bailiwick.topology.snapshot import World
 
 T = TypeVar("T")
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -96,7 +96,7 @@ def _nats(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _over_bus(options: dict[str, Any], use: Callable[[Bus | None], Coroutine[Any, Any, T]]) -> T:
     """Run with the bus that the options ask for."""
-    from bailiwick.shell import telemetry
+    from bailiwick.runtime import telemetry
 
     telemetry.configure("topology", level="error")
     security = Security(

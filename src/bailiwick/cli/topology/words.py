@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bailiwick.world.places import Places, load_places
-from bailiwick.world.topology import Match, Rule, Topology
+from bailiwick.geo.places import Places, load_places
+from bailiwick.topology.topology import Match, Rule, Topology
 
 _RESIDENCY = {
     "strict": "and stay there",

@@ -1,0 +1,59 @@
+"""Who asks, by the Authorization header: one reading, at access and at the node. Pure.
+
+Two readings of one header would be two answers to the question whose money it is.
+"""
+
+import binascii
+
+from bailiwick.base.errors import ApiError
+from bailiwick.topology.merchants import Merchants, Principal
+
+
+def authenticate(header: str | None, merchants: Merchants, *, public: bool = False) -> Principal:
+    """On whose behalf a request comes: Bearer, or Basic with the API key as user name (RFC 9110,
+    section 11; RFC 7617). The scheme's case does not matter; Base64 is taken strictly, and an API
+    key is ASCII.
+
+    Args:
+        header: its value, None where there is none.
+        public: a publishable key will do.
+
+    Raises:
+        ApiError: 401 without a known key, 403 for a publishable one where it may not be used.
+    """
+    if header is None:
+        raise _unauthorized(
+            "You did not provide an API key. Send it as 'Authorization: Bearer YOUR_KEY'."
+        )
+    key = _presented(header)
+    principal = merchants.by_key(key) if key.isascii() else None
+    if principal is None:
+        raise _unauthorized("Invalid API Key provided.")
+    if principal.kind != "secret" and not public:
+        raise ApiError.forbidden(
+            "This API call cannot be made with a publishable API key. Use a secret key, from your "
+            "server."
+        )
+    return principal
+
+
+def _presented(header: str) -> str:
+    scheme, _, value = header.partition(" ")
+    value = value.strip(" \t")
+    if scheme != "Bearer":
+        scheme = scheme.lower()
+        if scheme == "basic":
+            try:
+                plain = binascii.a2b_base64(value, strict_mode=True)
+            except ValueError:  # binascii.Error is one; so is what is not ASCII
+                raise _unauthorized("The Authorization header is not valid Basic.") from None
+            return plain.partition(b":")[0].decode("latin-1")
+        if scheme != "bearer":
+            raise _unauthorized("Use 'Authorization: Bearer YOUR_KEY', or Basic.")
+    return value
+
+
+def _unauthorized(message: str) -> ApiError:
+    error = ApiError.unauthorized(message)
+    error.headers["www-authenticate"] = 'Bearer realm="bailiwick"'
+    return error

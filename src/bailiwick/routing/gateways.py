@@ -1,0 +1,351 @@
+"""Channel gateways: connected beforehand, watched in real traffic, matched by routing.
+
+A gateway's usage state is the second condition of the method. It is "open" only after the
+provider has accepted the account's credentials, and closes itself when the provider fails:
+a breaker over the last outcomes, with a pause that doubles and a trickle of trial payments.
+"""
+
+import asyncio
+import re
+from collections import deque
+from collections.abc import Callable, Collection
+
+import msgspec
+import structlog
+
+from bailiwick.admission import load
+from bailiwick.base.clock import now_ms
+from bailiwick.base.history import History
+from bailiwick.channels.base import (
+    Account,
+    CannotExpress,
+    Channel,
+    Exchange,
+    Instruction,
+    NotBuilt,
+    Outcome,
+    Permit,
+    Phase,
+    Profile,
+    Request,
+)
+from bailiwick.channels.registry import channel
+from bailiwick.channels.transports.http import HttpTransport
+from bailiwick.routing.match import GatewayFacts, Routing, Wanted, match
+from bailiwick.routing.settings import GatewaySettings
+from bailiwick.runtime import trace
+from bailiwick.runtime.loops import forever
+
+WINDOW = 64
+WINDOW_MIN = 12
+"""Outcomes before a share of failures means anything."""
+FAILURES_MAX = 0.5
+PAUSE_MIN_S = 2.0
+PAUSE_MAX_S = 60.0
+TRIALS = 3
+"""Successes in a row, after a pause, that open a gateway fully again."""
+CHECK_EVERY_S = 10.0
+CHECK_FIRST_S = 0.5
+WARM_CONNECTIONS = 2
+SILENT = "another process serves this node"
+
+log = structlog.get_logger()
+
+
+class Breaker:
+    """Closes a gateway that fails in real traffic; pure but for the clock that is handed in."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._recent: deque[bool] = deque(maxlen=WINDOW)
+        self._shut_until = 0.0
+        self._pause_s = PAUSE_MIN_S
+        self._trials_left = 0
+
+    def saw(self, good: bool) -> None:
+        """One outcome of the provider; a decline is good: the provider works.
+
+        What ends during a pause was begun before it: it neither lengthens nor ends the pause.
+        """
+        if self._clock() < self._shut_until:
+            return
+        self._recent.append(good)
+        if self._trials_left:
+            self._trial(good)
+        elif len(self._recent) >= WINDOW_MIN and self.failures > FAILURES_MAX:
+            self._shut()
+
+    def _trial(self, good: bool) -> None:
+        if not good:
+            self._pause_s = min(self._pause_s * 2, PAUSE_MAX_S)
+            self._shut()
+            return
+        self._trials_left -= 1
+        if not self._trials_left:
+            self._pause_s = PAUSE_MIN_S
+            self._recent.clear()
+
+    def _shut(self) -> None:
+        self._shut_until = self._clock() + self._pause_s
+        self._trials_left = TRIALS
+
+    @property
+    def state(self) -> str:
+        """ "open", "closed" for a pause, or "trial" after it."""
+        if self._clock() < self._shut_until:
+            return "closed"
+        return "trial" if self._trials_left else "open"
+
+    @property
+    def failures(self) -> float:
+        """Share of failures among the last outcomes."""
+        return self._recent.count(False) / len(self._recent) if self._recent else 0.0
+
+    def why_shut(self, inflight: int) -> str | None:
+        """None when payments may pass; during trials only a few at a time may."""
+        if self._clock() < self._shut_until:
+            return f"{self.failures:.0%} of its last {len(self._recent)} calls failed"
+        if self._trials_left and inflight >= TRIALS:
+            return "on trial after failures"
+        return None
+
+
+class Gateway:
+    """A channel configured and connected at this node."""
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        account: Account,
+        callback_url: str,
+        silent: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._silent = silent
+        self.name = settings.name
+        self.vault = settings.vault_name
+        self.settings = settings
+        self.account = account
+        self.callback_url = callback_url
+        self.channel: Channel = channel(settings.channel)
+        self.profile: Profile = _profile(self.channel.profile, settings)
+        self.inflight = 0
+        self.calls = 0
+        self._transport = HttpTransport(
+            limit=settings.connections_max, secrets=tuple(account.secrets.values())
+        )
+        self._breaker = Breaker(asyncio.get_running_loop().time)
+        self._problem: str | None = "not connected yet"
+        self._pause_s = CHECK_FIRST_S
+        self._history = History("closed", now_ms())
+        self._constant = _constant_facts(settings, self.profile)
+
+    @property
+    def usage(self) -> str:
+        """ "open", or why the gateway takes nothing now."""
+        return self._problem or self._breaker.why_shut(self.inflight) or "open"
+
+    @property
+    def failures(self) -> float:
+        """Share of failures among the last calls."""
+        return self._breaker.failures
+
+    def noted(self) -> History:
+        """Note the usage state of this moment (open, closed, on trial); how it came to be so."""
+        state = "closed" if self._problem else self._breaker.state
+        if state != self._history.state:
+            figures = {"failures": round(self.failures, 3), "calls": self.calls}
+            why = "" if state == "open" else self.usage
+            self._history.note(state, why, now_ms(), figures)
+            log.info("gateway_usage", gateway=self.name, state=state, reason=why or state)
+        return self._history
+
+    def facts(self) -> GatewayFacts:
+        """What routing needs to know at this moment."""
+        usage = self.usage
+        if usage == self._constant.usage:
+            return self._constant
+        return msgspec.structs.replace(self._constant, usage=usage)
+
+    async def connect(self) -> None:
+        """Check the credentials and warm the pool; the result is the usage state."""
+        if self._silent():
+            self._problem = SILENT
+            self.noted()
+            return
+        request = self.channel.check(self.account)
+        exchange = await self._transport.connect(request, self.profile, WARM_CONNECTIONS)
+        if exchange.phase is not Phase.ANSWERED or exchange.reply is None:
+            problem: str | None = f"unreachable: {exchange.error}"
+        else:
+            problem = self.channel.parse_check(exchange.reply)
+        self._problem = problem
+        self.noted()
+
+    async def exchange(self, request: Request, permit: Permit | None = None) -> Exchange:
+        """One request and its answer."""
+        if self._silent():
+            return Exchange(Phase.UNSENT, None, SILENT)
+        self.inflight += 1
+        self.calls += 1
+        span = trace.onward()
+        if span is not None:
+            headers = {**request.headers, "traceparent": span}
+            request = msgspec.structs.replace(request, headers=headers)
+        spell = load.current()
+        if spell is not None:
+            spell.leave()
+        try:
+            return await self._transport.exchange(request, self.profile, permit)
+        finally:
+            self.inflight -= 1
+            if spell is not None:
+                spell.back()
+
+    def saw(self, outcome: Outcome, detail: str | None) -> None:
+        """Learn from an outcome in real traffic."""
+        if detail == "credentials":
+            self._problem = "the provider refuses the credentials"
+        self._breaker.saw(outcome is not Outcome.UNKNOWN and detail != "rate_limited")
+        self.noted()
+
+    async def watch(self) -> float:
+        """Connect again: soon while the gateway is closed, seldom while it is open.
+
+        Returns the seconds until the next look.
+        """
+        await self.connect()
+        self._pause_s = min(self._pause_s * 2, CHECK_EVERY_S) if self._problem else CHECK_EVERY_S
+        return self._pause_s
+
+    async def close(self) -> None:
+        """Close its connections."""
+        await self._transport.close()
+
+
+def build(gateway: Gateway, instruction: Instruction) -> Request | NotBuilt:
+    """The request that carries out an instruction, or why there is none: nothing was sent then."""
+    try:
+        return gateway.channel.request(instruction, gateway.account)
+    except CannotExpress as cannot:
+        return NotBuilt(
+            Outcome.DECLINED,
+            code="parameter_invalid" if cannot.param else "request_not_possible",
+            message=str(cannot),
+            detail="not_expressible",
+            retryable=True,
+            param=cannot.param,
+        )
+    except Exception as defect:  # pure code: whatever it raises, no byte has left
+        log.error(
+            "channel_defect", gateway=gateway.name, attempt=instruction.reference, error=defect
+        )
+        return defective(gateway.profile)
+
+
+def defective(profile: Profile) -> NotBuilt:
+    """A request that is no request: the channel's defect; nothing was sent."""
+    return NotBuilt(
+        Outcome.DECLINED,
+        code="processing_error",
+        message=f"The request to {profile.title} could not be made, by a defect of the channel; "
+        "nothing was sent. The operator's log names it.",
+        detail="channel_defect",
+        retryable=True,
+    )
+
+
+class Gateways:
+    """The node's channel docking layer.
+
+    ``silent``: providers are told nothing any more, because another process speaks for the node.
+    """
+
+    def __init__(
+        self,
+        settings: list[GatewaySettings],
+        accounts: dict[str, Account],
+        callback_base: str,
+        silent: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._all = {
+            each.name: Gateway(each, accounts[each.name], f"{callback_base}/{each.name}", silent)
+            for each in settings
+        }
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def connect(self) -> None:
+        """Connect all gateways at once and go on watching them."""
+        await asyncio.gather(*(gateway.connect() for gateway in self._all.values()))
+        self._tasks = [
+            asyncio.create_task(forever("gateway", each.watch)) for each in self._all.values()
+        ]
+
+    async def close(self) -> None:
+        """Stop watching and close all connections."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(gateway.close() for gateway in self._all.values()))
+
+    def get(self, name: str) -> Gateway | None:
+        """A gateway by name."""
+        return self._all.get(name)
+
+    def all(self) -> list[Gateway]:
+        """All gateways, in the order of the settings."""
+        return list(self._all.values())
+
+    def has_vault(self, vault: str, livemode: bool) -> bool:
+        """Whether a gateway for this mode has this vault."""
+        return any(
+            each.vault == vault and each.account.livemode == livemode for each in self._all.values()
+        )
+
+    def vault_of(self, name: str) -> str:
+        """The vault of a gateway; that of one which is configured no more is nobody else's."""
+        found = self._all.get(name)
+        return name if found is None else found.vault
+
+    def match(self, wanted: Wanted, tried: Collection[str] = ()) -> Routing:
+        """Match a gateway for a payment."""
+        return match([gateway.facts() for gateway in self._all.values()], wanted, tried)
+
+
+def _profile(profile: Profile, settings: GatewaySettings) -> Profile:
+    changes = {}
+    if settings.visibility_ms is not None:
+        changes["visibility_ms"] = settings.visibility_ms
+    if settings.total_ms is not None:
+        changes["total_ms"] = settings.total_ms
+        changes["first_byte_ms"] = min(profile.first_byte_ms, settings.total_ms)
+    return msgspec.structs.replace(profile, **changes) if changes else profile
+
+
+def _constant_facts(settings: GatewaySettings, profile: Profile) -> GatewayFacts:
+    currencies = frozenset(code.upper() for code in settings.currencies)
+    if profile.currencies is not None:
+        able = frozenset(profile.currencies)
+        currencies = currencies & able if currencies else able
+    return GatewayFacts(
+        settings.name,
+        settings.channel,
+        settings.kind,
+        "open",
+        settings.mode == "live",
+        settings.priority,
+        settings.cost_bps,
+        settings.cost_fixed,
+        frozenset(code.upper() for code in settings.countries),
+        currencies,
+        frozenset(settings.methods) & frozenset(profile.methods),
+        profile.manual_capture,
+        settings.vault_name,
+        profile.multiples,
+        _shared_tokens(settings, profile),
+    )
+
+
+def _shared_tokens(settings: GatewaySettings, profile: Profile) -> re.Pattern[str] | None:
+    if settings.mode == "live" or profile.shared_tokens is None:
+        return None
+    return re.compile(profile.shared_tokens)

@@ -1,0 +1,219 @@
+"""Match a gateway: filter by what it can and by its usage state, order by the strategy. Pure.
+
+``explain`` calls the same function as a payment.
+"""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from enum import Enum
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+
+class GatewayFacts(msgspec.Struct, frozen=True):
+    """What routing knows about one gateway at this moment.
+
+    Attributes:
+        usage: "open", or the reason why the gateway takes nothing now.
+        vault: the store of payment methods whose tokens its account can use.
+        shared_tokens: the tokens that every account of its channel knows; None: there are none.
+    """
+
+    name: str
+    channel: str
+    kind: str
+    usage: str
+    livemode: bool
+    priority: int
+    cost_bps: int
+    cost_fixed: int
+    countries: frozenset[str]
+    currencies: frozenset[str]
+    methods: frozenset[str]
+    manual_capture: bool
+    vault: str
+    multiples: Mapping[str, int] = {}
+    shared_tokens: re.Pattern[str] | None = None
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What a payment asks of a gateway.
+
+    Attributes:
+        token: the payer's payment method, if it is known already.
+        vault: the one that the token belongs to, as the request names it or as was recorded.
+        shown_to: the vault of a gateway that has had the token, should none be recorded.
+    """
+
+    payment: str
+    country: str
+    amount: int
+    currency: str
+    method: str
+    manual_capture: bool
+    livemode: bool
+    strategy: str
+    token: str | None = None
+    vault: str | None = None
+    shown_to: str | None = None
+
+
+class Kind(Enum):
+    """The kind of a verdict on a gateway; ``Considered.reason`` says it in words."""
+
+    ABLE = "able"
+    TRIED = "tried"
+    MODE = "mode"
+    METHOD = "method"
+    TOKEN = "token"
+    VAULT = "vault"
+    CURRENCY = "currency"
+    AMOUNT = "amount"
+    COUNTRY = "country"
+    HOLD = "hold"
+    USAGE = "usage"
+
+
+class Considered(msgspec.Struct, frozen=True):
+    """One gateway that was looked at, and why it was taken or not."""
+
+    gateway: str
+    verdict: str
+    reason: str
+    kind: Kind
+
+
+class Routing(msgspec.Struct, frozen=True):
+    """The decision: the chosen gateway, if any, and every gateway with its verdict.
+
+    ``owner``: the vault that the token belongs to from now on; None where every account knows it.
+    """
+
+    gateway: str | None
+    strategy: str
+    considered: tuple[Considered, ...]
+    owner: str | None = None
+
+
+def shown(routing: Routing) -> dict[str, Any]:
+    """A decision as it is stored and shown to clients."""
+    considered = [
+        {"gateway": each.gateway, "verdict": each.verdict, "reason": each.reason}
+        for each in routing.considered
+    ]
+    return {
+        "gateway": routing.gateway,
+        "strategy": routing.strategy,
+        "considered": considered,
+    }
+
+
+def transient(routing: Routing) -> bool:
+    """Whether a gateway that was passed over might take the payment another time."""
+    return any(each.kind is Kind.USAGE for each in routing.considered)
+
+
+def owned_elsewhere(routing: Routing) -> bool:
+    """Whether no gateway was chosen, and one would have been looked at further with a payment
+    method of its own."""
+    kinds = {each.kind for each in routing.considered}
+    return routing.gateway is None and bool(kinds & {Kind.VAULT, Kind.TOKEN})
+
+
+def match(gateways: Sequence[GatewayFacts], wanted: Wanted, tried: Collection[str] = ()) -> Routing:
+    """Choose the gateway for a payment; gateways in ``tried`` have had their attempt.
+
+    A token that no account shares is *owned*: by the vault that is named, else by that of the
+    gateway which is chosen first. No gateway with another vault is ever shown it.
+    """
+    shared = _shared(gateways, wanted)
+    owner = wanted.vault or (None if shared else wanted.shown_to)
+    passed = []
+    considered = []
+    for facts in gateways:
+        if facts.name in tried:
+            why_not: _WhyNot | None = (Kind.TRIED, "tried before")
+        else:
+            why_not = _why_not(facts, wanted, owner, shared)
+        if why_not is None:
+            passed.append(facts)
+        else:
+            considered.append(Considered(facts.name, "passed over", why_not[1], why_not[0]))
+    passed.sort(key=lambda facts: _rank(facts, wanted))
+    for place, facts in enumerate(passed):
+        reason = _reason(facts, wanted)
+        verdict = "chosen" if place == 0 else "in reserve"
+        considered.insert(place, Considered(facts.name, verdict, reason, Kind.ABLE))
+    if not passed:
+        return Routing(None, wanted.strategy, tuple(considered), owner)
+    if owner is None and not shared and wanted.token is not None:
+        owner = passed[0].vault
+    return Routing(passed[0].name, wanted.strategy, tuple(considered), owner)
+
+
+_WhyNot = tuple[Kind, str]
+
+
+def _why_not(
+    facts: GatewayFacts, wanted: Wanted, owner: str | None, shared: re.Pattern[str] | None
+) -> _WhyNot | None:
+    if facts.livemode != wanted.livemode:
+        return Kind.MODE, "live mode only" if facts.livemode else "test mode only"
+    if wanted.method not in facts.methods:
+        return Kind.METHOD, f"does not take {wanted.method}"
+    if facts.currencies and wanted.currency not in facts.currencies:
+        return Kind.CURRENCY, f"does not take {wanted.currency}"
+    if wanted.amount % facts.multiples.get(wanted.currency, 1):
+        unit = facts.multiples[wanted.currency]
+        return Kind.AMOUNT, f"takes only multiples of {unit} in {wanted.currency}"
+    if facts.countries and wanted.country not in facts.countries:
+        return Kind.COUNTRY, f"does not serve {wanted.country}"
+    if wanted.manual_capture and not facts.manual_capture:
+        return Kind.HOLD, "cannot authorize without capture"
+    if owner is not None and facts.vault != owner:
+        return Kind.VAULT, f"the payment method belongs to vault {owner}"
+    if shared and facts.shared_tokens is not shared and not _knows(facts, wanted.token or ""):
+        return Kind.TOKEN, "does not know this test token"
+    if facts.usage != "open":
+        return Kind.USAGE, f"usage state: {facts.usage}"
+    return None
+
+
+def _shared(gateways: Sequence[GatewayFacts], wanted: Wanted) -> re.Pattern[str] | None:
+    """What says that a token is a published one, for tests. In live mode there are none."""
+    token = wanted.token
+    if token is None or wanted.livemode:
+        return None
+    for facts in gateways:
+        if _knows(facts, token):
+            return facts.shared_tokens
+    return None
+
+
+def _knows(facts: GatewayFacts, token: str) -> bool:
+    return facts.shared_tokens is not None and facts.shared_tokens.fullmatch(token) is not None
+
+
+def _cost(facts: GatewayFacts, wanted: Wanted) -> int:
+    """Price of the payment here, in ten-thousandths of a minor unit."""
+    return facts.cost_bps * wanted.amount + facts.cost_fixed * 10_000
+
+
+def _rank(facts: GatewayFacts, wanted: Wanted) -> tuple[int, ...]:
+    if wanted.strategy == "cost":
+        return (_cost(facts, wanted), facts.priority)
+    if wanted.strategy == "spread":
+        # The payment's own id spreads the load: the same payment always goes the same way.
+        seed = blake2b(f"{wanted.payment}|{facts.name}".encode(), digest_size=6).digest()
+        return (int.from_bytes(seed, "big"), facts.priority)
+    return (facts.priority, _cost(facts, wanted))
+
+
+def _reason(facts: GatewayFacts, wanted: Wanted) -> str:
+    if wanted.strategy == "cost":
+        return f"costs {_cost(facts, wanted) / 10_000:g} minor units"
+    if wanted.strategy == "spread":
+        return "its share of the load"
+    return f"priority {facts.priority}"

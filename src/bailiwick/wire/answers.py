@@ -1,0 +1,97 @@
+"""JSON answers and errors of a Falcon application, in the one shape that clients know."""
+
+from typing import Any
+
+import falcon
+import falcon.asgi
+import msgspec
+
+from bailiwick.base.cards import maybe_card, without_cards
+from bailiwick.base.errors import ApiError
+from bailiwick.runtime import telemetry
+from bailiwick.wire.heads import unrecognized
+from bailiwick.wire.server import new_request_id
+
+log = telemetry.logger()
+_encode = msgspec.json.Encoder().encode
+
+
+def json_answer(response: falcon.asgi.Response, value: Any, status: int = 200) -> None:
+    """Answer with a JSON document."""
+    response.status = status
+    response.content_type = "application/json"
+    response.data = _encode(value)
+
+
+def error_answer(response: falcon.asgi.Response, error: ApiError) -> None:
+    """Answer with an error: body, ``Stripe-Should-Retry`` and the error's own headers.
+
+    A ``request-id`` that the handler has set already is kept.
+    """
+    if response.get_header("request-id") is None:
+        response.set_header("request-id", new_request_id())
+    response.set_header("stripe-should-retry", "true" if error.retry else "false")
+    for name, value in error.headers.items():
+        response.set_header(name, value)
+    body = error.body()
+    # Messages name what was sent: a country, an id, a name. None of them is repeated as a card.
+    for name in ("message", "param"):
+        if name in body["error"] and maybe_card(body["error"][name]):
+            body["error"][name] = without_cards(body["error"][name])
+    json_answer(response, body, error.status)
+
+
+def from_http_error(error: falcon.HTTPError, request: falcon.asgi.Request) -> ApiError:
+    """Falcon's own refusals (unknown route, wrong method, bad header) in our shape."""
+    status = int(error.status_code)
+    if status == 404:
+        return unrecognized(request.method, request.path)
+    message = error.description or error.title or "The request is not valid."
+    if status == 405:
+        message = f"{request.method} is not possible on this URL."
+    if status >= 500:
+        return ApiError.defect()
+    fault = ApiError.invalid(message, code=None, status=status)
+    fault.headers = {k: v for k, v in dict(error.headers or {}).items() if k.lower() == "allow"}
+    return fault
+
+
+async def _on_api_error(
+    request: falcon.asgi.Request,
+    response: falcon.asgi.Response,
+    error: ApiError,
+    params: dict[str, Any],
+) -> None:
+    error_answer(response, error)
+
+
+async def _on_http_error(
+    request: falcon.asgi.Request,
+    response: falcon.asgi.Response,
+    error: falcon.HTTPError,
+    params: dict[str, Any],
+) -> None:
+    error_answer(response, from_http_error(error, request))
+
+
+async def _on_defect(
+    request: falcon.asgi.Request,
+    response: falcon.asgi.Response,
+    error: Exception,
+    params: dict[str, Any],
+) -> None:
+    error_answer(response, ApiError.defect())
+    log.error(
+        "defect",
+        error=error,
+        request_id=response.get_header("request-id"),
+        method=request.method,
+        route=request.uri_template,
+    )
+
+
+def install_errors(app: Any) -> None:
+    """Make an application answer every error in our shape."""
+    app.add_error_handler(Exception, _on_defect)
+    app.add_error_handler(falcon.HTTPError, _on_http_error)
+    app.add_error_handler(ApiError, _on_api_error)

@@ -1,0 +1,359 @@
+"""The books: who owes what, decided at one place, written down before it is told.
+
+Everything here is synchronous and runs in one thread, so no request sees half of another's
+change. Refusals are raised as ``Refusal`` and leave no trace.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+from msgspec.structs import replace
+
+from bailiwick_sandbox.bank.checks import check_currency, mismatch, not_open, same_charge
+from bailiwick_sandbox.bank.identifiers import Numbering
+from bailiwick_sandbox.bank.journal import Entry, Journal
+from bailiwick_sandbox.bank.records import (
+    Capture,
+    CaptureRequest,
+    Charge,
+    ChargeRequest,
+    ChargeStatus,
+    Failure,
+    Operation,
+    Refund,
+    RefundRequest,
+    RefundStatus,
+    Refusal,
+    Void,
+    VoidRequest,
+)
+from bailiwick_sandbox.bank.sources import PAYER, SOURCES
+from bailiwick_sandbox.config import Config, ProviderConfig
+
+_REFUND_FAILED = Failure("expired_or_canceled_card", "The refund was returned by the payer's bank.")
+
+
+class Ledger:
+    """One provider's rows and the indices over them."""
+
+    def __init__(self, provider: ProviderConfig) -> None:
+        self.provider = provider
+        self.name = provider.name
+        self.numbering = Numbering(provider.kind)
+        self.charges: dict[str, Charge] = {}
+        self.captures: dict[str, Capture] = {}
+        self.voids: dict[str, Void] = {}
+        self.refunds: dict[str, Refund] = {}
+        # One reference names one operation, whatever its type: it is what a look-up goes by.
+        self.references: dict[str, tuple[Operation, str]] = {}
+
+    def put(self, entry: Entry) -> None:
+        """Take rows in, new or changed."""
+        if entry.charge is not None:
+            row = entry.charge
+            if row.id not in self.charges:
+                self.references[row.reference] = ("charge", row.id)
+            self.charges[row.id] = row
+        if entry.capture is not None:
+            self.captures[entry.capture.id] = entry.capture
+            self.references[entry.capture.reference] = ("capture", entry.capture.id)
+        if entry.void is not None:
+            self.voids[entry.void.id] = entry.void
+            self.references[entry.void.reference] = ("void", entry.void.id)
+        if entry.refund is not None:
+            self.refunds[entry.refund.id] = entry.refund
+            self.references[entry.refund.reference] = ("refund", entry.refund.id)
+
+    def size(self) -> int:
+        """How many rows there are, which is also how many ids were given out."""
+        return len(self.charges) + len(self.captures) + len(self.voids) + len(self.refunds)
+
+
+def wall_ms() -> int:
+    """The bank's clock."""
+    return time.time_ns() // 1_000_000
+
+
+class Books:
+    """All providers' ledgers over one journal."""
+
+    def __init__(
+        self, config: Config, journal: Journal, clock: Callable[[], int] = wall_ms
+    ) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._room = config.server.max_records
+        self._settle_ms = config.server.settle_ms
+        self.ledgers = {provider.name: Ledger(provider) for provider in config.providers}
+        # Rows of providers that are configured no more are kept on disk and left alone.
+        self.unknown_rows = 0
+        for entry in journal.replay():
+            row = entry.charge or entry.capture or entry.void or entry.refund
+            ledger = self.ledgers.get(row.provider) if row is not None else None
+            if ledger is None:
+                self.unknown_rows += 1
+                continue
+            ledger.put(entry)
+        for ledger in self.ledgers.values():
+            ledger.numbering.issued = ledger.size()
+            self._room -= ledger.size()
+
+    def charge(
+        self,
+        ledger: Ledger,
+        request: ChargeRequest,
+        redirect_url: Callable[[str], str],
+        *,
+        percent: int = 100,
+        lie: str = "",
+        callback_fault: str = "",
+    ) -> tuple[Charge, bool]:
+        """Charge a source once; returns the row as it now is and whether it was there before.
+
+        ``percent`` below 100 approves a part only; ``lie`` and ``callback_fault`` are kept with
+        the row (see ``Charge``).
+        """
+        seen = self._seen(ledger, request.reference, "charge")
+        if seen is not None:
+            row = self.fresh(ledger, ledger.charges[seen])
+            if not same_charge(row, request):
+                raise mismatch(request.reference)
+            return row, True
+        source = SOURCES.get(request.source)
+        if source is None:
+            raise Refusal(
+                400, "source_unknown", "No such test source; GET /sources lists them.", "source"
+            )
+        check_currency(ledger.provider.currencies, request.currency)
+        self._check_room()
+        now = self._clock()
+        row = Charge(
+            ledger.name,
+            ledger.numbering.next(now),
+            request.reference,
+            request.amount,
+            request.currency,
+            request.source,
+            request.capture,
+            "pending",
+            now,
+            now,
+            amount_authorized=request.amount * percent // 100 if percent < 100 else 0,
+            return_url=request.return_url,
+            callback_url=request.callback_url,
+            description=request.description,
+            lie=lie,
+            callback_fault=callback_fault,
+        )
+        if source.effect == "approve":
+            row = self._approved(ledger, row, now)
+        elif source.effect == "action":
+            row = replace(row, status="action_required", redirect_url=redirect_url(row.id))
+        elif source.effect == "decline":
+            row = replace(row, status="declined", decline=source.decline)
+        if source.then and source.effect != "action":
+            row = replace(row, next_status=source.then, next_at=now + self._settle_ms)
+        self._commit(ledger, Entry(charge=row))
+        return row, False
+
+    def capture(
+        self, ledger: Ledger, charge_id: str, request: CaptureRequest
+    ) -> tuple[Charge, bool]:
+        """Take an authorized amount, once; what is not taken is released."""
+        charge = self.find_charge(ledger, charge_id)
+        seen = self._seen(ledger, request.reference, "capture")
+        if seen is not None:
+            done = ledger.captures[seen]
+            if done.charge != charge_id or done.requested != request.amount:
+                raise mismatch(request.reference)
+            return charge, True
+        if charge.status != "authorized":
+            raise not_open(charge, "not_capturable")
+        amount = charge.amount_authorized if request.amount is None else request.amount
+        if amount > charge.amount_authorized:
+            raise Refusal(
+                422,
+                "amount_too_large",
+                f"Only {charge.amount_authorized} is authorized.",
+                "amount",
+            )
+        self._check_room()
+        now = self._clock()
+        capture = Capture(
+            ledger.name,
+            ledger.numbering.next(now),
+            request.reference,
+            charge.id,
+            amount,
+            charge.currency,
+            now,
+            request.amount,
+        )
+        charge = replace(charge, status="captured", amount_captured=amount, updated=now)
+        self._commit(ledger, Entry(charge=charge, capture=capture))
+        return charge, False
+
+    def void(self, ledger: Ledger, charge_id: str, request: VoidRequest) -> tuple[Charge, bool]:
+        """Give up a charge of which nothing was captured."""
+        charge = self.find_charge(ledger, charge_id)
+        seen = self._seen(ledger, request.reference, "void")
+        if seen is not None:
+            if ledger.voids[seen].charge != charge_id:
+                raise mismatch(request.reference)
+            return charge, True
+        if charge.status not in ("authorized", "pending", "action_required"):
+            raise not_open(charge, "not_voidable")
+        self._check_room()
+        now = self._clock()
+        void = Void(ledger.name, ledger.numbering.next(now), request.reference, charge.id, now)
+        charge = replace(
+            charge, status="voided", void_reason="requested", next_status="", next_at=0, updated=now
+        )
+        self._commit(ledger, Entry(charge=charge, void=void))
+        return charge, False
+
+    def refund(self, ledger: Ledger, request: RefundRequest) -> tuple[Refund, bool]:
+        """Pay back some of what was captured; all refunds but failed ones count against it."""
+        seen = self._seen(ledger, request.reference, "refund")
+        if seen is not None:
+            done = ledger.refunds[seen]
+            same = (done.charge, done.amount, done.callback_url)
+            if same != (request.charge, request.amount, request.callback_url):
+                raise mismatch(request.reference)
+            return done, True
+        charge = self.find_charge(ledger, request.charge, "charge")
+        if charge.status != "captured":
+            raise Refusal(422, "not_refundable", f"The charge is {charge.status}.", "charge")
+        left = charge.amount_captured - charge.amount_refunded
+        if request.amount > left:
+            raise Refusal(422, "amount_too_large", f"Only {left} is left to refund.", "amount")
+        self._check_room()
+        now = self._clock()
+        manner = SOURCES[charge.source].refund
+        row = Refund(
+            ledger.name,
+            ledger.numbering.next(now),
+            request.reference,
+            charge.id,
+            request.amount,
+            charge.currency,
+            "pending" if manner == "pending" else "succeeded",
+            now,
+            now,
+            callback_url=request.callback_url,
+        )
+        if manner == "pending":
+            row = replace(row, next_status="succeeded", next_at=now + self._settle_ms)
+        elif manner == "failed_later":
+            row = replace(row, next_status="failed", next_at=now + self._settle_ms)
+        refunded = charge.amount_refunded + request.amount
+        charge = replace(charge, amount_refunded=refunded, updated=now)
+        self._commit(ledger, Entry(charge=charge, refund=row))
+        return row, False
+
+    def advance_charge(self, ledger: Ledger, charge_id: str) -> tuple[Charge, bool]:
+        """End a charge that ends by itself; returns the row and whether it changed."""
+        row = self.fresh(ledger, ledger.charges[charge_id])
+        if not row.next_status or self._clock() < row.next_at:
+            return row, False
+        end = row.next_status
+        return self._end(ledger, row, approve=end == "approved"), True
+
+    def advance_refund(self, ledger: Ledger, refund_id: str) -> tuple[Refund, bool]:
+        """End a refund that ends by itself; a failed one is given back to the charge."""
+        row = ledger.refunds[refund_id]
+        if not row.next_status or self._clock() < row.next_at:
+            return row, False
+        now = self._clock()
+        status: RefundStatus = row.next_status
+        charge: Charge | None = None
+        failure: Failure | None = None
+        if status == "failed":
+            failure = _REFUND_FAILED
+            charge = ledger.charges[row.charge]
+            left = charge.amount_refunded - row.amount
+            charge = replace(charge, amount_refunded=left, updated=now)
+        row = replace(row, status=status, failure=failure, next_status="", next_at=0, updated=now)
+        self._commit(ledger, Entry(charge=charge, refund=row))
+        return row, True
+
+    def answer_action(self, ledger: Ledger, charge_id: str, approve: bool) -> tuple[Charge, bool]:
+        """The payer's answer on the redirect page; returns the row and whether it changed."""
+        row = self.find_charge(ledger, charge_id)
+        if row.status != "action_required":
+            return row, False
+        agreed = approve and SOURCES[row.source].then != "declined"
+        return self._end(ledger, row, approve=agreed, by_payer=not approve), True
+
+    def find_charge(self, ledger: Ledger, charge_id: str, param: str | None = None) -> Charge:
+        """A charge by the bank's id; raises Refusal 404."""
+        row = ledger.charges.get(charge_id)
+        if row is None:
+            raise Refusal(404, "not_found", "No such charge at this provider.", param)
+        return self.fresh(ledger, row)
+
+    def fresh(self, ledger: Ledger, row: Charge) -> Charge:
+        """The row as of now: an authorization past its time is released when it is looked at."""
+        if row.status != "authorized" or self._clock() < row.expires_at:
+            return row
+        row = replace(row, status="voided", void_reason="expired", updated=self._clock())
+        self._commit(ledger, Entry(charge=row))
+        return row
+
+    def unfinished(self) -> Iterator[tuple[Ledger, Charge | Refund]]:
+        """Rows that end by themselves at a later time."""
+        for ledger in self.ledgers.values():
+            for charge in ledger.charges.values():
+                if charge.next_status:
+                    yield ledger, charge
+            for refund in ledger.refunds.values():
+                if refund.next_status:
+                    yield ledger, refund
+
+    def _end(self, ledger: Ledger, row: Charge, *, approve: bool, by_payer: bool = False) -> Charge:
+        now = self._clock()
+        row = replace(row, next_status="", next_at=0, updated=now)
+        if approve:
+            row = self._approved(ledger, replace(row, decline=None), now)
+        else:
+            decline = PAYER if by_payer else SOURCES[row.source].decline or PAYER
+            row = replace(row, status="declined", decline=decline)
+        self._commit(ledger, Entry(charge=row))
+        return row
+
+    def _approved(self, ledger: Ledger, row: Charge, now: int) -> Charge:
+        authorized = row.amount_authorized or row.amount
+        status: ChargeStatus = "captured" if row.capture else "authorized"
+        return replace(
+            row,
+            status=status,
+            amount_authorized=authorized,
+            amount_captured=authorized if row.capture else 0,
+            approved_at=now,
+            expires_at=0 if row.capture else now + ledger.provider.authorization_ttl_ms,
+        )
+
+    def _seen(self, ledger: Ledger, reference: str, operation: Operation) -> str | None:
+        known = ledger.references.get(reference)
+        if known is None:
+            return None
+        if known[0] != operation:
+            raise mismatch(reference)
+        return known[1]
+
+    def _check_room(self) -> None:
+        if self._room <= 0:
+            raise Refusal(503, "books_full", "The books are full (server.max_records).")
+
+    def _commit(self, ledger: Ledger, entry: Entry) -> None:
+        before = ledger.size()
+        try:
+            self._journal.append(entry)
+        except OSError as error:
+            # Not written, so it did not happen, and its number is free again.
+            ledger.numbering.issued = before
+            raise Refusal(503, "books_unavailable", f"Nothing was done: {error.strerror}") from None
+        ledger.put(entry)
+        self._room -= ledger.size() - before

@@ -1,0 +1,79 @@
+"""The books as they are shown: one operation by its reference, and everything to an auditor."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from bailiwick_sandbox.bank.books import Books, Ledger
+from bailiwick_sandbox.bank.records import (
+    Charge,
+    OperationView,
+    RefundView,
+    charge_view,
+    refund_view,
+)
+
+Status = Literal["succeeded", "failed", "pending"]
+
+
+def operation_view(books: Books, ledger: Ledger, reference: str, lie: str = "") -> OperationView:
+    """What became of a reference that the ledger knows; raises KeyError for another one."""
+    kind, row_id = ledger.references[reference]
+    refund: RefundView | None = None
+    status: Status = "succeeded"
+    if kind == "refund":
+        row = ledger.refunds[row_id]
+        charge_id = row.charge
+        refund = refund_view(row, lie)
+        status = row.status
+    elif kind == "capture":
+        charge_id = ledger.captures[row_id].charge
+    elif kind == "void":
+        charge_id = ledger.voids[row_id].charge
+    else:
+        charge_id = row_id
+    charge = books.fresh(ledger, ledger.charges[charge_id])
+    if kind == "charge":
+        status = _charge_status(charge)
+    return OperationView(
+        kind, reference, status, charge_view(charge, "" if refund is not None else lie), refund
+    )
+
+
+def _charge_status(row: Charge) -> Status:
+    if row.status in ("pending", "action_required"):
+        return "pending"
+    # A voided charge succeeded, as a charge, if it ever was approved.
+    return "succeeded" if row.approved_at else "failed"
+
+
+_HIDDEN = ("next_status", "next_at", "callback_url", "return_url")
+
+
+def export(books: Books, provider: str | None) -> dict[str, Any]:
+    """Every row of every provider, or of one; true whatever the bank may have answered."""
+    ledgers = [
+        ledger for ledger in books.ledgers.values() if provider is None or ledger.name == provider
+    ]
+    for ledger in ledgers:
+        for row in list(ledger.charges.values()):
+            books.fresh(ledger, row)
+    return {
+        "providers": {
+            ledger.name: {"kind": ledger.provider.kind, "title": ledger.provider.title}
+            for ledger in ledgers
+        },
+        "charges": [_plain(row) for ledger in ledgers for row in ledger.charges.values()],
+        "captures": [_plain(row) for ledger in ledgers for row in ledger.captures.values()],
+        "voids": [_plain(row) for ledger in ledgers for row in ledger.voids.values()],
+        "refunds": [_plain(row) for ledger in ledgers for row in ledger.refunds.values()],
+    }
+
+
+def _plain(row: msgspec.Struct) -> dict[str, Any]:
+    told = msgspec.structs.asdict(row)
+    for field in _HIDDEN:
+        told.pop(field, None)
+    return told
