@@ -7,7 +7,7 @@ import pytest
 from api_kit import Api, at_both
 from msgspec import Struct, inspect
 
-from bailiwick.node.payments import requests
+from bailiwick.node.payments import request_params as requests
 
 # At and past: what the types allow, 32 and 64 bits, what a float holds, the digits that are read.
 VALUES = [

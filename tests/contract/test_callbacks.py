@@ -9,7 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bailiwick.channels import common
-from bailiwick.channels.base import Account, CallbackRefused, Notice, Operation, Outcome, Result
+from bailiwick.channels.base import (
+    Account,
+    CallbackEvent,
+    CallbackRefused,
+    Operation,
+    Outcome,
+    Result,
+)
 from bailiwick.channels.registry import CHANNELS
 from tests.contract.answers import ACCOUNTS, SECRET, encode, missing
 from tests.contract.answers_sandbox import bank_charge, bank_refund
@@ -49,7 +56,7 @@ def header(body: bytes, *, secret: str = SECRET, timestamp: int = NOW_S) -> str:
 
 def call(
     name: str, body: bytes, signature: str | None = None, account: Account | None = None
-) -> Notice | None:
+) -> CallbackEvent | None:
     given = header(body) if signature is None else signature
     headers = {HEADERS[name]: given}
     return CHANNELS[name].callback(headers, body, account or ACCOUNTS[name], NOW_MS)
@@ -177,7 +184,7 @@ def test_genuine_with_an_unreadable_object() -> None:
 def test_the_sandbox_s_refund() -> None:
     body = bank_event("refund.updated", bank_refund(status="failed"))
     notice = call("sandbox", body)
-    assert notice == Notice(
+    assert notice == CallbackEvent(
         "evt_1",
         Operation.REFUND,
         "re_a1",
@@ -201,12 +208,12 @@ def test_a_capture_s_own_event_names_the_capture() -> None:
 
 def test_a_cancellation_makes_the_node_ask() -> None:
     body = stripe_event("payment_intent.canceled", intent(status="canceled"))
-    assert call("stripe", body) == Notice("evt_1", Operation.CHARGE, "ch_a1", "pi_77", None)
+    assert call("stripe", body) == CallbackEvent("evt_1", Operation.CHARGE, "ch_a1", "pi_77", None)
 
 
 def test_an_undecided_event_makes_the_node_ask() -> None:
     body = stripe_event("payment_intent.payment_failed", intent(status="requires_payment_method"))
-    assert call("stripe", body) == Notice("evt_1", Operation.CHARGE, "ch_a1", "pi_77", None)
+    assert call("stripe", body) == CallbackEvent("evt_1", Operation.CHARGE, "ch_a1", "pi_77", None)
 
 
 @pytest.mark.parametrize("kind", ["refund.updated", "refund.failed", "charge.refund.updated"])

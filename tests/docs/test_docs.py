@@ -26,8 +26,8 @@ from bailiwick.control.fleet import FleetSettings
 from bailiwick.node import config as node_config
 from bailiwick.node.config import NodeSettings
 from bailiwick.node.delivery.endpoints import EVENT_TYPES
-from bailiwick.node.payments.decide import SUSPICIOUS
-from bailiwick.node.payments.requests import ListEvents, ListPayments, ListQuery, ListRefunds
+from bailiwick.node.payments.charge_outcomes import SUSPICIOUS
+from bailiwick.node.payments.request_params import ListEvents, ListPayments, ListQuery, ListRefunds
 from bailiwick.overview.config import OverviewSettings
 from bailiwick.overview.questions import FindPayments, FindTotals
 from bailiwick.routing.settings import GatewaySettings

@@ -66,7 +66,7 @@ class One:
         """Pay over these."""
         node = self.node
         node.gateways = gateways
-        node.settlement.__init__(  # type: ignore[misc]
+        node.executor.__init__(  # type: ignore[misc]
             self.number, node.store, gateways, node.endpoints, lambda: node.world
         )
 

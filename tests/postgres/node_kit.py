@@ -17,10 +17,10 @@ from bailiwick.base.clock import boot_ns
 from bailiwick.base.keys import request_hash
 from bailiwick.channels.base import (
     Account,
+    CallbackEvent,
     CallbackRefused,
     Exchange,
     Instruction,
-    Notice,
     Operation,
     Outcome,
     Permit,
@@ -31,15 +31,15 @@ from bailiwick.channels.base import (
     Resolve,
     Result,
 )
-from bailiwick.idempotency.requests import Answer, Asked
+from bailiwick.idempotency.requests import Answer, IdempotentRequest
 from bailiwick.jurisdiction.assign import Assignment, Considered
 from bailiwick.jurisdiction.locate import Location
 from bailiwick.node.delivery.webhooks import Endpoints
 from bailiwick.node.orders.callbacks import Callbacks
+from bailiwick.node.orders.executor import PERMIT_NS, AttemptExecutor
 from bailiwick.node.orders.resolver import Resolver
-from bailiwick.node.orders.settle import PERMIT_NS, Settlement
 from bailiwick.node.payments.commands import Payments
-from bailiwick.node.payments.requests import CreatePayment
+from bailiwick.node.payments.request_params import CreatePayment
 from bailiwick.routing.gateways import Gateways
 from bailiwick.routing.match import GatewayFacts, Routing, Wanted, match
 from bailiwick.store.database import Store
@@ -203,10 +203,10 @@ class Bank:
 
     def callback(
         self, headers: Mapping[str, str], body: bytes, account: Account, now_ms: int
-    ) -> Notice | None:
+    ) -> CallbackEvent | None:
         if headers.get("signature") != "genuine":
             raise CallbackRefused("forged")
-        return msgspec.json.decode(body, type=Notice)
+        return msgspec.json.decode(body, type=CallbackEvent)
 
     def facts(self) -> GatewayFacts:
         none: frozenset[str] = frozenset()
@@ -247,10 +247,10 @@ class Region:
             (MERCHANT, STRICT), {each.id: each for each in (MERCHANT, STRICT)}, {}
         )
         world = World(1, cast(Any, None), merchants, "sha256:test")
-        self.settlement = Settlement(1, store, gateways, Endpoints(), lambda: world)
-        self.payments = Payments(1, store, self.settlement, deadline_s)
-        self.callbacks = Callbacks(store, gateways, self.settlement)
-        self.resolver = Resolver(store, gateways, self.settlement, 0.01)
+        self.executor = AttemptExecutor(1, store, gateways, Endpoints(), lambda: world)
+        self.payments = Payments(1, store, self.executor, deadline_s)
+        self.callbacks = Callbacks(store, gateways, self.executor)
+        self.resolver = Resolver(store, gateways, self.executor, 0.01)
 
     async def pay(self, key: str, **values: Any) -> Answer:
         """Create and confirm a payment of 1000 EUR cents, as the route does."""
@@ -279,7 +279,9 @@ class Region:
     ) -> str:
         """A callback of a bank about one of our references."""
         operation = values.pop("operation", Operation.CHARGE)
-        notice = Notice(notice_id, operation, reference, result.provider_ref, result, **values)
+        notice = CallbackEvent(
+            notice_id, operation, reference, result.provider_ref, result, **values
+        )
         body = msgspec.json.encode(notice)
         return await self.callbacks.take(bank.name, {"signature": "genuine"}, body)
 
@@ -291,9 +293,9 @@ class Region:
             attempt = msgspec.structs.replace(attempt, age_ms=age_ms, quiet_ms=age_ms)
         await self.resolver.resolve(attempt)
 
-    async def settled(self, settle: Any) -> None:
+    async def settled(self, record_outcome: Any) -> None:
         """Wait until a condition on the database holds."""
-        await until(settle)
+        await until(record_outcome)
 
 
 def asked(
@@ -302,9 +304,9 @@ def asked(
     params: dict[str, Any],
     merchant: Merchant = MERCHANT,
     expand: Sequence[str] = (),
-) -> Asked:
+) -> IdempotentRequest:
     hashed = request_hash(operation, "", params)
-    return Asked(merchant, False, key, hashed, operation, list(expand))
+    return IdempotentRequest(merchant, False, key, hashed, operation, list(expand))
 
 
 def body(answer: Answer) -> dict[str, Any]:

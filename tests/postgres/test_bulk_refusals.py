@@ -11,11 +11,19 @@ from bailiwick.admission.load import REFUSING_MAX, Load
 from bailiwick.base.clock import now_ms
 from bailiwick.base.keys import key_identity
 from bailiwick.idempotency.requests import Refused
-from bailiwick.interlink import admission_query as asking
-from bailiwick.interlink.admission_query import FULL, KNOWN, MISMATCH, SEND, Ask, Asks, Told
+from bailiwick.interlink import admission_query
+from bailiwick.interlink.admission_query import (
+    FULL,
+    KNOWN,
+    MISMATCH,
+    SEND,
+    AdmissionQueries,
+    AdmissionQuery,
+    AdmissionVerdict,
+)
 from bailiwick.interlink.refusals import Refusals
 from bailiwick.jurisdiction.home_history import Held
-from bailiwick.node.turnstile import Turnstile
+from bailiwick.node.bulk_admission import BulkAdmission
 from tests.postgres.node_kit import MERCHANT, Region, asked
 
 
@@ -35,14 +43,14 @@ class Door:
             world=SimpleNamespace(epoch=3, merchants=merchants),
         )
 
-    async def tell(self, *asks: Ask, epoch: int = 3) -> list[Told]:
-        batch = Asks(1, now_ms(), "a" * 32, 1, epoch, list(asks))
-        return await Turnstile(cast(Any, self.node))._tell(batch)
+    async def tell(self, *asks: AdmissionQuery, epoch: int = 3) -> list[AdmissionVerdict]:
+        batch = AdmissionQueries(1, now_ms(), "a" * 32, 1, epoch, list(asks))
+        return await BulkAdmission(cast(Any, self.node))._tell(batch)
 
 
-def ask(key: str, *, elsewhere: bool = True, merchant: str = MERCHANT.id) -> Ask:
+def ask(key: str, *, elsewhere: bool = True, merchant: str = MERCHANT.id) -> AdmissionQuery:
     digest = asked("create", key, {"amount": 1000}).request_hash
-    return Ask(merchant, False, key_identity(merchant, False, key), digest, elsewhere)
+    return AdmissionQuery(merchant, False, key_identity(merchant, False, key), digest, elsewhere)
 
 
 async def tombstones(sql: asyncpg.Connection, among: int = 200) -> set[str]:
@@ -55,10 +63,10 @@ async def tombstones(sql: asyncpg.Connection, among: int = 200) -> set[str]:
     return {names[row["it"].replace("-", "")] for row in found}
 
 
-def token(door: "Door", told: Told, of: Ask) -> str:
+def token(door: "Door", told: AdmissionVerdict, of: AdmissionQuery) -> str:
     """What access makes of a node's word."""
     assert told.word == "refused"
-    return asking.token(door.refusals.secret, 1, Held(told.reason, told.epoch), of)
+    return admission_query.token(door.refusals.secret, 1, Held(told.reason, told.epoch), of)
 
 
 async def test_a_full_node_refuses_all_with_tokens(region: Region, sql: asyncpg.Connection) -> None:
@@ -131,7 +139,7 @@ async def test_a_fenced_node_refuses_nothing(region: Region, sql: asyncpg.Connec
 # --- asked as an earlier home, on behalf of a later epoch's home ------------------------------
 
 
-def earlier(key: str, **more: Any) -> Ask:
+def earlier(key: str, **more: Any) -> AdmissionQuery:
     return msgspec.structs.replace(ask(key), earlier=True, **more)
 
 
@@ -171,7 +179,7 @@ async def test_an_earlier_home_that_may_be_the_home_again_refuses_nothing(
     region: Region, sql: asyncpg.Connection
 ) -> None:
     door = Door(region)
-    assert await door.tell(earlier("k1"), epoch=2) == [Told("behind", epoch=3)]
+    assert await door.tell(earlier("k1"), epoch=2) == [AdmissionVerdict("behind", epoch=3)]
     assert await door.tell(earlier("k1", merchant="acct_9")) == [FULL]
     assert await sql.fetchval("SELECT count(*) FROM idempotency_key") == 0
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from bailiwick.base.clock import boot_ns
-from bailiwick.node.orders.settle import PERMIT_NS, permit
+from bailiwick.node.orders.executor import PERMIT_NS, permit
 from bailiwick.store import lanes
 from bailiwick.store.database import Store
 from bailiwick.store.lanes import BadRow, LaneFull, Written

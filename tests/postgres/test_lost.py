@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from bailiwick.base.clock import boot_ns
-from bailiwick.node.orders.settle import permit
+from bailiwick.node.orders.executor import permit
 from bailiwick.store.database import Store
 from bailiwick.store.lanes import WriteInDoubt, Written
 from bailiwick.store.migrate import migrate

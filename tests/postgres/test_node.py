@@ -11,8 +11,8 @@ from bailiwick.base.errors import ApiError
 from bailiwick.channels.base import Operation, Permit, Resolve
 from bailiwick.idempotency.requests import Refused
 from bailiwick.jurisdiction.assign import Considered
-from bailiwick.node.orders import settle
-from bailiwick.node.payments.requests import CancelPayment, CapturePayment, ConfirmPayment
+from bailiwick.node.orders import executor as record_outcome
+from bailiwick.node.payments.request_params import CancelPayment, CapturePayment, ConfirmPayment
 from bailiwick.store.database import Store
 from bailiwick.store.lanes import WriteInDoubt
 from tests.postgres.node_kit import (
@@ -224,7 +224,9 @@ async def test_not_found_means_nothing_while_our_own_call_is_open(
 async def test_a_permit_that_ran_out_is_not_used(
     region: Region, bank: Bank, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bailiwick.node.orders.acting.permit", lambda begun: Permit(begun))
+    monkeypatch.setattr(
+        "bailiwick.node.orders.idempotent_command.permit", lambda begun: Permit(begun)
+    )
     answer = await region.pay("k")
     assert (answer.status, bank.calls) == (402, [])
     assert body(answer)["error"]["code"] == "processing_error"
@@ -275,7 +277,7 @@ async def test_at_most_three_attempts(store: Store, sql: asyncpg.Connection) -> 
     for each in banks:
         each.script[Operation.CHARGE] = ["retryable"]
     assert (await Region(store, *banks).pay("k")).status == 402
-    assert sum(len(each.calls) for each in banks) == settle.ATTEMPTS_MAX
+    assert sum(len(each.calls) for each in banks) == record_outcome.ATTEMPTS_MAX
     await sound(sql)
 
 
@@ -316,7 +318,7 @@ async def test_death_before_the_call(
         raise Lost
 
     with monkeypatch.context() as patch:
-        patch.setattr(region.settlement, "drive", dies)
+        patch.setattr(region.executor, "drive", dies)
         with pytest.raises(Lost):
             await region.pay("k")
     fresh = Region(region.store, bank)

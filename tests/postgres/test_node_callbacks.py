@@ -9,7 +9,7 @@ import pytest
 
 from bailiwick.base.errors import ApiError
 from bailiwick.channels.base import Operation, Outcome, Resolve, Result
-from bailiwick.node.payments.requests import CancelPayment, ConfirmPayment, CreateRefund
+from bailiwick.node.payments.request_params import CancelPayment, ConfirmPayment, CreateRefund
 from bailiwick.store.database import Store
 from tests.postgres.node_kit import (
     PROFILE,
@@ -38,7 +38,7 @@ async def test_a_callback_that_comes_before_the_answer(
     assert answer["status"] == "succeeded"
     assert (await counts(sql))["event"] == 2, "the answer was a no-op"
     assert bytes((await region.pay("k")).body) == msgspec.json.encode(answer)
-    assert region.settlement.inflight == {}
+    assert region.executor.inflight == {}
     await sound(sql)
 
 
@@ -91,7 +91,7 @@ async def test_a_callback_that_could_not_be_carried_out_is_taken_when_it_comes_a
         raise Lost
 
     with monkeypatch.context() as patch:
-        patch.setattr(region.settlement, "settle", dies)
+        patch.setattr(region.executor, "record_outcome", dies)
         with pytest.raises(Lost):
             await region.notify(bank, reference, done, "n1")
     # Also when the process itself was gone: nothing but the database tells.

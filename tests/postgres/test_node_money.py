@@ -8,7 +8,7 @@ import pytest
 from bailiwick.base.errors import ApiError
 from bailiwick.channels.base import Operation
 from bailiwick.idempotency.requests import Answer
-from bailiwick.node.payments.requests import CancelPayment, CapturePayment, CreateRefund
+from bailiwick.node.payments.request_params import CancelPayment, CapturePayment, CreateRefund
 from bailiwick.store.database import Store
 from tests.postgres.node_kit import (
     SURE_MS,

@@ -11,7 +11,7 @@ import pytest
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.channels import common
-from bailiwick.channels.base import Account, Notice, Operation, Outcome, Resolve, Result
+from bailiwick.channels.base import Account, CallbackEvent, Operation, Outcome, Resolve, Result
 from bailiwick.channels.registry import CHANNELS
 from bailiwick.store.database import Store
 from tests.contract.answers import ACCOUNTS, SECRET
@@ -139,7 +139,7 @@ async def test_by_the_provider_s_id_alone_nothing_is_booked(
     region = Region(store, bank, other)
     reference = await pending(region, bank)
     result = Result(APPROVED, f"b_{reference}", 1000, "EUR")
-    notice = Notice("n1", Operation.CHARGE, None, result.provider_ref, result)
+    notice = CallbackEvent("n1", Operation.CHARGE, None, result.provider_ref, result)
     for teller in (bank, other):
         with pytest.raises(ApiError) as refused:
             await region.callbacks.take(

@@ -16,7 +16,7 @@ from bailiwick.channels.base import (
     Request,
     Resolve,
 )
-from bailiwick.node.payments.requests import CancelPayment, CapturePayment, CreateRefund
+from bailiwick.node.payments.request_params import CancelPayment, CapturePayment, CreateRefund
 from bailiwick.store.database import Store
 from tests.postgres.node_kit import PROFILE, Bank, Region, balance, body, paid, reviews
 from tests.postgres.rows_kit import sound

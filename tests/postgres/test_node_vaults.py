@@ -9,7 +9,7 @@ import pytest
 from bailiwick.base.errors import ApiError
 from bailiwick.channels.base import Operation
 from bailiwick.idempotency.requests import Refused
-from bailiwick.node.payments.requests import (
+from bailiwick.node.payments.request_params import (
     CardOptions,
     ConfirmPayment,
     MethodOptions,

@@ -279,7 +279,7 @@ async def test_totals_are_by_day_and_state(overview: OverviewDatabase) -> None:
 # The reader
 
 
-class Told:
+class AdmissionVerdict:
     """A message, and what was answered to it."""
 
     def __init__(self) -> None:
@@ -292,8 +292,8 @@ class Told:
         self.answers.append("term")
 
 
-def told(data: bytes, subject: str = "bailiwick.events.1") -> tuple[Message, Told]:
-    handle = Told()
+def told(data: bytes, subject: str = "bailiwick.events.1") -> tuple[Message, AdmissionVerdict]:
+    handle = AdmissionVerdict()
     return Message(subject, data, 1, {}, 1, 0, handle), handle
 
 

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from bailiwick.access import board, turnstile
+from bailiwick.access import admission_batcher, node_monitor
 from bailiwick.access.app import build
 from bailiwick.access.fanout import lists
 from bailiwick.access.forward import Answer, HopLimits, NodeClient
@@ -213,7 +213,7 @@ async def access(
     limits = options.pop("limits", PATIENT)
     with patience():
         front = Front(path, b"internal", atlas=ATLAS, limits=limits, **options)
-        await front.board.ask_all()
+        await front.node_monitor.ask_all()
         server = HttpServer(build(front), grace_s=PATIENCE_S)
         await server.start()
         operators = HttpServer(build_status(front), grace_s=PATIENCE_S)
@@ -235,8 +235,8 @@ def patience() -> Iterator[None]:
     """However slow the machine is, no stub node's answer is too late."""
     narrow = msgspec.structs.replace(PATIENT, connections=1, waiting=0)
     with (
-        mock.patch.object(board, "_POLL_TIMEOUT_S", PATIENCE_S),
+        mock.patch.object(node_monitor, "_POLL_TIMEOUT_S", PATIENCE_S),
         mock.patch.object(lists, "TIMEOUT_S", PATIENCE_S),
-        mock.patch.object(turnstile, "_LIMITS", narrow),
+        mock.patch.object(admission_batcher, "_LIMITS", narrow),
     ):
         yield

@@ -1,6 +1,6 @@
 """Access processes and nodes of different epochs, run against each other one step at a time.
 
-Real are everything that decides: ``Delivery`` and ``Placed`` at access, ``inbound`` and the
+Real are everything that decides: ``Delivery`` and ``RoutePlan`` at access, ``inbound`` and the
 refusal tokens at the node. The model has the rest: a node's table of keys, and the time between
 deciding, committing and answering, in which anything else may happen.
 """
@@ -24,15 +24,15 @@ from bailiwick.access.inbound import Inbound
 from bailiwick.base.errors import ApiError
 from bailiwick.base.keys import key_identity, request_hash
 from bailiwick.geo import atlas
-from bailiwick.idempotency.requests import Asked
-from bailiwick.interlink.admission_query import FULL, KNOWN, Ask, Told
+from bailiwick.idempotency.requests import IdempotentRequest
+from bailiwick.interlink.admission_query import FULL, KNOWN, AdmissionQuery, AdmissionVerdict
 from bailiwick.interlink.refusals import Refusals, on_behalf, stored
 from bailiwick.interlink.regional import Region
-from bailiwick.jurisdiction.home_history import Held, Pasts
+from bailiwick.jurisdiction.home_history import Held, HomeHistories
 from bailiwick.jurisdiction.locate import Evidence
-from bailiwick.jurisdiction.placing import Placed
+from bailiwick.jurisdiction.route_plan import RoutePlan
 from bailiwick.node import inbound
-from bailiwick.node.payments.requests import CreatePayment, Place
+from bailiwick.node.payments.request_params import CreatePayment, Place
 from bailiwick.topology.merchants import Merchant, Merchants
 from bailiwick.topology.snapshot import Earlier, World
 from bailiwick.topology.topology import Topology, parse
@@ -124,12 +124,12 @@ KEYS: dict[str, str] = {}
 class KeyHop:
     """A question about a key alone, on its way; ``plan`` and ``answer`` as of a ``Hop``."""
 
-    def __init__(self, node: "ModelNode", epoch: int, ask: Ask) -> None:
+    def __init__(self, node: "ModelNode", epoch: int, ask: AdmissionQuery) -> None:
         self.node = node
         self.epoch = epoch
         self.ask = ask
         self.plan: Any = None
-        self.answer: Told | None = None
+        self.answer: AdmissionVerdict | None = None
 
 
 class _Pause:
@@ -151,7 +151,7 @@ class ModelNode:
         self.at = epoch
         self.atlas = ATLAS
         self.refusals = Refusals(b"secret")
-        self.pasts = Pasts(ATLAS)
+        self.home_histories = HomeHistories(ATLAS)
         self.keys: dict[str, str] = {}  # "taken", or a tombstone's reason
         self.settings = types.SimpleNamespace(name=f"n{number}")
 
@@ -159,14 +159,14 @@ class ModelNode:
     def world(self) -> World:
         return self.chain[self.at]
 
-    def asked(self, key: str) -> Asked:
+    def asked(self, key: str) -> IdempotentRequest:
         merchant = self.world.merchants.all[0]
-        return Asked(merchant, False, key, request_hash("create", "", {}), "create", [])
+        return IdempotentRequest(merchant, False, key, request_hash("create", "", {}), "create", [])
 
     def decide(self, hop: Hop | KeyHop, shed: str | None) -> None:
         """What the route does before it writes."""
         if isinstance(hop, KeyHop):
-            hop.plan = on_behalf(hop.epoch, self.world.epoch) or Told(
+            hop.plan = on_behalf(hop.epoch, self.world.epoch) or AdmissionVerdict(
                 "behind", epoch=self.world.epoch
             )
             return
@@ -203,14 +203,14 @@ class ModelNode:
             assert isinstance(hop.plan, ApiError)
             hop.answer = Answer(hop.plan.status, {}, msgspec.json.encode(hop.plan.body()))
 
-    def _told(self, hop: KeyHop) -> Told:
-        if isinstance(hop.plan, Told):
+    def _told(self, hop: KeyHop) -> AdmissionVerdict:
+        if isinstance(hop.plan, AdmissionVerdict):
             return hop.plan
         known = self.keys.setdefault(KEYS[hop.ask.identity], hop.plan)
         if known == "taken":
             return KNOWN
         said = stored(known, self.world.epoch)
-        return Told("refused", said.reason, said.epoch)
+        return AdmissionVerdict("refused", said.reason, said.epoch)
 
 
 class ModelAccess:
@@ -221,14 +221,14 @@ class ModelAccess:
         self.chain = chain
         self.at = epoch
         self.atlas = ATLAS
-        self.pasts = Pasts(ATLAS)
+        self.home_histories = HomeHistories(ATLAS)
         self.region = Region(None)
         self.internal_secret = b"secret"
         self.metrics = types.SimpleNamespace(
             failures=defaultdict(int), refusals=defaultdict(int), assigned=defaultdict(int),
             hop=lambda *_: None,
         )  # fmt: skip
-        self.board = types.SimpleNamespace(
+        self.node_monitor = types.SimpleNamespace(
             verdict=lambda *_: "open", silent=lambda *_: False, verdicts=lambda *_: {},
             failed=lambda *_: None,
             observe=lambda *_: None, shedding=lambda *_: False, sent=lambda *_: None,
@@ -252,11 +252,11 @@ class ModelAccess:
 
         return types.SimpleNamespace(request=request)
 
-    def turnstile(self, node: Any) -> Any:
+    def admission_batcher(self, node: Any) -> Any:
         target = self.nodes[node.number]
 
-        async def ask(epoch: int, ask: Ask) -> Told:
-            return cast(Told, await _Pause(KeyHop(target, epoch, ask)))
+        async def ask(epoch: int, ask: AdmissionQuery) -> AdmissionVerdict:
+            return cast(AdmissionVerdict, await _Pause(KeyHop(target, epoch, ask)))
 
         return types.SimpleNamespace(ask=ask)
 
@@ -267,7 +267,7 @@ class ModelAccess:
         came = Inbound(cast(Any, principal), "req_1", lines, key)
         merchant = self.world.merchants.all[0]
         KEYS[key_identity(merchant.id, False, key)] = key
-        placed = Placed(self.world, ATLAS, self.pasts, evidence, merchant, key)
+        placed = RoutePlan(self.world, ATLAS, self.home_histories, evidence, merchant, key)
         front = cast(Front, self)
         return Submission(Delivery(front, came, placed, b"/", b"", one_shot=True, params={}).run())
 
@@ -286,7 +286,7 @@ class Submission:
         self.outcome: Answer | ApiError | None = None
         self.resume()
 
-    def resume(self, answer: Answer | Told | HopError | None = None) -> None:
+    def resume(self, answer: Answer | AdmissionVerdict | HopError | None = None) -> None:
         """Go on until the next thing to wait for."""
         self.hop = None
         try:
@@ -347,7 +347,7 @@ def stepped() -> Iterator[None]:
         yield
 
 
-def tokens(held: dict[int, Held], asked: Asked) -> str:
+def tokens(held: dict[int, Held], asked: IdempotentRequest) -> str:
     """The refusals as access would carry them."""
     made = Refusals(b"secret")
     return ",".join(made.token(number, each, asked) for number, each in held.items())

@@ -6,7 +6,7 @@ import msgspec
 
 from bailiwick.base.ids import new_id
 from bailiwick.channels.base import Outcome, Result
-from bailiwick.node.payments.decide import Step
+from bailiwick.node.payments.charge_outcomes import Transition
 from bailiwick.store.rows import Attempt, Details, Payment, Progress, Refund
 
 NOW = 1_800_000_000_000
@@ -96,7 +96,7 @@ def unknown(detail: str = "timeout") -> Result:
     return Result(Outcome.UNKNOWN, detail=detail)
 
 
-def ended(step: Step, row: Attempt) -> Attempt:
+def ended(step: Transition, row: Attempt) -> Attempt:
     """The attempt as the store holds it once the step is written."""
     for end in step.attempt_ends or []:
         if end.id == row.id:

@@ -191,7 +191,7 @@ async def test_topology_status_and_metrics(tmp_path: Path) -> None:
         assert "42424242" not in text
         for node in it.nodes:
             await node.server.stop()
-        await it.front.board.ask_all()
+        await it.front.node_monitor.ask_all()
         gone = {"status": "no node answers"}
         assert await it.json("GET", "/readyz", key=None) == (503, gone)
         assert (await it.status("/readyz")).status == 503

@@ -159,7 +159,7 @@ async def test_usage_state_moves_only_what_cannot_charge(
 ) -> None:
     async with access(tmp_path) as it:
         it.nodes[1].usage.update(usage)
-        await it.front.board.ask_all()
+        await it.front.node_monitor.ask_all()
         assert (await it.json("POST", CREATE, IN))[1] == {"node": "europe"}
         passed = json.loads(it.nodes[0].calls[0].headers["bailiwick-passed-over"])
         assert list(passed) == ["2"]
@@ -173,7 +173,7 @@ async def test_with_no_open_node_the_home_decides(tmp_path: Path) -> None:
     async with access(tmp_path) as it:
         for node in it.nodes:
             node.usage["draining"] = True
-        await it.front.board.ask_all()
+        await it.front.node_monitor.ask_all()
         assert (await it.json("POST", CREATE, IN))[1] == {"node": "apac"}
 
 

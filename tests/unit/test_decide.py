@@ -7,8 +7,9 @@ import pytest
 
 from bailiwick.base.errors import ApiError
 from bailiwick.channels.base import Result
-from bailiwick.node.payments import decide, following
-from bailiwick.node.payments.decide import Step
+from bailiwick.node.payments import charge_outcomes as decide
+from bailiwick.node.payments import follow_up_outcomes as following
+from bailiwick.node.payments.charge_outcomes import Transition
 from bailiwick.node.payments.states import Change
 from bailiwick.store.rows import Attempt, AttemptNew, Payment, Posting, Refund
 from tests.unit import payment_kit as kit
@@ -34,16 +35,16 @@ def paid(**values: Any) -> Payment:
     return kit.payment(**{**given, **values})
 
 
-def charge(payment: Payment, attempt: Attempt, result: Result) -> Step | None:
+def charge(payment: Payment, attempt: Attempt, result: Result) -> Transition | None:
     return decide.charge(payment, attempt, result, NOW + 5, LOOK)
 
 
-def only_end(step: Step) -> tuple[str, int | None]:
+def only_end(step: Transition) -> tuple[str, int | None]:
     assert step.attempt_ends is not None and len(step.attempt_ends) == 1
     return step.attempt_ends[0].state, step.attempt_ends[0].check_ms
 
 
-def checked(step: Step | None) -> Step:
+def checked(step: Transition | None) -> Transition:
     """What every step has in common."""
     assert step is not None
     assert step.after.version == step.before.version + 1
@@ -208,7 +209,7 @@ def test_the_next_gateway() -> None:
 # Capture
 
 
-def capture(payment: Payment, attempt: Attempt, result: Result) -> Step | None:
+def capture(payment: Payment, attempt: Attempt, result: Result) -> Transition | None:
     return following.capture(payment, attempt, result, NOW + 5, LOOK)
 
 
@@ -253,7 +254,9 @@ def test_a_late_capture_is_booked_apart() -> None:
 # Void
 
 
-def void(payment: Payment, result: Result, charged: Attempt, row: Attempt = VOID) -> Step | None:
+def void(
+    payment: Payment, result: Result, charged: Attempt, row: Attempt = VOID
+) -> Transition | None:
     return following.void(payment, row, charged, result, NOW + 5, LOOK)
 
 
@@ -300,7 +303,9 @@ def test_an_unknown_void_and_a_late_one() -> None:
 # Refund
 
 
-def refund(payment: Payment, row: Attempt, result: Result, of: Refund | None = None) -> Step | None:
+def refund(
+    payment: Payment, row: Attempt, result: Result, of: Refund | None = None
+) -> Transition | None:
     return following.refund(payment, row, of or kit.refund(), result, NOW + 5, LOOK)
 
 

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from bailiwick.channels.base import Outcome, Result
-from bailiwick.node.payments import decide, following, states
-from bailiwick.node.payments.decide import Step
+from bailiwick.node.payments import charge_outcomes as decide
+from bailiwick.node.payments import follow_up_outcomes as following
+from bailiwick.node.payments import states
+from bailiwick.node.payments.charge_outcomes import Transition
 from bailiwick.node.payments.states import Change, State
 from bailiwick.store.rows import Attempt, AttemptNew, Refund
 from tests.unit import payment_kit as kit
@@ -38,7 +40,7 @@ class Life(RuleBasedStateMachine):
 
     # What the store does with a step
 
-    def write(self, step: Step | None) -> None:
+    def write(self, step: Transition | None) -> None:
         if step is None:
             return
         assert step.before == self.payment
@@ -90,7 +92,7 @@ class Life(RuleBasedStateMachine):
         if operation == "charge":
             values["charge_attempt"] = new.id
         after = decide.moved(self.payment, change, kit.NOW, **values)
-        step = Step(before=self.payment, after=after, event="x")
+        step = Transition(before=self.payment, after=after, event="x")
         self.payment = after
         self.versions.append(after.version)
         self.attempts[new.id] = kit.attempt(
@@ -119,12 +121,12 @@ class Life(RuleBasedStateMachine):
     @rule()
     def cancel(self) -> None:
         after = decide.moved(self.payment, Change.CANCEL, kit.NOW)
-        self.write(Step(before=self.payment, after=after, event="x"))
+        self.write(Transition(before=self.payment, after=after, event="x"))
 
     @rule()
     def edit(self) -> None:
         after = decide.moved(self.payment, Change.EDIT, kit.NOW)
-        self.write(Step(before=self.payment, after=after, event="x"))
+        self.write(Transition(before=self.payment, after=after, event="x"))
 
     @precondition(lambda self: self.free() > 0)
     @rule(part=st.integers(1, AMOUNT))
@@ -137,7 +139,7 @@ class Life(RuleBasedStateMachine):
         )
         assert new.refund is not None
         self.refunds[new.refund] = kit.refund(id=new.refund, amount=amount, attempt=new.id)
-        self.write(Step(before=self.payment, after=after, event="x", attempt_new=new))
+        self.write(Transition(before=self.payment, after=after, event="x", attempt_new=new))
 
     def free(self) -> int:
         row = self.payment

@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 from bailiwick.access.forward import Answer
 from bailiwick.base.errors import ApiError
 from bailiwick.jurisdiction.assign import assign, to_object
-from bailiwick.jurisdiction.home_history import MOVED, Held, Past, explained
+from bailiwick.jurisdiction.home_history import MOVED, Held, HomeHistory, explained
 from bailiwick.jurisdiction.key_age import CLOCK_SKEW_MS, born_ms, fresh_key, uuid7_ms
 from bailiwick.jurisdiction.locate import Evidence, locate
 from bailiwick.topology.merchants import Merchant
@@ -246,13 +246,15 @@ def test_uuids_that_tell_their_time() -> None:
 # --- which chains there are ---------------------------------------------------------------
 
 
-def past(*found: Topology, **defaults: str) -> Past:
+def past(*found: Topology, **defaults: str) -> HomeHistory:
     world = worlds(list(found))[-1]
     earlier = tuple(msgspec.structs.replace(each, defaults=defaults) for each in world.earlier)
-    return Past(msgspec.structs.replace(world, earlier=earlier), ATLAS)
+    return HomeHistory(msgspec.structs.replace(world, earlier=earlier), ATLAS)
 
 
-def chains(past: Past, evidence: Evidence = EVIDENCE, default: str = "") -> list[tuple[int, ...]]:
+def chains(
+    past: HomeHistory, evidence: Evidence = EVIDENCE, default: str = ""
+) -> list[tuple[int, ...]]:
     topology = past.world.topology
     location = locate(evidence, ATLAS, topology.overrides, default)
     merchant = Merchant("acct_shop", "Shop", default)

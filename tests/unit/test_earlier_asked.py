@@ -15,10 +15,10 @@ from earlier_kit import (
 
 from bailiwick.access.forward import Answer
 from bailiwick.base.errors import ApiError
-from bailiwick.interlink.admission_query import MISMATCH, Told
+from bailiwick.interlink.admission_query import MISMATCH, AdmissionVerdict
 
 
-def asking(made: Cluster, key: str = "k") -> Submission:
+def admission_query(made: Cluster, key: str = "k") -> Submission:
     """A submission that waits for an earlier home's word on its key."""
     under_way = made.access[0].submit(key)
     while under_way.outcome is None and not isinstance(under_way.hop, KeyHop):
@@ -30,11 +30,11 @@ def test_a_node_that_is_home_again_is_not_asked_by_an_old_access_process() -> No
     made = cluster(topology(5, (1,)), topology(6, (2,)), topology(7, (1,)))
     made.access[0].at = made.nodes[2].at = 1
     with stepped():
-        under_way = asking(made)
+        under_way = admission_query(made)
         assert isinstance(under_way.hop, KeyHop)
         assert under_way.hop.node.number == 1
         under_way.hop.node.decide(under_way.hop, None)
-        assert under_way.hop.plan == Told("behind", epoch=7)
+        assert under_way.hop.plan == AdmissionVerdict("behind", epoch=7)
         made.settle()
         end = under_way.finish()
     assert isinstance(end, Answer)
@@ -46,7 +46,7 @@ def test_a_silent_earlier_home_makes_new_keys_wait_but_not_those_taken_here() ->
     made.nodes[2].keys["known"] = "taken"
     for key, status in (("new", 503), ("known", 200)):
         with stepped():
-            under_way = asking(made, key)
+            under_way = admission_query(made, key)
             if under_way.outcome is None:
                 under_way.lose()
             end = under_way.finish()
@@ -100,7 +100,7 @@ def test_what_an_earlier_home_took_is_found_though_today_s_is_dead() -> None:
 def test_another_request_under_a_key_that_an_earlier_home_knows() -> None:
     made = cluster(topology(5, (1,)), topology(6, (2,)))
     with stepped():
-        under_way = asking(made)
+        under_way = admission_query(made)
         under_way.resume(MISMATCH)
     assert isinstance(under_way.outcome, ApiError)
     assert (under_way.outcome.status, under_way.outcome.type) == (400, "idempotency_error")

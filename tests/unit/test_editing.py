@@ -9,14 +9,14 @@ from msgspec import UNSET
 from bailiwick.base.errors import ApiError
 from bailiwick.jurisdiction.assign import Assignment, Considered
 from bailiwick.node.payments import editing
-from bailiwick.node.payments.requests import (
+from bailiwick.node.payments.request_params import (
     ConfirmPayment,
     CreatePayment,
     UpdatePayment,
     UpdateRefund,
 )
 from bailiwick.node.payments.states import State
-from bailiwick.routing.match import Considered as Looked
+from bailiwick.routing.match import Considered as PriorHomeCheck
 from bailiwick.routing.match import Kind, Routing
 from bailiwick.store.rows import Progress
 from tests.unit import payment_kit as kit
@@ -164,7 +164,7 @@ def test_what_is_shown_of_an_assignment_is_bounded() -> None:
     shown = editing.assignment_shown(Assignment(3, 1, 1, "DE", "free", (home, *allowed, *others)))
     assert shown["name"] == "europe" and shown["epoch"] == 3
     assert len(shown["considered"]) == editing.CONSIDERED_MAX
-    looked = tuple(Looked(f"g{n}", "in reserve", "x", Kind.ABLE) for n in range(100))
+    looked = tuple(PriorHomeCheck(f"g{n}", "in reserve", "x", Kind.ABLE) for n in range(100))
     routing = Routing("g0", "priority", looked)
     assert len(editing.routing_shown(routing)["considered"]) == editing.CONSIDERED_MAX
     assert editing.reasons(Routing(None, "priority", looked)).startswith("g0: x; ")

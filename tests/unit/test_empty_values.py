@@ -12,7 +12,7 @@ import pytest
 from msgspec import UNSET, UnsetType, inspect
 
 from bailiwick.base.errors import ApiError
-from bailiwick.node.payments import requests
+from bailiwick.node.payments import request_params as requests
 from bailiwick.wire.forms import struct_from
 
 # Those that Stripe's format lets a client unset (its SDKs type them `Emptyable`), and two of ours.

@@ -10,14 +10,21 @@ from hypothesis import strategies as st
 
 from bailiwick.base.errors import ApiError
 from bailiwick.base.keys import request_hash
-from bailiwick.idempotency.requests import Answer, Asked, Idempotency, Refused, packed, unpacked
+from bailiwick.idempotency.requests import (
+    Answer,
+    Idempotency,
+    IdempotentRequest,
+    Refused,
+    packed,
+    unpacked,
+)
 from bailiwick.store.database import Store
 from bailiwick.store.rows import StoredKey
 from bailiwick.topology.merchants import Merchant
 from tests.waiting import PATIENCE_S, until
 
 SHOP = Merchant("acct_1", "Shop")
-ASKED = Asked(SHOP, False, "k", "hash", "create", [])
+ASKED = IdempotentRequest(SHOP, False, "k", "hash", "create", [])
 DONE = Answer(200, b'{"id":"pi_1"}')
 
 
@@ -42,7 +49,7 @@ def stored(**values: Any) -> StoredKey:
 
 
 def made(found: StoredKey | None = None, deadline_s: float = PATIENCE_S) -> Idempotency:
-    async def in_progress(asked: Asked, row: StoredKey) -> Answer:
+    async def in_progress(asked: IdempotentRequest, row: StoredKey) -> Answer:
         return Answer(200, b'{"status":"processing"}', replayed=True)
 
     return Idempotency(cast(Store, Keys(found)), deadline_s, in_progress)

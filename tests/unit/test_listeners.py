@@ -85,7 +85,7 @@ def test_routes_by_listener(tmp_path: Path) -> None:
 async def test_the_world_learns_nothing_of_the_inside(tmp_path: Path) -> None:
     async with access(tmp_path) as it:
         it.nodes[0].usage["draining"] = True
-        await it.front.board.ask_all()
+        await it.front.node_monitor.ask_all()
         told = b""
         for path in ("/healthz", "/readyz", "/usage", "/metrics", "/usage/gateways"):
             told += (await it.call("GET", path, key=None)).body

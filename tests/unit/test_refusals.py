@@ -5,13 +5,13 @@ import pytest
 
 from bailiwick.base.errors import ApiError
 from bailiwick.base.keys import request_hash
-from bailiwick.idempotency.requests import Asked
+from bailiwick.idempotency.requests import IdempotentRequest
 from bailiwick.interlink.refusals import REASONS, TOKENS_MAX, Refusals, moved_for, stored
 from bailiwick.jurisdiction.home_history import MOVED, Held
 from bailiwick.topology.merchants import Merchant
 
 OURS = Refusals(b"shared secret of the nodes")
-ASKED = Asked(
+ASKED = IdempotentRequest(
     Merchant("acct_1", "Shop"),
     False,
     "key-1",
@@ -23,7 +23,7 @@ DRAINING = Held("draining", 7)
 TOKEN = OURS.token(2, DRAINING, ASKED.named)
 
 
-def refused_as_forged(header: str, asked: Asked = ASKED, ours: Refusals = OURS) -> None:
+def refused_as_forged(header: str, asked: IdempotentRequest = ASKED, ours: Refusals = OURS) -> None:
     with pytest.raises(ApiError) as forged:
         ours.read(header, asked.named)
     assert (forged.value.status, forged.value.param) == (400, "Bailiwick-Refusals")
@@ -64,7 +64,7 @@ def test_a_moved_key_keeps_the_epoch_it_was_refused_for() -> None:
     ],
     ids=["key", "mode", "merchant", "request"],
 )
-def test_of_another_request(asked: Asked) -> None:
+def test_of_another_request(asked: IdempotentRequest) -> None:
     refused_as_forged(TOKEN, asked)
 
 

@@ -313,22 +313,22 @@ def test_ids_are_unique(kind: config.Kind) -> None:
 
 
 def test_fault_rules_are_counted_shared_and_combined() -> None:
-    board = FaultBoard(seed=7)
-    board.add(RuleRequest("charge", "latency", params=Params(delay_ms=30)))
-    once = board.add(RuleRequest("charge", "reset_after", provider="a", times=1))
-    assert board.pick("b", "charge") == (None, 30)
-    fault, delay_ms = board.pick("a", "charge")
+    node_monitor = FaultBoard(seed=7)
+    node_monitor.add(RuleRequest("charge", "latency", params=Params(delay_ms=30)))
+    once = node_monitor.add(RuleRequest("charge", "reset_after", provider="a", times=1))
+    assert node_monitor.pick("b", "charge") == (None, 30)
+    fault, delay_ms = node_monitor.pick("a", "charge")
     assert fault is not None
     assert (fault.kind, delay_ms) == ("reset_after", 30)
-    assert board.pick("a", "charge")[0] is None
-    assert [rule.hits for rule in board.view() if rule.id == once] == [1]
-    assert board.remove() == 2
-    board.add(RuleRequest("*", "error_500_before", share=0.3))
-    hits = sum(board.pick("a", "query")[0] is not None for _ in range(1000))
+    assert node_monitor.pick("a", "charge")[0] is None
+    assert [rule.hits for rule in node_monitor.view() if rule.id == once] == [1]
+    assert node_monitor.remove() == 2
+    node_monitor.add(RuleRequest("*", "error_500_before", share=0.3))
+    hits = sum(node_monitor.pick("a", "query")[0] is not None for _ in range(1000))
     assert 230 < hits < 370
-    assert board.pick("a", "callback")[0] is None
+    assert node_monitor.pick("a", "callback")[0] is None
     with pytest.raises(ValueError, match="callback"):
-        board.add(RuleRequest("callback", "late"))
+        node_monitor.add(RuleRequest("callback", "late"))
 
 
 def test_the_delay_has_the_percentiles_asked_for() -> None:

@@ -13,11 +13,17 @@ from bailiwick.base import canary
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.base.sealing import SEAL, VERSION, Fresh, Stamp, answer_seal, fits, require, seal
-from bailiwick.interlink import admission_query as asking
-from bailiwick.interlink.admission_query import FRESH_MS, KIND, PATH, Ask, Asks
+from bailiwick.interlink import admission_query
+from bailiwick.interlink.admission_query import (
+    FRESH_MS,
+    KIND,
+    PATH,
+    AdmissionQueries,
+    AdmissionQuery,
+)
 from bailiwick.interlink.refusals import Refusals
 from bailiwick.node import app as node_app
-from bailiwick.node import turnstile
+from bailiwick.node import bulk_admission
 from bailiwick.node.payments.reading import check_client_secret
 from bailiwick.topology.merchants import Merchant, Principal
 from bailiwick.wire.server import HttpServer
@@ -140,10 +146,12 @@ class World:
 async def node(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[NodeClient]:
     """The routes of node 1, over HTTP; whoever gets further than the door is answered nothing."""
 
-    async def tell(self: turnstile.Turnstile, asked: Asks) -> list[asking.Told]:
-        return [asking.FULL] * len(asked.asks)
+    async def tell(
+        self: bulk_admission.BulkAdmission, asked: AdmissionQueries
+    ) -> list[admission_query.AdmissionVerdict]:
+        return [admission_query.FULL] * len(asked.asks)
 
-    monkeypatch.setattr(turnstile.Turnstile, "_tell", tell)
+    monkeypatch.setattr(bulk_admission.BulkAdmission, "_tell", tell)
     load = SimpleNamespace(open=0, check_open=lambda: None, header=lambda epoch: "{}")
     it = SimpleNamespace(
         number=1, refusals=Refusals(SECRET), load=load, world=World(), superseded_by=None
@@ -159,8 +167,8 @@ async def node(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[NodeClient]:
 
 
 def batch(**values: Any) -> bytes:
-    asks = [Ask("acct_1", False, "0" * 32, "0" * 32, True)]
-    made = Asks(1, now_ms(), "a" * 32, 1, 3, asks)
+    asks = [AdmissionQuery("acct_1", False, "0" * 32, "0" * 32, True)]
+    made = AdmissionQueries(1, now_ms(), "a" * 32, 1, 3, asks)
     return msgspec.json.encode(msgspec.structs.replace(made, **values))
 
 
@@ -209,7 +217,7 @@ async def test_the_seal_of_an_older_release_is_told_so(monkeypatch: pytest.Monke
 # --- every internal route ---------------------------------------------------------------------
 
 INTERNAL = {
-    asking.PATH: ("POST", 403),
+    admission_query.PATH: ("POST", 403),
     canary.PATH: ("POST", 403),
     "/internal/crash": ("POST", 403),  # in processes that tests start, alone
     "/internal/residency/{identifier}": ("GET", 401),  # of a merchant's own objects, by its key

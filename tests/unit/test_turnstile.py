@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from access_kit import Access, Call, Reply, StubNode, access
 
-from bailiwick.access import board, turnstile
+from bailiwick.access import admission_batcher, node_monitor
 from bailiwick.base.clock import now_ms
 from bailiwick.base.keys import key_identity, request_hash
 from bailiwick.base.sealing import SEAL, answer_seal, seal
@@ -21,9 +21,9 @@ from bailiwick.interlink.admission_query import (
     KIND,
     MAY_ASK,
     PATH,
-    Ask,
-    Asks,
-    Told,
+    AdmissionQueries,
+    AdmissionQuery,
+    AdmissionVerdict,
     ask_for,
 )
 from bailiwick.interlink.refusals import Refusals
@@ -43,18 +43,18 @@ def sealed(call: Call, told: Any, secret: bytes = b"internal") -> Reply:
     return 200, {SEAL: answer_seal(secret, KIND, call.headers[SEAL], body)}, body
 
 
-def shedding(node: StubNode, word: str = "refused", status: int = 200) -> list[Asks]:
+def shedding(node: StubNode, word: str = "refused", status: int = 200) -> list[AdmissionQueries]:
     """Have a stub node shed load and answer every ask so; the batches it gets."""
-    batches: list[Asks] = []
+    batches: list[AdmissionQueries] = []
 
     def answer(call: Call) -> Reply:
         if call.path != PATH:
             return 200, {}, {"node": node.name}
         assert call.headers[SEAL] == seal(b"internal", KIND, call.body)
-        asks = msgspec.json.decode(call.body, type=Asks)
+        asks = msgspec.json.decode(call.body, type=AdmissionQueries)
         batches.append(asks)
         reason, epoch = ("overloaded", 1) if word == "refused" else ("", 0)
-        told = [Told(word, reason, epoch)] * len(asks.asks)  # type: ignore[arg-type]
+        told = [AdmissionVerdict(word, reason, epoch)] * len(asks.asks)  # type: ignore[arg-type]
         return (status, *sealed(call, told)[1:])
 
     node.answer = answer
@@ -63,7 +63,7 @@ def shedding(node: StubNode, word: str = "refused", status: int = 200) -> list[A
 
 
 async def pay(it: Access, body: str, key: str = "k1") -> tuple[int, Any]:
-    await it.front.board.ask_all()
+    await it.front.node_monitor.ask_all()
     return await it.json("POST", CREATE, body, headers={"idempotency-key": key})
 
 
@@ -93,7 +93,7 @@ async def test_what_there_is_room_for_is_sent(tmp_path: Path) -> None:
 async def test_a_strict_place_keeps_its_key(tmp_path: Path) -> None:
     async with access(tmp_path) as it:
         batches = shedding(it.nodes[0], "full")
-        await it.front.board.ask_all()
+        await it.front.node_monitor.ask_all()
         answer = await it.call("POST", CREATE, DE, headers={"idempotency-key": "k1"})
         assert answer.status == 503
         error = json.loads(answer.body)["error"]
@@ -164,13 +164,13 @@ async def test_a_crowd_is_asked_about_in_few_batches(tmp_path: Path) -> None:
             return told(call)  # type: ignore[return-value]
 
         apac.answer = held
-        await it.front.board.ask_all()
+        await it.front.node_monitor.ask_all()
         keys = ({"idempotency-key": f"k{number}"} for number in range(100))
         crowd = [asyncio.create_task(it.json("POST", CREATE, IN, headers=key)) for key in keys]
 
         def asked() -> int:
-            first = [msgspec.json.decode(call.body, type=Asks) for call in apac.calls]
-            waiting = it.front._turnstiles[2][1].waiting if first else 0
+            first = [msgspec.json.decode(call.body, type=AdmissionQueries) for call in apac.calls]
+            waiting = it.front._admission_batchers[2][1].waiting if first else 0
             return waiting + sum(len(batch.asks) for batch in first)
 
         await until(lambda: asked() == 100)
@@ -181,21 +181,23 @@ async def test_a_crowd_is_asked_about_in_few_batches(tmp_path: Path) -> None:
 
 
 def test_a_crowd_waits_for_a_fuller_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turnstile.time, "monotonic", lambda: 0.0)
+    monkeypatch.setattr(admission_batcher.time, "monotonic", lambda: 0.0)
     client = cast(Any, None)
-    door = turnstile.Turnstile(2, lambda limits: client, b"s", lambda raw: None, lambda: 0)
+    door = admission_batcher.AdmissionBatcher(
+        2, lambda limits: client, b"s", lambda raw: None, lambda: 0
+    )
     door._begun = 0.0
-    door._last = turnstile.MANY - 1
-    assert door._pause() == turnstile.SPACING_S
-    door._last = turnstile.MANY
-    assert door._pause() == 2 * turnstile.SPACING_S
-    ask = Ask("acct_demo", False, "0" * 32, "0" * 32, True)
+    door._last = admission_batcher.MANY - 1
+    assert door._pause() == admission_batcher.SPACING_S
+    door._last = admission_batcher.MANY
+    assert door._pause() == 2 * admission_batcher.SPACING_S
+    ask = AdmissionQuery("acct_demo", False, "0" * 32, "0" * 32, True)
     door._queue.extend((1, ask, cast(Any, None)) for _ in range(ASKS_MAX))
     assert door._pause() == 0.0, "it is full"
 
 
 async def test_waiting_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turnstile, "WAITING_MAX", 0)
+    monkeypatch.setattr(admission_batcher, "WAITING_MAX", 0)
     async with access(tmp_path) as it:
         shedding(it.nodes[1])
         status, answer = await pay(it, IN)
@@ -243,8 +245,8 @@ async def test_what_there_is_room_for_by_the_report_is_sent_at_once(tmp_path: Pa
         apac = it.nodes[1]
         shedding(apac)
         apac.usage |= {"room": 2, "under_way": 5}
-        await it.front.board.ask_all()
-        seen = it.front.board
+        await it.front.node_monitor.ask_all()
+        seen = it.front.node_monitor
         assert seen.shedding(2) and seen.has_room(2)
         for _ in range(2):
             seen.sent(2)
@@ -271,15 +273,15 @@ async def test_a_node_that_shed_lately_is_still_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with access(tmp_path) as it:
-        monkeypatch.setattr(board, "SHEDDING_MS", 3_600_000)
+        monkeypatch.setattr(node_monitor, "SHEDDING_MS", 3_600_000)
         apac = it.nodes[1]
         shedding(apac)
-        await it.front.board.ask_all()
+        await it.front.node_monitor.ask_all()
         apac.usage["shedding"] = False
-        await it.front.board.ask_all()
-        assert it.front.board.shedding(2)
-        monkeypatch.setattr(board, "SHEDDING_MS", 0)
-        assert not it.front.board.shedding(2)
+        await it.front.node_monitor.ask_all()
+        assert it.front.node_monitor.shedding(2)
+        monkeypatch.setattr(node_monitor, "SHEDDING_MS", 0)
+        assert not it.front.node_monitor.shedding(2)
 
 
 def test_a_key_that_a_node_would_not_take_is_left_to_it() -> None:
@@ -306,7 +308,7 @@ async def test_each_batch_says_for_whom_and_when_it_is(tmp_path: Path) -> None:
 async def test_the_time_is_the_node_s_own_where_it_is_known(tmp_path: Path) -> None:
     async with access(tmp_path) as it:
         batches = shedding(it.nodes[1])
-        it.front.board._ahead_ms[2] = 3_600_000
+        it.front.node_monitor._ahead_ms[2] = 3_600_000
         assert await pay(it, IN) == (200, {"node": "europe"})
         assert abs(batches[0].at_ms - now_ms() - 3_600_000) < 60_000
 

@@ -7,7 +7,7 @@ import random
 import msgspec
 import pytest
 
-from bailiwick.access.board import Board, shown
+from bailiwick.access.node_monitor import NodeMonitor, shown
 from bailiwick.base.history import CHANGES_MAX
 from bailiwick.interlink.usage_report import (
     CLOSED,
@@ -16,7 +16,7 @@ from bailiwick.interlink.usage_report import (
     UNKNOWN,
     Report,
     Usage,
-    Watch,
+    UsageTracker,
     judge,
 )
 from bailiwick.topology.parts import Thresholds
@@ -59,7 +59,7 @@ class Node:
     """A watched node and its clock."""
 
     def __init__(self, limits: Thresholds = LIMITS) -> None:
-        self.watch = Watch(0)
+        self.watch = UsageTracker(0)
         self.limits = limits
         self.now = 1_000_000
         self.last: Report | None = None
@@ -231,22 +231,22 @@ def test_history_is_bounded_and_counts_go_on() -> None:
 
 
 async def test_board_hears_of_headers_and_ignores_nonsense() -> None:
-    board = Board({1: "http://127.0.0.1:1", 2: "http://127.0.0.1:1"})
-    board.set_nodes(
+    node_monitor = NodeMonitor({1: "http://127.0.0.1:1", 2: "http://127.0.0.1:1"})
+    node_monitor.set_nodes(
         {1: "http://127.0.0.1:1", 2: "http://127.0.0.1:1"}, Thresholds(close_after_reports=1)
     )
-    board.observe(1, b'{"node":1,"inflight":255,"capacity":256,"shedding":true}')
-    board.observe(2, b'{"node":1}')
-    board.observe(2, b"{")
-    board.observe(2, None)
-    board.observe(3, b'{"node":3}')
-    board.failed(3, "gone")
-    verdicts = board.verdicts()
+    node_monitor.observe(1, b'{"node":1,"inflight":255,"capacity":256,"shedding":true}')
+    node_monitor.observe(2, b'{"node":1}')
+    node_monitor.observe(2, b"{")
+    node_monitor.observe(2, None)
+    node_monitor.observe(3, b'{"node":3}')
+    node_monitor.failed(3, "gone")
+    verdicts = node_monitor.verdicts()
     assert verdicts[1].startswith("overloaded")
     assert verdicts[2].startswith("stale")
-    assert board.answering() == [1]
-    assert [board.shedding(number) for number in (1, 2, 3)] == [True, False, False]
-    found = msgspec.json.decode(msgspec.json.encode(shown(board, {1: "europe"})))
+    assert node_monitor.answering() == [1]
+    assert [node_monitor.shedding(number) for number in (1, 2, 3)] == [True, False, False]
+    found = msgspec.json.decode(msgspec.json.encode(shown(node_monitor, {1: "europe"})))
     assert [(each["name"], each["state"]) for each in found] == [
         ("europe", "closed"), ("2", "unknown")
     ]  # fmt: skip
@@ -266,12 +266,12 @@ async def test_board_asks_soon_again_who_was_never_heard_of() -> None:
         writer.close()
 
     server = await asyncio.start_server(node, "127.0.0.1", 0)
-    board = Board({1: f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"})
-    running = asyncio.create_task(board.run(3_600))
-    await until(lambda: board.answering() == [1])
+    node_monitor = NodeMonitor({1: f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"})
+    running = asyncio.create_task(node_monitor.run(3_600))
+    await until(lambda: node_monitor.answering() == [1])
     assert asked == 4
     running.cancel()
-    board.close()
+    node_monitor.close()
     server.close()
 
 
@@ -288,14 +288,14 @@ async def test_board_asks_each_second_and_sees_a_node_go_and_come_back() -> None
 
     server = await asyncio.start_server(node, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    board = Board({1: f"http://127.0.0.1:{port}"})
-    await board.ask_all()
-    assert board.verdicts() == {1: "open"}
+    node_monitor = NodeMonitor({1: f"http://127.0.0.1:{port}"})
+    await node_monitor.ask_all()
+    assert node_monitor.verdicts() == {1: "open"}
     server.close()
-    board.set_nodes({1: "http://127.0.0.1:1"})
-    await board.ask_all()
-    assert board.verdicts()[1].startswith("unreachable")
-    assert board.answering() == []
-    board.set_nodes({})
-    assert board.verdicts() == {}
-    board.close()
+    node_monitor.set_nodes({1: "http://127.0.0.1:1"})
+    await node_monitor.ask_all()
+    assert node_monitor.verdicts()[1].startswith("unreachable")
+    assert node_monitor.answering() == []
+    node_monitor.set_nodes({})
+    assert node_monitor.verdicts() == {}
+    node_monitor.close()

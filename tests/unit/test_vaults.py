@@ -8,7 +8,12 @@ import pytest
 from bailiwick.base.errors import ApiError
 from bailiwick.node.config import load
 from bailiwick.node.payments import editing, render
-from bailiwick.node.payments.requests import ConfirmPayment, CreatePayment, UpdatePayment, vault_of
+from bailiwick.node.payments.request_params import (
+    ConfirmPayment,
+    CreatePayment,
+    UpdatePayment,
+    vault_of,
+)
 from bailiwick.runtime.settings import SettingsError
 from bailiwick.store.rows import Progress
 from bailiwick.wire.forms import parse_form, struct_from

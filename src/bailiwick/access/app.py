@@ -262,7 +262,7 @@ class Callbacks:
             answer = await self.front.client(node).request("POST", target, lines, body)
         except HopError as error:
             raise payments.unreachable(node, error, "POST", True) from None
-        self.front.board.observe(node.number, answer.headers.get(b"bailiwick-usage"))
+        self.front.node_monitor.observe(node.number, answer.headers.get(b"bailiwick-usage"))
         payments.give(response, answer)
 
 

@@ -17,12 +17,18 @@ from bailiwick.access.hop import misdirected, send, unreachable
 from bailiwick.access.inbound import Inbound
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
-from bailiwick.interlink import admission_query as asking
-from bailiwick.interlink.admission_query import FULL, Ask, Told, ask_earlier, ask_for
+from bailiwick.interlink import admission_query
+from bailiwick.interlink.admission_query import (
+    FULL,
+    AdmissionQuery,
+    AdmissionVerdict,
+    ask_earlier,
+    ask_for,
+)
 from bailiwick.interlink.usage_report import OPEN
 from bailiwick.jurisdiction.assign import EarlierHome
 from bailiwick.jurisdiction.home_history import MOVED, Held
-from bailiwick.jurisdiction.placing import Placed
+from bailiwick.jurisdiction.route_plan import RoutePlan
 from bailiwick.topology.snapshot import World
 from bailiwick.topology.topology import Node
 
@@ -36,9 +42,9 @@ is told 503 gets its answer by the same key."""
 CATCH_UP_S = 1.0
 """How long a request waits for this process and a node to come to the same epoch."""
 CATCH_UP_STEP_S = 0.02
-MAY_ASK_LINE = f"{asking.CAN_ASK}: {asking.MAY_ASK}\r\n".encode()
-HAS_ASKED_LINE = f"{asking.CAN_ASK}: {asking.HAS_ASKED}\r\n".encode()
-FULL_UP = asking.FULL_UP.encode()
+MAY_ASK_LINE = f"{admission_query.CAN_ASK}: {admission_query.MAY_ASK}\r\n".encode()
+HAS_ASKED_LINE = f"{admission_query.CAN_ASK}: {admission_query.HAS_ASKED}\r\n".encode()
+FULL_UP = admission_query.FULL_UP.encode()
 ASK_LINE = b"bailiwick-ask: " + MOVED.encode() + b"\r\n"
 # Anything else, for example 401 by a node that does not know a new API key, says nothing of it.
 _TOLD = frozenset({200, 400, 402, 409})
@@ -68,7 +74,7 @@ class Delivery:
         self,
         front: Front,
         inbound: Inbound,
-        placed: Placed,
+        placed: RoutePlan,
         target: bytes,
         body: bytes,
         *,
@@ -113,12 +119,12 @@ class Delivery:
 
     def _candidate(self) -> Node:
         """Whom to send it to; without confirm that is whoever is believed to be open."""
-        placed, board = self._placed, self._front.board
+        placed, node_monitor = self._placed, self._front.node_monitor
         topology = placed.world.topology
         number = placed.assignment.node
         assert number is not None
-        if not self._one_shot and board.verdict(number) != OPEN:
-            placed.by_usage(board.verdicts())
+        if not self._one_shot and node_monitor.verdict(number) != OPEN:
+            placed.by_usage(node_monitor.verdicts())
             number = placed.assignment.node or number
         return topology.by_number[number]
 
@@ -138,7 +144,7 @@ class Delivery:
                 self._read_at_home = True
                 return None
             if not self._one_shot and error.phase == "unsent" and not error.busy:
-                placed.by_usage(front.board.verdicts())
+                placed.by_usage(front.node_monitor.verdicts())
                 if placed.assignment.node not in (None, node.number):
                     return None
             keyed = self._inbound.idempotency_key is not None
@@ -155,10 +161,10 @@ class Delivery:
         Raises:
             HopError: no complete answer. ApiError: as ``_turned_away``.
         """
-        lines, board = self._placed.lines(), self._front.board
+        lines, node_monitor = self._placed.lines(), self._front.node_monitor
         if self._params is None:  # not of those that a node refuses for its load
             return await self._counted(node, lines)
-        if not board.shedding(node.number) or board.has_room(node.number):
+        if not node_monitor.shedding(node.number) or node_monitor.has_room(node.number):
             answer = await self._counted(node, [*lines, MAY_ASK_LINE])
             if answer.status != 503 or FULL_UP not in answer.headers:
                 return answer
@@ -167,13 +173,13 @@ class Delivery:
         return await self._counted(node, [*lines, HAS_ASKED_LINE])
 
     async def _counted(self, node: Node, lines: list[bytes]) -> Answer:
-        board = self._front.board
-        timeout = SEND_SILENT_S if board.silent(node.number) else None
-        board.sent(node.number)
+        node_monitor = self._front.node_monitor
+        timeout = SEND_SILENT_S if node_monitor.silent(node.number) else None
+        node_monitor.sent(node.number)
         try:
             return await self._send(node, lines, timeout)
         finally:
-            board.answered(node.number)
+            node_monitor.answered(node.number)
 
     async def _turned_away(self, node: Node) -> bool:
         """Whether a node without room refuses this key, asked about together with others.
@@ -187,7 +193,7 @@ class Delivery:
         ask = ask_for(who, placed.key, self._params, elsewhere=elsewhere)
         if ask is None:
             return False
-        told = await self._front.turnstile(node).ask(placed.world.epoch, ask)
+        told = await self._front.admission_batcher(node).ask(placed.world.epoch, ask)
         if told.word == "full":
             raise ApiError.unavailable(
                 f"Node {node.name} is overloaded. Nothing was done: retry with the same "
@@ -216,11 +222,11 @@ class Delivery:
             raise unanswered(home, "it does not say")
         return await self._replayed(node, home)
 
-    async def _told(self, node: Node, ask: Ask) -> Told:
+    async def _told(self, node: Node, ask: AdmissionQuery) -> AdmissionVerdict:
         """An earlier home's word on the key."""
         front, placed = self._front, self._placed
-        telling = front.turnstile(node).ask(placed.world.epoch, ask)
-        silent = front.board.silent(node.number)
+        telling = front.admission_batcher(node).ask(placed.world.epoch, ask)
+        silent = front.node_monitor.silent(node.number)
         try:
             return await (asyncio.wait_for(telling, ASK_SILENT_S) if silent else telling)
         except TimeoutError:
@@ -258,12 +264,14 @@ class Delivery:
             await self._catch_up(elsewhere.epoch)
         return True
 
-    async def _refused_by_word(self, node: Node, ask: Ask, told: Told) -> bool:
+    async def _refused_by_word(
+        self, node: Node, ask: AdmissionQuery, told: AdmissionVerdict
+    ) -> bool:
         """Whether a node has refused the key when it was asked about it; its word is a token."""
         if told.word != "refused":
             return False
         held = Held(told.reason, told.epoch)
-        token = asking.token(self._front.internal_secret, node.number, held, ask)
+        token = admission_query.token(self._front.internal_secret, node.number, held, ask)
         await self._refused(node, token.encode("latin-1"), held)
         return True
 
@@ -316,7 +324,7 @@ def between_epochs(ours: int, theirs: int = 0) -> ApiError:
     )
 
 
-def nobody(placed: Placed) -> ApiError:
+def nobody(placed: RoutePlan) -> ApiError:
     """The answer when no node takes a request."""
     why = "; ".join(
         f"{c.name}: {c.reason}" for c in placed.assignment.considered if c.verdict != "not_allowed"

@@ -5,18 +5,18 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bailiwick.access.board import Board
+from bailiwick.access.admission_batcher import AdmissionBatcher
 from bailiwick.access.fanout.reserve import PAGES_BYTES, Reserve
 from bailiwick.access.forward import HopError, HopLimits, NodeClient
 from bailiwick.access.metrics import Metrics
+from bailiwick.access.node_monitor import NodeMonitor
 from bailiwick.access.rates import Rates
-from bailiwick.access.turnstile import Turnstile
 from bailiwick.base.errors import ApiError
 from bailiwick.base.ids import is_id, node_of
 from bailiwick.geo import atlas as atlas_module
 from bailiwick.geo.atlas import Atlas
 from bailiwick.interlink.regional import Region
-from bailiwick.jurisdiction.home_history import Pasts
+from bailiwick.jurisdiction.home_history import HomeHistories
 from bailiwick.runtime.tls import Outgoing
 from bailiwick.topology.current import CurrentWorld
 from bailiwick.topology.joining import join
@@ -61,7 +61,7 @@ class Front:
         bus: "Bus | None" = None,
     ) -> None:
         self.atlas = atlas or atlas_module.load(ip_file)
-        self.pasts = Pasts(self.atlas)
+        self.home_histories = HomeHistories(self.atlas)
         self.region = Region(region)
         self.internal_secret = internal_secret
         self.rates = Rates(rate_per_second, public_rate_per_second)
@@ -73,8 +73,8 @@ class Front:
         self.bus = bus
         self.feed = join(self.current, bus)
         self._clients: dict[int, tuple[str, NodeClient]] = {}
-        self.board = Board({}, tls)
-        self._turnstiles: dict[int, tuple[str, Turnstile]] = {}
+        self.node_monitor = NodeMonitor({}, tls)
+        self._admission_batchers: dict[int, tuple[str, AdmissionBatcher]] = {}
         self.metrics = Metrics(
             self.verdicts_by_name,
             self.current.freshness,
@@ -105,7 +105,7 @@ class Front:
         for number, url in urls.items():
             if number not in self._clients:
                 self._clients[number] = (url, NodeClient(url, self._limits, tls=self._tls))
-        self.board.set_nodes(urls, world.topology.thresholds)
+        self.node_monitor.set_nodes(urls, world.topology.thresholds)
 
     def client(self, node: Node) -> NodeClient:
         """The connections to a node. Raises HopError when a new world has just dropped it."""
@@ -114,20 +114,20 @@ class Front:
             raise HopError("unsent", "it is no longer in the topology")
         return known[1]
 
-    def turnstile(self, node: Node) -> Turnstile:
+    def admission_batcher(self, node: Node) -> AdmissionBatcher:
         """Where a node is asked about keys alone."""
-        known = self._turnstiles.get(node.number)
+        known = self._admission_batchers.get(node.number)
         if known is None or known[0] != node.url:
             if known is not None:
                 known[1].close()
-            made = Turnstile(
+            made = AdmissionBatcher(
                 node.number,
                 lambda limits: NodeClient(node.url, limits, tls=self._tls),
                 self.internal_secret,
-                lambda raw: self.board.observe(node.number, raw),
-                lambda: self.board.node_clock_ms(node.number),
+                lambda raw: self.node_monitor.observe(node.number, raw),
+                lambda: self.node_monitor.node_clock_ms(node.number),
             )
-            known = self._turnstiles[node.number] = (node.url, made)
+            known = self._admission_batchers[node.number] = (node.url, made)
         return known[1]
 
     def node_for(self, identifier: str, prefix: str, kind: str, *, param: str = "id") -> Node:
@@ -142,18 +142,18 @@ class Front:
     def verdicts_by_name(self) -> dict[str, str]:
         """Usage verdict by node name."""
         topology = self.world.topology
-        found = self.board.verdicts()
+        found = self.node_monitor.verdicts()
         return {node.name: found.get(node.number, "stale") for node in topology.nodes}
 
     def clocks_by_name(self) -> dict[str, int]:
         """How many milliseconds each node's clock is ahead of ours, by name."""
-        ahead = self.board.clocks_ahead_ms()
+        ahead = self.node_monitor.clocks_ahead_ms()
         nodes = self.world.topology.nodes
         return {node.name: ahead[node.number] for node in nodes if node.number in ahead}
 
     def changes_by_name(self) -> dict[tuple[str, str], int]:
         """How often each node's usage state became which, by name and state."""
-        watches = self.board.watches()
+        watches = self.node_monitor.watches()
         return {
             (node.name, state): count
             for node in self.world.topology.nodes
@@ -177,11 +177,11 @@ class Front:
         """Ask the nodes once, then keep asking and keep watching the world's files."""
         if self.feed is not None:
             await self.feed.start()
-        await self.board.ask_all()
+        await self.node_monitor.ask_all()
         seconds = self.world.topology.thresholds.report_every_ms / 1000
         loop = asyncio.get_running_loop()
         self._tasks = [
-            loop.create_task(self.board.run(seconds)),
+            loop.create_task(self.node_monitor.run(seconds)),
             loop.create_task(self.current.watch()),
         ]
 
@@ -194,9 +194,9 @@ class Front:
                 await task
         for _, client in self._clients.values():
             client.close()
-        for _, turnstile in self._turnstiles.values():
-            turnstile.close()
-        self.board.close()
+        for _, admission_batcher in self._admission_batchers.values():
+            admission_batcher.close()
+        self.node_monitor.close()
         if self.feed is not None:
             await self.feed.stop()
         if self.bus is not None:

@@ -127,10 +127,10 @@ async def send(
     except HopError as error:
         front.metrics.failures[node.name, "busy" if error.busy else error.phase] += 1
         if not error.busy and error.phase == "unsent":
-            front.board.failed(node.number, error.reason)
+            front.node_monitor.failed(node.number, error.reason)
         raise
     front.metrics.hop(node.name, time.perf_counter() - started)
-    front.board.observe(node.number, answer.headers.get(b"bailiwick-usage"))
+    front.node_monitor.observe(node.number, answer.headers.get(b"bailiwick-usage"))
     elsewhere = misdirected(answer)
     if elsewhere is not None and not (elsewhere.wants_earlier or elsewhere.stays):
         front.suspect_world()

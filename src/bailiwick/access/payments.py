@@ -15,7 +15,7 @@ from bailiwick.jurisdiction.assign import to_object
 from bailiwick.jurisdiction.evidence import evidence_from, may_move_money
 from bailiwick.jurisdiction.home_history import explained
 from bailiwick.jurisdiction.key_age import fresh_key, is_fresh
-from bailiwick.jurisdiction.placing import Placed
+from bailiwick.jurisdiction.route_plan import RoutePlan
 from bailiwick.topology.snapshot import World
 from bailiwick.wire.answers import json_answer
 from bailiwick.wire.forms import parse_body
@@ -23,11 +23,13 @@ from bailiwick.wire.forms import parse_body
 __all__ = ["create", "explain", "give", "send", "send_home", "target_of", "unreachable"]
 
 
-def place(front: Front, world: World, inbound: Inbound, key: str, params: dict[str, Any]) -> Placed:
+def place(
+    front: Front, world: World, inbound: Inbound, key: str, params: dict[str, Any]
+) -> RoutePlan:
     """Locate and assign. Raises ApiError (400, 421)."""
     merchant = inbound.principal.merchant
     evidence = evidence_from(params)
-    placed = Placed(world, front.atlas, front.pasts, evidence, merchant, key)
+    placed = RoutePlan(world, front.atlas, front.home_histories, evidence, merchant, key)
     front.region.require(placed.assignment, world.topology)
     return placed
 

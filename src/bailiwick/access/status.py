@@ -6,8 +6,8 @@ from typing import Any
 
 import falcon.asgi
 
-from bailiwick.access.board import shown
 from bailiwick.access.front import Front
+from bailiwick.access.node_monitor import shown
 from bailiwick.interlink.usage_report import OPEN
 from bailiwick.runtime.telemetry import CONTENT_TYPE
 from bailiwick.wire.answers import install_errors, json_answer
@@ -33,7 +33,7 @@ class Liveness:
 
     def readiness(self) -> tuple[str, int]:
         """The word for it and the status code."""
-        return ("ready", 200) if self.front.board.answering() else ("no node answers", 503)
+        return ("ready", 200) if self.front.node_monitor.answering() else ("no node answers", 503)
 
 
 class Status(Liveness):
@@ -61,7 +61,7 @@ class Status(Liveness):
         """Every node's usage state with its history."""
         topology = self.front.world.topology
         names = {node.number: node.name for node in topology.nodes}
-        nodes = shown(self.front.board, names)
+        nodes = shown(self.front.node_monitor, names)
         json_answer(response, {"object": "usage", "epoch": topology.epoch, "nodes": nodes})
 
     async def on_get_metrics(self, request: Request, response: Response) -> None:

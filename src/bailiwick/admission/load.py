@@ -60,7 +60,7 @@ def overloaded() -> Overloaded:
     )
 
 
-class Spell:
+class RequestTimer:
     """One request under way: when it began, and how long it was away at its provider."""
 
     __slots__ = ("_load", "away_ns", "began_ns", "left_ns")
@@ -85,10 +85,10 @@ class Spell:
             load.least_away = load.away
 
 
-_spell: ContextVar[Spell | None] = ContextVar("spell", default=None)
+_spell: ContextVar[RequestTimer | None] = ContextVar("spell", default=None)
 
 
-def current() -> Spell | None:
+def current() -> RequestTimer | None:
     """The request on whose behalf this task runs; None in the node's own loops."""
     return _spell.get()
 
@@ -205,7 +205,7 @@ class Load:
     @contextmanager
     def working(self, *, new: bool) -> Iterator[None]:
         """Count a request that is carried out; ``new`` payments teach the limit."""
-        spell = Spell(self)
+        spell = RequestTimer(self)
         reset = _spell.set(spell)
         self.inflight += 1
         self.limit.began(self.at_work)

@@ -187,7 +187,7 @@ def unknown(detail: str) -> Result:
     return Result(Outcome.UNKNOWN, detail=detail)
 
 
-class Notice(msgspec.Struct, frozen=True):
+class CallbackEvent(msgspec.Struct, frozen=True):
     """A callback whose signature was checked.
 
     Attributes:
@@ -288,7 +288,7 @@ class Channel(Protocol):
 
     def callback(
         self, headers: Mapping[str, str], body: bytes, account: Account, now_ms: int
-    ) -> Notice | None:
+    ) -> CallbackEvent | None:
         """Check and read a callback; None for a genuine one that is of no interest.
 
         Raises:

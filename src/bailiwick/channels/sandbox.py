@@ -13,9 +13,9 @@ import msgspec
 from bailiwick.channels import common
 from bailiwick.channels.base import (
     Account,
+    CallbackEvent,
     CallbackRefused,
     Instruction,
-    Notice,
     Operation,
     Outcome,
     Profile,
@@ -184,7 +184,7 @@ class SandboxChannel:
 
     def callback(
         self, headers: Mapping[str, str], body: bytes, account: Account, now_ms: int
-    ) -> Notice | None:
+    ) -> CallbackEvent | None:
         signature = common.header(headers, "sandbox-signature")
         secret = account.secrets.get("callback_secret", "")
         dated = not common.check_signature(signature, (secret,), body, now_ms)
@@ -196,12 +196,12 @@ class SandboxChannel:
             if charge is not None:
                 result = _charge_result(charge, _taken(charge))
                 about = (Operation.CHARGE, charge.reference, charge.id)
-                return Notice(event.id, *about, result, dated)
+                return CallbackEvent(event.id, *about, result, dated)
         elif event.type == "refund.updated":
             refund = common.decode(bytes(event.data), _Refund)
             if refund is not None:
                 about = (Operation.REFUND, refund.reference, refund.id)
-                return Notice(event.id, *about, _refund_result(refund), dated)
+                return CallbackEvent(event.id, *about, _refund_result(refund), dated)
         else:
             return None
         raise CallbackRefused("the callback's object cannot be read")

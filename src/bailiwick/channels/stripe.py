@@ -17,9 +17,9 @@ from bailiwick.channels import common
 from bailiwick.channels import stripe_read as read
 from bailiwick.channels.base import (
     Account,
+    CallbackEvent,
     CallbackRefused,
     Instruction,
-    Notice,
     Operation,
     Outcome,
     Reply,
@@ -120,7 +120,7 @@ class StripeChannel:
 
     def callback(
         self, headers: Mapping[str, str], body: bytes, account: Account, now_ms: int
-    ) -> Notice | None:
+    ) -> CallbackEvent | None:
         signature = common.header(headers, "stripe-signature")
         secrets = (
             account.secrets.get(name, "") for name in ("callback_secret", "callback_secret_2")
@@ -198,7 +198,7 @@ def _target(known: str) -> str:
     return "charge" if known.startswith("ch_") else "payment_intent"
 
 
-def _intent_notice(event: read.Event, payload: bytes, dated: bool) -> Notice | None:
+def _intent_notice(event: read.Event, payload: bytes, dated: bool) -> CallbackEvent | None:
     intent = common.decode(payload, read.Intent)
     if intent is None:
         raise CallbackRefused("the event's payment cannot be read")
@@ -208,16 +208,16 @@ def _intent_notice(event: read.Event, payload: bytes, dated: bool) -> Notice | N
     capture = intent.metadata.get(read.CAPTURE)
     if capture is not None and intent.status == "succeeded":
         result = read.captured(intent)
-        return Notice(event.id, Operation.CAPTURE, capture, intent.id, result, dated)
+        return CallbackEvent(event.id, Operation.CAPTURE, capture, intent.id, result, dated)
     # A cancellation ends a charge that never was held, or releases one that was: it does not
     # say which, so the node asks.
     told = None if intent.status == "canceled" else read.charge(intent)
     if told is not None and told.outcome is Outcome.UNKNOWN:
         told = None
-    return Notice(event.id, Operation.CHARGE, reference, intent.id, told, dated)
+    return CallbackEvent(event.id, Operation.CHARGE, reference, intent.id, told, dated)
 
 
-def _refund_notice(event: read.Event, payload: bytes, dated: bool) -> Notice | None:
+def _refund_notice(event: read.Event, payload: bytes, dated: bool) -> CallbackEvent | None:
     refund = common.decode(payload, read.Refund)
     if refund is None:
         raise CallbackRefused("the event's refund cannot be read")
@@ -225,4 +225,4 @@ def _refund_notice(event: read.Event, payload: bytes, dated: bool) -> Notice | N
     if reference is None:
         return None
     result = read.refund_result(refund)
-    return Notice(event.id, Operation.REFUND, reference, refund.id, result, dated)
+    return CallbackEvent(event.id, Operation.REFUND, reference, refund.id, result, dated)

@@ -17,7 +17,7 @@ from bailiwick.store.rows import Claim, StoredKey
 from bailiwick.topology.merchants import Merchant
 
 
-class Asked(msgspec.Struct, frozen=True):
+class IdempotentRequest(msgspec.Struct, frozen=True):
     """One idempotent request: on whose behalf, under which key, for what; ``identity``: the key's,
     worked out once."""
 
@@ -124,7 +124,7 @@ class Idempotency:
         self,
         store: Store,
         deadline_s: float,
-        in_progress: Callable[[Asked, StoredKey], Awaitable[Answer]],
+        in_progress: Callable[[IdempotentRequest, StoredKey], Awaitable[Answer]],
     ) -> None:
         self._store = store
         self._deadline_s = deadline_s
@@ -141,7 +141,7 @@ class Idempotency:
         running = self._running.get(identity)
         return None if running is None else running.request_hash
 
-    async def once(self, asked: Asked, work: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def once(self, asked: IdempotentRequest, work: Callable[[], Awaitable[Answer]]) -> Answer:
         """Do ``work`` for a key, or wait for who does it already.
 
         The work goes on when the client goes away or the deadline passes; what is not definite
@@ -164,13 +164,15 @@ class Idempotency:
         answer = running.task.result()
         return msgspec.structs.replace(answer, replayed=True) if joined else answer
 
-    async def _work(self, asked: Asked, work: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def _work(
+        self, asked: IdempotentRequest, work: Callable[[], Awaitable[Answer]]
+    ) -> Answer:
         try:
             return await work()
         finally:
             del self._running[asked.identity]
 
-    async def replay(self, asked: Asked) -> Answer | None:
+    async def replay(self, asked: IdempotentRequest) -> Answer | None:
         """What the key was told before; None when it was never claimed here.
 
         Raises:
@@ -188,7 +190,7 @@ class Idempotency:
             return Answer(stored.answer_status, stored.answer_body.encode(), replayed=True)
         return await self._in_progress(asked, stored)
 
-    async def _unfinished(self, asked: Asked) -> Answer:
+    async def _unfinished(self, asked: IdempotentRequest) -> Answer:
         answer = await self.replay(asked)
         if answer is None:
             raise ApiError.conflict(

@@ -45,7 +45,7 @@ BATCH_BYTES_MAX = 256 * 1024
 _TEXT_CHARS_MAX = 16 * 1024
 
 
-class Ask(Named, frozen=True, array_like=True):
+class AdmissionQuery(Named, frozen=True, array_like=True):
     """One create request that may move money.
 
     Attributes:
@@ -57,14 +57,14 @@ class Ask(Named, frozen=True, array_like=True):
     earlier: bool = False
 
 
-class Asks(Stamp, frozen=True):
+class AdmissionQueries(Stamp, frozen=True):
     """One batch, placed by the topology of ``epoch``."""
 
     epoch: int
-    asks: list[Ask]
+    asks: list[AdmissionQuery]
 
 
-class Told(msgspec.Struct, frozen=True, array_like=True):
+class AdmissionVerdict(msgspec.Struct, frozen=True, array_like=True):
     """The node's word on one of them.
 
     Attributes:
@@ -79,16 +79,16 @@ class Told(msgspec.Struct, frozen=True, array_like=True):
     epoch: int = 0
 
 
-class Telling(msgspec.Struct, frozen=True):
+class AdmissionVerdicts(msgspec.Struct, frozen=True):
     """The node's answer, in the order of the asks."""
 
-    told: list[Told]
+    told: list[AdmissionVerdict]
 
 
-SEND = Told("send")
-FULL = Told("full")
-KNOWN = Told("known")
-MISMATCH = Told("mismatch")
+SEND = AdmissionVerdict("send")
+FULL = AdmissionVerdict("full")
+KNOWN = AdmissionVerdict("known")
+MISMATCH = AdmissionVerdict("mismatch")
 
 
 def token(secret: bytes, node: int, held: Held, named: Named) -> str:
@@ -100,7 +100,9 @@ def token(secret: bytes, node: int, held: Held, named: Named) -> str:
     return f"{said}.{hmac.digest(secret, text.encode(), 'sha256').hex()}"
 
 
-def ask_for(who: Principal, key: str, params: dict[str, Any], *, elsewhere: bool) -> Ask | None:
+def ask_for(
+    who: Principal, key: str, params: dict[str, Any], *, elsewhere: bool
+) -> AdmissionQuery | None:
     """The question about one create request; None when the node must see the request itself.
 
     That is so for what it would refuse before it looks at the key: a hash over a card number is
@@ -112,14 +114,16 @@ def ask_for(who: Principal, key: str, params: dict[str, Any], *, elsewhere: bool
     return _ask(who, key, params, elsewhere=elsewhere, earlier=False)
 
 
-def ask_earlier(who: Principal, key: str, params: dict[str, Any]) -> Ask:
+def ask_earlier(who: Principal, key: str, params: dict[str, Any]) -> AdmissionQuery:
     """The question to an earlier home about one create request, which today's home has read."""
     return _ask(who, key, params, elsewhere=True, earlier=True)
 
 
 def _ask(
     who: Principal, key: str, params: dict[str, Any], *, elsewhere: bool, earlier: bool
-) -> Ask:
+) -> AdmissionQuery:
     merchant, livemode = who.merchant.id, who.livemode
     identity = key_identity(merchant, livemode, key)
-    return Ask(merchant, livemode, identity, request_hash("create", "", params), elsewhere, earlier)
+    return AdmissionQuery(
+        merchant, livemode, identity, request_hash("create", "", params), elsewhere, earlier
+    )

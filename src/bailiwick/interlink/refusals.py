@@ -9,7 +9,7 @@ import msgspec
 
 from bailiwick.base.errors import ApiError
 from bailiwick.base.keys import Named
-from bailiwick.interlink import admission_query as asking
+from bailiwick.interlink import admission_query
 from bailiwick.jurisdiction.home_history import MOVED, Held
 
 NO_GATEWAY = "no_gateway"
@@ -45,8 +45,8 @@ class Refusals(msgspec.Struct, frozen=True):
     secret: bytes
 
     def token(self, node: int, said: Held, named: Named) -> str:
-        """See ``asking.token``."""
-        return asking.token(self.secret, node, said, named)
+        """See ``admission_query.token``."""
+        return admission_query.token(self.secret, node, said, named)
 
     def read(self, header: str | None, named: Named) -> dict[int, Held]:
         """Which nodes have refused this key, and what they said.

@@ -149,7 +149,7 @@ def load_of(usage: Usage) -> float:
     return usage.inflight / usage.capacity if usage.capacity > 0 else 1.0
 
 
-class Watch:
+class UsageTracker:
     """The usage state of one node. Times: monotonic milliseconds, and the wall clock for people.
 
     Attributes:

@@ -59,7 +59,7 @@ class Chain(msgspec.Struct, frozen=True):
     ordered: bool = True
 
 
-class Looked(msgspec.Struct, frozen=True):
+class PriorHomeCheck(msgspec.Struct, frozen=True):
     """How a request stands with its earlier homes.
 
     Attributes:
@@ -78,7 +78,7 @@ class Looked(msgspec.Struct, frozen=True):
         return not (self.missing or self.gone)
 
 
-CLEAR = Looked()
+CLEAR = PriorHomeCheck()
 
 
 def binding(held: Mapping[int, Held], epoch: int) -> dict[int, str]:
@@ -86,7 +86,7 @@ def binding(held: Mapping[int, Held], epoch: int) -> dict[int, str]:
     return {number: each.reason for number, each in held.items() if each.lets_on(epoch)}
 
 
-class Past:
+class HomeHistory:
     """What the earlier topologies of one World say of a place: resolved once, then looked up."""
 
     def __init__(self, world: World, atlas: Atlas) -> None:
@@ -114,7 +114,7 @@ class Past:
         now_ms: int,
         *,
         longer_ms: int = 0,
-    ) -> Looked:
+    ) -> PriorHomeCheck:
         """Who must be asked before ``candidate`` may take a request that may move money.
 
         Args:
@@ -200,18 +200,18 @@ class Past:
         )
 
 
-class Pasts:
-    """The ``Past`` of the World in use, made when it is first needed."""
+class HomeHistories:
+    """The ``HomeHistory`` of the World in use, made when it is first needed."""
 
     def __init__(self, atlas: Atlas) -> None:
         self._atlas = atlas
-        self._last: Past | None = None
+        self._last: HomeHistory | None = None
 
-    def of(self, world: World) -> Past:
+    def of(self, world: World) -> HomeHistory:
         """What a World says of earlier epochs."""
         last = self._last
         if last is None or last.world is not world:
-            last = self._last = Past(world, self._atlas)
+            last = self._last = HomeHistory(world, self._atlas)
         return last
 
 
@@ -240,7 +240,7 @@ def _follow(
     names: Mapping[int, str],
     gone: Mapping[int, int],
     excuse: Callable[[int], str | None],
-) -> Looked:
+) -> PriorHomeCheck:
     homes: dict[int, EarlierHome] = {}
     missing: dict[int, EarlierHome] = {}
     lost: dict[int, EarlierHome] = {}
@@ -266,14 +266,14 @@ def _follow(
                     lost.setdefault(number, _said(names, chain, number, "evacuated"))
                 else:
                     homes.setdefault(number, _said(names, chain, number, words))
-    return Looked(tuple(homes.values()), tuple(missing.values()), tuple(lost.values()))
+    return PriorHomeCheck(tuple(homes.values()), tuple(missing.values()), tuple(lost.values()))
 
 
 def _said(names: Mapping[int, str], chain: Chain, number: int, answer: str) -> EarlierHome:
     return EarlierHome(number, names[number], chain.epoch, answer)
 
 
-def explained(assignment: Assignment, looked: Looked) -> Assignment:
+def explained(assignment: Assignment, looked: PriorHomeCheck) -> Assignment:
     """An assignment with the earlier homes that its request would be sent to first."""
     homes = (
         *looked.homes,

@@ -12,17 +12,17 @@ import structlog
 from bailiwick.admission.load import Overloaded, overloaded
 from bailiwick.base import canary
 from bailiwick.base.errors import ApiError
-from bailiwick.idempotency.requests import Answer, Asked, Refused
-from bailiwick.interlink import admission_query as asking
-from bailiwick.interlink import regional
+from bailiwick.idempotency.requests import Answer, IdempotentRequest, Refused
+from bailiwick.interlink import admission_query, regional
 from bailiwick.interlink.refusals import NO_GATEWAY, stored
 from bailiwick.node import inbound, metrics
+from bailiwick.node.bulk_admission import BulkAdmission
 from bailiwick.node.canary import Canary
 from bailiwick.node.delivery.endpoints import EndpointItem, EndpointList
 from bailiwick.node.operations import Operations, Usage, refuse_if_superseded
-from bailiwick.node.orders.writing import wanted
+from bailiwick.node.orders.row_builder import wanted
 from bailiwick.node.payments import listing, reading, render, residency
-from bailiwick.node.payments.requests import (
+from bailiwick.node.payments.request_params import (
     CancelPayment,
     CapturePayment,
     ConfirmPayment,
@@ -33,7 +33,6 @@ from bailiwick.node.payments.requests import (
     refuse_unsupported,
 )
 from bailiwick.node.service import Node
-from bailiwick.node.turnstile import Turnstile
 from bailiwick.routing import match as routing
 from bailiwick.runtime import timing
 from bailiwick.runtime.database_errors import DATABASE_ERRORS
@@ -60,7 +59,7 @@ class Route:
     async def answer(
         self,
         response: Response,
-        asked: Asked,
+        asked: IdempotentRequest,
         work: Callable[[], Awaitable[Answer]],
         shed: Callable[[str], Awaitable[Answer]] | None = None,
         *,
@@ -103,7 +102,7 @@ class Route:
         if answer.status >= 400:
             response.set_header("Stripe-Should-Retry", "false")
 
-    def _refuse(self, response: Response, asked: Asked, reason: str) -> None:
+    def _refuse(self, response: Response, asked: IdempotentRequest, reason: str) -> None:
         """A tombstone is committed: the answer carries the proof."""
         node, said = self.node, stored(reason, self.node.world.epoch)
         metrics.REFUSED.labels(reason=said.reason).inc()
@@ -127,10 +126,10 @@ class PaymentIntents(Route):
     async def on_post(self, request: Request, response: Response) -> None:
         """Create, and confirm at once if asked to: the hot path."""
         node = self.node
-        invited = request.get_header(asking.CAN_ASK)
-        if invited == asking.MAY_ASK and node.load.refusal(seen_room=True) == "overloaded":
+        invited = request.get_header(admission_query.CAN_ASK)
+        if invited == admission_query.MAY_ASK and node.load.refusal(seen_room=True) == "overloaded":
             response.status = 503  # nothing was read of it; refused by key, it costs a tenth
-            response.set_header(asking.FULL_UP, "1")
+            response.set_header(admission_query.FULL_UP, "1")
             return
         who = inbound.principal(request, node)
         params, wish = await self.read(request, CreatePayment)
@@ -161,7 +160,9 @@ class PaymentIntents(Route):
 
         await self.answer(response, asked, work, shed, seen_room=invited is not None)
 
-    async def _not_here(self, response: Response, asked: Asked, why: str | ApiError) -> None:
+    async def _not_here(
+        self, response: Response, asked: IdempotentRequest, why: str | ApiError
+    ) -> None:
         """The request is not for this node to take, but what it knows of the key it tells."""
         node = self.node
 
@@ -399,7 +400,7 @@ def build(node: Node) -> falcon.asgi.App[Any, Any]:
     app.add_route("/usage", operations, suffix="usage")
     app.add_route("/usage/gateways", operations, suffix="gateways")
     app.add_route("/metrics", operations, suffix="metrics")
-    app.add_route(asking.PATH, Turnstile(node))
+    app.add_route(admission_query.PATH, BulkAdmission(node))
     app.add_route(f"{regional.PATH}{{identifier}}", Residency(node))
     app.add_route(canary.PATH, Canary(node))
     app.add_route("/internal/crash", operations, suffix="crash")

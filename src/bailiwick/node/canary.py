@@ -16,10 +16,10 @@ from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.base.keys import request_hash
 from bailiwick.base.sealing import SEAL, answer_seal, require
-from bailiwick.idempotency.requests import Answer, Asked, Refused
+from bailiwick.idempotency.requests import Answer, IdempotentRequest, Refused
 from bailiwick.jurisdiction.assign import Assignment, Considered
 from bailiwick.jurisdiction.locate import Location
-from bailiwick.node.payments.requests import CreatePayment, CreateRefund
+from bailiwick.node.payments.request_params import CreatePayment, CreateRefund
 from bailiwick.node.service import Node
 from bailiwick.routing.gateways import Gateway
 from bailiwick.topology.merchants import Merchant
@@ -148,9 +148,13 @@ class Canary:
         return await payments.keys.once(asked, lambda: payments.refund(asked, wish))
 
 
-def _asked(ask: CanaryAsk, merchant: Merchant, operation: str, fields: dict[str, Any]) -> Asked:
+def _asked(
+    ask: CanaryAsk, merchant: Merchant, operation: str, fields: dict[str, Any]
+) -> IdempotentRequest:
     key = f"canary-{ask.node}-{ask.nonce}-{operation}"
-    return Asked(merchant, False, key, request_hash(operation, "", fields), operation, [])
+    return IdempotentRequest(
+        merchant, False, key, request_hash(operation, "", fields), operation, []
+    )
 
 
 def _document(answer: Answer) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from bailiwick.base.cards import is_card_key, maybe_card
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.base.keys import check_key, of_payer, request_hash
-from bailiwick.idempotency.requests import Asked
+from bailiwick.idempotency.requests import IdempotentRequest
 from bailiwick.interlink.authenticate import authenticate
 from bailiwick.interlink.refusals import moved_for, on_behalf
 from bailiwick.jurisdiction.assign import OPEN, Assignment, assign
@@ -18,7 +18,7 @@ from bailiwick.jurisdiction.home_history import (
     CLEAR,
     MOVED,
     Held,
-    Looked,
+    PriorHomeCheck,
     age_unknown,
     ask_first,
     binding,
@@ -26,7 +26,7 @@ from bailiwick.jurisdiction.home_history import (
 )
 from bailiwick.jurisdiction.key_age import fresh_key
 from bailiwick.jurisdiction.locate import Evidence, Location, locate
-from bailiwick.node.payments.requests import CreatePayment, Place, refuse_cards
+from bailiwick.node.payments.request_params import CreatePayment, Place, refuse_cards
 from bailiwick.node.service import Node
 from bailiwick.topology.merchants import Principal
 from bailiwick.wire.forms import Params, parse_body, parse_form, struct_from
@@ -89,7 +89,7 @@ def asked(
     target: str,
     params: Params,
     expand: list[str],
-) -> Asked:
+) -> IdempotentRequest:
     """The identity of an idempotent request; without a key it gets one of its own.
 
     The keys of a publishable key are those of the payer of one payment: nobody else's request is
@@ -111,7 +111,7 @@ def asked(
             )
         if who.kind != "secret":
             key = of_payer(target, key)
-    return Asked(
+    return IdempotentRequest(
         who.merchant,
         who.livemode,
         key,
@@ -154,7 +154,7 @@ def asked_for_another(node: Node, request: falcon.asgi.Request) -> str | None:
 def placed(
     node: Node,
     request: falcon.asgi.Request,
-    asked: Asked,
+    asked: IdempotentRequest,
     wish: CreatePayment,
     location: Location,
 ) -> tuple[Assignment, Otherwise]:
@@ -185,7 +185,7 @@ def placed(
 def explainable(
     node: Node,
     request: falcon.asgi.Request,
-    asked: Asked,
+    asked: IdempotentRequest,
     wish: CreatePayment,
     location: Location,
 ) -> Assignment:
@@ -222,18 +222,18 @@ def _matched(
 
 def _look(
     node: Node,
-    asked: Asked,
+    asked: IdempotentRequest,
     key: str,
     wish: CreatePayment,
     location: Location,
     found: Assignment,
     held: dict[int, Held],
-) -> Looked:
+) -> PriorHomeCheck:
     """How the request stands with its earlier homes."""
     if not wish.confirm or not node.world.earlier:
         return CLEAR
     said = _evidence(wish.location)
-    past = node.pasts.of(node.world)
+    past = node.home_histories.of(node.world)
     return past.look(said, location, asked.merchant, key, found.node, held, now_ms())
 
 

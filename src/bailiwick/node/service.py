@@ -11,14 +11,14 @@ import structlog
 from bailiwick.admission.load import Load
 from bailiwick.geo import atlas
 from bailiwick.interlink.refusals import Refusals
-from bailiwick.jurisdiction.home_history import Pasts
+from bailiwick.jurisdiction.home_history import HomeHistories
 from bailiwick.node.config import Loaded, callback_base
 from bailiwick.node.delivery.deliverer import Deliverer
 from bailiwick.node.delivery.relay import CONSUMER, Relay
 from bailiwick.node.delivery.webhooks import Endpoints
 from bailiwick.node.orders.callbacks import Callbacks
+from bailiwick.node.orders.executor import AttemptExecutor
 from bailiwick.node.orders.resolver import Resolver
-from bailiwick.node.orders.settle import Settlement
 from bailiwick.node.payments.commands import Payments
 from bailiwick.routing.gateways import Gateways
 from bailiwick.runtime.loops import end, forever
@@ -58,15 +58,15 @@ class Node:
             lambda: self.superseded_by is not None,
         )
         self.endpoints = Endpoints()
-        self.settlement = Settlement(
+        self.executor = AttemptExecutor(
             self.number, self.store, self.gateways, self.endpoints, lambda: self.world
         )
         self.payments = Payments(
-            self.number, self.store, self.settlement, settings.deadline_ms / 1000
+            self.number, self.store, self.executor, settings.deadline_ms / 1000
         )
-        self.callbacks = Callbacks(self.store, self.gateways, self.settlement)
+        self.callbacks = Callbacks(self.store, self.gateways, self.executor)
         self.resolver = Resolver(
-            self.store, self.gateways, self.settlement, settings.resolve_every_ms / 1000
+            self.store, self.gateways, self.executor, settings.resolve_every_ms / 1000
         )
         self.deliverer = Deliverer(
             self.store,
@@ -76,7 +76,7 @@ class Node:
         )
         self.load = Load(self.number, settings.capacity, self.store, settings.queue_target_ms)
         self.refusals = Refusals(loaded.internal_secret)
-        self.pasts = Pasts(self.atlas)
+        self.home_histories = HomeHistories(self.atlas)
         self.relay: Relay | None = None
         if bus is not None and settings.events:
             self.relay = Relay(

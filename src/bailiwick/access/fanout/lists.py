@@ -205,8 +205,8 @@ class _Asking:
     async def _ask(self, node: Node, room: Room) -> None:
         """Take in a node's page, or that it is silent; without waiting where that is known."""
         front = self._front
-        report = front.board.report(node.number)
-        if report is not None and node.number not in front.board.answering():
+        report = front.node_monitor.report(node.number)
+        if report is not None and node.number not in front.node_monitor.answering():
             self._missing.append(node)
             return
         lines = [front.epoch_line, front.region_line, room.line]

@@ -14,7 +14,12 @@ from bailiwick.node import inbound
 from bailiwick.node.delivery.addresses import allowed_url
 from bailiwick.node.delivery.webhooks import Endpoint
 from bailiwick.node.payments import render
-from bailiwick.node.payments.requests import CreateEndpoint, ListEndpoints, UpdateEndpoint, merged
+from bailiwick.node.payments.request_params import (
+    CreateEndpoint,
+    ListEndpoints,
+    UpdateEndpoint,
+    merged,
+)
 from bailiwick.node.service import Node
 from bailiwick.topology.merchants import Principal
 from bailiwick.wire.answers import json_answer

@@ -14,17 +14,17 @@ import structlog
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.channels.base import (
+    CallbackEvent,
     CallbackRefused,
     Instruction,
-    Notice,
     Operation,
     Outcome,
     Result,
     agreed,
 )
+from bailiwick.node.orders.executor import AttemptExecutor
 from bailiwick.node.orders.query import state_of
-from bailiwick.node.orders.settle import Settlement
-from bailiwick.node.payments.decide import NO_CHARGE, OPEN, SUSPICIOUS
+from bailiwick.node.payments.charge_outcomes import NO_CHARGE, OPEN, SUSPICIOUS
 from bailiwick.routing.gateways import Gateway, Gateways
 from bailiwick.runtime.crash import crash_point
 from bailiwick.store.database import Store
@@ -37,10 +37,10 @@ _instruction = msgspec.json.Decoder(Instruction)
 class Callbacks:
     """Takes callbacks of all gateways."""
 
-    def __init__(self, store: Store, gateways: Gateways, settlement: Settlement) -> None:
+    def __init__(self, store: Store, gateways: Gateways, executor: AttemptExecutor) -> None:
         self._store = store
         self._gateways = gateways
-        self._settlement = settlement
+        self._executor = executor
 
     async def take(self, gateway_name: str, headers: Mapping[str, str], body: bytes) -> str:
         """Take one callback; returns what was done with it, in a word.
@@ -81,7 +81,7 @@ class Callbacks:
         crash_point("callback.claimed")
         return "taken"
 
-    async def _attempt(self, gateway: Gateway, notice: Notice) -> Attempt:
+    async def _attempt(self, gateway: Gateway, notice: CallbackEvent) -> Attempt:
         """The attempt of ours that a callback names."""
         reference = notice.reference or ""
         attempt = await self._store.attempt(reference)
@@ -89,7 +89,7 @@ class Callbacks:
             raise ApiError.missing("attempt", reference, param="reference")
         return attempt
 
-    def _misdirected(self, gateway: Gateway, notice: Notice, attempt: Attempt) -> bool:
+    def _misdirected(self, gateway: Gateway, notice: CallbackEvent, attempt: Attempt) -> bool:
         """Whether it is not about this account's operation. Gateways of one account each hear of
         what the other has done: their callbacks speak for both."""
         same = attempt.gateway == gateway.name or (
@@ -97,7 +97,7 @@ class Callbacks:
         )
         return not same or attempt.operation != notice.operation
 
-    async def _object(self, gateway: Gateway, notice: Notice, attempt: Attempt) -> None:
+    async def _object(self, gateway: Gateway, notice: CallbackEvent, attempt: Attempt) -> None:
         """Nothing of it is booked: the resolver asks, and a person must look, once for each
         callback; not for one that anybody could have sent."""
         if not gateway.profile.signed_callbacks:
@@ -116,7 +116,7 @@ class Callbacks:
             if told is not None:
                 await self._settle(attempt, told)
 
-    async def _apply(self, gateway: Gateway, notice: Notice, attempt: Attempt) -> bool:
+    async def _apply(self, gateway: Gateway, notice: CallbackEvent, attempt: Attempt) -> bool:
         """Carry out what a callback says; False where it says nothing certain."""
         result = notice.result
         if result is not None:
@@ -134,13 +134,13 @@ class Callbacks:
         return result.outcome is not Outcome.UNKNOWN or attempt.state not in OPEN
 
     async def _settle(self, attempt: Attempt, result: Result) -> None:
-        settled = await self._settlement.settle(attempt, result)
+        settled = await self._executor.record_outcome(attempt, result)
         crash_point("callback.settled")
         if settled.next is not None:
-            await self._settlement.drive(settled.next)
+            await self._executor.drive(settled.next)
 
     async def _question(
-        self, gateway: Gateway, notice: Notice, attempt: Attempt, hint: Result | None
+        self, gateway: Gateway, notice: CallbackEvent, attempt: Attempt, hint: Result | None
     ) -> None:
         """What a callback says is no proof by itself: what the provider answers is.
 
@@ -165,6 +165,6 @@ class Callbacks:
         """Whether an attempt that has ended may have ended otherwise. What only repeats what is
         known is not asked about, so that nobody makes us ask by sending old callbacks again."""
         if hint is not None:
-            return await self._settlement.would_tell(attempt, hint)
+            return await self._executor.would_tell(attempt, hint)
         # Only a success after a no, and a refund that came back, are ever told so late.
         return attempt.state in NO_CHARGE or attempt.operation == Operation.REFUND

@@ -24,9 +24,9 @@ from bailiwick.channels.base import (
     read,
     unknown,
 )
+from bailiwick.node.orders.executor import PERMIT_NS, AttemptExecutor, permit
 from bailiwick.node.orders.query import query
-from bailiwick.node.orders.settle import PERMIT_NS, Settlement, permit
-from bailiwick.node.payments.decide import SUSPICIOUS
+from bailiwick.node.payments.charge_outcomes import SUSPICIOUS
 from bailiwick.routing.gateways import Gateway, Gateways, build
 from bailiwick.runtime.crash import crash_point
 from bailiwick.runtime.database_errors import DATABASE_ERRORS
@@ -54,11 +54,11 @@ class Resolver:
     """Looks at open attempts when they are due."""
 
     def __init__(
-        self, store: Store, gateways: Gateways, settlement: Settlement, every_s: float
+        self, store: Store, gateways: Gateways, executor: AttemptExecutor, every_s: float
     ) -> None:
         self._store = store
         self._gateways = gateways
-        self._settlement = settlement
+        self._executor = executor
         self._every_s = every_s
         self._running: dict[str, asyncio.Task[None]] = {}
         self._swept_s = 0.0
@@ -105,7 +105,7 @@ class Resolver:
         if result is None or result.outcome is Outcome.UNKNOWN:
             await self._still_open(attempt, result)
             return
-        settled = await self._settlement.settle(attempt, result)
+        settled = await self._executor.record_outcome(attempt, result)
         crash_point("resolve.settled")
         if result.outcome is Outcome.PENDING:
             await self._still_open(attempt, result)
@@ -116,7 +116,7 @@ class Resolver:
         self.resolved += 1
         await self._store.rows("review_close_settled", attempt.id, SETTLED_REASONS)
         if settled.next is not None:
-            await self._settlement.drive(settled.next)
+            await self._executor.drive(settled.next)
 
     async def _ask(self, attempt: Attempt, gateway: Gateway) -> Result | None:
         """Try the channel's declared ways in order; None when none of them told anything."""
@@ -138,7 +138,7 @@ class Resolver:
 
     async def _replay(self, attempt: Attempt, gateway: Gateway) -> Result | None:
         """Send the same request under the same reference again, while the provider knows it."""
-        if attempt.state == "pending" or attempt.id in self._settlement.inflight:
+        if attempt.state == "pending" or attempt.id in self._executor.inflight:
             return None  # the provider has answered, or our own call still waits for it
         request = build(gateway, _instruction.decode(attempt.instruction))
         if isinstance(request, NotBuilt):
@@ -166,7 +166,7 @@ class Resolver:
         """What "not found" means: nothing, until nobody can still be sending it."""
         profile = gateway.profile
         sure_ms = PERMIT_NS // 1_000_000 + profile.total_ms + profile.visibility_ms
-        sending = attempt.id in self._settlement.inflight
+        sending = attempt.id in self._executor.inflight
         if sending or attempt.quiet_ms < sure_ms or attempt.provider_ref is not None:
             return None
         return Result(

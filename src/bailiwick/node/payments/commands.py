@@ -15,15 +15,15 @@ from bailiwick.base.ids import client_secret, is_id, new_id, new_token
 from bailiwick.base.money import payment_currency
 from bailiwick.base.tenancy import own
 from bailiwick.channels.base import Instruction, Operation
-from bailiwick.idempotency.requests import Answer, Asked, packed
+from bailiwick.idempotency.requests import Answer, IdempotentRequest, packed
 from bailiwick.interlink.refusals import NO_GATEWAY
 from bailiwick.jurisdiction.assign import Assignment
 from bailiwick.jurisdiction.locate import Location
-from bailiwick.node.orders.acting import Acting
-from bailiwick.node.orders.writing import charge_instruction, content, wanted
-from bailiwick.node.payments import decide, editing, render
-from bailiwick.node.payments.decide import Step, moved
-from bailiwick.node.payments.requests import (
+from bailiwick.node.orders.idempotent_command import IdempotentCommand
+from bailiwick.node.orders.row_builder import charge_instruction, content, wanted
+from bailiwick.node.payments import charge_outcomes, editing, render
+from bailiwick.node.payments.charge_outcomes import Transition, moved
+from bailiwick.node.payments.request_params import (
     CancelPayment,
     CapturePayment,
     ConfirmPayment,
@@ -52,13 +52,17 @@ _instruction = msgspec.json.Decoder(Instruction)
 _replace = msgspec.structs.replace
 
 
-class Payments(Acting):
+class Payments(IdempotentCommand):
     """What a client can ask of this node's payments."""
 
     # --- create -------------------------------------------------------------------------
 
     async def create(
-        self, asked: Asked, request: CreatePayment, location: Location, assignment: Assignment
+        self,
+        asked: IdempotentRequest,
+        request: CreatePayment,
+        location: Location,
+        assignment: Assignment,
     ) -> Answer:
         """A new payment, confirmed at once if the request says so.
 
@@ -70,7 +74,7 @@ class Payments(Acting):
         payment = self.draft(asked, request, location, assignment)
         attempt: AttemptNew | None = None
         vault = vault_of(request)
-        missing = vault is not None and not self._settlement.has_vault(vault, asked.livemode)
+        missing = vault is not None and not self._executor.has_vault(vault, asked.livemode)
         if missing and vault and not (request.confirm and assignment.others):
             return await self._before(asked, editing.unknown_vault(vault))
         if request.confirm:
@@ -98,7 +102,9 @@ class Payments(Acting):
             return Answer(200, body or b"")
         return await self._drive(asked, payment, attempt, written)
 
-    async def _not_routed(self, asked: Asked, routing: Routing, assignment: Assignment) -> Answer:
+    async def _not_routed(
+        self, asked: IdempotentRequest, routing: Routing, assignment: Assignment
+    ) -> Answer:
         """No gateway takes it now: refused for ever, if another node may take it, or never could
         any; else what was done with the key before, or 503. Where it is for the payment method
         alone that no gateway could, and no other node might, the answer says so: 400."""
@@ -108,7 +114,7 @@ class Payments(Acting):
             return await self.refuse(asked, NO_GATEWAY if passing else "unsupported")
         return await self._before(asked, editing.no_gateway(routing))
 
-    async def _before(self, asked: Asked, error: ApiError) -> Answer:
+    async def _before(self, asked: IdempotentRequest, error: ApiError) -> Answer:
         """What was done with the key before an error came in the way; raises it if nothing was."""
         replayed = await self.keys.replay(asked)
         if replayed is None:
@@ -116,7 +122,11 @@ class Payments(Acting):
         return replayed
 
     def draft(
-        self, asked: Asked, request: CreatePayment, location: Location, assignment: Assignment
+        self,
+        asked: IdempotentRequest,
+        request: CreatePayment,
+        location: Location,
+        assignment: Assignment,
     ) -> Payment:
         """The payment that a request describes, not written yet. Raises ApiError."""
         now = now_ms()
@@ -150,10 +160,10 @@ class Payments(Acting):
         )
 
     def _with_charge(
-        self, asked: Asked, payment: Payment, routing: Routing, gateway: str
+        self, asked: IdempotentRequest, payment: Payment, routing: Routing, gateway: str
     ) -> tuple[Payment, AttemptNew]:
         """The payment as it is once its first attempt is permitted, and that attempt."""
-        attempt = self._settlement.attempt_new(
+        attempt = self._executor.attempt_new(
             payment, charge_instruction(payment), gateway, asked.key
         )
         confirmed = _replace(
@@ -166,16 +176,20 @@ class Payments(Acting):
         )
         return confirmed, attempt
 
-    def _check_vault(self, asked: Asked, vault: str | None) -> None:
+    def _check_vault(self, asked: IdempotentRequest, vault: str | None) -> None:
         """Refuse a vault that no gateway of this node has. Raises ApiError (400)."""
-        if vault is not None and not self._settlement.has_vault(vault, asked.livemode):
+        if vault is not None and not self._executor.has_vault(vault, asked.livemode):
             raise editing.unknown_vault(vault)
 
-    def _route(self, asked: Asked, payment: Payment) -> Routing:
-        return self._settlement.match(wanted(payment, asked.merchant.strategy))
+    def _route(self, asked: IdempotentRequest, payment: Payment) -> Routing:
+        return self._executor.match(wanted(payment, asked.merchant.strategy))
 
     def _create_row(
-        self, asked: Asked, payment: Payment, attempt: AttemptNew | None, body: bytes | None
+        self,
+        asked: IdempotentRequest,
+        payment: Payment,
+        attempt: AttemptNew | None,
+        body: bytes | None,
     ) -> Create:
         """The row of a new payment; ``body`` is the answer where nothing is sent."""
         event = "payment_intent.created"
@@ -199,7 +213,7 @@ class Payments(Acting):
             event_id=new_id("evt", self._node, payment.created_ms),
             event_type=event,
             event_body=None if body is None else body.decode(),
-            endpoints=self._settlement.endpoints.wanting(payment.merchant, payment.livemode, event),
+            endpoints=self._executor.endpoints.wanting(payment.merchant, payment.livemode, event),
             attempt_id=None if attempt is None else attempt.id,
             gateway=None if attempt is None else attempt.gateway,
             instruction=(
@@ -213,7 +227,7 @@ class Payments(Acting):
 
     async def confirm(
         self,
-        asked: Asked,
+        asked: IdempotentRequest,
         identifier: str,
         request: ConfirmPayment,
         elsewhere: dict[str, Any] | None = None,
@@ -226,9 +240,9 @@ class Payments(Acting):
         attempts so far after which this client may make no more.
         """
 
-        async def build(payment: Payment) -> tuple[Step, AttemptNew | None]:
+        async def build(payment: Payment) -> tuple[Transition, AttemptNew | None]:
             if payment.state in (State.PROCESSING, State.REQUIRES_ACTION):
-                decide.moved(payment, Change.CONFIRM, now_ms())  # raises with the remedy
+                charge_outcomes.moved(payment, Change.CONFIRM, now_ms())  # raises with the remedy
             if attempts_max is not None and payment.attempts >= attempts_max:
                 raise editing.too_many_attempts(payment.attempts)
             self._check_vault(asked, vault_of(request))
@@ -243,7 +257,7 @@ class Payments(Acting):
             routing = self._route(asked, dressed)
             if routing.gateway is None:
                 raise editing.no_gateway(routing)
-            new = self._settlement.attempt_new(
+            new = self._executor.attempt_new(
                 dressed, charge_instruction(dressed), routing.gateway, asked.key
             )
             after = moved(
@@ -257,7 +271,7 @@ class Payments(Acting):
                     editing.routed(dressed.progress, routing), confirmed_elsewhere=elsewhere
                 ),
             )
-            step = Step(
+            step = Transition(
                 before=payment,
                 after=after,
                 event="payment_intent.processing",
@@ -267,10 +281,12 @@ class Payments(Acting):
 
         return await self._act(asked, identifier, build)
 
-    async def capture(self, asked: Asked, identifier: str, request: CapturePayment) -> Answer:
+    async def capture(
+        self, asked: IdempotentRequest, identifier: str, request: CapturePayment
+    ) -> Answer:
         """Take held money, all or part of it; the rest of the hold is released."""
 
-        async def build(payment: Payment) -> tuple[Step, AttemptNew | None]:
+        async def build(payment: Payment) -> tuple[Transition, AttemptNew | None]:
             progress = editing.captured(payment, request)
             after = moved(payment, Change.CAPTURE, now_ms(), progress=progress)
             amount = request.amount_to_capture or payment.amount_capturable
@@ -285,10 +301,12 @@ class Payments(Acting):
 
         return await self._act(asked, identifier, build)
 
-    async def cancel(self, asked: Asked, identifier: str, request: CancelPayment) -> Answer:
+    async def cancel(
+        self, asked: IdempotentRequest, identifier: str, request: CancelPayment
+    ) -> Answer:
         """Close a payment: at once where nothing is outstanding, else by a void."""
 
-        async def build(payment: Payment) -> tuple[Step, AttemptNew | None]:
+        async def build(payment: Payment) -> tuple[Transition, AttemptNew | None]:
             now = now_ms()
             progress = _replace(payment.progress, cancellation_reason=request.cancellation_reason)
             if payment.state in (State.REQUIRES_CAPTURE, State.REQUIRES_ACTION):
@@ -297,25 +315,29 @@ class Payments(Acting):
                 return await self._follow_up(asked, payment, after, Operation.VOID, amount)
             progress = _replace(progress, canceled_ms=now, action_url=None)
             after = moved(payment, Change.CANCEL, now, progress=progress)
-            step = Step(before=payment, after=after, event="payment_intent.canceled", definite=True)
+            step = Transition(
+                before=payment, after=after, event="payment_intent.canceled", definite=True
+            )
             return step, None
 
         return await self._act(asked, identifier, build)
 
-    async def update(self, asked: Asked, identifier: str, request: UpdatePayment) -> Answer:
+    async def update(
+        self, asked: IdempotentRequest, identifier: str, request: UpdatePayment
+    ) -> Answer:
         """Change what may still be changed."""
 
-        async def build(payment: Payment) -> tuple[Step, AttemptNew | None]:
+        async def build(payment: Payment) -> tuple[Transition, AttemptNew | None]:
             self._check_vault(asked, vault_of(request))
             return editing.updated(payment, request, now_ms()), None
 
         return await self._act(asked, identifier, build)
 
-    async def refund(self, asked: Asked, request: CreateRefund) -> Answer:
+    async def refund(self, asked: IdempotentRequest, request: CreateRefund) -> Answer:
         """Give money back, all or part of it."""
         identifier = await self._refunded_payment(asked, request)
 
-        async def build(payment: Payment) -> tuple[Step, AttemptNew | None]:
+        async def build(payment: Payment) -> tuple[Transition, AttemptNew | None]:
             now = now_ms()
             metadata = merged({}, request.metadata)
             free = payment.amount_received - payment.amount_refunded - payment.amount_refunding
@@ -350,7 +372,7 @@ class Payments(Acting):
 
         return await self._act(asked, identifier, build)
 
-    async def _refunded_payment(self, asked: Asked, request: CreateRefund) -> str:
+    async def _refunded_payment(self, asked: IdempotentRequest, request: CreateRefund) -> str:
         if request.charge is None:
             if request.payment_intent is None:
                 raise ApiError.invalid(
@@ -367,11 +389,13 @@ class Payments(Acting):
             )
         return attempt.payment
 
-    async def update_refund(self, asked: Asked, identifier: str, request: UpdateRefund) -> Answer:
+    async def update_refund(
+        self, asked: IdempotentRequest, identifier: str, request: UpdateRefund
+    ) -> Answer:
         """Change a refund's metadata."""
         row = own(await self._store.refund(identifier), asked, "refund", identifier)
 
-        async def build(payment: Payment) -> tuple[Step, AttemptNew | None]:
+        async def build(payment: Payment) -> tuple[Transition, AttemptNew | None]:
             fresh = await self._store.refund(identifier)
             assert fresh is not None
             return editing.updated_refund(payment, fresh, request, now_ms()), None
@@ -380,17 +404,17 @@ class Payments(Acting):
 
     async def _follow_up(
         self,
-        asked: Asked,
+        asked: IdempotentRequest,
         payment: Payment,
         after: Payment,
         operation: Operation,
         amount: int,
         refund: str | None = None,
-    ) -> tuple[Step, AttemptNew]:
+    ) -> tuple[Transition, AttemptNew]:
         """A permitted operation on the charge that holds or took the money."""
         charged = await self._store.attempt(payment.charge_attempt or "")
         assert charged is not None, "only a charge leads to these states"
-        self._settlement.check_part(payment, charged.gateway, operation, amount)
+        self._executor.check_part(payment, charged.gateway, operation, amount)
         original = _instruction.decode(charged.instruction)
         instruction = Instruction(
             operation=operation,
@@ -402,11 +426,11 @@ class Payments(Acting):
             charge_reference=charged.id,
             payment=payment.id,
         )
-        new = self._settlement.attempt_new(payment, instruction, charged.gateway, asked.key, refund)
+        new = self._executor.attempt_new(payment, instruction, charged.gateway, asked.key, refund)
         after = _replace(
             after,
             attempts=new.number,
             open_attempt=payment.open_attempt if refund else new.id,
         )
         event = "payment_intent.processing"
-        return Step(before=payment, after=after, event=event, attempt_new=new), new
+        return Transition(before=payment, after=after, event=event, attempt_new=new), new

@@ -9,8 +9,8 @@ from bailiwick.base.errors import ApiError
 from bailiwick.base.money import payment_currency
 from bailiwick.interlink.refusals import NO_GATEWAY
 from bailiwick.jurisdiction.assign import Assignment, to_object
-from bailiwick.node.payments.decide import Step, moved
-from bailiwick.node.payments.requests import (
+from bailiwick.node.payments.charge_outcomes import Transition, moved
+from bailiwick.node.payments.request_params import (
     CapturePayment,
     ConfirmPayment,
     CreatePayment,
@@ -113,7 +113,7 @@ def captured(payment: Payment, request: CapturePayment) -> Progress:
     return _replace(progress, **changes)
 
 
-def updated(payment: Payment, request: UpdatePayment, now_ms: int) -> Step:
+def updated(payment: Payment, request: UpdatePayment, now_ms: int) -> Transition:
     """The step of an update. Raises ApiError where a field may not be changed any more."""
     progress = payment.progress
     changes: dict[str, Any] = {"metadata": merged(progress.metadata, request.metadata)}
@@ -154,7 +154,7 @@ def updated(payment: Payment, request: UpdatePayment, now_ms: int) -> Step:
         change = Change.DRESS if method is not None else Change.UNDRESS
     after = moved(payment, change, now_ms, progress=_replace(progress, **changes), **columns)
     event = "bailiwick.payment_intent.updated"
-    return Step(before=payment, after=after, event=event, definite=True)
+    return Transition(before=payment, after=after, event=event, definite=True)
 
 
 def _method(request: UpdatePayment) -> str | None | UnsetType:
@@ -238,11 +238,11 @@ def check_refund(payment: Payment, amount: int, free: int) -> None:
         )
 
 
-def updated_refund(payment: Payment, row: Refund, request: UpdateRefund, now_ms: int) -> Step:
+def updated_refund(payment: Payment, row: Refund, request: UpdateRefund, now_ms: int) -> Transition:
     """The step of an update of a refund's metadata."""
     metadata = merged(row.details.get("metadata", {}), request.metadata)
     changed = _replace(row, details={**row.details, "metadata": metadata})
-    return Step(
+    return Transition(
         before=payment,
         after=moved(payment, Change.EDIT, now_ms),
         event="refund.updated",

@@ -13,7 +13,7 @@ from bailiwick.interlink import paging
 from bailiwick.interlink.paging import Room
 from bailiwick.node import inbound
 from bailiwick.node.payments import reading, render, residency
-from bailiwick.node.payments.requests import (
+from bailiwick.node.payments.request_params import (
     SECONDS_MAX,
     ListEvents,
     ListPayments,

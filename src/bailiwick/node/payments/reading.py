@@ -8,7 +8,7 @@ from bailiwick.base.tenancy import own
 from bailiwick.jurisdiction.assign import assign
 from bailiwick.jurisdiction.locate import Location
 from bailiwick.node.payments import render
-from bailiwick.node.payments.requests import Retrieve
+from bailiwick.node.payments.request_params import Retrieve
 from bailiwick.node.service import Node
 from bailiwick.store.rows import Payment
 from bailiwick.topology.merchants import Principal

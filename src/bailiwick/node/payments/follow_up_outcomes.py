@@ -1,4 +1,4 @@
-"""What outcomes of captures, voids and refunds do to a payment. Pure, like ``decide``."""
+"""What outcomes of captures, voids and refunds do to a payment. Pure, like ``charge_outcomes``."""
 
 from typing import Any
 
@@ -6,7 +6,15 @@ import msgspec
 
 from bailiwick.channels.base import Outcome, Result
 from bailiwick.ledger import postings as ledger
-from bailiwick.node.payments.decide import OPEN, Step, after_the_end, closed, ended, moved, waiting
+from bailiwick.node.payments.charge_outcomes import (
+    OPEN,
+    Transition,
+    after_the_end,
+    closed,
+    ended,
+    moved,
+    waiting,
+)
 from bailiwick.node.payments.states import Change
 from bailiwick.store.rows import Attempt, Payment, Refund, RefundEnd
 
@@ -15,7 +23,7 @@ _replace = msgspec.structs.replace
 
 def capture(
     payment: Payment, attempt: Attempt, result: Result, now_ms: int, check_ms: int
-) -> Step | None:
+) -> Transition | None:
     """The outcome of a capture."""
     if attempt.state not in OPEN:
         return after_the_end(payment, attempt, result, now_ms)
@@ -31,7 +39,7 @@ def capture(
             amount_capturable=0,
             open_attempt=None,
         )
-        return Step(
+        return Transition(
             before=payment,
             after=after,
             event="payment_intent.succeeded",
@@ -44,7 +52,7 @@ def capture(
     return waiting(payment, attempt, result, now_ms, check_ms)
 
 
-def _capture_refused(payment: Payment, attempt: Attempt, result: Result, now_ms: int) -> Step:
+def _capture_refused(payment: Payment, attempt: Attempt, result: Result, now_ms: int) -> Transition:
     ends = [ended(attempt, closed(result), result)]
     message = result.message or "The provider refused the capture."
     if result.code in ("charge_expired_for_capture", "expired"):
@@ -63,7 +71,7 @@ def _capture_refused(payment: Payment, attempt: Attempt, result: Result, now_ms:
         after = moved(payment, Change.REFUSED, now_ms, open_attempt=None)
         error = refusal(result.code or "capture_refused", message)
         event = "bailiwick.capture_refused"
-    return Step(
+    return Transition(
         before=payment, after=after, event=event, definite=True, error=error, attempt_ends=ends
     )
 
@@ -80,7 +88,7 @@ def void(
     result: Result,
     now_ms: int,
     check_ms: int,
-) -> Step | None:
+) -> Transition | None:
     """The outcome of a void of the charge ``charged``."""
     if attempt.state not in OPEN:
         return after_the_end(payment, attempt, result, now_ms)
@@ -99,7 +107,7 @@ def void(
             open_attempt=None,
             progress=_replace(payment.progress, canceled_ms=now_ms, action_url=None),
         )
-        return Step(
+        return Transition(
             before=payment,
             after=after,
             event="payment_intent.canceled",
@@ -116,7 +124,7 @@ def void(
             progress=_replace(payment.progress, cancellation_reason=None),
         )
         message = result.message or "The provider refused the cancellation."
-        return Step(
+        return Transition(
             before=payment,
             after=after,
             event="bailiwick.cancel_refused",
@@ -134,7 +142,7 @@ def refund(
     result: Result,
     now_ms: int,
     check_ms: int,
-) -> Step | None:
+) -> Transition | None:
     """The outcome of a refund; its reservation is kept until that is definite."""
     if attempt.state not in OPEN:
         if attempt.state == "approved" and result.outcome is Outcome.DECLINED:
@@ -157,7 +165,7 @@ def _failure(row: Refund, result: Result) -> Refund:
 
 def _refund_ended(
     payment: Payment, attempt: Attempt, row: Refund, result: Result, now_ms: int, state: str
-) -> Step:
+) -> Transition:
     done = state == "succeeded"
     after_row = _replace(row, state=state) if done else _failure(row, result)
     after = moved(
@@ -168,7 +176,7 @@ def _refund_ended(
         amount_refunded=payment.amount_refunded + (row.amount if done else 0),
     )
     message = result.message or "The provider refused the refund."
-    return Step(
+    return Transition(
         before=payment,
         after=after,
         event="refund.updated" if done else "refund.failed",
@@ -183,7 +191,7 @@ def _refund_ended(
 
 def _refund_returned(
     payment: Payment, attempt: Attempt, row: Refund, result: Result, now_ms: int
-) -> Step:
+) -> Transition:
     """A refund that had succeeded has come back: the money is the merchant's again."""
     after_row = _failure(row, result)
     after = moved(
@@ -192,7 +200,7 @@ def _refund_returned(
         now_ms,
         amount_refunded=payment.amount_refunded - row.amount,
     )
-    return Step(
+    return Transition(
         before=payment,
         after=after,
         event="refund.failed",

@@ -1,7 +1,7 @@
 """What an outcome does to a payment. Pure: rows in, the next rows out.
 
-Every function returns a ``Step``: the payment after the change and all that is written with it
-in the same commit; or None when there is nothing (more) to do, which is how a late or repeated
+Every function returns a ``Transition``: the payment after the change and all that is written with
+it in the same commit; or None when there is nothing (more) to do, which is how a late or repeated
 answer becomes a no-op.
 """
 
@@ -36,7 +36,7 @@ SUSPICIOUS = frozenset(
 _replace = msgspec.structs.replace
 
 
-class Step(msgspec.Struct, frozen=True, kw_only=True):
+class Transition(msgspec.Struct, frozen=True, kw_only=True):
     """One change of a payment and all that belongs to it.
 
     Attributes:
@@ -109,7 +109,7 @@ def ended(attempt: Attempt, state: str, result: Result, check_ms: int | None = N
 
 def waiting(
     payment: Payment, attempt: Attempt, result: Result, now_ms: int, check_ms: int
-) -> Step | None:
+) -> Transition | None:
     """Not decided yet, or not known: recorded once, then only looked at again."""
     state = "pending" if result.outcome is Outcome.PENDING else "unknown"
     change = Change.WAIT
@@ -128,7 +128,7 @@ def waiting(
             return None
     if attempt.refund is not None:
         event = "refund.updated"
-    return Step(
+    return Transition(
         before=payment,
         after=moved(payment, change, now_ms, progress=progress),
         event=event,
@@ -140,7 +140,7 @@ def waiting(
 
 def charge(
     payment: Payment, attempt: Attempt, result: Result, now_ms: int, check_ms: int
-) -> Step | None:
+) -> Transition | None:
     """The outcome of an attempt to charge."""
     if attempt.state not in OPEN:
         return after_the_end(payment, attempt, result, now_ms)
@@ -154,7 +154,7 @@ def charge(
         progress = _replace(
             payment.progress, last_error=error, action_url=None, payment_method=None
         )
-        return Step(
+        return Transition(
             before=payment,
             after=moved(payment, Change.DECLINED, now_ms, progress=progress, open_attempt=None),
             event="payment_intent.payment_failed",
@@ -165,7 +165,7 @@ def charge(
     return waiting(payment, attempt, result, now_ms, check_ms)
 
 
-def _charged(payment: Payment, attempt: Attempt, result: Result, now_ms: int) -> Step:
+def _charged(payment: Payment, attempt: Attempt, result: Result, now_ms: int) -> Transition:
     assert result.amount is not None and 0 < result.amount <= payment.amount
     progress = _replace(payment.progress, last_error=None, action_url=None)
     ends = [ended(attempt, "approved", result)]
@@ -179,7 +179,9 @@ def _charged(payment: Payment, attempt: Attempt, result: Result, now_ms: int) ->
             open_attempt=None,
         )
         event = "payment_intent.amount_capturable_updated"
-        return Step(before=payment, after=after, event=event, definite=True, attempt_ends=ends)
+        return Transition(
+            before=payment, after=after, event=event, definite=True, attempt_ends=ends
+        )
     after = moved(
         payment,
         Change.CAPTURED,
@@ -188,7 +190,7 @@ def _charged(payment: Payment, attempt: Attempt, result: Result, now_ms: int) ->
         progress=progress,
         open_attempt=None,
     )
-    return Step(
+    return Transition(
         before=payment,
         after=after,
         event="payment_intent.succeeded",
@@ -198,7 +200,9 @@ def _charged(payment: Payment, attempt: Attempt, result: Result, now_ms: int) ->
     )
 
 
-def after_the_end(payment: Payment, attempt: Attempt, result: Result, now_ms: int) -> Step | None:
+def after_the_end(
+    payment: Payment, attempt: Attempt, result: Result, now_ms: int
+) -> Transition | None:
     """An answer for an attempt that has ended: a success after a definite no is never dropped.
 
     Money that was taken is booked apart; a refund or void that did happen is only put before a
@@ -210,7 +214,7 @@ def after_the_end(payment: Payment, attempt: Attempt, result: Result, now_ms: in
     charging = attempt.operation == "charge"
     taken = attempt.operation == "capture" or (charging and result.captured)
     held = "late_authorization" if charging else f"late_{attempt.operation}"
-    return Step(
+    return Transition(
         before=payment,
         after=moved(payment, Change.LATE, now_ms),
         event="bailiwick.late_success",
@@ -229,11 +233,11 @@ def next_attempt(
     new: AttemptNew,
     routing: dict[str, Any],
     now_ms: int,
-) -> Step:
+) -> Transition:
     """The attempt ended definitely without a charge: the next gateway gets its permit."""
     state = closed(result)
     progress: Progress = _replace(payment.progress, routing=routing, action_url=None)
-    return Step(
+    return Transition(
         before=payment,
         after=moved(
             payment,

@@ -10,7 +10,7 @@ import structlog
 
 from bailiwick.access.forward import HopError, HopLimits, NodeClient
 from bailiwick.base.clock import now_ms
-from bailiwick.interlink.usage_report import Report, Thresholds, Usage, Watch
+from bailiwick.interlink.usage_report import Report, Thresholds, Usage, UsageTracker
 from bailiwick.runtime.tls import Outgoing
 from bailiwick.topology.parts import Thresholds as Defaults
 
@@ -29,7 +29,7 @@ def monotonic_ms() -> int:
     return time.monotonic_ns() // 1_000_000
 
 
-class Board:
+class NodeMonitor:
     """All nodes' reports, and what they amount to.
 
     Requests for usage state have a connection of their own: with every other one busy, a
@@ -40,7 +40,7 @@ class Board:
         self._tls = tls
         self._thresholds: Thresholds = Defaults()
         self._reports: dict[int, Report] = {}
-        self._watches: dict[int, Watch] = {}
+        self._watches: dict[int, UsageTracker] = {}
         self._raw: dict[int, bytes] = {}
         self._sent: dict[int, int] = {}
         self._out: dict[int, int] = {}
@@ -67,7 +67,7 @@ class Board:
                 if known is not None:
                     known.close()
                 self._clients[number] = fresh
-            self._watches.setdefault(number, Watch(now_ms()))
+            self._watches.setdefault(number, UsageTracker(now_ms()))
 
     def observe(self, number: int, raw: bytes | None) -> None:
         """Take in the ``Bailiwick-Usage`` header of an answer; nonsense is ignored."""
@@ -124,7 +124,7 @@ class Board:
         """Verdict per node number."""
         return {number: self._see(number) for number in self._clients}
 
-    def watches(self) -> dict[int, Watch]:
+    def watches(self) -> dict[int, UsageTracker]:
         """Each node's state with its history, as it is now."""
         for number in self._watches:
             self._see(number)
@@ -243,13 +243,13 @@ class Board:
             client.close()
 
 
-def shown(board: Board, names: Mapping[int, str]) -> list[dict[str, object]]:
+def shown(node_monitor: NodeMonitor, names: Mapping[int, str]) -> list[dict[str, object]]:
     """Every node's usage state for operators: since when, why, its last report and changes."""
     found: list[dict[str, object]] = []
     now = monotonic_ms()
-    ahead = board.clocks_ahead_ms()
-    for number, watch in sorted(board.watches().items()):
-        report = board.report(number)
+    ahead = node_monitor.clocks_ahead_ms()
+    for number, watch in sorted(node_monitor.watches().items()):
+        report = node_monitor.report(number)
         history = watch.history
         found.append(
             {

@@ -9,7 +9,14 @@ import msgspec
 
 from bailiwick.geo.atlas import Atlas
 from bailiwick.jurisdiction.assign import OPEN, Assignment, EarlierHome, assign
-from bailiwick.jurisdiction.home_history import CLEAR, Held, Looked, Pasts, age_unknown, binding
+from bailiwick.jurisdiction.home_history import (
+    CLEAR,
+    Held,
+    HomeHistories,
+    PriorHomeCheck,
+    age_unknown,
+    binding,
+)
 from bailiwick.jurisdiction.locate import Evidence, Location, locate
 from bailiwick.topology.merchants import Merchant
 from bailiwick.topology.snapshot import World
@@ -19,7 +26,7 @@ CLOCKS_MS = 60_000
 _encode = msgspec.json.Encoder().encode
 
 
-class Placed:
+class RoutePlan:
     """Where a request is to go, given the World and the refusals so far.
 
     Attributes:
@@ -31,7 +38,7 @@ class Placed:
     """
 
     __slots__ = (
-        "_atlas", "_evidence", "_merchant", "_pasts", "_tokens", "_usage",
+        "_atlas", "_evidence", "_home_histories", "_merchant", "_tokens", "_usage",
         "assignment", "held", "key", "location", "world",
     )  # fmt: skip
 
@@ -39,14 +46,14 @@ class Placed:
         self,
         world: World,
         atlas: Atlas,
-        pasts: Pasts,
+        home_histories: HomeHistories,
         evidence: Evidence,
         merchant: Merchant,
         key: str,
     ) -> None:
         """Locate and assign. Raises ApiError (400)."""
         self._atlas = atlas
-        self._pasts = pasts
+        self._home_histories = home_histories
         self._evidence = evidence
         self._merchant = merchant
         self.key = key
@@ -97,11 +104,11 @@ class Placed:
         refused = [each.node for each in self.assignment.considered if each.verdict == "refused"]
         return {self.held[number].reason for number in refused} == {"unsupported"}
 
-    def look(self, now_ms: int) -> Looked:
+    def look(self, now_ms: int) -> PriorHomeCheck:
         """How the request stands with its earlier homes, if it may move money."""
         if not self.world.earlier:
             return CLEAR
-        return self._pasts.of(self.world).look(
+        return self._home_histories.of(self.world).look(
             self._evidence,
             self.location,
             self._merchant,

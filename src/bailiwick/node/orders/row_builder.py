@@ -9,7 +9,7 @@ from bailiwick.base.ids import new_id, new_token, part_id
 from bailiwick.channels.base import Instruction, Operation
 from bailiwick.node.delivery.webhooks import Endpoints
 from bailiwick.node.payments import render
-from bailiwick.node.payments.decide import Step
+from bailiwick.node.payments.charge_outcomes import Transition
 from bailiwick.routing.gateways import Gateways
 from bailiwick.routing.match import Wanted
 from bailiwick.store.database import Store
@@ -19,7 +19,7 @@ from bailiwick.topology.snapshot import World
 _NOTHING_MORE = More()
 
 
-class Writing:
+class RowBuilder:
     """Makes rows: new attempts, moves with their events, and answers."""
 
     def __init__(
@@ -70,14 +70,16 @@ class Writing:
         )
 
     async def answer(
-        self, step: Step, expand: list[str], attempt: Attempt | None = None
+        self, step: Transition, expand: list[str], attempt: Attempt | None = None
     ) -> tuple[int, msgspec.Raw, bool]:
         """Status and body for the request that asked for a step; plain: the object as it is."""
         charge = await self._charge_view(step, attempt) if expand else None
         status, body = answer(step, expand, charge)
         return status, body, status == 200 and not expand
 
-    async def _charge_view(self, step: Step, attempt: Attempt | None) -> render.ChargeView | None:
+    async def _charge_view(
+        self, step: Transition, attempt: Attempt | None
+    ) -> render.ChargeView | None:
         """The charge as it will be once the step is written."""
         charged = step.after.charge_attempt
         if charged is None:
@@ -97,7 +99,7 @@ class Writing:
 
     def move(
         self,
-        step: Step,
+        step: Transition,
         *,
         claim: Claim | None = None,
         answer_key: str | None = None,
@@ -161,7 +163,7 @@ def _text(raw: msgspec.Raw) -> str:
     return bytes(raw).decode()
 
 
-def _more(step: Step, claim: Claim | None, others: list[AttemptEnd]) -> str | None:
+def _more(step: Transition, claim: Claim | None, others: list[AttemptEnd]) -> str | None:
     """What few moves bring along, or None."""
     more = More(
         claim=claim,
@@ -240,7 +242,7 @@ def stored_attempt(payment: Payment, new: AttemptNew) -> Attempt:
 
 
 def answer(
-    step: Step, expand: list[str], charge: render.ChargeView | None
+    step: Transition, expand: list[str], charge: render.ChargeView | None
 ) -> tuple[int, msgspec.Raw]:
     """Status and body for the request that asked for a step."""
     after = step.after

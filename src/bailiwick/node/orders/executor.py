@@ -1,7 +1,7 @@
 """Call, then write: carry out an attempt that was committed, and commit how it ended.
 
 ``drive`` is the second half of every payment's path; the resolver and callbacks enter at
-``settle``. No database transaction is open during a call.
+``record_outcome``. No database transaction is open during a call.
 """
 
 import asyncio
@@ -30,9 +30,9 @@ from bailiwick.channels.base import (
 )
 from bailiwick.idempotency.requests import unpacked
 from bailiwick.node.delivery.webhooks import Endpoints
-from bailiwick.node.orders.writing import Writing, stored_attempt, wanted
-from bailiwick.node.payments import decide, editing, following
-from bailiwick.node.payments.decide import Step
+from bailiwick.node.orders.row_builder import RowBuilder, stored_attempt, wanted
+from bailiwick.node.payments import charge_outcomes, editing, follow_up_outcomes
+from bailiwick.node.payments.charge_outcomes import Transition
 from bailiwick.node.payments.states import State
 from bailiwick.routing.gateways import Gateways, build, defective
 from bailiwick.routing.match import Routing, Wanted
@@ -61,7 +61,7 @@ class Permitted(msgspec.Struct, frozen=True):
     permit: Permit
 
 
-class Settled(msgspec.Struct, frozen=True):
+class RecordedOutcome(msgspec.Struct, frozen=True):
     """How an attempt's outcome was written.
 
     Attributes:
@@ -71,7 +71,7 @@ class Settled(msgspec.Struct, frozen=True):
     """
 
     payment: Payment
-    step: Step | None = None
+    step: Transition | None = None
     next: Permitted | None = None
     status: int = 200
     body: msgspec.Raw | None = None
@@ -100,7 +100,7 @@ class Locks:
                 self._held.pop(payment, None)
 
 
-class Settlement(Writing):
+class AttemptExecutor(RowBuilder):
     """Carries out attempts and commits their ends."""
 
     def __init__(
@@ -116,7 +116,7 @@ class Settlement(Writing):
         self.inflight: dict[str, asyncio.Task[Any] | None] = {}
         """Attempts whose call this process has open, with the task that waits for the answer."""
 
-    async def drive(self, permitted: Permitted, expand: list[str] | None = None) -> Settled:
+    async def drive(self, permitted: Permitted, expand: list[str] | None = None) -> RecordedOutcome:
         """Send an attempt and settle it, and those that follow it, to the first outcome.
 
         Raises:
@@ -130,10 +130,10 @@ class Settlement(Writing):
             except asyncio.CancelledError:
                 # A callback or the resolver has written the outcome while we waited for it.
                 _uncancel()
-                return Settled(now.payment)
+                return RecordedOutcome(now.payment)
             finally:
                 del self.inflight[now.attempt.id]
-            settled = await self.settle(now.attempt, result, now.payment, expand)
+            settled = await self.record_outcome(now.attempt, result, now.payment, expand)
             now = settled.next
         return settled
 
@@ -161,13 +161,13 @@ class Settlement(Writing):
         gateway.saw(result.outcome, result.detail)
         return result
 
-    async def settle(
+    async def record_outcome(
         self,
         attempt: Attempt,
         result: Result,
         payment: Payment | None = None,
         expand: list[str] | None = None,
-    ) -> Settled:
+    ) -> RecordedOutcome:
         """Commit an outcome. ``payment`` as last seen saves a read; it is guarded anyway.
 
         Raises:
@@ -181,7 +181,7 @@ class Settlement(Writing):
                 step = await self._decide(payment, attempt, told)
                 if step is None:
                     await self._note_contradiction(payment, attempt, result)
-                    return Settled(payment)
+                    return RecordedOutcome(payment)
                 row, settled = await self._row(step, attempt, expand)
                 crash_point("settle.before")
                 try:
@@ -222,7 +222,7 @@ class Settlement(Writing):
         if found is not None:
             await self._store.rows("review_open", attempt.payment, attempt.id, *found)
 
-    def _stop_waiting(self, attempt: str, settled: Settled) -> None:
+    def _stop_waiting(self, attempt: str, settled: RecordedOutcome) -> None:
         """The outcome is definite: whoever still waits for the provider's answer need not."""
         waiting = self.inflight.get(attempt)
         definite = settled.step is not None and settled.step.definite
@@ -235,30 +235,32 @@ class Settlement(Writing):
         assert payment is not None and again is not None, "attempts are never deleted"
         return payment, again
 
-    async def _decide(self, payment: Payment, attempt: Attempt, result: Result) -> Step | None:
+    async def _decide(
+        self, payment: Payment, attempt: Attempt, result: Result
+    ) -> Transition | None:
         now, look = now_ms(), OPEN_LOOK_MS
         operation = Operation(attempt.operation)
         if operation is Operation.CHARGE:
             cascade = await self._next(payment, attempt, result)
-            return cascade or decide.charge(payment, attempt, result, now, look)
+            return cascade or charge_outcomes.charge(payment, attempt, result, now, look)
         if operation is Operation.CAPTURE:
-            return following.capture(payment, attempt, result, now, look)
+            return follow_up_outcomes.capture(payment, attempt, result, now, look)
         if operation is Operation.VOID:
             charged = await self._store.attempt(payment.charge_attempt or "")
             assert charged is not None, "a void follows a charge"
-            return following.void(payment, attempt, charged, result, now, look)
+            return follow_up_outcomes.void(payment, attempt, charged, result, now, look)
         row = await self._store.refund(attempt.refund or "")
         assert row is not None, "a refund is written with its attempt"
-        return following.refund(payment, attempt, row, result, now, look)
+        return follow_up_outcomes.refund(payment, attempt, row, result, now, look)
 
-    async def _next(self, payment: Payment, attempt: Attempt, result: Result) -> Step | None:
+    async def _next(self, payment: Payment, attempt: Attempt, result: Result) -> Transition | None:
         """The next gateway's attempt, only after a definite no-charge that allows it."""
         merchant = self.world.merchants.by_id.get(payment.merchant)
         may = result.retryable and merchant is not None and merchant.cascade
         if (
             result.outcome is not Outcome.DECLINED
             or not may
-            or attempt.state not in decide.OPEN
+            or attempt.state not in charge_outcomes.OPEN
             or payment.open_attempt != attempt.id
             or attempt.number >= ATTEMPTS_MAX
         ):
@@ -280,11 +282,11 @@ class Settlement(Writing):
             return None
         new = self.attempt_new(payment, instruction, routing.gateway, attempt.key)
         facts = editing.routing_shown(routing)
-        return decide.next_attempt(payment, attempt, result, new, facts, now_ms())
+        return charge_outcomes.next_attempt(payment, attempt, result, new, facts, now_ms())
 
     async def _row(
-        self, step: Step, attempt: Attempt, expand: list[str] | None
-    ) -> tuple[Move, Settled]:
+        self, step: Transition, attempt: Attempt, expand: list[str] | None
+    ) -> tuple[Move, RecordedOutcome]:
         """The move for a step, with the stored answer once the outcome is definite."""
         key = attempt.key if step.definite else None
         if key is not None and expand is None:
@@ -294,7 +296,7 @@ class Settlement(Writing):
         if step.attempt_new is not None:
             expand = None  # nobody is told of it, and its charge is not written yet
         status, body, plain = await self.answer(step, expand or [], attempt)
-        settled = Settled(step.after, step, None, status, body)
+        settled = RecordedOutcome(step.after, step, None, status, body)
         row = self.move(step, answer_key=key, status=status, body=body, plain=plain)
         return row, settled
 
@@ -330,7 +332,9 @@ class Settlement(Writing):
         """Match a gateway."""
         return self._gateways.match(wanted)
 
-    def _with_next(self, settled: Settled, step: Step, begun_boot_ns: int) -> Settled:
+    def _with_next(
+        self, settled: RecordedOutcome, step: Transition, begun_boot_ns: int
+    ) -> RecordedOutcome:
         if step.attempt_new is None:
             return settled
         attempt = stored_attempt(step.after, step.attempt_new)

@@ -9,11 +9,11 @@ from bailiwick.base.errors import ApiError
 from bailiwick.base.ids import new_token
 from bailiwick.base.keys import Named
 from bailiwick.base.tenancy import own
-from bailiwick.idempotency.requests import Answer, Asked, Idempotency, Refused
-from bailiwick.node.orders.settle import Permitted, Settled, Settlement, permit
-from bailiwick.node.orders.writing import stored_attempt
+from bailiwick.idempotency.requests import Answer, Idempotency, IdempotentRequest, Refused
+from bailiwick.node.orders.executor import AttemptExecutor, Permitted, RecordedOutcome, permit
+from bailiwick.node.orders.row_builder import stored_attempt
 from bailiwick.node.payments import render
-from bailiwick.node.payments.decide import Step
+from bailiwick.node.payments.charge_outcomes import Transition
 from bailiwick.runtime.crash import crash_point
 from bailiwick.store.database import Store
 from bailiwick.store.lanes import BadRow, LaneFull, WriteInDoubt, Written
@@ -23,19 +23,21 @@ ROUNDS_MAX = 20
 Fate = Refused | Literal["known", "mismatch", "unwritten"]
 """What became of a key that was to be refused: it is; it was used before, by the same request or
 another; or nothing was written."""
-Decider = Callable[[Payment], Awaitable[tuple[Step, AttemptNew | None]]]
+Decider = Callable[[Payment], Awaitable[tuple[Transition, AttemptNew | None]]]
 
 
-class Acting:
+class IdempotentCommand:
     """Carries out what the verbs of ``Payments`` decide."""
 
-    def __init__(self, node: int, store: Store, settlement: Settlement, deadline_s: float) -> None:
+    def __init__(
+        self, node: int, store: Store, executor: AttemptExecutor, deadline_s: float
+    ) -> None:
         self._node = node
         self._store = store
-        self._settlement = settlement
+        self._executor = executor
         self.keys = Idempotency(store, deadline_s, self._in_progress)
 
-    async def refuse(self, asked: Asked, reason: str) -> Answer:
+    async def refuse(self, asked: IdempotentRequest, reason: str) -> Answer:
         """Commit a tombstone for a key, so that it may be served elsewhere, and say so.
 
         A key that was claimed before gets what it was told then: its payment is here.
@@ -92,12 +94,12 @@ class Acting:
             return "mismatch"
         return "known" if stored.refused is None else Refused(stored.refused)
 
-    async def _act(self, asked: Asked, identifier: str, build: Decider) -> Answer:
+    async def _act(self, asked: IdempotentRequest, identifier: str, build: Decider) -> Answer:
         """Claim the key and make the first move in one commit; then carry out its attempt."""
         replayed = await self.keys.replay(asked)
         if replayed is not None:
             return replayed
-        async with self._settlement.locks.hold(identifier):
+        async with self._executor.locks.hold(identifier):
             for _ in range(ROUNDS_MAX):
                 payment = await self.owned(asked, identifier)
                 step, attempt = await build(payment)
@@ -117,16 +119,16 @@ class Acting:
         return await self._drive(asked, step.after, attempt, settled)
 
     async def _begin(
-        self, asked: Asked, step: Step, attempt: AttemptNew | None
+        self, asked: IdempotentRequest, step: Transition, attempt: AttemptNew | None
     ) -> Written | Answer | None:
         """Write the first move: its fate, or the answer where that is all, or a replay; None when
         the payment has moved on."""
         target = step.refund.id if step.refund is not None else step.after.id
         status, body, plain, answer_key = 200, None, False, None
         if attempt is None:
-            status, body, plain = await self._settlement.answer(step, asked.expand)
+            status, body, plain = await self._executor.answer(step, asked.expand)
             answer_key = asked.key
-        row = self._settlement.move(
+        row = self._executor.move(
             step,
             claim=asked.claim(target),
             answer_key=answer_key,
@@ -142,13 +144,13 @@ class Acting:
         return await self.keys.replay(asked)
 
     async def _drive(
-        self, asked: Asked, payment: Payment, attempt: AttemptNew, written: Written
+        self, asked: IdempotentRequest, payment: Payment, attempt: AttemptNew, written: Written
     ) -> Answer:
         first = Permitted(payment, stored_attempt(payment, attempt), permit(written.begun_boot_ns))
-        settled = await self._settlement.drive(first, asked.expand)
+        settled = await self._executor.drive(first, asked.expand)
         return await self._told(asked, settled)
 
-    async def _told(self, asked: Asked, settled: Settled) -> Answer:
+    async def _told(self, asked: IdempotentRequest, settled: RecordedOutcome) -> Answer:
         """The answer once the attempt was carried out."""
         if settled.step is not None and settled.step.definite and settled.body is not None:
             return Answer(settled.status, settled.body)
@@ -170,7 +172,7 @@ class Acting:
         except BadRow:
             raise ApiError.defect() from None
 
-    async def _lost(self, asked: Asked) -> Answer:
+    async def _lost(self, asked: IdempotentRequest) -> Answer:
         """Nothing was written: the key is taken, or the node may not write."""
         replayed = await self.keys.replay(asked)
         if replayed is not None:
@@ -180,7 +182,7 @@ class Acting:
             code="node_fenced",
         )
 
-    async def _in_progress(self, asked: Asked, stored: StoredKey) -> Answer:
+    async def _in_progress(self, asked: IdempotentRequest, stored: StoredKey) -> Answer:
         """The object of a key without an answer, as it is now; not stored."""
         target = stored.object or ""
         if target.startswith("re_"):
@@ -193,7 +195,7 @@ class Acting:
         assert payment is not None, "a claimed key has its object"
         return Answer(200, render.encode(render.payment_intent(payment)), replayed=True)
 
-    async def owned(self, asked: Asked, identifier: str) -> Payment:
+    async def owned(self, asked: IdempotentRequest, identifier: str) -> Payment:
         """A payment of the asking merchant. Raises ApiError (404)."""
         payment = await self._store.payment(identifier)
         return own(payment, asked, "payment_intent", identifier, param="intent")

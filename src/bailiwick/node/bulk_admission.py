@@ -25,22 +25,22 @@ from bailiwick.interlink.admission_query import (
     KNOWN,
     MISMATCH,
     SEND,
-    Ask,
-    Asks,
-    Telling,
-    Told,
+    AdmissionQueries,
+    AdmissionQuery,
+    AdmissionVerdict,
+    AdmissionVerdicts,
 )
 from bailiwick.interlink.refusals import on_behalf, stored
 from bailiwick.node import metrics
-from bailiwick.node.orders.acting import Fate
+from bailiwick.node.orders.idempotent_command import Fate
 from bailiwick.node.service import Node
 from bailiwick.wire.answers import json_answer
 from bailiwick.wire.server import read_body
 
-_asks = msgspec.json.Decoder(Asks)
+_asks = msgspec.json.Decoder(AdmissionQueries)
 
 
-class Turnstile:
+class BulkAdmission:
     """/internal/refusals"""
 
     def __init__(self, node: Node) -> None:
@@ -59,11 +59,11 @@ class Turnstile:
         if len(asked.asks) > ASKS_MAX:
             raise ApiError.invalid(f"A batch has at most {ASKS_MAX} asks.", param="asks")
         self._fresh.take(asked, now_ms())
-        json_answer(response, Telling(await self._tell(asked)))
+        json_answer(response, AdmissionVerdicts(await self._tell(asked)))
         response.set_header(SEAL, answer_seal(secret, KIND, proof, bytes(response.data or b"")))
 
-    async def _tell(self, asked: Asks) -> list[Told]:
-        told: list[Told] = []
+    async def _tell(self, asked: AdmissionQueries) -> list[AdmissionVerdict]:
+        told: list[AdmissionVerdict] = []
         refusing: dict[str, list[int]] = {}
         # Access sends by itself what it sees room for: promised to both, it would be too little.
         room = self._node.load.spare() // 2
@@ -87,14 +87,14 @@ class Turnstile:
                 told[place] = word
         return told
 
-    def _of_load(self, epoch: int) -> Callable[[Ask], Told | str]:
+    def _of_load(self, epoch: int) -> Callable[[AdmissionQuery], AdmissionVerdict | str]:
         """Of a key where there is no room: the word, or a reason to refuse it."""
         node = self._node
         # Seldom: then each request shows what is to be done.
         closer = epoch != node.world.epoch or node.load.draining
         merchants, under_way = node.world.merchants.by_id, node.payments.keys.under_way
 
-        def word(ask: Ask) -> Told | str:
+        def word(ask: AdmissionQuery) -> AdmissionVerdict | str:
             if closer or ask.merchant not in merchants or under_way(ask.identity) is not None:
                 return SEND
             node.load.sheds()
@@ -102,17 +102,17 @@ class Turnstile:
 
         return word
 
-    def _of_earlier(self, epoch: int) -> Callable[[Ask], Told | str]:
+    def _of_earlier(self, epoch: int) -> Callable[[AdmissionQuery], AdmissionVerdict | str]:
         """Of a key that a later epoch's home wants to take: the word, or a reason to refuse it."""
         ours = self._node.world.epoch
         reason = on_behalf(epoch, ours)
         merchants, under_way = self._node.world.merchants.by_id, self._node.payments.keys.under_way
 
-        def word(ask: Ask) -> Told | str:
+        def word(ask: AdmissionQuery) -> AdmissionVerdict | str:
             if ask.merchant not in merchants:
                 return FULL
             if reason is None:
-                return Told("behind", epoch=ours)
+                return AdmissionVerdict("behind", epoch=ours)
             running = under_way(ask.identity)
             if running is not None:
                 return KNOWN if running == ask.request_hash else MISMATCH
@@ -120,7 +120,7 @@ class Turnstile:
 
         return word
 
-    async def _refused(self, reason: str, asks: list[Ask]) -> list[Told]:
+    async def _refused(self, reason: str, asks: list[AdmissionQuery]) -> list[AdmissionVerdict]:
         """Refuse these keys, and the word on each."""
         node = self._node
         try:
@@ -137,8 +137,8 @@ class Turnstile:
         ]
 
 
-def _word(fate: Fate, epoch: int) -> Told:
+def _word(fate: Fate, epoch: int) -> AdmissionVerdict:
     if isinstance(fate, Refused):
         said = stored(fate.reason, epoch)
-        return Told("refused", said.reason, said.epoch)
+        return AdmissionVerdict("refused", said.reason, said.epoch)
     return {"known": KNOWN, "mismatch": MISMATCH, "unwritten": FULL}[fate]

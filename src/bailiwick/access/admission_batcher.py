@@ -1,4 +1,4 @@
-"""Before a node that sheds load: requests wait here for one answer about many (``asking``).
+"""Before a node that sheds load: requests wait here for one answer about many keys.
 
 One batch at a time is under way to a node; what comes meanwhile makes the next one. A node that
 sheds is not asked more often than each ``SPACING_S``, twice that in a crowd: the fewer batches, the
@@ -22,10 +22,10 @@ from bailiwick.interlink.admission_query import (
     KIND,
     PATH,
     SEND,
-    Ask,
-    Asks,
-    Telling,
-    Told,
+    AdmissionQueries,
+    AdmissionQuery,
+    AdmissionVerdict,
+    AdmissionVerdicts,
 )
 from bailiwick.runtime import telemetry
 
@@ -40,11 +40,11 @@ _SEAL = SEAL.encode("ascii")
 log = telemetry.logger()
 
 _encode = msgspec.json.Encoder().encode
-_telling = msgspec.json.Decoder(Telling)
-_Waiting = tuple[int, Ask, "asyncio.Future[Told]"]
+_telling = msgspec.json.Decoder(AdmissionVerdicts)
+_Waiting = tuple[int, AdmissionQuery, "asyncio.Future[AdmissionVerdict]"]
 
 
-class Turnstile:
+class AdmissionBatcher:
     """The questions to one node.
 
     Args:
@@ -81,12 +81,12 @@ class Turnstile:
         """Requests that wait for the next batch."""
         return len(self._queue)
 
-    async def ask(self, epoch: int, ask: Ask) -> Told:
+    async def ask(self, epoch: int, ask: AdmissionQuery) -> AdmissionVerdict:
         """The node's word on a request; ``full`` too where it cannot be asked in time."""
         if len(self._queue) >= WAITING_MAX:
             return FULL
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Told] = loop.create_future()
+        future: asyncio.Future[AdmissionVerdict] = loop.create_future()
         self._queue.append((epoch, ask, future))
         if self._task is None:
             self._task = loop.create_task(self._run())
@@ -122,9 +122,11 @@ class Turnstile:
             batch.append(self._queue.popleft())
         return batch
 
-    async def _told(self, epoch: int, asks: list[Ask]) -> list[Told]:
+    async def _told(self, epoch: int, asks: list[AdmissionQuery]) -> list[AdmissionVerdict]:
         self._count += 1
-        body = _encode(Asks(self._node, self._clock(), self._asker, self._count, epoch, asks))
+        body = _encode(
+            AdmissionQueries(self._node, self._clock(), self._asker, self._count, epoch, asks)
+        )
         proof = seal(self._secret, KIND, body)
         lines = [
             b"content-type: application/json\r\n",
@@ -171,7 +173,7 @@ class Turnstile:
             self._task.cancel()
 
 
-def _tell(batch: list[_Waiting], told: list[Told]) -> None:
+def _tell(batch: list[_Waiting], told: list[AdmissionVerdict]) -> None:
     for (_, _, future), each in zip(batch, told, strict=True):
         if not future.done():
             future.set_result(each)
