@@ -66,9 +66,7 @@ class One:
         """Pay over these."""
         node = self.node
         node.gateways = gateways
-        node.executor.__init__(  # type: ignore[misc]
-            self.number, node.store, gateways, node.endpoints, lambda: node.world
-        )
+        node.assemble(gateways)
 
     async def _app(self, scope: Any, receive: Any, send: Any) -> None:
         await self._build(scope, receive, send)

@@ -37,8 +37,12 @@ from bailiwick.jurisdiction.locate import Location
 from bailiwick.node.delivery.webhooks import Endpoints
 from bailiwick.node.orders.callbacks import Callbacks
 from bailiwick.node.orders.executor import PERMIT_NS, AttemptExecutor
+from bailiwick.node.orders.idempotent_command import IdempotentCommand
 from bailiwick.node.orders.resolver import Resolver
+from bailiwick.node.orders.row_builder import RowBuilder
+from bailiwick.node.orders.tombstones import Tombstones
 from bailiwick.node.payments.commands import Payments
+from bailiwick.node.payments.create import PaymentCreation
 from bailiwick.node.payments.request_params import CreatePayment
 from bailiwick.routing.gateways import Gateways
 from bailiwick.routing.match import GatewayFacts, Routing, Wanted, match
@@ -247,8 +251,13 @@ class Region:
             (MERCHANT, STRICT), {each.id: each for each in (MERCHANT, STRICT)}, {}
         )
         world = World(1, cast(Any, None), merchants, "sha256:test")
-        self.executor = AttemptExecutor(1, store, gateways, Endpoints(), lambda: world)
-        self.payments = Payments(1, store, self.executor, deadline_s)
+        rows = RowBuilder(1, store, gateways, Endpoints(), lambda: world)
+        self.executor = AttemptExecutor(rows, store, gateways)
+        command = IdempotentCommand(store, self.executor, deadline_s)
+        self.keys = command.keys
+        self.tombstones = Tombstones(store, self.keys)
+        self.creation = PaymentCreation(1, store, gateways, rows, command, self.tombstones)
+        self.payments = Payments(1, store, gateways, rows, command)
         self.callbacks = Callbacks(store, gateways, self.executor)
         self.resolver = Resolver(store, gateways, self.executor, 0.01)
 
@@ -260,19 +269,19 @@ class Region:
                  "payment_method": "pm_card_visa", **values}  # fmt: skip
         wish = msgspec.convert(given, CreatePayment)
         made = asked("create", key, given, merchant, wish.expand)
-        return await self.payments.keys.once(
-            made, lambda: self.payments.create(made, wish, LOCATION, assignment)
+        return await self.keys.once(
+            made, lambda: self.creation.create(made, wish, LOCATION, assignment)
         )
 
     async def act(self, verb: str, key: str, identifier: str, wish: Any) -> Answer:
         """Capture, cancel or confirm, as the routes do."""
         made = asked(verb, key, {"id": identifier, "wish": msgspec.to_builtins(wish)})
         work = getattr(self.payments, verb)
-        return await self.payments.keys.once(made, lambda: work(made, identifier, wish))
+        return await self.keys.once(made, lambda: work(made, identifier, wish))
 
     async def refund(self, key: str, wish: Any) -> Answer:
         made = asked("refund", key, {"wish": msgspec.to_builtins(wish)})
-        return await self.payments.keys.once(made, lambda: self.payments.refund(made, wish))
+        return await self.keys.once(made, lambda: self.payments.refund(made, wish))
 
     async def notify(
         self, bank: Bank, reference: str, result: Result, notice_id: str, **values: Any

@@ -38,7 +38,8 @@ class Door:
         self.node: Any = SimpleNamespace(
             number=1,
             load=self.load,
-            payments=region.payments,
+            keys=region.keys,
+            tombstones=region.tombstones,
             refusals=self.refusals,
             world=SimpleNamespace(epoch=3, merchants=merchants),
         )
@@ -81,7 +82,7 @@ async def test_a_full_node_refuses_all_with_tokens(region: Region, sql: asyncpg.
     assert door.refusals.read(proof, request.named)[1] == Held("overloaded", 3)
     assert door.load.usage(3).shedding
     with pytest.raises(Refused):
-        await region.payments.keys.replay(request)
+        await region.keys.replay(request)
 
 
 async def test_half_of_the_room_is_given_to_the_first(
@@ -170,7 +171,7 @@ async def test_an_earlier_home_says_what_is_under_way(
 ) -> None:
     door = Door(region)
     digest = earlier("k1").request_hash
-    monkeypatch.setattr(region.payments.keys, "under_way", lambda _: digest)
+    monkeypatch.setattr(region.keys, "under_way", lambda _: digest)
     told = await door.tell(earlier("k1"), earlier("k1", request_hash="other"))
     assert told == [KNOWN, MISMATCH]
 

@@ -11,7 +11,7 @@ from bailiwick.base.errors import ApiError
 from bailiwick.channels.base import Operation, Permit, Resolve
 from bailiwick.idempotency.requests import Refused
 from bailiwick.jurisdiction.assign import Considered
-from bailiwick.node.orders import executor as record_outcome
+from bailiwick.node.orders import cascade
 from bailiwick.node.payments.request_params import CancelPayment, CapturePayment, ConfirmPayment
 from bailiwick.store.database import Store
 from bailiwick.store.lanes import WriteInDoubt
@@ -44,7 +44,7 @@ async def test_a_thousand_at_once_are_one_payment(
     }
     assert sum(not answer.replayed for answer in answers) == 1
     assert (await counts(sql))["payment"] == 1
-    assert region.payments.keys.running == 0
+    assert region.keys.running == 0
 
 
 async def test_two_processes_with_one_key(
@@ -277,7 +277,7 @@ async def test_at_most_three_attempts(store: Store, sql: asyncpg.Connection) -> 
     for each in banks:
         each.script[Operation.CHARGE] = ["retryable"]
     assert (await Region(store, *banks).pay("k")).status == 402
-    assert sum(len(each.calls) for each in banks) == record_outcome.ATTEMPTS_MAX
+    assert sum(len(each.calls) for each in banks) == cascade.ATTEMPTS_MAX
     await sound(sql)
 
 

@@ -81,7 +81,7 @@ class Route:
 
         failed = False
         try:
-            answer = await self.node.payments.keys.once(asked, admitted)
+            answer = await self.node.keys.once(asked, admitted)
         except Refused as refused:
             self._refuse(response, asked, refused.reason)
             return
@@ -150,13 +150,13 @@ class PaymentIntents(Route):
             return
 
         async def work() -> Answer:
-            return await node.payments.create(asked, wish, location, assignment)
+            return await node.creation.create(asked, wish, location, assignment)
 
         async def shed(reason: str) -> Answer:
             if reason == "overloaded" and not assignment.goes_on:
                 raise overloaded()
             with node.load.tombstone():
-                return await node.payments.refuse(asked, reason)
+                return await node.tombstones.refuse(asked, reason)
 
         await self.answer(response, asked, work, shed, seen_room=invited is not None)
 
@@ -169,8 +169,8 @@ class PaymentIntents(Route):
         async def work() -> Answer:
             if isinstance(why, str):
                 with node.load.tombstone():
-                    return await node.payments.refuse(asked, why)
-            replayed = await node.payments.keys.replay(asked)
+                    return await node.tombstones.refuse(asked, why)
+            replayed = await node.keys.replay(asked)
             if replayed is None:
                 raise why
             return replayed
@@ -325,7 +325,7 @@ class Explain(Route):
         asked = inbound.asked(request, who, "create", "", params, [])
         location = inbound.located(node, who, wish.location)
         assignment = inbound.explainable(node, request, asked, wish, location)
-        payment = node.payments.draft(asked, wish, location, assignment)
+        payment = node.creation.draft(asked, wish, location, assignment)
         found = node.gateways.match(wanted(payment, who.merchant.strategy))
         document = {
             "object": "explanation",

@@ -32,7 +32,7 @@ from bailiwick.interlink.admission_query import (
 )
 from bailiwick.interlink.refusals import on_behalf, stored
 from bailiwick.node import metrics
-from bailiwick.node.orders.idempotent_command import Fate
+from bailiwick.node.orders.tombstones import Fate
 from bailiwick.node.service import Node
 from bailiwick.wire.answers import json_answer
 from bailiwick.wire.server import read_body
@@ -92,7 +92,7 @@ class BulkAdmission:
         node = self._node
         # Seldom: then each request shows what is to be done.
         closer = epoch != node.world.epoch or node.load.draining
-        merchants, under_way = node.world.merchants.by_id, node.payments.keys.under_way
+        merchants, under_way = node.world.merchants.by_id, node.keys.under_way
 
         def word(ask: AdmissionQuery) -> AdmissionVerdict | str:
             if closer or ask.merchant not in merchants or under_way(ask.identity) is not None:
@@ -106,7 +106,7 @@ class BulkAdmission:
         """Of a key that a later epoch's home wants to take: the word, or a reason to refuse it."""
         ours = self._node.world.epoch
         reason = on_behalf(epoch, ours)
-        merchants, under_way = self._node.world.merchants.by_id, self._node.payments.keys.under_way
+        merchants, under_way = self._node.world.merchants.by_id, self._node.keys.under_way
 
         def word(ask: AdmissionQuery) -> AdmissionVerdict | str:
             if ask.merchant not in merchants:
@@ -125,7 +125,7 @@ class BulkAdmission:
         node = self._node
         try:
             with node.load.tombstone(len(asks)):
-                fates = await node.payments.refuse_all(asks, reason)
+                fates = await node.tombstones.refuse_all(asks, reason)
         except Overloaded:
             return [FULL] * len(asks)
         words = {fate: _word(fate, node.world.epoch) for fate in set(fates)}

@@ -137,15 +137,15 @@ class Canary:
             node.world.epoch, node.number, node.number, "canary", "free", (here,)
         )
         wish = msgspec.convert(fields, CreatePayment)
-        return await node.payments.keys.once(
-            asked, lambda: node.payments.create(asked, wish, location, assignment)
+        return await node.keys.once(
+            asked, lambda: node.creation.create(asked, wish, location, assignment)
         )
 
     async def _refund(self, ask: CanaryAsk, merchant: Merchant, payment: str) -> Answer:
         wish = CreateRefund(payment_intent=payment)
         asked = _asked(ask, merchant, "refund", {"payment_intent": payment})
-        payments = self._node.payments
-        return await payments.keys.once(asked, lambda: payments.refund(asked, wish))
+        node = self._node
+        return await node.keys.once(asked, lambda: node.payments.refund(asked, wish))
 
 
 def _asked(

@@ -18,8 +18,12 @@ from bailiwick.node.delivery.relay import CONSUMER, Relay
 from bailiwick.node.delivery.webhooks import Endpoints
 from bailiwick.node.orders.callbacks import Callbacks
 from bailiwick.node.orders.executor import AttemptExecutor
+from bailiwick.node.orders.idempotent_command import IdempotentCommand
 from bailiwick.node.orders.resolver import Resolver
+from bailiwick.node.orders.row_builder import RowBuilder
+from bailiwick.node.orders.tombstones import Tombstones
 from bailiwick.node.payments.commands import Payments
+from bailiwick.node.payments.create import PaymentCreation
 from bailiwick.routing.gateways import Gateways
 from bailiwick.runtime.loops import end, forever
 from bailiwick.runtime.settings import SettingsError
@@ -58,16 +62,7 @@ class Node:
             lambda: self.superseded_by is not None,
         )
         self.endpoints = Endpoints()
-        self.executor = AttemptExecutor(
-            self.number, self.store, self.gateways, self.endpoints, lambda: self.world
-        )
-        self.payments = Payments(
-            self.number, self.store, self.executor, settings.deadline_ms / 1000
-        )
-        self.callbacks = Callbacks(self.store, self.gateways, self.executor)
-        self.resolver = Resolver(
-            self.store, self.gateways, self.executor, settings.resolve_every_ms / 1000
-        )
+        self.assemble(self.gateways)
         self.deliverer = Deliverer(
             self.store,
             self.endpoints,
@@ -88,6 +83,22 @@ class Node:
                 lambda: sum(lane.rows for lane in self.store.lanes),
             )
         self._tasks: list[asyncio.Task[None]] = []
+
+    def assemble(self, gateways: Gateways) -> None:
+        """Make what payments need, over these gateways."""
+        store, settings = self.store, self.settings
+        rows = RowBuilder(self.number, store, gateways, self.endpoints, lambda: self.world)
+        self.executor = AttemptExecutor(rows, store, gateways)
+        command = IdempotentCommand(store, self.executor, settings.deadline_ms / 1000)
+        self.keys = command.keys
+        self.tombstones = Tombstones(store, self.keys)
+        self.creation = PaymentCreation(
+            self.number, store, gateways, rows, command, self.tombstones
+        )
+        self.payments = Payments(self.number, store, gateways, rows, command)
+        self.callbacks = Callbacks(store, gateways, self.executor)
+        every_s = settings.resolve_every_ms / 1000
+        self.resolver = Resolver(store, gateways, self.executor, every_s)
 
     @property
     def world(self) -> World:

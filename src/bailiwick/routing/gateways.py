@@ -15,6 +15,7 @@ import structlog
 
 from bailiwick.admission import load
 from bailiwick.base.clock import now_ms
+from bailiwick.base.errors import ApiError
 from bailiwick.base.history import History
 from bailiwick.channels.base import (
     Account,
@@ -23,6 +24,7 @@ from bailiwick.channels.base import (
     Exchange,
     Instruction,
     NotBuilt,
+    Operation,
     Outcome,
     Permit,
     Phase,
@@ -349,3 +351,28 @@ def _shared_tokens(settings: GatewaySettings, profile: Profile) -> re.Pattern[st
     if settings.mode == "live" or profile.shared_tokens is None:
         return None
     return re.compile(profile.shared_tokens)
+
+
+def check_part(
+    profile: Profile, operation: Operation, amount: int, currency: str, whole: int
+) -> None:
+    """Refuse a capture or refund of a part of ``whole`` (minor units) where the provider can only
+    do all of it, or cannot express it. Raises ApiError (400)."""
+    if operation is Operation.VOID:
+        return
+    capturing = operation is Operation.CAPTURE
+    param = "amount_to_capture" if capturing else "amount"
+    unit = profile.multiples.get(currency, 1)
+    if amount % unit:
+        raise ApiError.invalid(
+            f"{profile.title} takes only multiples of {unit} in {currency}.",
+            param=param,
+            code="parameter_invalid_integer",
+        )
+    parts = profile.partial_capture if capturing else profile.partial_refund
+    if amount < whole and not parts:
+        raise ApiError.invalid(
+            f"{profile.title} can only {operation.value} the whole amount.",
+            param=param,
+            code="partial_amount_unsupported",
+        )

@@ -6,7 +6,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -29,23 +29,20 @@ from bailiwick.channels.base import (
     read,
 )
 from bailiwick.idempotency.requests import unpacked
-from bailiwick.node.delivery.webhooks import Endpoints
-from bailiwick.node.orders.row_builder import RowBuilder, stored_attempt, wanted
-from bailiwick.node.payments import charge_outcomes, editing, follow_up_outcomes
+from bailiwick.node.orders.cascade import Cascade
+from bailiwick.node.orders.outcomes import OUTCOMES
+from bailiwick.node.orders.row_builder import RowBuilder, stored_attempt
 from bailiwick.node.payments.charge_outcomes import Transition
 from bailiwick.node.payments.states import State
 from bailiwick.routing.gateways import Gateways, build, defective
-from bailiwick.routing.match import Routing, Wanted
 from bailiwick.runtime import timing
 from bailiwick.runtime.crash import crash_point
 from bailiwick.store.database import Store
 from bailiwick.store.lanes import BadRow, LaneFull, WriteInDoubt
 from bailiwick.store.rows import Attempt, Move, Payment
-from bailiwick.topology.snapshot import World
 
 PERMIT_NS = 5_000_000_000
 """How long after its batch was begun an attempt's first byte may be sent. A fence waits so long."""
-ATTEMPTS_MAX = 3
 ROUNDS_MAX = 24
 OPEN_LOOK_MS = 1_000
 
@@ -100,18 +97,19 @@ class Locks:
                 self._held.pop(payment, None)
 
 
-class AttemptExecutor(RowBuilder):
-    """Carries out attempts and commits their ends."""
+class AttemptExecutor:
+    """Carries out attempts and commits their outcomes.
 
-    def __init__(
-        self,
-        node: int,
-        store: Store,
-        gateways: Gateways,
-        endpoints: Endpoints,
-        world: Callable[[], World],
-    ) -> None:
-        super().__init__(node, store, gateways, endpoints, world)
+    Attributes:
+        rows: makes the rows that are written.
+        locks: one holder per payment in this process.
+    """
+
+    def __init__(self, rows: RowBuilder, store: Store, gateways: Gateways) -> None:
+        self.rows = rows
+        self._store = store
+        self._gateways = gateways
+        self._cascade = Cascade(rows, store, gateways)
         self.locks = Locks()
         self.inflight: dict[str, asyncio.Task[Any] | None] = {}
         """Attempts whose call this process has open, with the task that waits for the answer."""
@@ -238,51 +236,13 @@ class AttemptExecutor(RowBuilder):
     async def _decide(
         self, payment: Payment, attempt: Attempt, result: Result
     ) -> Transition | None:
-        now, look = now_ms(), OPEN_LOOK_MS
-        operation = Operation(attempt.operation)
-        if operation is Operation.CHARGE:
-            cascade = await self._next(payment, attempt, result)
-            return cascade or charge_outcomes.charge(payment, attempt, result, now, look)
-        if operation is Operation.CAPTURE:
-            return follow_up_outcomes.capture(payment, attempt, result, now, look)
-        if operation is Operation.VOID:
-            charged = await self._store.attempt(payment.charge_attempt or "")
-            assert charged is not None, "a void follows a charge"
-            return follow_up_outcomes.void(payment, attempt, charged, result, now, look)
-        row = await self._store.refund(attempt.refund or "")
-        assert row is not None, "a refund is written with its attempt"
-        return follow_up_outcomes.refund(payment, attempt, row, result, now, look)
-
-    async def _next(self, payment: Payment, attempt: Attempt, result: Result) -> Transition | None:
-        """The next gateway's attempt, only after a definite no-charge that allows it."""
-        merchant = self.world.merchants.by_id.get(payment.merchant)
-        may = result.retryable and merchant is not None and merchant.cascade
-        if (
-            result.outcome is not Outcome.DECLINED
-            or not may
-            or attempt.state not in charge_outcomes.OPEN
-            or payment.open_attempt != attempt.id
-            or attempt.number >= ATTEMPTS_MAX
-        ):
-            return None
-        tried = {attempt.gateway}
-        if attempt.number > 1:
-            tried = {each.gateway for each in await self._store.attempts(payment.id)}
-        assert merchant is not None
-        instruction = _instruction.decode(attempt.instruction)
-        # What is sent on is the instruction's token: only its owner may see it.
-        wish = wanted(
-            payment,
-            merchant.strategy,
-            token=instruction.token,
-            shown_to=self._gateways.vault_of(attempt.gateway),
-        )
-        routing = self._gateways.match(wish, tried)
-        if routing.gateway is None:
-            return None
-        new = self.attempt_new(payment, instruction, routing.gateway, attempt.key)
-        facts = editing.routing_shown(routing)
-        return charge_outcomes.next_attempt(payment, attempt, result, new, facts, now_ms())
+        handler = OUTCOMES[Operation(attempt.operation)]
+        if handler.cascades:
+            following = await self._cascade.next(payment, attempt, result)
+            if following is not None:
+                return following
+        acted_on = await handler.acts_on(self._store, payment, attempt)
+        return handler.outcome(payment, attempt, acted_on, result, now_ms(), OPEN_LOOK_MS)
 
     async def _row(
         self, step: Transition, attempt: Attempt, expand: list[str] | None
@@ -295,42 +255,10 @@ class AttemptExecutor(RowBuilder):
             expand = unpacked(None if stored is None else stored.expand)
         if step.attempt_new is not None:
             expand = None  # nobody is told of it, and its charge is not written yet
-        status, body, plain = await self.answer(step, expand or [], attempt)
+        status, body, plain = await self.rows.answer(step, expand or [], attempt)
         settled = RecordedOutcome(step.after, step, None, status, body)
-        row = self.move(step, answer_key=key, status=status, body=body, plain=plain)
+        row = self.rows.move(step, answer_key=key, status=status, body=body, plain=plain)
         return row, settled
-
-    def check_part(self, payment: Payment, gateway: str, operation: Operation, amount: int) -> None:
-        """Refuse a part where the provider can only do the whole, or cannot express it. Raises
-        ApiError (400)."""
-        known = self._gateways.get(gateway)
-        if known is None:
-            return
-        profile = known.profile
-        unit = profile.multiples.get(payment.currency, 1)
-        if amount % unit and operation is not Operation.VOID:
-            raise ApiError.invalid(
-                f"{profile.title} takes only multiples of {unit} in {payment.currency}.",
-                param="amount_to_capture" if operation is Operation.CAPTURE else "amount",
-                code="parameter_invalid_integer",
-            )
-        capturing = operation is Operation.CAPTURE and not profile.partial_capture
-        refunding = operation is Operation.REFUND and not profile.partial_refund
-        part_of_hold = capturing and amount < payment.amount_capturable
-        if part_of_hold or (refunding and amount < payment.amount_received):
-            raise ApiError.invalid(
-                f"{profile.title} can only {operation.value} the whole amount.",
-                param="amount_to_capture" if capturing else "amount",
-                code="partial_amount_unsupported",
-            )
-
-    def has_vault(self, vault: str, livemode: bool) -> bool:
-        """Whether a gateway of this node has a vault."""
-        return self._gateways.has_vault(vault, livemode)
-
-    def match(self, wanted: Wanted) -> Routing:
-        """Match a gateway."""
-        return self._gateways.match(wanted)
 
     def _with_next(
         self, settled: RecordedOutcome, step: Transition, begun_boot_ns: int

@@ -1,0 +1,218 @@
+"""A new payment: the first half of the hot path.
+
+Decide (pure), write what is decided together with the key (its commit is the permit to send), then
+call and record how it ended (``AttemptExecutor``). Without confirmation it ends with its one write.
+"""
+
+from typing import Any
+
+import msgspec
+
+from bailiwick.base.clock import now_ms
+from bailiwick.base.errors import ApiError
+from bailiwick.base.ids import client_secret, new_id, new_token
+from bailiwick.base.money import payment_currency
+from bailiwick.idempotency.requests import Answer, IdempotentRequest, packed
+from bailiwick.interlink.refusals import NO_GATEWAY
+from bailiwick.jurisdiction.assign import Assignment
+from bailiwick.jurisdiction.locate import Location
+from bailiwick.node.orders.first_write import first_write
+from bailiwick.node.orders.idempotent_command import IdempotentCommand
+from bailiwick.node.orders.row_builder import RowBuilder, charge_instruction, content, wanted
+from bailiwick.node.orders.tombstones import Tombstones
+from bailiwick.node.payments import editing, render
+from bailiwick.node.payments.request_params import (
+    CreatePayment,
+    method_of,
+    vault_of,
+)
+from bailiwick.node.payments.states import State
+from bailiwick.routing.gateways import Gateways
+from bailiwick.routing.match import Routing, owned_elsewhere, transient
+from bailiwick.runtime import timing
+from bailiwick.runtime.crash import crash_point
+from bailiwick.store.database import Store
+from bailiwick.store.rows import (
+    AttemptNew,
+    Create,
+    Details,
+    Payment,
+)
+
+_replace = msgspec.structs.replace
+
+
+class PaymentCreation:
+    """Makes payments."""
+
+    def __init__(
+        self,
+        node: int,
+        store: Store,
+        gateways: Gateways,
+        rows: RowBuilder,
+        command: IdempotentCommand,
+        tombstones: Tombstones,
+    ) -> None:
+        self._node = node
+        self._store = store
+        self._gateways = gateways
+        self._rows = rows
+        self._command = command
+        self._tombstones = tombstones
+
+    async def create(
+        self,
+        asked: IdempotentRequest,
+        request: CreatePayment,
+        location: Location,
+        assignment: Assignment,
+    ) -> Answer:
+        """A new payment, confirmed at once if the request says so.
+
+        Raises:
+            ApiError: the request is wrong, or 503 when nothing could be written, or no gateway is
+                open now and no other node may take it.
+            Refused: no gateway can take it here; committed as a tombstone.
+        """
+        payment = self.draft(asked, request, location, assignment)
+        attempt: AttemptNew | None = None
+        vault = vault_of(request)
+        missing = vault is not None and not self._gateways.has_vault(vault, asked.livemode)
+        if missing and vault and not (request.confirm and assignment.others):
+            return await self._before(asked, editing.unknown_vault(vault))
+        if request.confirm:
+            if payment.progress.payment_method is None:
+                raise ApiError.invalid(
+                    "You cannot confirm this PaymentIntent because it's missing a payment "
+                    "method: send payment_method with it.",
+                    param="payment_method",
+                    code="payment_intent_unexpected_state",
+                )
+            routing = self._gateways.match(wanted(payment, asked.merchant.strategy))
+            if routing.gateway is None:
+                return await self._not_routed(asked, routing, assignment)
+            payment, attempt = self._with_charge(asked, payment, routing, routing.gateway)
+            timing.mark("routed")
+        body = None if attempt else bytes(render.encode(render.payment_intent(payment)))
+        row = self._create_row(asked, payment, attempt, body)
+        crash_point("create.before")
+        written = await first_write(self._store.create(row))
+        if not written.done:
+            return await self._command.lost(asked)
+        crash_point("create.committed")
+        timing.mark("committed")
+        if attempt is None:
+            return Answer(200, body or b"")
+        return await self._command.carry_out(asked, payment, attempt, written)
+
+    async def _not_routed(
+        self, asked: IdempotentRequest, routing: Routing, assignment: Assignment
+    ) -> Answer:
+        """No gateway takes it now: refused for ever, if another node may take it, or never could
+        any; else what was done with the key before, or 503. Where it is for the payment method
+        alone that no gateway could, and no other node might, the answer says so: 400."""
+        passing = transient(routing)
+        telling = owned_elsewhere(routing) and not assignment.others
+        if assignment.goes_on or not (passing or telling):
+            return await self._tombstones.refuse(asked, NO_GATEWAY if passing else "unsupported")
+        return await self._before(asked, editing.no_gateway(routing))
+
+    async def _before(self, asked: IdempotentRequest, error: ApiError) -> Answer:
+        """What was done with the key before an error came in the way; raises it if nothing was."""
+        replayed = await self._command.keys.replay(asked)
+        if replayed is None:
+            raise error
+        return replayed
+
+    def draft(
+        self,
+        asked: IdempotentRequest,
+        request: CreatePayment,
+        location: Location,
+        assignment: Assignment,
+    ) -> Payment:
+        """The payment that a request describes, not written yet. Raises ApiError."""
+        now = now_ms()
+        identifier = new_id("pi", self._node, now)
+        method = method_of(request)
+        state = State.REQUIRES_CONFIRMATION if method else State.REQUIRES_PAYMENT_METHOD
+        manual = request.capture_method == "manual"
+        where: dict[str, Any] = msgspec.to_builtins(location)
+        where.pop("coordinates", None)  # the country is what was decided on; points are personal
+        details = Details(
+            client_secret=client_secret(identifier),
+            location=where,
+            assignment=editing.assignment_shown(assignment),
+            capture_method="manual" if manual else "automatic",
+            method_types=tuple(request.payment_method_types or ("card",)),
+            automatic_methods=editing.plain(request.automatic_payment_methods),
+        )
+        return Payment(
+            id=identifier,
+            merchant=asked.merchant.id,
+            livemode=asked.livemode,
+            version=1,
+            state=state.value,
+            epoch=assignment.epoch,
+            amount=request.amount,
+            currency=payment_currency(request.currency),
+            created_ms=now,
+            updated_ms=now,
+            details=details,
+            progress=editing.first_progress(request, method),
+        )
+
+    def _with_charge(
+        self, asked: IdempotentRequest, payment: Payment, routing: Routing, gateway: str
+    ) -> tuple[Payment, AttemptNew]:
+        """The payment as it is once its first attempt is permitted, and that attempt."""
+        attempt = self._rows.attempt_new(payment, charge_instruction(payment), gateway, asked.key)
+        confirmed = _replace(
+            payment,
+            state=State.PROCESSING.value,
+            attempts=attempt.number,
+            open_attempt=attempt.id,
+            charge_attempt=attempt.id,
+            progress=editing.routed(payment.progress, routing),
+        )
+        return confirmed, attempt
+
+    def _create_row(
+        self,
+        asked: IdempotentRequest,
+        payment: Payment,
+        attempt: AttemptNew | None,
+        body: bytes | None,
+    ) -> Create:
+        """The row of a new payment; ``body`` is the answer where nothing is sent."""
+        event = "payment_intent.created"
+        done = body is not None
+        return Create(
+            id=payment.id,
+            merchant=payment.merchant,
+            livemode=payment.livemode,
+            identity=asked.identity,
+            key=asked.key,
+            request_hash=asked.request_hash,
+            operation=asked.operation,
+            expand=packed(asked.expand),
+            writer=new_token(),
+            now_ms=payment.created_ms,
+            epoch=payment.epoch,
+            state=payment.state,
+            amount=payment.amount,
+            currency=payment.currency,
+            content=content(payment),
+            event_id=new_id("evt", self._node, payment.created_ms),
+            event_type=event,
+            event_body=None if body is None else body.decode(),
+            endpoints=self._rows.endpoints.wanting(payment.merchant, payment.livemode, event),
+            attempt_id=None if attempt is None else attempt.id,
+            gateway=None if attempt is None else attempt.gateway,
+            instruction=(
+                None if attempt is None else bytes(render.encode(attempt.instruction)).decode()
+            ),
+            answer_status=200 if done else None,
+            answer_version=render.API_VERSION if done else None,
+        )
