@@ -67,7 +67,7 @@ def instruct(channel: str, operation: Operation, **more: Any) -> Instruction:
     given: dict[str, Any] = {"reference": references[operation], "amount": 1099, "currency": "EUR"}
     if operation is Operation.CHARGE:
         given |= {
-            "token": "pm_card_visa",
+            "payment_method": "pm_card_visa",
             "description": "Two oranges & a lemon",
             "return_url": "https://shop.test/back?a=1",
             "callback_url": "https://node.test/v1/callbacks/x",

@@ -159,8 +159,8 @@ def test_tokens_that_an_account_has_made_are_its_own(name: str) -> None:
     if shared is None:
         return
     order = instruct(name, Operation.CHARGE)
-    assert order.token is not None
-    assert re.fullmatch(shared, order.token), "the suite's own is a published one"
+    assert order.payment_method is not None
+    assert re.fullmatch(shared, order.payment_method), "the suite's own is a published one"
     letters = string.ascii_letters + string.digits
     chance = random.Random(1)
     for prefix in ("pm_", "pm_1", "tok_", "tok_1", "src_1", "card_1", "ba_1"):

@@ -44,7 +44,7 @@ class Bank:
     async def do(self, operation: Operation, **more: object) -> tuple[Instruction, Result]:
         """Carry out one operation and read the answer."""
         self.count += 1
-        given = {"amount": 1000, "currency": "EUR", "token": "pm_card_visa"} | more
+        given = {"amount": 1000, "currency": "EUR", "payment_method": "pm_card_visa"} | more
         order = Instruction(operation, f"live_{self.count}", **given)  # type: ignore[arg-type]
         request = CHANNEL.request(order, self.account)
         done = await self.transport.exchange(request, PROFILE, Permit(boot_ns() + 10**10))
@@ -137,7 +137,7 @@ async def test_every_operation_and_its_look_up(bank: Bank) -> None:
 async def test_what_a_fault_looks_like(
     bank: Bank, token: str, outcome: Outcome, detail: str, looked_up: Outcome
 ) -> None:
-    order, told = await bank.do(Operation.CHARGE, token=token)
+    order, told = await bank.do(Operation.CHARGE, payment_method=token)
     assert (told.outcome, told.detail) == (outcome, detail)
     assert (await bank.ask(order)).outcome is looked_up
 

@@ -55,7 +55,7 @@ async def test_a_cascade_does_not_show_a_token_to_another_vault(
     # Another token may belong elsewhere.
     assert body(await region.act("confirm", "c3", identifier, ConfirmPayment(
         payment_method=OTHER)))["status"] == "succeeded"  # fmt: skip
-    assert [call.token for call in other.calls] == [OTHER]
+    assert [call.payment_method for call in other.calls] == [OTHER]
     with pytest.raises(ApiError):
         await region.act("confirm", "c4", identifier, again)
     await sound(sql)
@@ -100,7 +100,7 @@ async def test_a_vault_comes_with_the_token_whenever_that_comes(
     bare = body(await region.pay("k2", confirm=False, payment_method=None))
     confirm = ConfirmPayment(payment_method=OTHER, payment_method_options=options_of("other"))
     assert body(await region.act("confirm", "c2", bare["id"], confirm))["status"] == "succeeded"
-    assert bank.calls == [] and [call.token for call in other.calls] == [OWNED, OTHER]
+    assert bank.calls == [] and [call.payment_method for call in other.calls] == [OWNED, OTHER]
     await sound(sql)
 
 

@@ -70,7 +70,8 @@ class Instruction(msgspec.Struct, frozen=True):
         amount: minor units of ``currency``: to charge, capture or refund; for a void, the hold.
         currency: upper-case ISO 4217 code.
         automatic: for a charge: capture at once (else only authorize).
-        token: the payer's payment method token, passed through.
+        payment_method_type: how the payer pays (``card``).
+        payment_method: the payer's payment method token, passed through.
         provider_ref: the provider's id of the object acted upon: the charge for capture, void
             and refund; for a query of an operation, what the provider called it, if known.
         charge_reference: our reference of the charge acted upon.
@@ -81,8 +82,9 @@ class Instruction(msgspec.Struct, frozen=True):
     amount: int
     currency: str
     automatic: bool = True
-    method: str = "card"
-    token: str | None = None
+    # Stored instructions have the shorter names.
+    payment_method_type: str = msgspec.field(default="card", name="method")
+    payment_method: str | None = msgspec.field(default=None, name="token")
     provider_ref: str | None = None
     charge_reference: str | None = None
     description: str | None = None

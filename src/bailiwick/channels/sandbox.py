@@ -225,7 +225,7 @@ def _order(instruction: Instruction) -> tuple[str, msgspec.Struct]:
             reference,
             amount,
             instruction.currency,
-            instruction.token or "",
+            instruction.payment_method or "",
             instruction.automatic,
             instruction.return_url,
             instruction.callback_url,

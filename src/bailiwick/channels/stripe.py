@@ -182,11 +182,11 @@ def _charge_fields(instruction: Instruction) -> list[tuple[str, str]]:
         ("confirm", "true"),
         ("capture_method", "automatic" if instruction.automatic else "manual"),
         # Without it an account's dynamic methods apply, which demand a return_url.
-        ("allowed_payment_method_types[0]", instruction.method),
+        ("allowed_payment_method_types[0]", instruction.payment_method_type),
         (f"metadata[{read.REFERENCE}]", instruction.reference),
     ]
     optional = (
-        ("payment_method", instruction.token),
+        ("payment_method", instruction.payment_method),
         ("description", instruction.description),
         ("return_url", instruction.return_url),
         ("metadata[bailiwick_payment]", instruction.payment),

@@ -19,8 +19,8 @@ from bailiwick.node import inbound, metrics
 from bailiwick.node.bulk_admission import BulkAdmission
 from bailiwick.node.canary import Canary
 from bailiwick.node.delivery.endpoints import EndpointItem, EndpointList
+from bailiwick.node.explain import Explain
 from bailiwick.node.operations import Operations, Usage, refuse_if_superseded
-from bailiwick.node.orders.row_builder import wanted
 from bailiwick.node.payments import listing, reading, render, residency
 from bailiwick.node.payments.request_params import (
     CancelPayment,
@@ -33,7 +33,6 @@ from bailiwick.node.payments.request_params import (
     refuse_unsupported,
 )
 from bailiwick.node.service import Node
-from bailiwick.routing import match as routing
 from bailiwick.runtime import timing
 from bailiwick.runtime.database_errors import DATABASE_ERRORS
 from bailiwick.wire.answers import error_answer, install_errors, json_answer
@@ -311,31 +310,6 @@ class Residency(Route):
         owner = await residency.owner(self.node, who, identifier)
         stays = residency.must_stay(owner, inbound.region(request))
         json_answer(response, regional.Stays(stays))
-
-
-class Explain(Route):
-    """/v1/explain: where a payment would go, by the functions that payments use."""
-
-    async def on_post(self, request: Request, response: Response) -> None:
-        """Explain; nothing is written."""
-        node = self.node
-        who = inbound.principal(request, node)
-        params, wish = await self.read(request, CreatePayment)
-        refuse_unsupported(wish)
-        asked = inbound.asked(request, who, "create", "", params, [])
-        location = inbound.located(node, who, wish.location)
-        assignment = inbound.explainable(node, request, asked, wish, location)
-        payment = node.creation.draft(asked, wish, location, assignment)
-        found = node.gateways.match(wanted(payment, who.merchant.strategy))
-        document = {
-            "object": "explanation",
-            "location": payment.details.location,
-            "assignment": payment.details.assignment,
-            "node": node.settings.name,
-            "node_usage": node.load.usage(node.world.epoch),
-            "routing": routing.shown(found),
-        }
-        json_answer(response, document)
 
 
 class Callback(Route):

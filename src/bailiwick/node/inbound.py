@@ -26,7 +26,8 @@ from bailiwick.jurisdiction.home_history import (
 )
 from bailiwick.jurisdiction.key_age import fresh_key
 from bailiwick.jurisdiction.locate import Evidence, Location, locate
-from bailiwick.node.payments.request_params import CreatePayment, Place, refuse_cards
+from bailiwick.node.payments.card_check import refuse_cards
+from bailiwick.node.payments.request_params import CreatePayment, Place
 from bailiwick.node.service import Node
 from bailiwick.topology.merchants import Principal
 from bailiwick.wire.forms import Params, parse_body, parse_form, struct_from

@@ -47,7 +47,7 @@ class Cascade:
         wish = wanted(
             payment,
             merchant.strategy,
-            token=instruction.token,
+            token=instruction.payment_method,
             shown_to=self._gateways.vault_of(attempt.gateway),
         )
         routing = self._gateways.match(wish, tried)

@@ -264,7 +264,7 @@ class Payments:
             reference="",
             amount=amount,
             currency=payment.currency,
-            method=original.method,
+            payment_method_type=original.payment_method_type,
             provider_ref=charged.provider_ref,
             charge_reference=charged.id,
             payment=payment.id,

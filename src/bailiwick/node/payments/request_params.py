@@ -5,13 +5,11 @@ Names and meanings follow the Stripe v1 API (https://docs.stripe.com/api/payment
 """
 
 import re
-from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from bailiwick.base.cards import has_card_number, without_cards
 from bailiwick.base.errors import ApiError
 from bailiwick.base.money import AMOUNT_MAX
 
@@ -38,7 +36,7 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class CardToken(msgspec.Struct, frozen=True):
-    """A card by its token; numbers are refused (see ``refuse_cards``)."""
+    """A card by its token; numbers are refused (see ``card_check``)."""
 
     token: Token
 
@@ -321,44 +319,6 @@ def refuse_unsupported(request: CreatePayment | ConfirmPayment) -> None:
             "PaymentIntent when it has a status of requires_action.",
             param="error_on_requires_action",
         )
-
-
-def refuse_cards(params: dict[str, Any], *, chars_max: int | None = None) -> None:
-    """Refuse a card number in any field, nested ones and names included.
-
-    ``chars_max``: how much to read at the most; None for all, of fields that are known to be no
-    longer than they may be.
-
-    Raises:
-        ApiError: 400 naming the field; the number itself is repeated nowhere.
-    """
-    for holder, name, text in _fields(params, ""):
-        if chars_max is not None:
-            text = text[: max(0, chars_max - len(name))]
-            chars_max -= len(name) + len(text)
-            if chars_max < 0:
-                return
-        if has_card_number(name) or has_card_number(text):
-            where = f"{holder}[{name}]" if holder else name
-            shown = (holder or "a parameter's name") if has_card_number(name) else where
-            shown = without_cards(shown)[:100]
-            raise ApiError.invalid(
-                f"{shown} holds a card number. Card numbers are not accepted: have the payer's "
-                "browser exchange it for a token at the provider and send the token.",
-                param=shown,
-                code="card_number_refused",
-            )
-
-
-def _fields(params: dict[str, Any], holder: str) -> Iterator[tuple[str, str, str]]:
-    """Each value as text, with its name and the name of what it is in."""
-    for name, value in params.items():
-        if isinstance(value, list):
-            value = {str(place): item for place, item in enumerate(value)}
-        if isinstance(value, dict):
-            yield from _fields(value, f"{holder}[{name}]" if holder else name)
-        else:
-            yield holder, name, str(value)
 
 
 def merged(old: dict[str, str], new: dict[str, str] | None | UnsetType) -> dict[str, str]:

@@ -2,6 +2,33 @@
 
 Whatever changes a payment names its change here; a change that the table does not hold does not
 happen. The SQL check list, the diagram in the documentation and the tests come from it.
+
+Why these states. A payment's state answers one question: what may be done with it next without the
+risk of taking money twice or losing some? So there is a state for each answer, and no more:
+
+* Nothing is outstanding. ``requires_payment_method`` lacks what to charge;
+  ``requires_confirmation`` has it. Both may be edited, confirmed, or cancelled at once: no provider
+  holds anything for them. A definite decline comes back here, because the payer may try another
+  way.
+* One operation is outstanding at a provider, and nobody may begin a second one (rule 2):
+  ``processing`` (a charge), ``requires_action`` (a charge that waits for the payer), ``capturing``
+  and ``voiding``. From these only an outcome leads on, whether it comes as an answer, by a callback
+  or by asking. Not to know is no way out: ``WAIT`` stays. Clients see all but ``requires_action``
+  as ``processing``.
+* ``requires_capture``: the provider holds the money. It is taken by a capture or let go by a void,
+  and both can be refused, which comes back here; a hold that has run out ends in ``canceled``.
+* ``succeeded`` and ``canceled`` are ends. Money that moves afterwards does not change them:
+  refunds are counted in amounts on the payment (``REFUND``, ``REFUNDED``), and money for an attempt
+  that had ended without is booked apart and put before a person (``LATE``, from every state: it is
+  never dropped, whatever we believed).
+
+Why ``requires_action`` can be voided and ``processing`` cannot: in the one the provider has told us
+that it waits, so that a void is an answer to it; in the other we do not know what it has done, and
+a void could cross a charge. If such a void is refused, the charge is still open (``RESUME``).
+
+Each change bumps the payment's version, which is also the sequence of its events; the write is
+guarded on the version and the state before (``store/sql/move.sql``). Two that race: one moves, the
+other reads again and decides anew.
 """
 
 from enum import StrEnum
