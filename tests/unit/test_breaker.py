@@ -1,6 +1,6 @@
 """The breaker of a gateway: it shuts on real failures, and opens with care."""
 
-from bailiwick.routing.gateways import PAUSE_MAX_S, PAUSE_MIN_S, TRIALS, WINDOW, WINDOW_MIN, Breaker
+from bailiwick.routing.breaker import PAUSE_MAX_S, PAUSE_MIN_S, TRIALS, WINDOW, WINDOW_MIN, Breaker
 
 
 class Clock:

@@ -193,17 +193,18 @@ def test_a_void_under_way_owns_the_payment() -> None:
 def test_the_next_gateway() -> None:
     new = AttemptNew("ch_2", 2, "charge", "other", 1000, 1, {}, key="key-1")
     payment = kit.payment()
+    routed = kit.replace(payment.progress, routing={"gateway": "other"}, action_url="https://old")
     result = kit.declined(retryable=True)
-    step = checked(
-        decide.next_attempt(payment, kit.attempt(), result, new, {"gateway": "other"}, NOW + 5)
-    )
+    step = checked(decide.next_attempt(payment, kit.attempt(), result, new, routed, NOW + 5))
+    assert step.after.progress.routing == {"gateway": "other"}
+    assert step.after.progress.action_url is None
     after = step.after
     assert (after.state, after.attempts, after.open_attempt, after.charge_attempt) == (
         "processing", 2, "ch_2", "ch_2",
     )  # fmt: skip
     assert step.attempt_new == new and not step.definite and only_end(step) == ("declined", None)
     with pytest.raises(ApiError):
-        decide.next_attempt(paid(), kit.attempt(), result, new, {}, NOW)
+        decide.next_attempt(paid(), kit.attempt(), result, new, routed, NOW)
 
 
 # Capture

@@ -192,7 +192,7 @@ class Life(RuleBasedStateMachine):
             self.write(following.refund(payment, row, of, result, now, kit.LOOK))
         elif self.may_cascade(row, said):
             new = self.new("charge", AMOUNT)
-            self.write(decide.next_attempt(payment, row, result, new, {}, now))
+            self.write(decide.next_attempt(payment, row, result, new, payment.progress, now))
         else:
             self.write(decide.charge(payment, row, result, now, kit.LOOK))
 

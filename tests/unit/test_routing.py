@@ -22,7 +22,7 @@ def facts(name: str, **values: Any) -> GatewayFacts:
 
 def wanted(**values: Any) -> Wanted:
     given: dict[str, Any] = {
-        "payment": "pi_1", "country": "DE", "amount": 1000, "currency": "EUR", "method": "card",
+        "payment": "pi_1", "country": "DE", "amount": 1000, "currency": "EUR", "methods": ("card",),
         "manual_capture": False, "livemode": False, "strategy": "priority",
     }  # fmt: skip
     return Wanted(**{**given, **values})
@@ -34,6 +34,7 @@ def wanted(**values: Any) -> Wanted:
         ({"livemode": True}, {}, "live mode only"),
         ({}, {"livemode": True}, "test mode only"),
         ({"methods": frozenset({"upi"})}, {}, "does not take card"),
+        ({}, {"methods": ("upi", "pix")}, "does not take upi or pix"),
         ({"currencies": frozenset({"INR"})}, {}, "does not take EUR"),
         ({"multiples": {"EUR": 10}}, {"amount": 1005}, "takes only multiples of 10 in EUR"),
         ({"countries": frozenset({"IN"})}, {}, "does not serve DE"),
@@ -176,3 +177,19 @@ def test_what_is_shown_of_a_decision() -> None:
             {"gateway": "b", "verdict": "passed over", "reason": "usage state: shut"},
         ],
     }
+
+
+def test_every_type_of_payment_method_is_tried_in_order() -> None:
+    gateways = [
+        facts("a", methods=frozenset({"card"}), priority=2),
+        facts("b", methods=frozenset({"card", "pix"}), priority=1),
+    ]
+    for methods, gateway, method in (
+        (("upi", "card"), "b", "card"),
+        (("pix", "card"), "b", "pix"),
+        (("card", "pix"), "b", "card"),
+        (("upi",), None, None),
+    ):
+        found = match(gateways, wanted(methods=methods))
+        assert (found.gateway, found.method) == (gateway, method)
+    assert match(gateways, wanted(methods=("pix", "card")), {"b"}).method == "card"

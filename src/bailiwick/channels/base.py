@@ -226,6 +226,7 @@ class Profile(msgspec.Struct, frozen=True):
         exponents: currencies whose minor unit differs from ISO 4217 at this provider.
         multiples: currencies in which only multiples of so many of our minor units can be
             expressed at this provider: amounts of charges, captures and refunds alike.
+        transport: how requests travel: the name of a module in ``channels.transports``.
         partial_approval: an approval of less than was asked for is legitimate here.
         shared_tokens: a regular expression, for the whole text, of the payment methods that every
             account of the provider knows: its published test tokens. They are such in test mode
@@ -237,6 +238,7 @@ class Profile(msgspec.Struct, frozen=True):
     resolve: dict[Operation, tuple[Resolve, ...]]
     visibility_ms: int
     replay_ms: int = 0
+    transport: str = "http"
     methods: tuple[str, ...] = ("card",)
     currencies: tuple[str, ...] | None = None
     exponents: dict[str, int] = {}

@@ -7,7 +7,6 @@ a breaker over the last outcomes, with a pause that doubles and a trickle of tri
 
 import asyncio
 import re
-from collections import deque
 from collections.abc import Callable, Collection
 
 import msgspec
@@ -32,84 +31,19 @@ from bailiwick.channels.base import (
     Request,
 )
 from bailiwick.channels.registry import channel
-from bailiwick.channels.transports.http import HttpTransport
+from bailiwick.channels.transports import Transport, open_transport
+from bailiwick.routing.breaker import Breaker
 from bailiwick.routing.match import GatewayFacts, Routing, Wanted, match
 from bailiwick.routing.settings import GatewaySettings
 from bailiwick.runtime import trace
 from bailiwick.runtime.loops import forever
 
-WINDOW = 64
-WINDOW_MIN = 12
-"""Outcomes before a share of failures means anything."""
-FAILURES_MAX = 0.5
-PAUSE_MIN_S = 2.0
-PAUSE_MAX_S = 60.0
-TRIALS = 3
-"""Successes in a row, after a pause, that open a gateway fully again."""
 CHECK_EVERY_S = 10.0
 CHECK_FIRST_S = 0.5
 WARM_CONNECTIONS = 2
 SILENT = "another process serves this node"
 
 log = structlog.get_logger()
-
-
-class Breaker:
-    """Closes a gateway that fails in real traffic; pure but for the clock that is handed in."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._recent: deque[bool] = deque(maxlen=WINDOW)
-        self._shut_until = 0.0
-        self._pause_s = PAUSE_MIN_S
-        self._trials_left = 0
-
-    def saw(self, good: bool) -> None:
-        """One outcome of the provider; a decline is good: the provider works.
-
-        What ends during a pause was begun before it: it neither lengthens nor ends the pause.
-        """
-        if self._clock() < self._shut_until:
-            return
-        self._recent.append(good)
-        if self._trials_left:
-            self._trial(good)
-        elif len(self._recent) >= WINDOW_MIN and self.failures > FAILURES_MAX:
-            self._shut()
-
-    def _trial(self, good: bool) -> None:
-        if not good:
-            self._pause_s = min(self._pause_s * 2, PAUSE_MAX_S)
-            self._shut()
-            return
-        self._trials_left -= 1
-        if not self._trials_left:
-            self._pause_s = PAUSE_MIN_S
-            self._recent.clear()
-
-    def _shut(self) -> None:
-        self._shut_until = self._clock() + self._pause_s
-        self._trials_left = TRIALS
-
-    @property
-    def state(self) -> str:
-        """ "open", "closed" for a pause, or "trial" after it."""
-        if self._clock() < self._shut_until:
-            return "closed"
-        return "trial" if self._trials_left else "open"
-
-    @property
-    def failures(self) -> float:
-        """Share of failures among the last outcomes."""
-        return self._recent.count(False) / len(self._recent) if self._recent else 0.0
-
-    def why_shut(self, inflight: int) -> str | None:
-        """None when payments may pass; during trials only a few at a time may."""
-        if self._clock() < self._shut_until:
-            return f"{self.failures:.0%} of its last {len(self._recent)} calls failed"
-        if self._trials_left and inflight >= TRIALS:
-            return "on trial after failures"
-        return None
 
 
 class Gateway:
@@ -132,8 +66,10 @@ class Gateway:
         self.profile: Profile = _profile(self.channel.profile, settings)
         self.inflight = 0
         self.calls = 0
-        self._transport = HttpTransport(
-            limit=settings.connections_max, secrets=tuple(account.secrets.values())
+        self._transport: Transport = open_transport(
+            self.profile.transport,
+            limit=settings.connections_max,
+            secrets=tuple(account.secrets.values()),
         )
         self._breaker = Breaker(asyncio.get_running_loop().time)
         self._problem: str | None = "not connected yet"

@@ -42,6 +42,7 @@ class Wanted(msgspec.Struct, frozen=True):
     """What a payment asks of a gateway.
 
     Attributes:
+        methods: types of payment methods, the preferred one first.
         token: the payer's payment method, if it is known already.
         vault: the one that the token belongs to, as the request names it or as was recorded.
         shown_to: the vault of a gateway that has had the token, should none be recorded.
@@ -51,7 +52,7 @@ class Wanted(msgspec.Struct, frozen=True):
     country: str
     amount: int
     currency: str
-    method: str
+    methods: tuple[str, ...]
     manual_capture: bool
     livemode: bool
     strategy: str
@@ -89,12 +90,14 @@ class Routing(msgspec.Struct, frozen=True):
     """The decision: the chosen gateway, if any, and every gateway with its verdict.
 
     ``owner``: the vault that the token belongs to from now on; None where every account knows it.
+    ``method``: the type of payment method by which the chosen gateway takes the payment.
     """
 
     gateway: str | None
     strategy: str
     considered: tuple[Considered, ...]
     owner: str | None = None
+    method: str | None = None
 
 
 def shown(routing: Routing) -> dict[str, Any]:
@@ -150,7 +153,9 @@ def match(gateways: Sequence[GatewayFacts], wanted: Wanted, tried: Collection[st
         return Routing(None, wanted.strategy, tuple(considered), owner)
     if owner is None and not shared and wanted.token is not None:
         owner = passed[0].vault
-    return Routing(passed[0].name, wanted.strategy, tuple(considered), owner)
+    chosen = passed[0]
+    method = next(each for each in wanted.methods if each in chosen.methods)
+    return Routing(chosen.name, wanted.strategy, tuple(considered), owner, method)
 
 
 _WhyNot = tuple[Kind, str]
@@ -161,8 +166,8 @@ def _why_not(
 ) -> _WhyNot | None:
     if facts.livemode != wanted.livemode:
         return Kind.MODE, "live mode only" if facts.livemode else "test mode only"
-    if wanted.method not in facts.methods:
-        return Kind.METHOD, f"does not take {wanted.method}"
+    if facts.methods.isdisjoint(wanted.methods):
+        return Kind.METHOD, f"does not take {' or '.join(wanted.methods)}"
     if facts.currencies and wanted.currency not in facts.currencies:
         return Kind.CURRENCY, f"does not take {wanted.currency}"
     if wanted.amount % facts.multiples.get(wanted.currency, 1):

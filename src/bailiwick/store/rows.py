@@ -23,11 +23,13 @@ class Details(msgspec.Struct, frozen=True, omit_defaults=True):
 class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     """What may change during a payment's life, beside the guarded columns.
 
-    ``vaults``: for its tokens that belong to a vault, which; the latest last.
+    ``method``: the type of payment method by which the latest gateway takes it. ``vaults``: for its
+    tokens that belong to a vault, which; the latest last.
     """
 
     payment_method: str | None = None
     vaults: dict[str, str] = {}
+    method: str = "card"
     description: str | None = None
     metadata: dict[str, str] = {}
     receipt_email: str | None = None

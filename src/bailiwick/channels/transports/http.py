@@ -54,6 +54,11 @@ _WORDS = {
 }
 
 
+def make(*, limit: int, secrets: tuple[str, ...]) -> "HttpTransport":
+    """What ``open_transport`` makes."""
+    return HttpTransport(limit=limit, secrets=secrets)
+
+
 class _Invalid(ValueError):
     """A request that cannot be written as it is."""
 

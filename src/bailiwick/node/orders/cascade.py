@@ -53,6 +53,8 @@ class Cascade:
         routing = self._gateways.match(wish, tried)
         if routing.gateway is None:
             return None
-        new = self._rows.attempt_new(payment, instruction, routing.gateway, attempt.key)
-        facts = editing.routing_shown(routing)
-        return charge_outcomes.next_attempt(payment, attempt, result, new, facts, now_ms())
+        method = routing.method or instruction.payment_method_type
+        onward = msgspec.structs.replace(instruction, payment_method_type=method)
+        new = self._rows.attempt_new(payment, onward, routing.gateway, attempt.key)
+        progress = editing.routed(payment.progress, routing)
+        return charge_outcomes.next_attempt(payment, attempt, result, new, progress, now_ms())

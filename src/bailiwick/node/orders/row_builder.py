@@ -189,7 +189,7 @@ def wanted(
         country=payment.details.location["country"],
         amount=payment.amount,
         currency=payment.currency,
-        method=payment.details.method_types[0],
+        methods=payment.details.method_types,
         manual_capture=payment.details.capture_method == "manual",
         livemode=payment.livemode,
         strategy=strategy,
@@ -199,8 +199,8 @@ def wanted(
     )
 
 
-def charge_instruction(payment: Payment) -> Instruction:
-    """What the gateway is asked to do for a payment."""
+def charge_instruction(payment: Payment, method: str | None) -> Instruction:
+    """What the gateway is asked to do for a payment; ``method``: by which type it takes it."""
     progress = payment.progress
     return Instruction(
         operation=Operation.CHARGE,
@@ -208,7 +208,7 @@ def charge_instruction(payment: Payment) -> Instruction:
         amount=payment.amount,
         currency=payment.currency,
         automatic=payment.details.capture_method != "manual",
-        payment_method_type=payment.details.method_types[0],
+        payment_method_type=method or payment.details.method_types[0],
         payment_method=progress.payment_method,
         description=progress.description,
         return_url=progress.return_url,

@@ -231,19 +231,18 @@ def next_attempt(
     attempt: Attempt,
     result: Result,
     new: AttemptNew,
-    routing: dict[str, Any],
+    progress: Progress,
     now_ms: int,
 ) -> Transition:
     """The attempt ended definitely without a charge: the next gateway gets its permit."""
     state = closed(result)
-    progress: Progress = _replace(payment.progress, routing=routing, action_url=None)
     return Transition(
         before=payment,
         after=moved(
             payment,
             Change.RETRY,
             now_ms,
-            progress=progress,
+            progress=_replace(progress, action_url=None),
             attempts=new.number,
             open_attempt=new.id,
             charge_attempt=new.id,

@@ -96,7 +96,7 @@ class Payments:
             if routing.gateway is None:
                 raise editing.no_gateway(routing)
             new = self._rows.attempt_new(
-                dressed, charge_instruction(dressed), routing.gateway, asked.key
+                dressed, charge_instruction(dressed, routing.method), routing.gateway, asked.key
             )
             after = moved(
                 payment,

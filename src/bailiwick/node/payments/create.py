@@ -167,7 +167,9 @@ class PaymentCreation:
         self, asked: IdempotentRequest, payment: Payment, routing: Routing, gateway: str
     ) -> tuple[Payment, AttemptNew]:
         """The payment as it is once its first attempt is permitted, and that attempt."""
-        attempt = self._rows.attempt_new(payment, charge_instruction(payment), gateway, asked.key)
+        attempt = self._rows.attempt_new(
+            payment, charge_instruction(payment, routing.method), gateway, asked.key
+        )
         confirmed = _replace(
             payment,
             state=State.PROCESSING.value,

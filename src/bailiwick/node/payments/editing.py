@@ -88,6 +88,7 @@ def dressed(payment: Payment, request: ConfirmPayment, method: str | None) -> Pa
             changes[name] = getattr(request, name)
     if not isinstance(request.shipping, UnsetType):
         changes["shipping"] = plain(request.shipping)
+    _same_types(payment, request.payment_method_types)
     if request.capture_method is not None:
         wanted = "manual" if request.capture_method == "manual" else "automatic"
         if wanted != payment.details.capture_method:
@@ -142,6 +143,8 @@ def updated(payment: Payment, request: UpdatePayment, now_ms: int) -> Transition
                 "another.",
                 param="currency",
             )
+    if not isinstance(request.payment_method_types, UnsetType):
+        _same_types(payment, request.payment_method_types)
     method = _method(request)
     vault = vault_of(request)
     if vault is not None:
@@ -155,6 +158,15 @@ def updated(payment: Payment, request: UpdatePayment, now_ms: int) -> Transition
     after = moved(payment, change, now_ms, progress=_replace(progress, **changes), **columns)
     event = "bailiwick.payment_intent.updated"
     return Transition(before=payment, after=after, event=event, definite=True)
+
+
+def _same_types(payment: Payment, types: list[str] | None) -> None:
+    if types is not None and tuple(types) != payment.details.method_types:
+        raise ApiError.invalid(
+            "payment_method_types is fixed when the PaymentIntent is created: cancel it and create "
+            "another.",
+            param="payment_method_types",
+        )
 
 
 def _method(request: UpdatePayment) -> str | None | UnsetType:
@@ -192,6 +204,7 @@ def routed(progress: Progress, routing: Routing) -> Progress:
     return _replace(
         progress,
         routing=routing_shown(routing),
+        method=routing.method or progress.method,
         vaults=with_owner(progress.vaults, progress.payment_method, routing.owner),
     )
 

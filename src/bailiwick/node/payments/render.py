@@ -239,7 +239,7 @@ def charge(payment: Payment, view: ChargeView) -> Object:
         "paid": holds or late,
         "payment_intent": payment.id,
         "payment_method": payment.progress.payment_method,
-        "payment_method_details": {"type": payment.details.method_types[0]},
+        "payment_method_details": {"type": payment.progress.method},
         "receipt_email": payment.progress.receipt_email,
         "refunded": holds and 0 < payment.amount_received == payment.amount_refunded,
         "status": "succeeded" if holds or late else "failed" if failed else "pending",
