@@ -28,11 +28,12 @@ from bailiwick.idempotency.requests import IdempotentRequest
 from bailiwick.interlink.admission_query import FULL, KNOWN, AdmissionQuery, AdmissionVerdict
 from bailiwick.interlink.refusals import Refusals, on_behalf, stored
 from bailiwick.interlink.regional import Region
+from bailiwick.jurisdiction.evidence import LocationParams
 from bailiwick.jurisdiction.home_history import Held, HomeHistories
 from bailiwick.jurisdiction.locate import Evidence
 from bailiwick.jurisdiction.route_plan import RoutePlan
 from bailiwick.node import inbound
-from bailiwick.node.payments.request_params import CreatePayment, Place
+from bailiwick.node.payments.request_params import CreatePayment
 from bailiwick.topology.merchants import Merchant, Merchants
 from bailiwick.topology.snapshot import Earlier, World
 from bailiwick.topology.topology import Topology, parse
@@ -42,7 +43,7 @@ NOW_MS = 1_800_000_000_000
 HOUR_MS = 3_600_000
 EVIDENCE = Evidence(country="DE")
 WISH = CreatePayment(
-    amount=100, currency="eur", confirm=True, location=Place(country="DE"),
+    amount=100, currency="eur", confirm=True, location=LocationParams(country="DE"),
     payment_method="pm_card_visa",
 )  # fmt: skip
 

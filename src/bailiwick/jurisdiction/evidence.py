@@ -1,9 +1,10 @@
 """What a request says about the payer's place, read alike by access and node. Pure in effect:
 nothing but the parameters counts, in particular no header such as ``X-Forwarded-For``."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from bailiwick.jurisdiction.locate import Evidence, parse_coordinates
 from bailiwick.wire.forms import struct_from
@@ -12,12 +13,12 @@ _NONE = Evidence()
 
 
 class LocationParams(msgspec.Struct, frozen=True):
-    """The ``location`` parameter of a create request; all optional."""
+    """The ``location`` parameter of a request: the one thing added to Stripe's format."""
 
-    country: str | None = None
-    subdivision: str | None = None
-    coordinates: str | None = None
-    ip_address: str | None = None
+    country: Annotated[str, Meta(max_length=8)] | None = None
+    subdivision: Annotated[str, Meta(max_length=8)] | None = None
+    coordinates: Annotated[str, Meta(max_length=64)] | None = None
+    ip_address: Annotated[str, Meta(max_length=64)] | None = None
 
 
 def evidence_from(params: dict[str, Any]) -> Evidence:
@@ -35,8 +36,10 @@ class _Holder(msgspec.Struct, frozen=True):
     location: LocationParams
 
 
-def evidence(found: LocationParams) -> Evidence:
-    """Typed location parameters as evidence."""
+def evidence(found: LocationParams | None) -> Evidence:
+    """Typed location parameters as evidence. Raises ApiError (400)."""
+    if found is None:
+        return _NONE
     point = None if found.coordinates is None else parse_coordinates(found.coordinates)
     return Evidence(found.country, found.subdivision, point, found.ip_address)
 

@@ -25,9 +25,9 @@ from bailiwick.jurisdiction.home_history import (
     explained,
 )
 from bailiwick.jurisdiction.key_age import fresh_key
-from bailiwick.jurisdiction.locate import Evidence, Location, locate
+from bailiwick.jurisdiction.locate import Location, locate
 from bailiwick.node.payments.card_check import refuse_cards
-from bailiwick.node.payments.request_params import CreatePayment, Place
+from bailiwick.node.payments.request_params import CreatePayment
 from bailiwick.node.service import Node
 from bailiwick.topology.merchants import Principal
 from bailiwick.wire.forms import Params, parse_body, parse_form, struct_from
@@ -123,20 +123,11 @@ def asked(
     )
 
 
-def located(node: Node, who: Principal, place: Place | None) -> Location:
+def located(node: Node, who: Principal, place: LocationParams | None) -> Location:
     """Where the payer is, by the request's own evidence. Raises ApiError."""
     topology = node.world.topology
     default = who.merchant.default_country
-    return locate(_evidence(place), node.atlas, topology.overrides, default)
-
-
-def _evidence(place: Place | None) -> Evidence:
-    said = (
-        LocationParams()
-        if place is None
-        else LocationParams(place.country, place.subdivision, place.coordinates, place.ip_address)
-    )
-    return evidence(said)
+    return locate(evidence(place), node.atlas, topology.overrides, default)
 
 
 Otherwise = str | ApiError | None
@@ -233,7 +224,7 @@ def _look(
     """How the request stands with its earlier homes."""
     if not wish.confirm or not node.world.earlier:
         return CLEAR
-    said = _evidence(wish.location)
+    said = evidence(wish.location)
     past = node.home_histories.of(node.world)
     return past.look(said, location, asked.merchant, key, found.node, held, now_ms())
 

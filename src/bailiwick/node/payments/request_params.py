@@ -12,6 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from bailiwick.base.errors import ApiError
 from bailiwick.base.money import AMOUNT_MAX
+from bailiwick.jurisdiction.evidence import LocationParams
 
 Text = Annotated[str, Meta(max_length=500)]
 LongText = Annotated[str, Meta(max_length=1000)]
@@ -24,15 +25,6 @@ CaptureMethod = Literal["automatic", "automatic_async", "manual"]
 Reason = Literal["duplicate", "fraudulent", "requested_by_customer", "abandoned"]
 Methods = Annotated[list[Text], Meta(min_length=1, max_length=10)]
 METADATA_KEY_CHARS_MAX = 40
-
-
-class Place(msgspec.Struct, frozen=True):
-    """Where the payer is: the one thing added to the format."""
-
-    country: Annotated[str, Meta(max_length=8)] | None = None
-    subdivision: Annotated[str, Meta(max_length=8)] | None = None
-    coordinates: Annotated[str, Meta(max_length=64)] | None = None
-    ip_address: Annotated[str, Meta(max_length=64)] | None = None
 
 
 class CardToken(msgspec.Struct, frozen=True):
@@ -124,7 +116,7 @@ class CreatePayment(msgspec.Struct, frozen=True, kw_only=True):
     error_on_requires_action: bool = False
     use_stripe_sdk: bool | None = None
     shipping: Shipping | None = None
-    location: Place | None = None
+    location: LocationParams | None = None
     expand: Expand = []
 
 
@@ -144,7 +136,7 @@ class ConfirmPayment(msgspec.Struct, frozen=True):
     use_stripe_sdk: bool | None = None
     client_secret: Text | None = None
     shipping: Shipping | None | UnsetType = UNSET
-    location: Place | None = None
+    location: LocationParams | None = None
     expand: Expand = []
 
 
