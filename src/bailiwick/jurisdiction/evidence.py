@@ -15,8 +15,8 @@ _NONE = Evidence()
 class LocationParams(msgspec.Struct, frozen=True):
     """The ``location`` parameter of a request: the one thing added to Stripe's format."""
 
-    country: Annotated[str, Meta(max_length=8)] | None = None
-    subdivision: Annotated[str, Meta(max_length=8)] | None = None
+    country: Annotated[str, Meta(max_length=64)] | None = None
+    subdivision: Annotated[str, Meta(max_length=64)] | None = None
     coordinates: Annotated[str, Meta(max_length=64)] | None = None
     ip_address: Annotated[str, Meta(max_length=64)] | None = None
 
