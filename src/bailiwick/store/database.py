@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import asyncpg
 import msgspec
 
+from bailiwick.runtime.turns import Turns
 from bailiwick.store.lanes import Lane, Written
 from bailiwick.store.rows import (
     Attempt,
@@ -30,6 +31,10 @@ RowT = TypeVar("RowT")
 Part = tuple[list[RowT], str | None]
 """Rows of a list, and the id of the one that comes after them."""
 SURE_S = 10.0
+LISTS_SHARE = 4
+"""One in so many of the reading connections is for lists alone."""
+LISTS_OF_MERCHANT = 2
+LIST_WAIT_S = 10.0
 
 
 class Fence(msgspec.Struct, frozen=True):
@@ -64,6 +69,8 @@ class Store:
         self._dsn = dsn
         self._pool_max = pool_max
         self._pool: asyncpg.Pool | None = None
+        self._lists: asyncpg.Pool | None = None
+        self._turns = Turns(LISTS_OF_MERCHANT)
         self.epoch = epoch
         self._sure = asyncio.Lock()
         settings = statement("lane_settings")
@@ -123,15 +130,20 @@ class Store:
         async def keep(_: asyncpg.Connection) -> None:
             """No reset query on release: one round trip less, and nothing here needs it."""
 
-        self._pool = await asyncpg.create_pool(
-            self._dsn,
-            min_size=2,
-            max_size=self._pool_max,
-            reset=keep,
-            command_timeout=10,
-            timeout=5,
-            server_settings={"application_name": "bailiwick-read", "jit": "off"},
-        )
+        async def pool(most: int, *, least: int) -> asyncpg.Pool:
+            return await asyncpg.create_pool(
+                self._dsn,
+                min_size=least,
+                max_size=most,
+                reset=keep,
+                command_timeout=10,
+                timeout=5,
+                server_settings={"application_name": "bailiwick-read", "jit": "off"},
+            )
+
+        lists = max(1, self._pool_max // LISTS_SHARE)
+        self._pool = await pool(max(2, self._pool_max - lists), least=2)
+        self._lists = await pool(lists, least=0)
         for lane in self.lanes:
             await lane.start()
 
@@ -139,8 +151,9 @@ class Store:
         """Finish the batches under way and disconnect."""
         for lane in self.lanes:
             await lane.stop()
-        if self._pool is not None:
-            await self._pool.close()
+        for pool in (self._pool, self._lists):
+            if pool is not None:
+                await pool.close()
 
     async def create(self, row: Create) -> Written:
         """Queue a new payment and wait for its fate; see ``Lane.write``."""
@@ -262,8 +275,7 @@ class Store:
         self, table: str, merchant: str, livemode: bool, page: Page, *filters: object
     ) -> list[asyncpg.Record]:
         order = "oldest" if page.oldest_first else "newest"
-        return await self.rows(
-            f"{table}_list_{order}",
+        values = (
             merchant,
             livemode,
             page.below,
@@ -272,6 +284,12 @@ class Store:
             *filters,
             page.bytes_most,
         )
+        # Payments read keys with the other connections: no list holds them up, and no merchant's
+        # lists all the others'.
+        assert self._lists is not None
+        async with asyncio.timeout(LIST_WAIT_S), self._turns.hold(merchant):
+            name = f"{table}_list_{order}"
+            return await self._lists.fetch(statement(name), *values, timeout=LIST_WAIT_S)
 
 
 def _following(found: list[asyncpg.Record]) -> str | None:

@@ -6,8 +6,6 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -37,6 +35,7 @@ from bailiwick.node.payments.states import State
 from bailiwick.routing.gateways import Gateways, build, defective
 from bailiwick.runtime import timing
 from bailiwick.runtime.crash import crash_point
+from bailiwick.runtime.turns import Turns
 from bailiwick.store.database import Store
 from bailiwick.store.lanes import BadRow, LaneFull, WriteInDoubt
 from bailiwick.store.rows import Attempt, Move, Payment
@@ -74,35 +73,13 @@ class RecordedOutcome(msgspec.Struct, frozen=True):
     body: msgspec.Raw | None = None
 
 
-class Locks:
-    """One holder per payment in this process: it spares the database vain writes.
-
-    What keeps money exact is the guard in SQL; this only keeps order.
-    """
-
-    def __init__(self) -> None:
-        self._held: dict[str, tuple[asyncio.Lock, list[None]]] = {}
-
-    @asynccontextmanager
-    async def hold(self, payment: str) -> AsyncIterator[None]:
-        """Wait for one's turn on a payment."""
-        lock, holders = self._held.setdefault(payment, (asyncio.Lock(), []))
-        holders.append(None)
-        try:
-            async with lock:
-                yield
-        finally:
-            holders.pop()
-            if not holders:
-                self._held.pop(payment, None)
-
-
 class AttemptExecutor:
     """Carries out attempts and commits their outcomes.
 
     Attributes:
         rows: makes the rows that are written.
-        locks: one holder per payment in this process.
+        locks: one holder per payment in this process: it spares the database vain writes. What
+            keeps money exact is the guard in SQL.
     """
 
     def __init__(self, rows: RowBuilder, store: Store, gateways: Gateways) -> None:
@@ -110,7 +87,7 @@ class AttemptExecutor:
         self._store = store
         self._gateways = gateways
         self._cascade = Cascade(rows, store, gateways)
-        self.locks = Locks()
+        self.locks = Turns()
         self.inflight: dict[str, asyncio.Task[Any] | None] = {}
         """Attempts whose call this process has open, with the task that waits for the answer."""
 
