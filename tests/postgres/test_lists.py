@@ -386,7 +386,11 @@ async def test_a_page_costs_a_few_statements(one: Site) -> None:
     for each in made:
         await refunded(one, each)
     asked: list[str] = []
-    rows, row = store.rows, store.row
+    rows, row, list_rows = store.rows, store.row, store.list_rows
+
+    async def counted_list(name: str, merchant: str, *args: object) -> Any:
+        asked.append(name)
+        return await list_rows(name, merchant, *args)
 
     async def counted(name: str, *args: object) -> Any:
         asked.append(name)
@@ -397,6 +401,7 @@ async def test_a_page_costs_a_few_statements(one: Site) -> None:
         return await row(name, *args)
 
     store.rows, store.row = counted, counted_row  # type: ignore[method-assign]
+    store.list_rows = counted_list  # type: ignore[method-assign]
     region = {"bailiwick-region": "1"}
     for path, wish, names in (
         ("/v1/payment_intents", {"expand[]": "data.latest_charge"},

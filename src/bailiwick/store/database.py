@@ -275,7 +275,8 @@ class Store:
         self, table: str, merchant: str, livemode: bool, page: Page, *filters: object
     ) -> list[asyncpg.Record]:
         order = "oldest" if page.oldest_first else "newest"
-        values = (
+        return await self.list_rows(
+            f"{table}_list_{order}",
             merchant,
             livemode,
             page.below,
@@ -284,12 +285,13 @@ class Store:
             *filters,
             page.bytes_most,
         )
-        # Payments read keys with the other connections: no list holds them up, and no merchant's
-        # lists all the others'.
+
+    async def list_rows(self, name: str, merchant: str, *args: object) -> list[asyncpg.Record]:
+        """Run a list of a merchant's. Payments read keys with the other connections: no list holds
+        them up, and no merchant's lists all the others'."""
         assert self._lists is not None
         async with asyncio.timeout(LIST_WAIT_S), self._turns.hold(merchant):
-            name = f"{table}_list_{order}"
-            return await self._lists.fetch(statement(name), *values, timeout=LIST_WAIT_S)
+            return await self._lists.fetch(statement(name), merchant, *args, timeout=LIST_WAIT_S)
 
 
 def _following(found: list[asyncpg.Record]) -> str | None:
