@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from access_kit import PUBLISHABLE, SECRET, access
 
-from bailiwick.access.rates import Buckets, Rates, network_of
+from bailiwick.access.rates import Buckets, Rates
 from bailiwick.base.ids import new_id
 from bailiwick.topology.merchants import Merchant, Principal
+from bailiwick.wire.peers import network
 
 SHOP, OTHER = Merchant("acct_1", "Shop"), Merchant("acct_2", "Other")
 SERVER, PAYER = Principal(SHOP, "secret", True), Principal(SHOP, "publishable", True)
@@ -59,7 +60,7 @@ def test_one_payer_does_not_use_up_all_payers_rate() -> None:
     ],
 )
 def test_whose_an_address_is(one: str, other: str, same: bool) -> None:
-    assert (network_of(one) == network_of(other)) is same
+    assert (network(one) == network(other)) is same
 
 
 def test_many_addresses_take_bounded_memory() -> None:

@@ -5,13 +5,13 @@ never uses up what the merchant's server may. Of publishable keys each client ad
 of its own, so that one payer cannot use up what all of them may.
 """
 
-import ipaddress
 from collections import OrderedDict
 from collections.abc import Hashable
 
 import msgspec
 
 from bailiwick.topology.merchants import Principal
+from bailiwick.wire.peers import network
 
 ADDRESSES_MAX = 32_768
 """Client addresses remembered. Who is forgotten, because so many others came since, begins anew;
@@ -85,19 +85,6 @@ class Rates:
         if who.kind == "secret":
             return self._secret.admit(scope, now)
         # The address first: what it is refused takes nothing from the other payers.
-        if self._by_address and not self._address.admit((*scope, network_of(host)), now):
+        if self._by_address and not self._address.admit((*scope, network(host)), now):
             return False
         return self._public.admit(scope, now)
-
-
-def network_of(host: str) -> bytes:
-    """Whom an address belongs to: an IPv4 address is its own, of IPv6 the first 64 bits are one
-    subscriber's (RFC 6177). Empty for what is no address, such as a local socket."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return b""
-    if isinstance(address, ipaddress.IPv6Address):
-        mapped = address.ipv4_mapped
-        return address.packed[:8] if mapped is None else mapped.packed
-    return address.packed

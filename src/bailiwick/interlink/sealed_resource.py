@@ -4,16 +4,14 @@ Id and signing secret must be the same at every node, also without an Idempotenc
 took them from anybody would let one merchant name another's endpoint, and choose its secret.
 """
 
-import hashlib
-import hmac
-
 import msgspec
 
+from bailiwick.base import sealing
 from bailiwick.base.ids import is_id, node_of
+from bailiwick.base.sealing import SEAL
 from bailiwick.topology.merchants import Principal
 
 HEADER = "bailiwick-resource"
-SEAL = "bailiwick-seal"
 
 
 class Resource(msgspec.Struct, frozen=True):
@@ -49,8 +47,7 @@ def read_resource(
         ValueError: it is genuine, and yet no new endpoint; says why.
     """
     raw = (text or "").encode("latin-1", "replace")
-    expected = _seal(secret, who, raw).encode("ascii")
-    if not hmac.compare_digest((proof or "").encode("latin-1", "replace"), expected):
+    if not sealing.fits(_seal(secret, who, raw), proof):
         return None
     found = _decoder.decode(raw)  # msgspec's errors are ValueErrors
     if not is_id(found.id, "we") or node_of(found.id) != 0:
@@ -60,5 +57,4 @@ def read_resource(
 
 def _seal(secret: bytes, who: Principal, text: bytes) -> str:
     mode = "live" if who.livemode else "test"
-    scope = f"endpoint|{who.merchant.id}|{mode}|".encode()
-    return hmac.new(secret, scope + text, hashlib.sha256).hexdigest()
+    return sealing.seal(secret, f"endpoint|{who.merchant.id}|{mode}", text)

@@ -1,15 +1,19 @@
 """Open connections, counted by where they come from."""
 
 from collections import Counter
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 
 def network(address: str) -> str:
-    """What counts as one client: an IPv4 address, or the /64 of an IPv6 address, since a single
-    host commonly has all of it. IPv4 mapped into IPv6 is IPv4."""
-    if ":" not in address:
-        return address
-    full = IPv6Address(address.partition("%")[0])
+    """What counts as one client: an IPv4 address, or the /64 of an IPv6 address, since one
+    subscriber commonly has all of it (RFC 6177). IPv4 mapped into IPv6 is IPv4. Empty for what is
+    no address, such as a local socket."""
+    try:
+        full = ip_address(address.partition("%")[0])
+    except ValueError:
+        return ""
+    if isinstance(full, IPv4Address):
+        return str(full)
     if full.ipv4_mapped is not None:
         return str(full.ipv4_mapped)
     return str(IPv6Address(int(full) >> 64 << 64)) + "/64"

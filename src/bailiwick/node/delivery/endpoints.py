@@ -7,9 +7,10 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from bailiwick.base.errors import ApiError
+from bailiwick.base.sealing import SEAL
 from bailiwick.base.tenancy import own
 from bailiwick.interlink import paging
-from bailiwick.interlink.sealed_resource import HEADER, SEAL, Resource, read_resource
+from bailiwick.interlink.sealed_resource import HEADER, Resource, read_resource
 from bailiwick.node import inbound
 from bailiwick.node.delivery.addresses import allowed_url
 from bailiwick.node.delivery.webhooks import Endpoint
@@ -141,13 +142,10 @@ class EndpointList:
         """List."""
         who = inbound.principal(request, self._node)
         query = struct_from(inbound.query(request), ListEndpoints)
-        if query.starting_after is not None and query.ending_before is not None:
-            raise ApiError.invalid(
-                "Only one of starting_after and ending_before can be given.", param="ending_before"
-            )
+        cursors = paging.given(msgspec.structs.asdict(query))
         await self._node.endpoints.load(self._node.store)
         owned = self._node.endpoints.of(who.merchant.id, who.livemode)
-        for name, cursor in paging.given(msgspec.structs.asdict(query)):
+        for name, cursor in cursors:
             if all(each.id != cursor for each in owned):
                 raise paging.no_such(name, "webhook_endpoint", cursor)
         if query.starting_after is not None:

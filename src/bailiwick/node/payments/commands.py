@@ -86,12 +86,7 @@ class Payments:
                 raise editing.unknown_vault(vault)
             dressed = editing.dressed(payment, request, method_of(request))
             if dressed.progress.payment_method is None:
-                raise ApiError.invalid(
-                    "You cannot confirm this PaymentIntent because it's missing a payment "
-                    "method: send payment_method with the confirmation.",
-                    param="payment_method",
-                    code="payment_intent_unexpected_state",
-                )
+                raise editing.method_missing("the confirmation")
             routing = self._gateways.match(wanted(dressed, asked.merchant.strategy))
             if routing.gateway is None:
                 raise editing.no_gateway(routing)

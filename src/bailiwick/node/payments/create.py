@@ -83,12 +83,7 @@ class PaymentCreation:
             return await self._before(asked, editing.unknown_vault(vault))
         if request.confirm:
             if payment.progress.payment_method is None:
-                raise ApiError.invalid(
-                    "You cannot confirm this PaymentIntent because it's missing a payment "
-                    "method: send payment_method with it.",
-                    param="payment_method",
-                    code="payment_intent_unexpected_state",
-                )
+                raise editing.method_missing("it")
             routing = self._gateways.match(wanted(payment, asked.merchant.strategy))
             if routing.gateway is None:
                 return await self._not_routed(asked, routing, assignment)

@@ -265,6 +265,16 @@ def updated_refund(payment: Payment, row: Refund, request: UpdateRefund, now_ms:
     )
 
 
+def method_missing(request: str) -> ApiError:
+    """The answer to a confirmation of nothing; ``request``: what should have brought it."""
+    return ApiError.invalid(
+        "You cannot confirm this PaymentIntent because it's missing a payment method: send "
+        f"payment_method with {request}.",
+        param="payment_method",
+        code="payment_intent_unexpected_state",
+    )
+
+
 def too_many_attempts(attempts: int) -> ApiError:
     """What a payer's browser is told that has tried one method after the other."""
     return ApiError.invalid(
