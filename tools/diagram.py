@@ -3,12 +3,12 @@
 python tools/diagram.py > docs/states.md
 """
 
-from bailiwick.node.payments.states import TERMINAL, TRANSITIONS, Change, State, shown
+from bailiwick.resources.payments.states import TERMINAL, TRANSITIONS, Change, State, shown
 
 _EVERYWHERE = (Change.EDIT, Change.LATE)
 _HEAD = """# States of a payment
 
-Generated from `TRANSITIONS` in `bailiwick.node.payments.states` by
+Generated from `TRANSITIONS` in `bailiwick.resources.payments.states` by
 `python tools/diagram.py`; do not edit.
 A change that is not shown here does not happen: it is refused with the remedy.
 """

@@ -232,11 +232,11 @@ def test_migrate_says_what_it_did(demo: Demo) -> None:
 # like are ids of payments; {attempt} is the plain payment's.
 PLANTS = {
     "a posting is lost": (
-        "posting", "payment = '{plain}'", "DELETE FROM posting WHERE {where}",
+        "posting", "subject = '{plain}'", "DELETE FROM posting WHERE {where}",
         {"balances_replay"},
     ),
     "a posting changes": (
-        "posting", "payment = '{plain}'", "UPDATE posting SET amount = amount * 2 WHERE {where}",
+        "posting", "subject = '{plain}'", "UPDATE posting SET amount = amount * 2 WHERE {where}",
         {"balances_replay"},
     ),
     "the payment's amount changes": (
@@ -256,7 +256,7 @@ PLANTS = {
         {"failed_means_no_charge"},
     ),
     "a success is forged": (
-        "attempt", "payment = '{declined}'", "UPDATE attempt SET state = 'approved' WHERE {where}",
+        "attempt", "subject = '{declined}'", "UPDATE attempt SET state = 'approved' WHERE {where}",
         {"attempts_match_books"},
     ),
     "a paid payment fails": (
@@ -269,21 +269,21 @@ PLANTS = {
         {"succeeded_means_one_charge", "payment_is_its_last_event"},
     ),
     "an event is lost": (
-        "event", "payment = '{plain}'", "DELETE FROM event WHERE {where} AND seq = 1",
+        "event", "subject = '{plain}'", "DELETE FROM event WHERE {where} AND seq = 1",
         {"events_gap_free"},
     ),
     "an event is about another payment": (
-        "event", "payment = '{plain}'",
+        "event", "subject = '{plain}'",
         "UPDATE event SET body = replace(body, '{plain}', '{refunded}') WHERE {where} AND seq = 2",
         {"events_name_their_object", "stored_answers"},
     ),
     "a transition that is not": (
-        "event", "payment = '{plain}'",
+        "event", "subject = '{plain}'",
         "UPDATE event SET type = 'bailiwick.capture_refused' WHERE {where} AND seq = 2",
         {"transitions_allowed"},
     ),
     "something after the end": (
-        "event", "payment = '{refunded}'",
+        "event", "subject = '{refunded}'",
         "UPDATE event SET type = 'payment_intent.processing' WHERE {where} AND seq = 4",
         {"terminal_stays"},
     ),
@@ -296,7 +296,7 @@ PLANTS = {
         {"tenants_match", "stored_answers"},
     ),
     "an attempt is lost": (
-        "attempt", "payment = '{declined}'", "DELETE FROM attempt WHERE {where}",
+        "attempt", "subject = '{declined}'", "DELETE FROM attempt WHERE {where}",
         {"attempts_complete", "no_call_without_attempt"},
     ),
     "an attempt came after its call": (
@@ -305,7 +305,7 @@ PLANTS = {
         {"no_call_without_attempt"},
     ),
     "a capture that had ended is open": (
-        "attempt", "payment = '{twice}' AND number = 2",
+        "attempt", "subject = '{twice}' AND number = 2",
         "UPDATE attempt SET state = 'unknown' WHERE {where}",
         {"one_operation_at_a_time", "liveness"},
     ),
@@ -333,7 +333,7 @@ PLANTS = {
         {"stored_answers"},
     ),
     "a card number is kept": (
-        "event", "payment = '{plain}' AND seq = 1",
+        "event", "subject = '{plain}' AND seq = 1",
         "UPDATE event SET content = replace(content, 'visa', '4242 4242 4242 4242') WHERE {where}",
         {"no_card_numbers"},
     ),
@@ -351,7 +351,7 @@ async def test_red_for_what_is_put_wrong(clean: Done, name: str) -> None:
         "canceled": await one(clean.demo, "SELECT id FROM payment WHERE attempts = 0 LIMIT 1"),
         "twice": await one(
             clean.demo,
-            "SELECT payment FROM attempt WHERE number = 2 AND operation = 'capture' LIMIT 1",
+            "SELECT subject FROM attempt WHERE number = 2 AND operation = 'capture' LIMIT 1",
         ),
     }
     where = filled(where, ids)
@@ -380,7 +380,7 @@ async def test_one_key_on_two_nodes(clean: Done) -> None:
         f" '{key}') WHERE object = '{abroad.id}'"
     )
     attempt = f"UPDATE attempt SET key = '{key}' WHERE id = '{abroad.latest_charge}'"
-    answer = f"UPDATE event SET answer_key = '{key}' WHERE payment = '{abroad.id}' AND seq = 2"
+    answer = f"UPDATE event SET answer_key = '{key}' WHERE subject = '{abroad.id}' AND seq = 2"
     async with (
         planted(clean.demo, "idempotency_key", f"object = '{abroad.id}'", claim, "apac"),
         planted(clean.demo, "event", f"payment = '{abroad.id}'", answer, "apac"),
@@ -425,7 +425,7 @@ async def reviewed(done: Done) -> AsyncIterator[list[str]]:
     try:
         for reference in references:
             await db.execute(
-                "INSERT INTO review (payment, attempt, reason) VALUES ($1, $2, 'provider_only')",
+                "INSERT INTO review (subject, attempt, reason) VALUES ($1, $2, 'provider_only')",
                 done.plain.id,
                 reference,
             )
@@ -463,8 +463,8 @@ async def test_a_delivery_that_is_forgotten(clean: Done) -> None:
     db = await asyncpg.connect(node(clean.demo)["dsn"])
     try:
         await db.execute(
-            "INSERT INTO delivery (event, endpoint, payment, seq, next_at)"
-            " SELECT id, 'we_none', payment, seq, NULL FROM event LIMIT 1"
+            "INSERT INTO delivery (event, endpoint, subject, seq, next_at)"
+            " SELECT id, 'we_none', subject, seq, NULL FROM event LIMIT 1"
         )
         assert set(red(await verdict(clean.demo))) == {"deliveries_done_or_due"}
     finally:

@@ -7,7 +7,11 @@ import pytest
 from api_kit import Api, at_both
 from msgspec import Struct, inspect
 
-from bailiwick.node.payments import request_params as requests
+from bailiwick.resources.events.params import ListEvents
+from bailiwick.resources.payments import params as payments
+from bailiwick.resources.refunds import params as refunds
+from bailiwick.resources.webhook_endpoints.params import ListEndpoints
+from tests import request_structs
 
 # At and past: what the types allow, 32 and 64 bits, what a float holds, the digits that are read.
 VALUES = [
@@ -16,15 +20,15 @@ VALUES = [
     10**18 - 1, 10**18, 2**63 - 1, 2**63, 2**64, 10**30,
 ]  # fmt: skip
 ROUTES: dict[type[Struct], tuple[str, str]] = {
-    requests.CreatePayment: ("POST", "/v1/payment_intents"),
-    requests.UpdatePayment: ("POST", "/v1/payment_intents/{pi}"),
-    requests.ConfirmPayment: ("POST", "/v1/payment_intents/{pi}/confirm"),
-    requests.CapturePayment: ("POST", "/v1/payment_intents/{pi}/capture"),
-    requests.CreateRefund: ("POST", "/v1/refunds"),
-    requests.ListPayments: ("GET", "/v1/payment_intents"),
-    requests.ListRefunds: ("GET", "/v1/refunds"),
-    requests.ListEvents: ("GET", "/v1/events"),
-    requests.ListEndpoints: ("GET", "/v1/webhook_endpoints"),
+    payments.CreatePayment: ("POST", "/v1/payment_intents"),
+    payments.UpdatePayment: ("POST", "/v1/payment_intents/{pi}"),
+    payments.ConfirmPayment: ("POST", "/v1/payment_intents/{pi}/confirm"),
+    payments.CapturePayment: ("POST", "/v1/payment_intents/{pi}/capture"),
+    refunds.CreateRefund: ("POST", "/v1/refunds"),
+    payments.ListPayments: ("GET", "/v1/payment_intents"),
+    refunds.ListRefunds: ("GET", "/v1/refunds"),
+    ListEvents: ("GET", "/v1/events"),
+    ListEndpoints: ("GET", "/v1/webhook_endpoints"),
 }
 SPAN = ("created", "created[gt]", "created[gte]", "created[lt]", "created[lte]")
 
@@ -45,14 +49,7 @@ CASES = [(kind, name) for kind in ROUTES for name in integers(kind)]
 
 
 def test_all_requests_with_integers_are_here() -> None:
-    found = {
-        each
-        for each in vars(requests).values()
-        if isinstance(each, type)
-        and issubclass(each, Struct)
-        and (each.__doc__ or "").startswith(("POST", "GET"))
-        and list(integers(each))
-    }
+    found = {each for each in request_structs.every() if list(integers(each))}
     assert found <= set(ROUTES), {each.__name__ for each in found - set(ROUTES)}
     assert {name for _, name in CASES} > {"amount", "amount_to_capture", "limit", "created[gte]"}
 
@@ -71,18 +68,18 @@ def test_an_integer_is_taken_or_refused_by_name(
         assert status in (200, 400, 402), (value, status, said)
         if status == 400:
             assert said["error"]["param"] == name, (value, said)
-        elif kind is requests.CapturePayment:
+        elif kind is payments.CapturePayment:
             needs = _needs(api, kind)  # what was captured is not captured again
 
 
 def _needs(api: Api, kind: type[Struct]) -> dict[str, Any]:
     """A payment in the state that the request is for, and what the request needs else."""
-    if kind is requests.CreatePayment:
+    if kind is payments.CreatePayment:
         return {"params": {"currency": "eur", "location[country]": "DE"}}
-    if kind in (requests.UpdatePayment, requests.ConfirmPayment):
+    if kind in (payments.UpdatePayment, payments.ConfirmPayment):
         return {"pi": api.pay(confirm="false")["id"]}
-    if kind is requests.CapturePayment:
+    if kind is payments.CapturePayment:
         return {"pi": api.pay(capture_method="manual")["id"]}
-    if kind is requests.CreateRefund:
+    if kind is refunds.CreateRefund:
         return {"params": {"payment_intent": api.pay()["id"]}}
     return {}

@@ -10,8 +10,9 @@ import asyncpg
 import pytest
 from api_kit import Api, at_both
 
-from bailiwick.node.app import PAYERS_ATTEMPTS_MAX
-from bailiwick.node.payments import reading, render
+from bailiwick.resources import declared
+from bailiwick.resources.payments import render
+from bailiwick.resources.payments.routes import PAYERS_ATTEMPTS_MAX
 
 AT = pytest.mark.parametrize("at", ["access", "node"])
 SECRETS = {"metadata[internal]": "margin 12%", "customer": "cus_1", "description": "A book"}
@@ -58,7 +59,7 @@ def test_a_payer_reads_no_more_than_is_listed(demo: dict[str, Any], at: str) -> 
 
 def expansions() -> list[str]:
     """Every reference that any object can be asked to expand, one and two levels deep."""
-    one = sorted(reading.OF_PAYMENT | reading.OF_CHARGE | reading.OF_REFUND)
+    one = sorted(frozenset().union(*declared("EXPANDABLE", "routes")))
     return [*one, *(f"{a}.{b}" for a, b in itertools.product(one, one)), "data", "customer"]
 
 
@@ -184,7 +185,7 @@ async def attempts_of(demo: dict[str, Any], payment: str) -> int:
     node = next(each for each in demo["nodes"] if each["name"] == "europe")
     connection = await asyncpg.connect(node["dsn"])
     try:
-        count = "SELECT count(*) FROM attempt WHERE payment = $1"
+        count = "SELECT count(*) FROM attempt WHERE subject = $1"
         return int(await connection.fetchval(count, payment))
     finally:
         await connection.close()

@@ -25,13 +25,16 @@ from bailiwick.cli.reviews import REMEDIES
 from bailiwick.control.fleet import FleetSettings
 from bailiwick.node import config as node_config
 from bailiwick.node.config import NodeSettings
-from bailiwick.node.delivery.endpoints import EVENT_TYPES
-from bailiwick.node.payments.charge_outcomes import SUSPICIOUS
-from bailiwick.node.payments.request_params import ListEvents, ListPayments, ListQuery, ListRefunds
+from bailiwick.orders.transition import SUSPICIOUS
 from bailiwick.overview.config import OverviewSettings
 from bailiwick.overview.questions import FindPayments, FindTotals
+from bailiwick.resources.events.params import ListEvents
+from bailiwick.resources.payments.params import ListPayments
+from bailiwick.resources.refunds.params import ListRefunds
+from bailiwick.resources.webhook_endpoints.routes import EVENT_TYPES
 from bailiwick.routing.settings import GatewaySettings
 from bailiwick.runtime import settings, telemetry
+from bailiwick.serving.params import ListQuery
 from bailiwick.topology import merchants as merchants_file
 from bailiwick.topology import topology as topology_file
 from bailiwick_lab.servers import binaries, engines

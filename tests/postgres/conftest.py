@@ -11,13 +11,13 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from bailiwick.node.delivery.relay import Relay
-from bailiwick.store.database import Store
+from bailiwick.delivery.relay import Relay
 from bailiwick.store.migrate import migrate
 from bailiwick_lab.servers import engines
 from bailiwick_lab.servers.engines import PostgresServer
 from tests.postgres.node_kit import Bank, Region
 from tests.postgres.relay_kit import Broker, relay_on
+from tests.store_kit import NodeStore
 
 NODE = 1
 TEST_DSN = "BAILIWICK_TEST_DSN"
@@ -72,9 +72,9 @@ async def sql(dsn: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 @pytest.fixture
-async def store(dsn: str) -> AsyncIterator[Store]:
+async def store(dsn: str) -> AsyncIterator[NodeStore]:
     """An open store at epoch 1."""
-    opened = Store(dsn, lambda: 1, pool_max=4)
+    opened = NodeStore(dsn, lambda: 1, pool_max=4)
     await opened.open()
     yield opened
     await opened.close()
@@ -87,7 +87,7 @@ def bank() -> Bank:
 
 
 @pytest.fixture
-def region(store: Store, bank: Bank) -> Region:
+def region(store: NodeStore, bank: Bank) -> Region:
     """A node's pieces with one bank."""
     return Region(store, bank)
 

@@ -1,6 +1,7 @@
 """Webhook endpoints over real HTTP: servers that answer, or never do, and what is owed to them."""
 
 import asyncio
+import functools
 import itertools
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -10,9 +11,11 @@ import asyncpg
 
 from bailiwick.base.clock import now_ms
 from bailiwick.base.ids import new_id
-from bailiwick.node.delivery.deliverer import Deliverer
-from bailiwick.node.delivery.webhooks import Endpoints
-from bailiwick.store.database import Store
+from bailiwick.delivery.deliverer import Deliverer
+from bailiwick.delivery.webhooks import Endpoints
+from bailiwick.node import assembly
+from bailiwick.resources.events.routes import event_object
+from tests.store_kit import NodeStore
 
 BODY = '{"object":"payment_intent"}'
 
@@ -86,11 +89,12 @@ async def sink() -> AsyncIterator[Sink]:
 
 
 @asynccontextmanager
-async def delivering(store: Store) -> AsyncIterator[Deliverer]:
+async def delivering(store: NodeStore) -> AsyncIterator[Deliverer]:
     """A node's deliverer at work."""
     endpoints = Endpoints()
     await endpoints.load(store)
-    deliverer = Deliverer(store, endpoints, private=True, every_s=0.05)
+    shown = functools.partial(event_object, assembly.kinds(), name="event")
+    deliverer = Deliverer(store, endpoints, shown, private=True, every_s=0.05)
     task = asyncio.create_task(deliverer.run())
     try:
         yield deliverer
@@ -126,9 +130,9 @@ async def owe(
             event = new_id("evt", 1, next(_numbers))
             events.append((event, payment, seq, "acct_1", False, "x", BODY, 1, 1))
             deliveries.append((event, to, payment, seq))
-    columns = ("id payment seq merchant livemode type body writer created_ms").split()
+    columns = ("id subject seq merchant livemode type body writer created_ms").split()
     await sql.copy_records_to_table("event", records=events, columns=columns)
-    columns = ["event", "endpoint", "payment", "seq"]
+    columns = ["event", "endpoint", "subject", "seq"]
     await sql.copy_records_to_table("delivery", records=deliveries, columns=columns)
     await sql.execute(
         "UPDATE delivery SET next_at = next_at - $2::text::interval WHERE endpoint = $1", to, age

@@ -19,8 +19,8 @@ from bailiwick.base.ids import new_id
 from bailiwick.node.app import build
 from bailiwick.node.config import Loaded, NodeSettings
 from bailiwick.node.service import Node
+from bailiwick.resources.payments.rows import Details, Payment, PaymentCreate, Progress
 from bailiwick.store.migrate import migrate
-from bailiwick.store.rows import Create, Details, Payment, Progress
 from bailiwick.topology.merchants import key_hash
 from bailiwick.wire.server import HttpServer
 from tests.postgres.node_kit import Bank, Banks
@@ -59,7 +59,6 @@ class One:
         self.use(Banks(self.bank))
         self.node.load.database_answers = True
         await self.node.store.open()
-        self._build = build(self.node)
         self.client = NodeClient(f"http://127.0.0.1:{self.server.port}")
 
     def use(self, gateways: Any) -> None:
@@ -67,6 +66,7 @@ class One:
         node = self.node
         node.gateways = gateways
         node.assemble(gateways)
+        self._build = build(node)
 
     async def _app(self, scope: Any, receive: Any, send: Any) -> None:
         await self._build(scope, receive, send)
@@ -76,7 +76,7 @@ class One:
         await self.server.stop()
         await self.node.store.close()
 
-    def row(self, at: int, chars: int, **progress: Any) -> Create:
+    def row(self, at: int, chars: int, **progress: Any) -> PaymentCreate:
         """A payment of some size, made at a moment: not confirmed."""
         identifier = new_id("pi", self.number, at)
         payment = Payment(

@@ -31,24 +31,24 @@ from bailiwick.channels.base import (
     Resolve,
     Result,
 )
+from bailiwick.delivery.webhooks import Endpoints
 from bailiwick.idempotency.requests import Answer, IdempotentRequest
 from bailiwick.jurisdiction.assign import Assignment, Considered
 from bailiwick.jurisdiction.locate import Location
-from bailiwick.node.delivery.webhooks import Endpoints
-from bailiwick.node.orders.callbacks import Callbacks
-from bailiwick.node.orders.executor import PERMIT_NS, AttemptExecutor
-from bailiwick.node.orders.idempotent_command import IdempotentCommand
-from bailiwick.node.orders.resolver import Resolver
-from bailiwick.node.orders.row_builder import RowBuilder
-from bailiwick.node.orders.tombstones import Tombstones
-from bailiwick.node.payments.commands import Payments
-from bailiwick.node.payments.create import PaymentCreation
-from bailiwick.node.payments.request_params import CreatePayment
+from bailiwick.node import assembly
+from bailiwick.orders.callbacks import Callbacks
+from bailiwick.orders.executor import PERMIT_NS
+from bailiwick.orders.machine import Machine
+from bailiwick.orders.resolver import Resolver
+from bailiwick.resources.payments.commands import Payments
+from bailiwick.resources.payments.create import PaymentCreation
+from bailiwick.resources.payments.params import CreatePayment
+from bailiwick.resources.refunds.commands import Refunds
 from bailiwick.routing.gateways import Gateways
 from bailiwick.routing.match import GatewayFacts, Routing, Wanted, match
-from bailiwick.store.database import Store
 from bailiwick.topology.merchants import Merchant, Merchants
 from bailiwick.topology.snapshot import World
+from tests.store_kit import NodeStore
 from tests.waiting import PATIENCE_S, until
 
 MERCHANT = Merchant("acct_1", "Shop")
@@ -243,7 +243,7 @@ class Banks:
 class Region:
     """One node's pieces on a store."""
 
-    def __init__(self, store: Store, *banks: Bank, deadline_s: float = PATIENCE_S) -> None:
+    def __init__(self, store: NodeStore, *banks: Bank, deadline_s: float = PATIENCE_S) -> None:
         self.store = store
         self.banks = Banks(*banks)
         gateways = cast(Gateways, self.banks)
@@ -251,15 +251,17 @@ class Region:
             (MERCHANT, STRICT), {each.id: each for each in (MERCHANT, STRICT)}, {}
         )
         world = World(1, cast(Any, None), merchants, "sha256:test")
-        rows = RowBuilder(1, store, gateways, Endpoints(), lambda: world)
-        self.executor = AttemptExecutor(rows, store, gateways)
-        command = IdempotentCommand(store, self.executor, deadline_s)
-        self.keys = command.keys
-        self.tombstones = Tombstones(store, self.keys)
-        self.creation = PaymentCreation(1, store, gateways, rows, command, self.tombstones)
-        self.payments = Payments(1, store, gateways, rows, command)
-        self.callbacks = Callbacks(store, gateways, self.executor)
-        self.resolver = Resolver(store, gateways, self.executor, 0.01)
+        self.machine = Machine(
+            1, store, gateways, Endpoints(), lambda: world, assembly.kinds(), deadline_s
+        )
+        self.executor = self.machine.executor
+        self.keys = self.machine.keys
+        self.tombstones = self.machine.tombstones
+        self.creation = PaymentCreation(self.machine)
+        self.payments = Payments(self.machine)
+        self.refunds = Refunds(self.machine)
+        self.callbacks = Callbacks(self.machine)
+        self.resolver = Resolver(self.machine, 0.01)
 
     async def pay(self, key: str, **values: Any) -> Answer:
         """Create and confirm a payment of 1000 EUR cents, as the route does."""
@@ -281,7 +283,7 @@ class Region:
 
     async def refund(self, key: str, wish: Any) -> Answer:
         made = asked("refund", key, {"wish": msgspec.to_builtins(wish)})
-        return await self.keys.once(made, lambda: self.payments.refund(made, wish))
+        return await self.keys.once(made, lambda: self.refunds.create(made, wish))
 
     async def notify(
         self, bank: Bank, reference: str, result: Result, notice_id: str, **values: Any

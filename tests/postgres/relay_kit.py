@@ -10,11 +10,11 @@ import msgspec
 from bailiwick.base import events
 from bailiwick.base.events import PaymentEvent
 from bailiwick.bus.client import BusRefused, BusUnavailable, Receipt, StreamState
-from bailiwick.node.delivery.relay import CONSUMER, Left, Relay
-from bailiwick.node.delivery.relay import message_id as identity
-from bailiwick.store.database import Store
-from bailiwick.store.outbox import Outbox
+from bailiwick.delivery.outbox import Outbox
+from bailiwick.delivery.relay import CONSUMER, Left, Relay
+from bailiwick.delivery.relay import message_id as identity
 from tests.postgres.rows_kit import create, done, move
+from tests.store_kit import NodeStore
 from tests.waiting import PATIENCE_S
 
 SECRET = b"a secret that nodes share"
@@ -121,7 +121,7 @@ async def outbox(sql: asyncpg.Connection) -> set[str]:
     return {row[0] for row in await sql.fetch("SELECT id FROM event")}
 
 
-async def pay(store: Store, count: int = 1) -> list[str]:
+async def pay(store: NodeStore, count: int = 1) -> list[str]:
     """Payments that succeeded: two events each."""
     made = [create() for _ in range(count)]
     assert all(await done(store, *made))

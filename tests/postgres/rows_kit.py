@@ -9,9 +9,11 @@ import msgspec
 from bailiwick.base.clock import now_ms
 from bailiwick.base.ids import new_id, new_token, part_id
 from bailiwick.base.keys import key_identity
-from bailiwick.store.database import Store
+from bailiwick.idempotency.rows import Claim, Refuse
+from bailiwick.orders.rows import more as _more
+from bailiwick.resources.payments.rows import Details, Payment, PaymentCreate, PaymentMove, Progress
 from bailiwick.store.lanes import Written
-from bailiwick.store.rows import Claim, Create, Details, More, Move, Payment, Progress, Refuse
+from tests.store_kit import NodeStore
 
 BODY = '{"object":"payment_intent"}'
 CONTENT = msgspec.json.encode(
@@ -34,7 +36,7 @@ TABLES = ("idempotency_key", "payment", "attempt", "refund", "event", "posting",
           "review")  # fmt: skip
 
 
-def create(**values: Any) -> Create:
+def create(**values: Any) -> PaymentCreate:
     """A payment of 1000 EUR cents, confirmed at once."""
     identifier = new_id("pi", 1, now_ms())
     given: dict[str, Any] = {
@@ -59,10 +61,10 @@ def create(**values: Any) -> Create:
     }
     given |= values
     given["identity"] = key_identity(given["merchant"], given["livemode"], given["key"])
-    return Create(**given)
+    return PaymentCreate(**given)
 
 
-def move(of: Create, version: int = 1, **values: Any) -> Move:
+def move(of: PaymentCreate, version: int = 1, **values: Any) -> PaymentMove:
     """The success of ``create``'s charge."""
     given: dict[str, Any] = {
         "id": of.id,
@@ -92,7 +94,7 @@ def move(of: Create, version: int = 1, **values: Any) -> Move:
             "credits": ["merchant:acct_1"],
             "amounts": [1000],
         }
-    return Move(**{**given, **values})
+    return PaymentMove(**{**given, **values})
 
 
 def claim(key: str, object_id: str = "pi_x") -> Claim:
@@ -107,19 +109,26 @@ def refuse(reason: str, writer: int, *keys: str) -> Refuse:
 
 def more(**values: Any) -> str:
     """What few moves bring along."""
-    return msgspec.json.encode(More(**values)).decode()
+    ours = ("claim", "ends", "attempt_new", "review")
+    known = {name: value for name, value in values.items() if name in ours}
+    beside = {name: value for name, value in values.items() if name not in ours}
+    found = _more(**known, beside=beside)
+    assert found is not None
+    return found
 
 
-async def write(store: Store, *rows: Create | Move) -> list[Written | BaseException]:
+async def write(
+    store: NodeStore, *rows: PaymentCreate | PaymentMove
+) -> list[Written | BaseException]:
     """Queue rows in one go, so that they share batches, and wait for all their fates."""
     waiting = [
-        store.creates.write(row) if isinstance(row, Create) else store.moves.write(row)
+        store.creates.write(row) if isinstance(row, PaymentCreate) else store.moves.write(row)
         for row in rows
     ]
     return await asyncio.gather(*waiting, return_exceptions=True)
 
 
-async def done(store: Store, *rows: Create | Move) -> list[bool]:
+async def done(store: NodeStore, *rows: PaymentCreate | PaymentMove) -> list[bool]:
     """Which of the rows were written; an error is raised."""
     fates = []
     for fate in await write(store, *rows):
@@ -147,19 +156,19 @@ async def counts(sql: asyncpg.Connection) -> dict[str, int]:
 async def sound(sql: asyncpg.Connection) -> None:
     """What must hold in every database, whatever happened."""
     gaps = await sql.fetch(
-        "SELECT p.id FROM payment p LEFT JOIN event e ON e.payment = p.id GROUP BY p.id, p.version"
+        "SELECT p.id FROM payment p LEFT JOIN event e ON e.subject = p.id GROUP BY p.id, p.version"
         " HAVING count(e.seq) <> p.version OR min(e.seq) <> 1 OR max(e.seq) <> p.version"
     )
     assert gaps == [], "one event for each version, without a gap"
     assert not await sql.fetchval("SELECT count(*) FROM posting WHERE amount = 0 OR debit = credit")
     columns = await sql.fetch(
         "SELECT p.id FROM payment p LEFT JOIN entry g"
-        "    ON g.payment = p.id AND g.account LIKE 'merchant:%'"
+        "    ON g.subject = p.id AND g.account LIKE 'merchant:%'"
         " GROUP BY p.id HAVING coalesce(-sum(g.amount), 0) <> p.amount_received - p.amount_refunded"
     )
     assert columns == [], "balances equal the columns"
     orphans = await sql.fetchval(
         "SELECT count(*) FROM attempt a WHERE NOT EXISTS (SELECT FROM payment p"
-        " WHERE p.id = a.payment AND p.merchant = a.merchant AND p.livemode = a.livemode)"
+        " WHERE p.id = a.subject AND p.merchant = a.merchant AND p.livemode = a.livemode)"
     )
     assert orphans == 0

@@ -31,15 +31,14 @@ class Door:
     """A turnstile on a node's pieces, with room for ``room`` payments."""
 
     def __init__(self, region: Region, room: int = 0) -> None:
-        self.load = Load(1, 64, region.store)
+        self.load = Load(1, 64, region.store.creates, region.store.moves)
         self.load.inflight = 64 - room
         self.refusals = Refusals(b"shared")
         merchants = SimpleNamespace(by_id={MERCHANT.id: MERCHANT})
         self.node: Any = SimpleNamespace(
             number=1,
             load=self.load,
-            keys=region.keys,
-            tombstones=region.tombstones,
+            machine=region.machine,
             refusals=self.refusals,
             world=SimpleNamespace(epoch=3, merchants=merchants),
         )

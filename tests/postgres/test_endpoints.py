@@ -16,6 +16,7 @@ import pytest
 from bailiwick.access.fanout.endpoints import derive
 from bailiwick.access.forward import NodeClient
 from bailiwick.base.ids import new_id
+from bailiwick.delivery.webhooks import Endpoints
 from bailiwick.interlink import sealed_resource as sealing
 from bailiwick.interlink.refusals import Refusals
 from bailiwick.interlink.sealed_resource import (
@@ -25,12 +26,11 @@ from bailiwick.interlink.sealed_resource import (
     read_resource,
     resource_lines,
 )
-from bailiwick.node.delivery.endpoints import ENDPOINTS_MAX, EndpointItem, EndpointList
-from bailiwick.node.delivery.webhooks import Endpoints
-from bailiwick.store.database import Store
+from bailiwick.resources.webhook_endpoints.routes import ENDPOINTS_MAX, EndpointItem, EndpointList
 from bailiwick.topology.merchants import Merchant, Merchants, Principal, key_hash
 from bailiwick.wire.answers import install_errors
 from bailiwick.wire.server import HttpServer
+from tests.store_kit import NodeStore
 
 SHARED = b"what access and nodes share"
 LIST = "/v1/webhook_endpoints"
@@ -69,12 +69,12 @@ class Door:
 
 
 @asynccontextmanager
-async def opened(store: Store) -> AsyncIterator[Door]:
+async def opened(store: NodeStore) -> AsyncIterator[Door]:
     node: Any = SimpleNamespace(
         store=store,
         endpoints=Endpoints(),
         refusals=Refusals(SHARED),
-        settings=SimpleNamespace(webhook_private_addresses=False),
+        private_addresses=False,
         world=SimpleNamespace(
             merchants=Merchants((), {}, {key_hash(key): who for key, who in KEYS.items()})
         ),
@@ -94,7 +94,7 @@ async def opened(store: Store) -> AsyncIterator[Door]:
 
 
 @pytest.fixture
-async def door(store: Store) -> AsyncIterator[Door]:
+async def door(store: NodeStore) -> AsyncIterator[Door]:
     async with opened(store) as made:
         yield made
 

@@ -18,7 +18,6 @@ from bailiwick.control.plans import ControlError, carry_out
 from bailiwick.control.site import Site
 from bailiwick.store import database as store_module
 from bailiwick.store import lanes
-from bailiwick.store.database import Store
 from bailiwick.store.lanes import WriteInDoubt
 from bailiwick.store.migrate import migrate
 from bailiwick_lab.servers import engines, standby
@@ -26,11 +25,12 @@ from bailiwick_lab.servers.engines import PostgresServer
 from tests.postgres.node_kit import Bank, Region, paid
 from tests.postgres.rows_kit import create, done, refuse, sound, waits_for_lock
 from tests.postgres.test_lost import taken
+from tests.store_kit import NodeStore
 from tests.waiting import PATIENCE_S, until
 
 
 async def test_a_fence_waits_for_the_batch_under_way_and_stops_the_next(
-    store: Store, sql: asyncpg.Connection, dsn: str
+    store: NodeStore, sql: asyncpg.Connection, dsn: str
 ) -> None:
     row, other = create(), create()
     async with taken(dsn, row.key):
@@ -63,7 +63,7 @@ async def test_a_fence_that_cannot_be_had_is_told(
 
 
 async def test_whoever_is_behind_the_fence_s_epoch_does_nothing(
-    store: Store, sql: asyncpg.Connection, dsn: str
+    store: NodeStore, sql: asyncpg.Connection, dsn: str
 ) -> None:
     """A zombie of an older epoch: no write, no replay, no look at what is open, no webhook."""
     row = create()
@@ -80,7 +80,7 @@ async def test_whoever_is_behind_the_fence_s_epoch_does_nothing(
     await sql.execute("INSERT INTO delivery VALUES ($1, 'we_1', $2, 1)", row.event_id, row.id)
     wanted = ("deliveries_due", ["we_1"], [10], 1_000)
     assert await store.rows(*wanted, store.epoch()) == []
-    successor = Store(dsn, lambda: 2, pool_max=2)
+    successor = NodeStore(dsn, lambda: 2, pool_max=2)
     await successor.open()
     assert [each.id for each in await successor.due(10, 1_000)] == [row.attempt_id]
     assert await successor.row(*replay, successor.epoch()) is not None
@@ -92,7 +92,7 @@ async def test_whoever_is_behind_the_fence_s_epoch_does_nothing(
 async def test_a_process_that_was_superseded_writes_under_no_fence(
     dsn: str, sql: asyncpg.Connection
 ) -> None:
-    store = Store(dsn, lambda: 0, pool_max=2)
+    store = NodeStore(dsn, lambda: 0, pool_max=2)
     await store.open()
     assert await done(store, create()) == [False]
     assert await store.due(10, 1_000) == []
@@ -119,7 +119,7 @@ async def test_what_is_open_is_counted(region: Region, bank: Bank, sql: asyncpg.
 
 
 async def test_a_refused_canary_does_not_make_a_database_used_but_a_refused_key_does(
-    store: Store, sql: asyncpg.Connection
+    store: NodeStore, sql: asyncpg.Connection
 ) -> None:
     canary = msgspec.structs.replace(refuse("no_gateway", 1, "c"), key="canary-1-x-create")
     assert (await store.refuse(canary)).done
@@ -207,7 +207,7 @@ async def pair(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Pair]:
 
 
 async def test_a_lost_primary_loses_nothing_and_its_node_goes_on(pair: Pair) -> None:
-    old = Store(pair.primary.tcp_dsn, lambda: 1, pool_max=2)
+    old = NodeStore(pair.primary.tcp_dsn, lambda: 1, pool_max=2)
     await old.open()
     rows = [create() for _ in range(500)]
     assert all(await done(old, *rows))
@@ -223,7 +223,7 @@ async def test_a_lost_primary_loses_nothing_and_its_node_goes_on(pair: Pair) -> 
     closing = asyncio.ensure_future(old.close())
     done_ = await carry_out(await fencing.fence(pair.site, "europe", promote=True))
     assert done_.facts["promoted"] is True
-    new = Store(pair.second.tcp_dsn, lambda: 1, pool_max=2)
+    new = NodeStore(pair.second.tcp_dsn, lambda: 1, pool_max=2)
     await new.open()
     connection = await asyncpg.connect(pair.second.dsn)
     there = {row[0] for row in await connection.fetch("SELECT id FROM payment")}
@@ -235,7 +235,7 @@ async def test_a_lost_primary_loses_nothing_and_its_node_goes_on(pair: Pair) -> 
     )
     assert await done(new, create()) == [False], "a process of the epoch before"
     await new.close()
-    new = Store(pair.second.tcp_dsn, lambda: 2, pool_max=2)
+    new = NodeStore(pair.second.tcp_dsn, lambda: 2, pool_max=2)
     await new.open()
     assert await done(new, create()) == [True]
     await new.close()
@@ -253,7 +253,7 @@ async def test_a_primary_that_lost_its_standby_to_a_promotion_is_believed_nothin
     def hasty(*args: Any, **values: Any) -> Any:
         return connect(*args, **{**values, "command_timeout": 1.0})
 
-    store = Store(pair.primary.tcp_dsn, lambda: 1, pool_max=2)
+    store = NodeStore(pair.primary.tcp_dsn, lambda: 1, pool_max=2)
     await store.open()
     assert await done(store, create()) == [True]
     monkeypatch.setattr(store_module, "SURE_S", 1.0)

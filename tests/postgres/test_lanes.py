@@ -8,11 +8,12 @@ import msgspec
 import pytest
 
 from bailiwick.base.clock import boot_ns
-from bailiwick.node.orders.executor import PERMIT_NS, permit
+from bailiwick.orders.attempts import AttemptNew
+from bailiwick.orders.executor import PERMIT_NS, permit
+from bailiwick.orders.rows import Review
+from bailiwick.resources.refunds.rows import RefundNew
 from bailiwick.store import lanes
-from bailiwick.store.database import Store
 from bailiwick.store.lanes import BadRow, LaneFull, Written
-from bailiwick.store.rows import AttemptNew, RefundNew, Review
 from tests.postgres.rows_kit import (
     BODY,
     claim,
@@ -26,6 +27,7 @@ from tests.postgres.rows_kit import (
     waits_for_lock,
     write,
 )
+from tests.store_kit import NodeStore
 from tests.waiting import PATIENCE_S, until
 
 replace = msgspec.structs.replace
@@ -34,7 +36,7 @@ NOTHING = dict.fromkeys(
 )
 
 
-async def test_a_payment_s_life(store: Store, sql: asyncpg.Connection) -> None:
+async def test_a_payment_s_life(store: NodeStore, sql: asyncpg.Connection) -> None:
     row = create()
     assert await done(store, row) == [True]
     assert await done(store, move(row)) == [True]
@@ -49,7 +51,7 @@ async def test_a_payment_s_life(store: Store, sql: asyncpg.Connection) -> None:
     await sound(sql)
 
 
-async def test_a_crowd_shares_commits(store: Store, sql: asyncpg.Connection) -> None:
+async def test_a_crowd_shares_commits(store: NodeStore, sql: asyncpg.Connection) -> None:
     rows = [create() for _ in range(600)]
     assert all(await done(store, *rows))
     assert store.creates.batches <= 4
@@ -58,7 +60,7 @@ async def test_a_crowd_shares_commits(store: Store, sql: asyncpg.Connection) -> 
 
 
 async def test_the_same_key_a_hundred_times_in_one_batch(
-    store: Store, sql: asyncpg.Connection
+    store: NodeStore, sql: asyncpg.Connection
 ) -> None:
     rows = [create(key="same") for _ in range(100)]
     batches = store.creates.batches
@@ -75,12 +77,12 @@ async def test_the_same_key_a_hundred_times_in_one_batch(
     await sound(sql)
 
 
-async def test_keys_are_a_merchant_s_and_a_mode_s_own(store: Store) -> None:
+async def test_keys_are_a_merchant_s_and_a_mode_s_own(store: NodeStore) -> None:
     rows = [create(key="k"), create(key="k", livemode=True), create(key="k", merchant="acct_2")]
     assert await done(store, *rows) == [True, True, True]
 
 
-async def test_the_same_payment_many_times(store: Store, sql: asyncpg.Connection) -> None:
+async def test_the_same_payment_many_times(store: NodeStore, sql: asyncpg.Connection) -> None:
     row = create()
     await done(store, row)
     batches = store.moves.batches
@@ -97,7 +99,7 @@ async def test_the_same_payment_many_times(store: Store, sql: asyncpg.Connection
      {"id": "pi_unknown"}],
 )  # fmt: skip
 async def test_a_stale_move_leaves_no_trace(
-    store: Store, sql: asyncpg.Connection, values: dict[str, Any]
+    store: NodeStore, sql: asyncpg.Connection, values: dict[str, Any]
 ) -> None:
     row = create()
     await done(store, row)
@@ -110,7 +112,9 @@ async def test_a_stale_move_leaves_no_trace(
     assert attempt is not None and attempt.state == "permitted"
 
 
-async def test_a_taken_key_in_a_move_leaves_no_trace(store: Store, sql: asyncpg.Connection) -> None:
+async def test_a_taken_key_in_a_move_leaves_no_trace(
+    store: NodeStore, sql: asyncpg.Connection
+) -> None:
     first, second = create(), create()
     await done(store, first, second)
     assert await done(store, move(first, more=more(claim=claim("k", first.id)))) == [True]
@@ -135,7 +139,9 @@ async def test_a_taken_key_in_a_move_leaves_no_trace(store: Store, sql: asyncpg.
     assert stored is not None and stored.object == first.id
 
 
-async def test_two_moves_with_one_key_in_one_batch(store: Store, sql: asyncpg.Connection) -> None:
+async def test_two_moves_with_one_key_in_one_batch(
+    store: NodeStore, sql: asyncpg.Connection
+) -> None:
     rows = [create() for _ in range(10)]
     await done(store, *rows)
     fates = await done(store, *[move(row, more=more(claim=claim("one", row.id))) for row in rows])
@@ -144,7 +150,7 @@ async def test_two_moves_with_one_key_in_one_batch(store: Store, sql: asyncpg.Co
     await sound(sql)
 
 
-async def test_a_bad_row_fails_alone(store: Store, sql: asyncpg.Connection) -> None:
+async def test_a_bad_row_fails_alone(store: NodeStore, sql: asyncpg.Connection) -> None:
     bad = [
         create(amount=0),
         create(currency="euro"),
@@ -172,7 +178,7 @@ async def test_a_bad_row_fails_alone(store: Store, sql: asyncpg.Connection) -> N
     await sound(sql)
 
 
-async def test_a_fenced_database_writes_nothing(store: Store, sql: asyncpg.Connection) -> None:
+async def test_a_fenced_database_writes_nothing(store: NodeStore, sql: asyncpg.Connection) -> None:
     row = create()
     await done(store, row)
     await sql.execute("UPDATE fence SET fenced_at = now()")
@@ -191,7 +197,7 @@ async def test_a_fenced_database_writes_nothing(store: Store, sql: asyncpg.Conne
 
 
 async def test_tombstones_share_commits_and_lose_against_a_claim(
-    store: Store, sql: asyncpg.Connection
+    store: NodeStore, sql: asyncpg.Connection
 ) -> None:
     taken = create(key="k0")
     await done(store, taken)
@@ -219,7 +225,7 @@ async def test_tombstones_share_commits_and_lose_against_a_claim(
 
 @pytest.mark.parametrize(("fence_epoch", "written"), [(1, True), (2, False)])
 async def test_an_epoch_below_the_fence_is_refused(
-    store: Store, sql: asyncpg.Connection, fence_epoch: int, written: bool
+    store: NodeStore, sql: asyncpg.Connection, fence_epoch: int, written: bool
 ) -> None:
     row = create()
     await done(store, row)
@@ -239,7 +245,7 @@ async def test_a_fence_waits_for_the_batch_under_way(dsn: str, sql: asyncpg.Conn
     await holder.close()
 
 
-async def test_answers_are_stored_with_their_event(store: Store) -> None:
+async def test_answers_are_stored_with_their_event(store: NodeStore) -> None:
     at_once = create(answer_status=200, attempt_id=None, instruction=None, event_body=BODY)
     await done(store, at_once)
     stored = await store.key(at_once.identity)
@@ -262,7 +268,7 @@ async def test_answers_are_stored_with_their_event(store: Store) -> None:
 
 
 async def test_everything_that_belongs_to_a_move_is_written_with_it(
-    store: Store, sql: asyncpg.Connection
+    store: NodeStore, sql: asyncpg.Connection
 ) -> None:
     row = create()
     await done(store, row)
@@ -288,7 +294,7 @@ async def test_everything_that_belongs_to_a_move_is_written_with_it(
 
 
 async def test_cancelling_a_waiter_does_not_cancel_the_commit(
-    store: Store, sql: asyncpg.Connection
+    store: NodeStore, sql: asyncpg.Connection
 ) -> None:
     rows = [create() for _ in range(20)]
     waiting = [asyncio.ensure_future(store.create(row)) for row in rows]
@@ -303,7 +309,7 @@ async def test_cancelling_a_waiter_does_not_cancel_the_commit(
 
 
 async def test_a_stop_lets_the_batch_end(dsn: str, sql: asyncpg.Connection) -> None:
-    store = Store(dsn, lambda: 1, pool_max=2)
+    store = NodeStore(dsn, lambda: 1, pool_max=2)
     await store.open()
     # The batch waits for this lock while the lane is stopped.
     async with sql.transaction():
@@ -322,7 +328,7 @@ async def test_a_stop_lets_the_batch_end(dsn: str, sql: asyncpg.Connection) -> N
 
 
 async def test_a_full_queue_refuses_at_once(
-    store: Store, sql: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+    store: NodeStore, sql: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lanes, "QUEUE_MAX", 3)
     async with sql.transaction():
@@ -338,7 +344,7 @@ async def test_a_full_queue_refuses_at_once(
     assert (await counts(sql))["payment"] == 4
 
 
-async def test_waiters_are_told_only_after_the_commit(store: Store, dsn: str) -> None:
+async def test_waiters_are_told_only_after_the_commit(store: NodeStore, dsn: str) -> None:
     """What a waiter was told is there for everybody else at that very moment."""
     other = await asyncpg.connect(dsn)
     for _ in range(20):
@@ -350,7 +356,7 @@ async def test_waiters_are_told_only_after_the_commit(store: Store, dsn: str) ->
     await other.close()
 
 
-async def test_nobody_is_told_before_the_commit(store: Store, sql: asyncpg.Connection) -> None:
+async def test_nobody_is_told_before_the_commit(store: NodeStore, sql: asyncpg.Connection) -> None:
     async with sql.transaction():
         await sql.execute("LOCK TABLE event IN EXCLUSIVE MODE")
         waiting = store.creates.write(create())
@@ -359,7 +365,7 @@ async def test_nobody_is_told_before_the_commit(store: Store, sql: asyncpg.Conne
     assert (await waiting).done
 
 
-async def test_a_permit_counts_from_the_batch_s_begin(store: Store) -> None:
+async def test_a_permit_counts_from_the_batch_s_begin(store: NodeStore) -> None:
     before = boot_ns()
     written = await store.create(create())
     assert before <= written.begun_boot_ns <= boot_ns()
@@ -369,7 +375,7 @@ async def test_a_permit_counts_from_the_batch_s_begin(store: Store) -> None:
 
 
 async def test_forgotten_attempts_are_found(
-    store: Store, sql: asyncpg.Connection, dsn: str
+    store: NodeStore, sql: asyncpg.Connection, dsn: str
 ) -> None:
     """Whoever was permitted may die: its attempt is looked at once the permit has run out."""
     left, ended, fresh = create(), create(), create()
@@ -399,7 +405,7 @@ async def test_forgotten_attempts_are_found(
     assert await store.sweep(0) == [forgotten.attempt_id], "and has passed over nothing"
 
 
-async def test_open_attempts_are_claimed_once(store: Store, sql: asyncpg.Connection) -> None:
+async def test_open_attempts_are_claimed_once(store: NodeStore, sql: asyncpg.Connection) -> None:
     rows = [create() for _ in range(30)]
     await done(store, *rows)
     await store.sweep(0)
@@ -412,7 +418,7 @@ async def test_open_attempts_are_claimed_once(store: Store, sql: asyncpg.Connect
 
 
 async def test_a_replay_is_permitted_once_for_each_count(
-    store: Store, sql: asyncpg.Connection
+    store: NodeStore, sql: asyncpg.Connection
 ) -> None:
     row = create()
     await done(store, row)
@@ -426,7 +432,9 @@ async def test_a_replay_is_permitted_once_for_each_count(
     assert await store.row("attempt_replay", row.attempt_id, 1, 60_000.0, 1) is None, "it has ended"
 
 
-async def test_postings_that_move_nothing_are_seen(store: Store, sql: asyncpg.Connection) -> None:
+async def test_postings_that_move_nothing_are_seen(
+    store: NodeStore, sql: asyncpg.Connection
+) -> None:
     """The checks of this suite are not blind."""
     row = create()
     await done(store, row)

@@ -5,24 +5,26 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from bailiwick.resources.payments import stored as payments
 from bailiwick.store import database
-from bailiwick.store.database import LISTS_OF_MERCHANT, Page, Store
+from bailiwick.store.database import LISTS_OF_MERCHANT, Page
+from tests.store_kit import NodeStore
 from tests.waiting import until
 
 SLOW = "acct_slow"
 
 
 @pytest.fixture
-async def node(dsn: str) -> AsyncIterator[Store]:
+async def node(dsn: str) -> AsyncIterator[NodeStore]:
     """A store with as many connections as a node has."""
-    opened = Store(dsn, lambda: 1)
+    opened = NodeStore(dsn, lambda: 1)
     await opened.open()
     yield opened
     await opened.close()
 
 
 async def test_slow_lists_are_their_merchants_own_trouble(
-    node: Store, monkeypatch: pytest.MonkeyPatch
+    node: NodeStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     named = database.statement
 
@@ -43,12 +45,12 @@ async def test_slow_lists_are_their_merchants_own_trouble(
         )
         return int(found)
 
-    lists = [asyncio.ensure_future(node.payments(SLOW, False, page, None)) for _ in range(40)]
+    lists = [asyncio.ensure_future(payments.page(node, SLOW, False, page, None)) for _ in range(40)]
     await until(lambda: _reached(asleep))
     for _ in range(50):
         assert await node.key("0" * 32) is None
         assert await node.payment("pi_none") is None
-        assert await node.payments("acct_other", False, page, None) == ([], None)
+        assert await payments.page(node, "acct_other", False, page, None) == ([], None)
     assert not any(each.done() for each in lists), "all that was asked while they were asleep"
     for each in lists:
         each.cancel()

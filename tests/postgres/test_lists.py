@@ -53,7 +53,7 @@ async def fill(it: Site, each: int, seed: int, sizes: list[int]) -> list[str]:
     for moment in range(each * len(it.nodes)):
         node = chance.choice(it.nodes)
         row = node.row(START + moment, chance.choice(sizes))
-        assert (await node.node.store.create(row)).done
+        assert (await node.node.store.write("create", row)).done
         made.append(row.id)
     return made[::-1]
 
@@ -84,7 +84,7 @@ async def test_a_page_of_a_hundred_of_sixty_thousand(one: Site, three: Site) -> 
         for node in it.nodes:
             for row in rows:
                 if paging.node_of(row.id) == node.number:
-                    await node.node.store.create(row)
+                    await node.node.store.write("create", row)
         for more in ({}, {"partial": "allow"}, {"expand[]": "data.latest_charge"}):
             status, page = await it.ask("GET", "/v1/payment_intents", {"limit": 100, **more})
             assert status == 200, page
@@ -238,7 +238,7 @@ async def test_times_out_of_bounds_are_named(three: Site, path: str) -> None:
 
 async def test_times_within_bounds(three: Site) -> None:
     row = three.nodes[0].row(START, 10)
-    await three.nodes[0].node.store.create(row)
+    await three.nodes[0].node.store.write("create", row)
     second, last = START // 1000, 2**53 // 1000 - 1
     for wish, count in (
         ({"created[gte]": last}, 0), ({"created[gt]": last}, 0), ({"created[lte]": last}, 1),

@@ -12,14 +12,14 @@ import asyncpg
 import pytest
 
 from bailiwick.base.clock import boot_ns
-from bailiwick.node.orders.executor import permit
-from bailiwick.store.database import Store
+from bailiwick.orders.executor import permit
 from bailiwick.store.lanes import WriteInDoubt, Written
 from bailiwick.store.migrate import migrate
 from bailiwick_lab.servers import engines
 from bailiwick_lab.servers.engines import PostgresServer
 from tests.faultproxy import FaultProxy, Stream
 from tests.postgres.rows_kit import create, done, move, refuse, sound, waits_for_lock, write
+from tests.store_kit import NodeStore
 from tests.waiting import PATIENCE_S, until
 
 
@@ -48,10 +48,10 @@ async def proxy(server_dsn: str) -> AsyncIterator[FaultProxy]:
 
 
 @pytest.fixture
-async def far(dsn: str, proxy: FaultProxy) -> AsyncIterator[Store]:
+async def far(dsn: str, proxy: FaultProxy) -> AsyncIterator[NodeStore]:
     """A store whose connections all lead through the proxy."""
     port = urlsplit(dsn).port
-    opened = Store(dsn.replace(f":{port}/", f":{proxy.port}/"), lambda: 1, pool_max=2)
+    opened = NodeStore(dsn.replace(f":{port}/", f":{proxy.port}/"), lambda: 1, pool_max=2)
     await opened.open()
     yield opened
     proxy.clear()
@@ -67,7 +67,7 @@ async def cut(proxy: FaultProxy, stream: Stream) -> None:
 
 
 async def test_an_answer_lost_after_the_commit_is_found_by_its_token(
-    far: Store, proxy: FaultProxy, sql: asyncpg.Connection
+    far: NodeStore, proxy: FaultProxy, sql: asyncpg.Connection
 ) -> None:
     rows = [create() for _ in range(5)]
     cutting = asyncio.ensure_future(cut(proxy, "downstream"))
@@ -97,7 +97,7 @@ async def test_an_answer_lost_after_the_commit_is_found_by_its_token(
 
 
 async def test_a_batch_that_never_arrived_is_in_doubt(
-    far: Store, proxy: FaultProxy, sql: asyncpg.Connection
+    far: NodeStore, proxy: FaultProxy, sql: asyncpg.Connection
 ) -> None:
     row = create()
     cutting = asyncio.ensure_future(cut(proxy, "upstream"))
@@ -110,7 +110,7 @@ async def test_a_batch_that_never_arrived_is_in_doubt(
     await sound(sql)
 
 
-async def test_a_terminated_backend(store: Store, sql: asyncpg.Connection, dsn: str) -> None:
+async def test_a_terminated_backend(store: NodeStore, sql: asyncpg.Connection, dsn: str) -> None:
     """Killed while its batch waits: rolled back, in doubt, and the lane goes on."""
     row = create()
     async with taken(dsn, row.key):
@@ -127,26 +127,26 @@ async def test_a_terminated_backend(store: Store, sql: asyncpg.Connection, dsn: 
 
 
 async def test_what_is_cut_while_nothing_is_under_way_is_not_in_doubt(
-    store: Store, sql: asyncpg.Connection
+    store: NodeStore, sql: asyncpg.Connection
 ) -> None:
     """A server that was started again, or something between that ends idle connections."""
     row = create()
     assert await done(store, row) == [True]
-    lost = [lane._backend_pid for lane in store.lanes]
+    lost = [lane._backend_pid for lane in store.lanes.values()]
     for pid in lost:
         await sql.execute("SELECT pg_terminate_backend($1)", pid)
     await until(
-        lambda: all(lane._connection and lane._connection.is_closed() for lane in store.lanes)
+        lambda: all(lane._connection and lane._connection.is_closed() for lane in store._every)
     )
     assert await done(store, move(row), create()) == [True, True]
     assert (await store.refuse(refuse("draining", 1, "k9"))).done
-    assert not set(lost) & {lane._backend_pid for lane in store.lanes}
+    assert not set(lost) & {lane._backend_pid for lane in store.lanes.values()}
     assert not store.creates.doubtful
     await sound(sql)
 
 
 async def test_a_backend_that_lost_its_client_is_ended_before_we_look(
-    far: Store, proxy: FaultProxy, sql: asyncpg.Connection, dsn: str
+    far: NodeStore, proxy: FaultProxy, sql: asyncpg.Connection, dsn: str
 ) -> None:
     """Else it could commit after we had looked, and "not there" would have been a guess."""
     row = create()
@@ -164,7 +164,7 @@ async def test_a_backend_that_lost_its_client_is_ended_before_we_look(
 
 @pytest.mark.parametrize("when", range(4))
 async def test_a_backend_killed_at_any_moment_under_load(
-    store: Store, sql: asyncpg.Connection, when: int
+    store: NodeStore, sql: asyncpg.Connection, when: int
 ) -> None:
     rows = [create() for _ in range(800)]
     waiting = asyncio.ensure_future(write(store, *rows))
@@ -193,7 +193,7 @@ async def test_a_server_stopped_hard_and_started_again() -> None:
         connection = await asyncpg.connect(server.dsn)
         await migrate(connection, 1)
         await connection.close()
-        store = Store(server.tcp_dsn, lambda: 1, pool_max=2)
+        store = NodeStore(server.tcp_dsn, lambda: 1, pool_max=2)
         await store.open()
         rows = [create() for _ in range(3_000)]
         waiting = asyncio.ensure_future(write(store, *rows))

@@ -11,10 +11,10 @@ import pytest
 
 from bailiwick.base.errors import ApiError
 from bailiwick.channels.base import Operation
-from bailiwick.store.database import Store
 from bailiwick.store.lanes import LaneFull, Written
 from tests.postgres.node_kit import Bank, Region, body, paid, reviews
 from tests.postgres.rows_kit import counts, create, sound, write
+from tests.store_kit import NodeStore
 from tests.waiting import until
 
 FULL = {"53100": "disk_full", "53200": "out_of_memory", "58030": "io_error", "25006": "read-only"}
@@ -45,7 +45,7 @@ async def make_room(sql: asyncpg.Connection, table: str) -> None:
 
 @pytest.mark.parametrize("code", FULL, ids=FULL.values())
 async def test_nothing_is_written_and_no_row_is_blamed(
-    store: Store, sql: asyncpg.Connection, code: str
+    store: NodeStore, sql: asyncpg.Connection, code: str
 ) -> None:
     before = await counts(sql)
     await fill(sql, "payment", code)

@@ -11,9 +11,8 @@ from bailiwick.base.errors import ApiError
 from bailiwick.channels.base import Operation, Permit, Resolve
 from bailiwick.idempotency.requests import Refused
 from bailiwick.jurisdiction.assign import Considered
-from bailiwick.node.orders import cascade
-from bailiwick.node.payments.request_params import CancelPayment, CapturePayment, ConfirmPayment
-from bailiwick.store.database import Store
+from bailiwick.resources.payments import cascade
+from bailiwick.resources.payments.params import CancelPayment, CapturePayment, ConfirmPayment
 from bailiwick.store.lanes import WriteInDoubt
 from tests.postgres.node_kit import (
     ASSIGNMENT,
@@ -28,6 +27,7 @@ from tests.postgres.node_kit import (
     reviews,
 )
 from tests.postgres.rows_kit import counts, sound
+from tests.store_kit import NodeStore
 from tests.waiting import PATIENCE_S, Clock, until
 
 # Same key
@@ -48,7 +48,7 @@ async def test_a_thousand_at_once_are_one_payment(
 
 
 async def test_two_processes_with_one_key(
-    store: Store, bank: Bank, sql: asyncpg.Connection
+    store: NodeStore, bank: Bank, sql: asyncpg.Connection
 ) -> None:
     bank.script[Operation.CHARGE] = ["slow"]
     regions = [Region(store, bank) for _ in range(20)]
@@ -96,7 +96,7 @@ async def test_the_client_goes_away(region: Region, bank: Bank) -> None:
     assert body(answer)["status"] == "succeeded" and len(bank.calls) == 1
 
 
-async def test_past_the_deadline_it_is_shown_as_processing(store: Store, bank: Bank) -> None:
+async def test_past_the_deadline_it_is_shown_as_processing(store: NodeStore, bank: Bank) -> None:
     region = Region(store, bank, deadline_s=PATIENCE_S)
     answer_now = bank.hold_back()
     paying = asyncio.ensure_future(region.pay("k"))
@@ -182,7 +182,7 @@ async def test_an_amount_that_is_not_ours_is_never_booked(
 
 @pytest.mark.parametrize("word", ["lost", "never"])
 async def test_an_unknown_outcome_stays_open_and_is_resolved(
-    store: Store, sql: asyncpg.Connection, word: str
+    store: NodeStore, sql: asyncpg.Connection, word: str
 ) -> None:
     bank, other = Bank(), Bank("other", priority=2)
     region = Region(store, bank, other)
@@ -209,7 +209,7 @@ async def test_an_unknown_outcome_stays_open_and_is_resolved(
 
 
 async def test_not_found_means_nothing_while_our_own_call_is_open(
-    region: Region, bank: Bank, store: Store
+    region: Region, bank: Bank, store: NodeStore
 ) -> None:
     answer_now = bank.hold_back()
     paying = asyncio.ensure_future(region.pay("k"))
@@ -224,9 +224,7 @@ async def test_not_found_means_nothing_while_our_own_call_is_open(
 async def test_a_permit_that_ran_out_is_not_used(
     region: Region, bank: Bank, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "bailiwick.node.orders.idempotent_command.permit", lambda begun: Permit(begun)
-    )
+    monkeypatch.setattr("bailiwick.orders.idempotent_command.permit", lambda begun: Permit(begun))
     answer = await region.pay("k")
     assert (answer.status, bank.calls) == (402, [])
     assert body(answer)["error"]["code"] == "processing_error"
@@ -234,7 +232,7 @@ async def test_a_permit_that_ran_out_is_not_used(
 
 @pytest.mark.parametrize("word", ["retryable", "unsent"])
 async def test_the_next_gateway_after_a_definite_no_charge(
-    store: Store, sql: asyncpg.Connection, word: str
+    store: NodeStore, sql: asyncpg.Connection, word: str
 ) -> None:
     bank, other = Bank(), Bank("other", priority=2)
     region = Region(store, bank, other)
@@ -253,7 +251,7 @@ async def test_the_next_gateway_after_a_definite_no_charge(
 
 
 @pytest.mark.parametrize("word", ["retryable", "unsent"])
-async def test_the_next_gateways_charge_is_expanded(store: Store, word: str) -> None:
+async def test_the_next_gateways_charge_is_expanded(store: NodeStore, word: str) -> None:
     first, second = Bank("bank"), Bank("other", priority=2)
     region = Region(store, first, second)
     first.script[Operation.CHARGE] = [word]
@@ -265,14 +263,14 @@ async def test_the_next_gateways_charge_is_expanded(store: Store, word: str) -> 
 
 
 @pytest.mark.parametrize("word", ["decline", "lost", "never", "pending", "act", "wrong"])
-async def test_nothing_else_goes_to_the_next_gateway(store: Store, word: str) -> None:
+async def test_nothing_else_goes_to_the_next_gateway(store: NodeStore, word: str) -> None:
     bank, other = Bank(), Bank("other", priority=2)
     bank.script[Operation.CHARGE] = [word]
     await Region(store, bank, other).pay("k")
     assert other.calls == []
 
 
-async def test_at_most_three_attempts(store: Store, sql: asyncpg.Connection) -> None:
+async def test_at_most_three_attempts(store: NodeStore, sql: asyncpg.Connection) -> None:
     banks = [Bank(f"bank-{n}", priority=n) for n in range(6)]
     for each in banks:
         each.script[Operation.CHARGE] = ["retryable"]
@@ -334,20 +332,20 @@ async def test_an_outcome_whose_commit_is_in_doubt(
     region: Region, bank: Bank, sql: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch,
     written: bool,
 ) -> None:  # fmt: skip
-    real, failures = region.store.move, 2
+    real, failures = region.store.write, 2
 
-    async def doubtful(*args: Any) -> Any:
+    async def doubtful(lane: str, row: Any) -> Any:
         nonlocal failures
-        if failures:
+        if failures and lane == "move":
             failures -= 1
             if written:
-                await real(*args)
+                await real(lane, row)
             raise WriteInDoubt
-        return await real(*args)
+        return await real(lane, row)
 
-    monkeypatch.setattr(region.store, "move", doubtful)
+    monkeypatch.setattr(region.store, "write", doubtful)
     answer = await paid(region, "k")
-    assert answer["status"] == "succeeded" and len(bank.calls) == 1
+    assert answer["status"] == "succeeded" and len(bank.calls) == 1 and failures < 2
     assert (await counts(sql))["posting"] == 1
     await sound(sql)
 
@@ -355,14 +353,14 @@ async def test_an_outcome_whose_commit_is_in_doubt(
 async def test_a_first_write_in_doubt_sends_nothing(
     region: Region, bank: Bank, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = region.store.create
+    real = region.store.write
 
     async def doubtful(*args: Any) -> Any:
         await real(*args)
         raise WriteInDoubt
 
     with monkeypatch.context() as patch:
-        patch.setattr(region.store, "create", doubtful)
+        patch.setattr(region.store, "write", doubtful)
         with pytest.raises(ApiError) as refused:
             await region.pay("k")
     assert refused.value.status == 503 and refused.value.retry
@@ -373,7 +371,9 @@ async def test_a_first_write_in_doubt_sends_nothing(
 # Replay, where the channel declares it
 
 
-async def test_a_replay_only_inside_its_retention(store: Store, sql: asyncpg.Connection) -> None:
+async def test_a_replay_only_inside_its_retention(
+    store: NodeStore, sql: asyncpg.Connection
+) -> None:
     ways = dict.fromkeys(Operation, (Resolve.REPLAY,))
     profile = msgspec.structs.replace(PROFILE, resolve=ways, replay_ms=60_000)
     bank = Bank(profile=profile)

@@ -9,8 +9,8 @@ import pytest
 
 from bailiwick.base.errors import ApiError
 from bailiwick.channels.base import Operation, Outcome, Resolve, Result
-from bailiwick.node.payments.request_params import CancelPayment, ConfirmPayment, CreateRefund
-from bailiwick.store.database import Store
+from bailiwick.resources.payments.params import CancelPayment, ConfirmPayment
+from bailiwick.resources.refunds.params import CreateRefund
 from tests.postgres.node_kit import (
     PROFILE,
     Bank,
@@ -22,6 +22,7 @@ from tests.postgres.node_kit import (
     reviews,
 )
 from tests.postgres.rows_kit import counts, sound
+from tests.store_kit import NodeStore
 
 APPROVED = Outcome.APPROVED
 
@@ -99,7 +100,7 @@ async def test_a_callback_that_could_not_be_carried_out_is_taken_when_it_comes_a
     assert await reviews(sql) == {"late_success"}
 
 
-async def test_callbacks_that_are_not_for_us(region: Region, bank: Bank, store: Store) -> None:
+async def test_callbacks_that_are_not_for_us(region: Region, bank: Bank, store: NodeStore) -> None:
     bank.script[Operation.CHARGE] = ["pending"]
     reference = (await paid(region, "k"))["latest_charge"]
     good = Result(APPROVED, "b", 1000, "EUR")
@@ -195,7 +196,7 @@ async def test_an_old_signature_about_what_has_ended_has_the_provider_asked(
 
 
 async def test_an_old_signature_names_what_nobody_else_can_ask_about(
-    store: Store, sql: asyncpg.Connection
+    store: NodeStore, sql: asyncpg.Connection
 ) -> None:
     """The answer was lost, and with it the provider's id, by which alone it can be asked."""
     ways = dict.fromkeys(Operation, (Resolve.PROVIDER_ID, Resolve.CALLBACK))
@@ -232,7 +233,7 @@ async def test_an_old_signature_is_not_believed(
 
 
 async def test_an_unsigned_callback_about_what_has_ended_has_the_provider_asked(
-    bank: Bank, store: Store, sql: asyncpg.Connection
+    bank: Bank, store: NodeStore, sql: asyncpg.Connection
 ) -> None:
     unsigned = Bank("unsigned", msgspec.structs.replace(PROFILE, signed_callbacks=False))
     region = Region(store, unsigned)

@@ -8,8 +8,8 @@ import pytest
 from bailiwick.base.errors import ApiError
 from bailiwick.channels.base import Operation
 from bailiwick.idempotency.requests import Answer
-from bailiwick.node.payments.request_params import CancelPayment, CapturePayment, CreateRefund
-from bailiwick.store.database import Store
+from bailiwick.resources.payments.params import CancelPayment, CapturePayment
+from bailiwick.resources.refunds.params import CreateRefund
 from tests.postgres.node_kit import (
     SURE_MS,
     Bank,
@@ -18,10 +18,11 @@ from tests.postgres.node_kit import (
     paid,
 )
 from tests.postgres.rows_kit import sound
+from tests.store_kit import NodeStore
 
 
 async def test_capture_and_cancel_at_once(
-    store: Store, sql: asyncpg.Connection, bank: Bank
+    store: NodeStore, sql: asyncpg.Connection, bank: Bank
 ) -> None:
     for n in range(8):
         # Two processes of one node, so that nothing but the database keeps order.
@@ -91,7 +92,7 @@ async def test_an_expired_hold(region: Region, bank: Bank, sql: asyncpg.Connecti
 @pytest.mark.parametrize("processes", [1, 5])
 @pytest.mark.parametrize("word", ["approve", "lost", "never"])
 async def test_fifty_refunds_at_once_never_exceed_what_was_taken(
-    store: Store, bank: Bank, sql: asyncpg.Connection, word: str, processes: int
+    store: NodeStore, bank: Bank, sql: asyncpg.Connection, word: str, processes: int
 ) -> None:
     regions = [Region(store, bank) for _ in range(processes)]
     answer = await paid(regions[0])

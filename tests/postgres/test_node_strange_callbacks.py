@@ -13,12 +13,12 @@ from bailiwick.base.errors import ApiError
 from bailiwick.channels import common
 from bailiwick.channels.base import Account, CallbackEvent, Operation, Outcome, Resolve, Result
 from bailiwick.channels.registry import CHANNELS
-from bailiwick.store.database import Store
 from tests.contract.answers import ACCOUNTS, SECRET
 from tests.contract.answers_sandbox import bank_charge
 from tests.contract.answers_stripe import intent
 from tests.postgres.node_kit import PROFILE, Bank, Region, balance, body, paid, reviews
 from tests.postgres.rows_kit import counts, sound
+from tests.store_kit import NodeStore
 
 APPROVED = Outcome.APPROVED
 MISMATCH = {"reference_mismatch"}
@@ -114,7 +114,7 @@ async def test_a_success_after_a_no_that_is_not_the_one_asked_for(
 
 @pytest.mark.parametrize("kind", ["another account", "another operation"])
 async def test_what_is_told_by_or_of_another(
-    store: Store, sql: asyncpg.Connection, kind: str
+    store: NodeStore, sql: asyncpg.Connection, kind: str
 ) -> None:
     bank, other = Bank(), Bank("other", priority=2)
     region = Region(store, bank, other)
@@ -133,7 +133,7 @@ async def test_what_is_told_by_or_of_another(
 
 
 async def test_by_the_provider_s_id_alone_nothing_is_booked(
-    store: Store, sql: asyncpg.Connection
+    store: NodeStore, sql: asyncpg.Connection
 ) -> None:
     bank, other = Bank(), Bank("other", priority=2)
     region = Region(store, bank, other)
@@ -150,7 +150,7 @@ async def test_by_the_provider_s_id_alone_nothing_is_booked(
 
 
 async def test_gateways_of_one_account_speak_for_each_other(
-    store: Store, sql: asyncpg.Connection
+    store: NodeStore, sql: asyncpg.Connection
 ) -> None:
     """The provider calls every address that the account has registered."""
     bank, twin = Bank(), Bank("twin", priority=2, vault="bank")
@@ -164,7 +164,9 @@ async def test_gateways_of_one_account_speak_for_each_other(
     await sound(sql)
 
 
-async def test_anybody_s_callback_opens_no_review(store: Store, sql: asyncpg.Connection) -> None:
+async def test_anybody_s_callback_opens_no_review(
+    store: NodeStore, sql: asyncpg.Connection
+) -> None:
     bank = Bank("bank", msgspec.structs.replace(PROFILE, signed_callbacks=False))
     region = Region(store, bank)
     reference = await pending(region, bank)
@@ -176,7 +178,7 @@ async def test_anybody_s_callback_opens_no_review(store: Store, sql: asyncpg.Con
 
 @pytest.mark.parametrize("way", ["query", "replay"])
 async def test_an_answer_about_another_object(
-    store: Store, sql: asyncpg.Connection, way: str
+    store: NodeStore, sql: asyncpg.Connection, way: str
 ) -> None:
     resolve = Resolve.REFERENCE if way == "query" else Resolve.REPLAY
     ways = dict.fromkeys(Operation, (resolve,))
@@ -226,7 +228,7 @@ GENUINE: dict[str, Callable[[str, str], tuple[str, dict[str, Any]]]] = {
 
 @pytest.mark.parametrize("name", sorted(CHANNELS))
 async def test_a_channel_s_own_callback_about_another_object(
-    store: Store, sql: asyncpg.Connection, name: str
+    store: NodeStore, sql: asyncpg.Connection, name: str
 ) -> None:
     bank = Bank()
     region = Region(store, bank)

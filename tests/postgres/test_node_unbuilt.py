@@ -16,10 +16,11 @@ from bailiwick.channels.base import (
     Request,
     Resolve,
 )
-from bailiwick.node.payments.request_params import CancelPayment, CapturePayment, CreateRefund
-from bailiwick.store.database import Store
+from bailiwick.resources.payments.params import CancelPayment, CapturePayment
+from bailiwick.resources.refunds.params import CreateRefund
 from tests.postgres.node_kit import PROFILE, Bank, Region, balance, body, paid, reviews
 from tests.postgres.rows_kit import sound
+from tests.store_kit import NodeStore
 
 
 class Mute(Bank):
@@ -41,7 +42,7 @@ class Senseless(Bank):
         return Exchange(Phase.UNSENT, None, "invalid_request")
 
 
-async def test_the_client_reads_why(store: Store, sql: asyncpg.Connection) -> None:
+async def test_the_client_reads_why(store: NodeStore, sql: asyncpg.Connection) -> None:
     bank = Mute()
     answer = await Region(store, bank).pay("k")
     assert answer.status == 400
@@ -60,7 +61,7 @@ async def test_the_client_reads_why(store: Store, sql: asyncpg.Connection) -> No
 
 @pytest.mark.parametrize("kind", ["mute", "defect", "senseless"])
 async def test_another_gateway_may_be_able(
-    store: Store, sql: asyncpg.Connection, kind: str
+    store: NodeStore, sql: asyncpg.Connection, kind: str
 ) -> None:
     first = Senseless() if kind == "senseless" else Mute()
     if isinstance(first, Mute) and kind == "defect":
@@ -75,7 +76,7 @@ async def test_another_gateway_may_be_able(
 
 @pytest.mark.parametrize("kind", ["defect", "senseless"])
 async def test_a_defect_is_not_told_as_a_provider_that_is_away(
-    store: Store, sql: asyncpg.Connection, kind: str
+    store: NodeStore, sql: asyncpg.Connection, kind: str
 ) -> None:
     bank = Senseless() if kind == "senseless" else Mute()
     if isinstance(bank, Mute):
@@ -89,7 +90,7 @@ async def test_a_defect_is_not_told_as_a_provider_that_is_away(
     await sound(sql)
 
 
-async def test_captures_voids_and_refunds_too(store: Store, sql: asyncpg.Connection) -> None:
+async def test_captures_voids_and_refunds_too(store: NodeStore, sql: asyncpg.Connection) -> None:
     bank = Mute()
     bank.mute = frozenset({Operation.CAPTURE, Operation.VOID, Operation.REFUND})
     bank.error = CannotExpress("It cannot be said.")
@@ -113,7 +114,7 @@ async def test_captures_voids_and_refunds_too(store: Store, sql: asyncpg.Connect
 
 
 async def test_a_part_that_cannot_be_expressed_is_refused_before_anything_is_written(
-    store: Store, sql: asyncpg.Connection
+    store: NodeStore, sql: asyncpg.Connection
 ) -> None:
     bank = Bank("bank", msgspec.structs.replace(PROFILE, multiples={"EUR": 10}))
     region = Region(store, bank)
@@ -131,7 +132,7 @@ async def test_a_part_that_cannot_be_expressed_is_refused_before_anything_is_wri
 
 
 async def test_what_can_be_built_no_more_stays_unknown_and_is_looked_at(
-    store: Store, sql: asyncpg.Connection
+    store: NodeStore, sql: asyncpg.Connection
 ) -> None:
     """It may have been sent by an earlier version: that is no proof that nothing was."""
     ways = dict.fromkeys(Operation, (Resolve.REPLAY,))

@@ -9,15 +9,15 @@ import pytest
 from bailiwick.base.errors import ApiError
 from bailiwick.channels.base import Operation
 from bailiwick.idempotency.requests import Refused
-from bailiwick.node.payments.request_params import (
+from bailiwick.resources.payments.params import (
     CardOptions,
     ConfirmPayment,
     MethodOptions,
     UpdatePayment,
 )
-from bailiwick.store.database import Store
 from tests.postgres.node_kit import ASSIGNMENT, STRICT, Bank, Region, body, paid
 from tests.postgres.rows_kit import sound
+from tests.store_kit import NodeStore
 
 OWNED = "pm_1PgafyB7WZ01zgkWSjxsAJo3"
 OTHER = "pm_1PgafyB7WZ01zgkWSjxsAJo4"
@@ -28,7 +28,7 @@ def vault(name: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def two(store: Store, bank: Bank) -> tuple[Region, Bank, Bank]:
+def two(store: NodeStore, bank: Bank) -> tuple[Region, Bank, Bank]:
     other = Bank("other", priority=2)
     return Region(store, bank, other), bank, other
 
@@ -61,7 +61,9 @@ async def test_a_cascade_does_not_show_a_token_to_another_vault(
     await sound(sql)
 
 
-async def test_a_cascade_goes_on_within_the_vault(store: Store, sql: asyncpg.Connection) -> None:
+async def test_a_cascade_goes_on_within_the_vault(
+    store: NodeStore, sql: asyncpg.Connection
+) -> None:
     banks = Bank(), Bank("other", priority=2), Bank("twin", priority=3, vault="bank")
     region = Region(store, *banks)
     banks[0].script[Operation.CHARGE] = ["retryable", "retryable"]

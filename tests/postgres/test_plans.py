@@ -7,10 +7,10 @@ import asyncpg
 import msgspec
 import pytest
 
-from bailiwick.store.database import Store
-from bailiwick.store.rows import Create, Move
+from bailiwick.resources.payments.rows import PaymentCreate, PaymentMove
 from bailiwick.store.statements import statement
 from tests.postgres.rows_kit import claim, create, more, move
+from tests.store_kit import NodeStore
 
 ROWS = 200_000
 BIG = {"payment", "attempt", "idempotency_key", "event", "posting", "refund", "delivery"}
@@ -23,10 +23,10 @@ async def fill(sql: asyncpg.Connection) -> None:
                              amount, currency, created_ms, updated_ms)
         SELECT 'pi_' || lpad(n::text, 26, '0'), 'acct_1', false, 1, 1, 'processing', n, 1, 1000,
                'EUR', n, n FROM generate_series(1, {ROWS}) n;
-        INSERT INTO event (id, payment, seq, merchant, livemode, type, content, writer, created_ms)
+        INSERT INTO event (id, subject, seq, merchant, livemode, type, content, writer, created_ms)
         SELECT 'evt_' || lpad(n::text, 26, '0'), 'pi_' || lpad(n::text, 26, '0'), 1, 'acct_1',
                false, 'x', '{{}}', n, n FROM generate_series(1, {ROWS}) n;
-        INSERT INTO attempt (id, payment, number, merchant, livemode, operation, gateway, state,
+        INSERT INTO attempt (id, subject, number, merchant, livemode, operation, gateway, state,
                              amount, currency, epoch, writer, seq)
         SELECT 'ch_' || lpad(n::text, 26, '0'), 'pi_' || lpad(n::text, 26, '0'), 1, 'acct_1',
                false, 'charge', 'bank', 'approved', 1000, 'EUR', 1, n, 1
@@ -47,12 +47,14 @@ def nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-async def plan(store: Store, name: str, rows: list[Create] | list[Move]) -> list[dict[str, Any]]:
+async def plan(
+    store: NodeStore, name: str, rows: list[PaymentCreate] | list[PaymentMove]
+) -> list[dict[str, Any]]:
     """How a lane's own connection would run a batch."""
     lane: Any = store.creates if name == "create" else store.moves
     connection: asyncpg.Connection = await lane._connect()
     try:
-        explain = await connection.prepare(f"EXPLAIN (FORMAT JSON) {statement(name)}")
+        explain = await connection.prepare(f"EXPLAIN (FORMAT JSON) {lane._sql}")
         explained = await explain.fetchval([msgspec.structs.astuple(row) for row in rows], 1)
     finally:
         await connection.close()
@@ -60,12 +62,12 @@ async def plan(store: Store, name: str, rows: list[Create] | list[Move]) -> list
 
 
 @pytest.fixture
-async def full(store: Store, sql: asyncpg.Connection) -> Store:
+async def full(store: NodeStore, sql: asyncpg.Connection) -> NodeStore:
     await fill(sql)
     return store
 
 
-async def test_batches_only_use_indexes(full: Store) -> None:
+async def test_batches_only_use_indexes(full: NodeStore) -> None:
     rows = [create() for _ in range(64)]
     created = await plan(full, "create", rows)
     moved = await plan(
@@ -86,7 +88,7 @@ async def test_batches_only_use_indexes(full: Store) -> None:
 
 
 async def test_forgotten_attempts_are_found_by_their_permit_s_time(
-    full: Store, sql: asyncpg.Connection
+    full: NodeStore, sql: asyncpg.Connection
 ) -> None:
     await sql.execute("UPDATE sweep SET swept_until = clock_timestamp()")
     await sql.execute(statement("attempts_summarize"))
@@ -104,7 +106,7 @@ async def test_forgotten_attempts_are_found_by_their_permit_s_time(
 READS: dict[str, list[Any]] = {
     "payment_find": ["pi_1"],
     "attempt_find": ["ch_1"],
-    "attempts_of_payment": ["pi_1"],
+    "attempts_of": ["pi_1"],
     "key_find": ["0" * 32],
     "attempts_due": [10, 1_000, 1],
     "payment_list_newest": ["acct_1", False, "~", "", 10, 0, 2**53],
@@ -119,7 +121,7 @@ READS: dict[str, list[Any]] = {
 }
 
 
-async def test_reads_only_use_indexes(full: Store, sql: asyncpg.Connection) -> None:
+async def test_reads_only_use_indexes(full: NodeStore, sql: asyncpg.Connection) -> None:
     for name, arguments in READS.items():
         explain = await sql.prepare(f"EXPLAIN (FORMAT JSON) {statement(name)}")
         filters = [None] * (len(explain.get_parameters()) - len(arguments))
@@ -130,13 +132,13 @@ async def test_reads_only_use_indexes(full: Store, sql: asyncpg.Connection) -> N
 
 
 async def test_deliveries_are_claimed_by_index_whatever_is_owed(
-    store: Store, sql: asyncpg.Connection
+    store: NodeStore, sql: asyncpg.Connection
 ) -> None:
     """100,000 owed to one endpoint, one each to five hundred, and twice as many done: a look reads
     one entry of each endpoint, and a claim a bounded number of rows."""
     await fill(sql)
     await sql.execute(f"""
-        INSERT INTO delivery (event, endpoint, payment, seq, next_at, done_at)
+        INSERT INTO delivery (event, endpoint, subject, seq, next_at, done_at)
         SELECT 'evt_' || lpad(n::text, 26, '0'),
                CASE WHEN n % 2 = 0 THEN 'we_flood' ELSE 'we_' || n % 1000 END,
                'pi_' || lpad(n::text, 26, '0'), 1,

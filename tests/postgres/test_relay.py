@@ -8,18 +8,18 @@ import pytest
 
 from bailiwick.base import events
 from bailiwick.base.events import key_hash
-from bailiwick.node.delivery import relay as relay_module
-from bailiwick.node.delivery.relay import Relay
-from bailiwick.store.database import Store
+from bailiwick.delivery import relay as relay_module
+from bailiwick.delivery.relay import Relay
 from bailiwick.store.statements import statement
 from tests.postgres.relay_kit import SECRET, Broker, drain, outbox, pay, plain, relay_on
 from tests.postgres.rows_kit import create, done, move
+from tests.store_kit import NodeStore
 
 # What is sent
 
 
 async def test_every_event_is_sent_once_and_each_payment_s_in_order(
-    store: Store, sql: asyncpg.Connection, broker: Broker, relay: Relay
+    store: NodeStore, sql: asyncpg.Connection, broker: Broker, relay: Relay
 ) -> None:
     before = await pay(store, 3)
     await drain(relay)
@@ -33,7 +33,7 @@ async def test_every_event_is_sent_once_and_each_payment_s_in_order(
 
 
 async def test_pages_follow_each_other(
-    store: Store, broker: Broker, relay: Relay, monkeypatch: pytest.MonkeyPatch
+    store: NodeStore, broker: Broker, relay: Relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(relay_module, "PAGE", 4)
     monkeypatch.setattr(events, "BATCH_MAX", 3)
@@ -47,7 +47,7 @@ async def test_pages_follow_each_other(
 
 
 async def test_the_message_has_the_listed_fields_and_the_newest_amounts(
-    store: Store, broker: Broker, relay: Relay
+    store: NodeStore, broker: Broker, relay: Relay
 ) -> None:
     made = create(key="order-17")
     assert all(await done(store, made))
@@ -67,7 +67,7 @@ async def test_the_message_has_the_listed_fields_and_the_newest_amounts(
 
 
 async def test_a_payment_that_is_confirmed_later_has_no_key_hash(
-    store: Store, broker: Broker, relay: Relay
+    store: NodeStore, broker: Broker, relay: Relay
 ) -> None:
     made = create(attempt_id=None, gateway=None, instruction=None, state="requires_confirmation")
     assert all(await done(store, made))
@@ -76,7 +76,7 @@ async def test_a_payment_that_is_confirmed_later_has_no_key_hash(
 
 
 async def test_nothing_that_a_client_wrote_leaves(
-    store: Store, sql: asyncpg.Connection, broker: Broker, relay: Relay
+    store: NodeStore, sql: asyncpg.Connection, broker: Broker, relay: Relay
 ) -> None:
     """A canary in every free field, in the key and in the body itself."""
     word = "canary7f3"
@@ -100,7 +100,7 @@ async def test_nothing_that_a_client_wrote_leaves(
 
 
 async def test_what_commits_late_is_not_lost(
-    store: Store, sql: asyncpg.Connection, dsn: str, broker: Broker, relay: Relay
+    store: NodeStore, sql: asyncpg.Connection, dsn: str, broker: Broker, relay: Relay
 ) -> None:
     """A transaction takes its place in every order when it begins to write, and commits after
     others have overtaken it. A reader that remembers the highest it has seen misses it."""
@@ -137,7 +137,7 @@ async def _bare_payment(sql: asyncpg.Connection, payment: str, event: str) -> No
         payment,
     )
     await sql.execute(
-        "INSERT INTO event (id, payment, seq, merchant, livemode, type, body, writer, created_ms)"
+        "INSERT INTO event (id, subject, seq, merchant, livemode, type, body, writer, created_ms)"
         " VALUES ($2, $1, 1, 'acct_1', false, 'payment_intent.created', '{}', 1, 1)",
         payment,
         event,
@@ -149,7 +149,7 @@ async def _naive(sql: asyncpg.Connection, above: str) -> list[asyncpg.Record]:
 
 
 async def test_writers_at_once_lose_nothing(
-    store: Store, sql: asyncpg.Connection, dsn: str, broker: Broker, relay: Relay
+    store: NodeStore, sql: asyncpg.Connection, dsn: str, broker: Broker, relay: Relay
 ) -> None:
     """Payments through the lanes while other transactions commit out of order."""
 
@@ -179,7 +179,7 @@ async def test_writers_at_once_lose_nothing(
 
 
 async def test_windows_of_transactions_are_all_gone_through(
-    store: Store, sql: asyncpg.Connection, broker: Broker, relay: Relay
+    store: NodeStore, sql: asyncpg.Connection, broker: Broker, relay: Relay
 ) -> None:
     await pay(store)
     await drain(relay)
@@ -189,7 +189,7 @@ async def test_windows_of_transactions_are_all_gone_through(
     last = await pay(store)
     await drain(relay)
     assert broker.order()[last[0]] == [1, 2]
-    row = await sql.fetchrow("SELECT sweeping, seq, payment FROM relay")
+    row = await sql.fetchrow("SELECT sweeping, seq, subject FROM relay")
     assert tuple(row) == (False, 0, "")
 
 
@@ -197,7 +197,7 @@ async def test_windows_of_transactions_are_all_gone_through(
 
 
 async def test_only_one_relays_at_a_time(
-    store: Store, dsn: str, broker: Broker, relay: Relay
+    store: NodeStore, dsn: str, broker: Broker, relay: Relay
 ) -> None:
     await pay(store)
     other = relay_on(dsn, broker)
@@ -213,7 +213,7 @@ async def test_only_one_relays_at_a_time(
 
 
 async def test_a_fenced_node_sends_nothing(
-    store: Store, sql: asyncpg.Connection, dsn: str, broker: Broker, relay: Relay
+    store: NodeStore, sql: asyncpg.Connection, dsn: str, broker: Broker, relay: Relay
 ) -> None:
     await pay(store)
     await sql.execute("UPDATE fence SET fenced_at = now()")
@@ -229,7 +229,7 @@ async def test_a_fenced_node_sends_nothing(
 
 
 async def test_a_crash_after_the_broker_s_answer_repeats_what_was_sent(
-    store: Store, dsn: str, broker: Broker, relay: Relay, monkeypatch: pytest.MonkeyPatch
+    store: NodeStore, dsn: str, broker: Broker, relay: Relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def die(_: str) -> None:
         raise ConnectionResetError
@@ -251,10 +251,10 @@ async def test_a_crash_after_the_broker_s_answer_repeats_what_was_sent(
 
 
 async def test_a_pass_reads_by_the_block_range_index(
-    store: Store, sql: asyncpg.Connection, relay: Relay
+    store: NodeStore, sql: asyncpg.Connection, relay: Relay
 ) -> None:
     await sql.execute(
-        "INSERT INTO event (id, payment, seq, merchant, livemode, type, body, writer, created_ms)"
+        "INSERT INTO event (id, subject, seq, merchant, livemode, type, body, writer, created_ms)"
         " SELECT 'evt_' || n, 'pi_' || n, 1, 'acct_1', false, 'x', repeat('x', 500), n, n"
         "   FROM generate_series(1, 20000) n; ANALYZE event;"
     )

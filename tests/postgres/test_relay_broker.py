@@ -11,14 +11,14 @@ import pytest
 
 from bailiwick.base import events
 from bailiwick.bus.client import Bus, BusError, BusRefused
-from bailiwick.node.delivery import relay as relay_module
-from bailiwick.node.delivery.relay import CONSUMER, TRIES_MAX, Relay
+from bailiwick.delivery import relay as relay_module
+from bailiwick.delivery.outbox import Outbox
+from bailiwick.delivery.relay import CONSUMER, TRIES_MAX, Relay
 from bailiwick.overview.database import OverviewDatabase
 from bailiwick.overview.reader import Reader
-from bailiwick.store.database import Store
-from bailiwick.store.outbox import Outbox
 from tests.postgres.relay_kit import SECRET
 from tests.postgres.rows_kit import create, done, move
+from tests.store_kit import NodeStore
 from tests.unit.broker_kit import Server
 from tests.waiting import PATIENCE_S, until
 
@@ -68,7 +68,7 @@ async def overview(server_dsn: str, bus: Bus) -> AsyncIterator[OverviewDatabase]
     await connection.close()
 
 
-async def pay(store: Store, count: int) -> None:
+async def pay(store: NodeStore, count: int) -> None:
     made = [create() for _ in range(count)]
     assert all(await done(store, *made))
     assert all(await done(store, *(move(each) for each in made)))
@@ -106,7 +106,7 @@ def has(
 
 
 async def test_nothing_is_lost_when_the_broker_is_stopped_and_wiped(
-    store: Store, nats: Server, bus: Bus, relay: Relay, overview: OverviewDatabase
+    store: NodeStore, nats: Server, bus: Bus, relay: Relay, overview: OverviewDatabase
 ) -> None:
     await pay(store, 5)
     await until(has(overview, 5))
@@ -131,7 +131,7 @@ async def test_nothing_is_lost_when_the_broker_is_stopped_and_wiped(
 
 
 async def test_the_broker_keeps_an_event_once(
-    store: Store, bus: Bus, dsn: str, sql: asyncpg.Connection
+    store: NodeStore, bus: Bus, dsn: str, sql: asyncpg.Connection
 ) -> None:
     """A relay that begins again within the broker's window stores nothing twice."""
     await pay(store, 3)
@@ -150,7 +150,7 @@ async def test_the_broker_keeps_an_event_once(
 
 
 async def test_what_the_broker_calls_too_large_is_parked(
-    store: Store,
+    store: NodeStore,
     bus: Bus,
     dsn: str,
     overview: OverviewDatabase,

@@ -93,7 +93,7 @@ def test_what_may_leave_does() -> None:
         for source in field["from"]
     }
     # The same value stands in several columns; one is named as the source.
-    names = ("id", "payment", "merchant", "livemode")
+    names = ("id", "subject", "merchant", "livemode")
     alike = {f"{table}.{name}" for table in ("attempt", "payment") for name in names}
     allowed = {f"{t}.{c}" for t, c, entry in entries() if entry["leaves"] is not False}
     assert allowed - used - alike == set()
@@ -121,5 +121,5 @@ def test_who_sends_is_known() -> None:
         if re.search(r"bus\.(publish|send)\(", file.read_text(encoding="utf-8"))
         and file.parent.name != "bus"
     }
-    assert senders == {"node/delivery/relay.py", "topology/feed.py"}
+    assert senders == {"delivery/relay.py", "topology/feed.py"}
     assert {events.SUBJECTS, events.REPORT_SUBJECTS, world_feed.SUBJECT} == set(MAP["subjects"])

@@ -6,16 +6,16 @@ import pytest
 from bailiwick.base import events
 from bailiwick.base.events import decode_report
 from bailiwick.bus.client import BusRefused, BusUnavailable
-from bailiwick.node.delivery import relay as relay_module
-from bailiwick.node.delivery.relay import TRIES_MAX, Relay
-from bailiwick.store.database import Store
+from bailiwick.delivery import relay as relay_module
+from bailiwick.delivery.relay import TRIES_MAX, Relay
 from tests.postgres.relay_kit import Broker, drain, outbox, pay
+from tests.store_kit import NodeStore
 
 # The broker's troubles
 
 
 async def test_a_broker_that_is_away_is_waited_for(
-    store: Store, broker: Broker, relay: Relay
+    store: NodeStore, broker: Broker, relay: Relay
 ) -> None:
     broker.connected = False
     await pay(store)
@@ -37,7 +37,7 @@ async def test_a_broker_that_is_away_is_waited_for(
 
 
 async def test_a_lost_answer_keeps_the_payment_s_order(
-    store: Store, broker: Broker, relay: Relay, monkeypatch: pytest.MonkeyPatch
+    store: NodeStore, broker: Broker, relay: Relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events, "BATCH_MAX", 1)
     made = await pay(store, 3)
@@ -51,7 +51,7 @@ async def test_a_lost_answer_keeps_the_payment_s_order(
 
 
 async def test_what_came_meanwhile_joins_the_message_that_is_repeated(
-    store: Store, sql: asyncpg.Connection, broker: Broker, relay: Relay
+    store: NodeStore, sql: asyncpg.Connection, broker: Broker, relay: Relay
 ) -> None:
     """It overlaps the first one in part: the broker keeps both, and readers each event once."""
     await pay(store)
@@ -69,7 +69,7 @@ async def test_what_came_meanwhile_joins_the_message_that_is_repeated(
 
 
 async def test_a_wiped_stream_is_filled_again(
-    store: Store, sql: asyncpg.Connection, broker: Broker, relay: Relay
+    store: NodeStore, sql: asyncpg.Connection, broker: Broker, relay: Relay
 ) -> None:
     await pay(store, 3)
     await drain(relay)
@@ -80,7 +80,7 @@ async def test_a_wiped_stream_is_filled_again(
 
 
 async def test_a_stream_that_was_made_by_somebody_else_since_is_filled_again(
-    store: Store, sql: asyncpg.Connection, broker: Broker, relay: Relay
+    store: NodeStore, sql: asyncpg.Connection, broker: Broker, relay: Relay
 ) -> None:
     """Another node was first to make it, and has sent more than we ever had."""
     await pay(store, 2)
@@ -93,7 +93,7 @@ async def test_a_stream_that_was_made_by_somebody_else_since_is_filled_again(
 
 
 async def test_a_stream_that_was_set_back_is_filled_again(
-    store: Store,
+    store: NodeStore,
     sql: asyncpg.Connection,
     broker: Broker,
     relay: Relay,
@@ -112,7 +112,7 @@ async def test_a_stream_that_was_set_back_is_filled_again(
 
 
 async def test_a_dump_restored_elsewhere_is_sent_from_its_beginning(
-    store: Store, sql: asyncpg.Connection, broker: Broker, relay: Relay
+    store: NodeStore, sql: asyncpg.Connection, broker: Broker, relay: Relay
 ) -> None:
     """Its rows carry transactions of the other cluster, here of a far future."""
     await sql.execute("ALTER TABLE event ALTER COLUMN xact SET DEFAULT 1000000000000")
@@ -121,7 +121,7 @@ async def test_a_dump_restored_elsewhere_is_sent_from_its_beginning(
         "ALTER TABLE event ALTER COLUMN xact SET DEFAULT (pg_current_xact_id()::text::bigint)"
     )
     await drain(relay)
-    await sql.execute("UPDATE relay SET origin = '17', xact = 1000000000001, payment = '', seq = 0")
+    await sql.execute("UPDATE relay SET origin = '17', xact = 1000000000001, subject = '', seq = 0")
     broker.wipe()
     await drain(relay)
     new = await pay(store, 2)
@@ -130,7 +130,7 @@ async def test_a_dump_restored_elsewhere_is_sent_from_its_beginning(
 
 
 async def test_events_from_before_the_relay_are_sent_too(
-    store: Store, sql: asyncpg.Connection, broker: Broker, relay: Relay
+    store: NodeStore, sql: asyncpg.Connection, broker: Broker, relay: Relay
 ) -> None:
     """The migration gives all rows that it finds one number."""
     await sql.execute("ALTER TABLE event DROP COLUMN xact")
@@ -150,7 +150,7 @@ async def test_events_from_before_the_relay_are_sent_too(
 
 
 async def test_poison_is_parked_and_the_rest_goes_on(
-    store: Store, sql: asyncpg.Connection, broker: Broker, relay: Relay
+    store: NodeStore, sql: asyncpg.Connection, broker: Broker, relay: Relay
 ) -> None:
     made = await pay(store, 3)
     bad = made[1]
@@ -164,7 +164,7 @@ async def test_poison_is_parked_and_the_rest_goes_on(
     more = await pay(store)
     await drain(relay)
     assert broker.order()[more[0]] == [1, 2]
-    row = await sql.fetchrow("SELECT payment, seq, tries, parked_at FROM relay_trouble")
+    row = await sql.fetchrow("SELECT subject, seq, tries, parked_at FROM relay_trouble")
     assert tuple(row)[:3] == (bad, 1, TRIES_MAX)
     assert row["parked_at"] is not None
     relay._reported_at = 0.0
@@ -174,7 +174,7 @@ async def test_poison_is_parked_and_the_rest_goes_on(
 
 
 async def test_poison_in_full_messages_fails_alone(
-    store: Store, sql: asyncpg.Connection, broker: Broker, relay: Relay
+    store: NodeStore, sql: asyncpg.Connection, broker: Broker, relay: Relay
 ) -> None:
     made = await pay(store, 2 * events.BATCH_MAX)
     bad = {made[3], made[150]}
@@ -192,7 +192,7 @@ async def test_poison_in_full_messages_fails_alone(
 
 
 async def test_a_broker_that_refuses_everything_parks_nothing(
-    store: Store, sql: asyncpg.Connection, broker: Broker, relay: Relay
+    store: NodeStore, sql: asyncpg.Connection, broker: Broker, relay: Relay
 ) -> None:
     await pay(store)
     broker.silent = lambda event: True

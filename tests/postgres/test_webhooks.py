@@ -5,8 +5,7 @@ import asyncio
 import asyncpg
 import pytest
 
-from bailiwick.node.delivery.slots import ENDPOINT_MAX, SECOND_BELOW
-from bailiwick.store.database import Store
+from bailiwick.delivery.slots import ENDPOINT_MAX, SECOND_BELOW
 from bailiwick.store.statements import statement
 from tests.postgres.hooks_kit import (
     delivering,
@@ -17,17 +16,18 @@ from tests.postgres.hooks_kit import (
     until,
     until_paid,
 )
+from tests.store_kit import NodeStore
 
 LEASE_MS = 60_000
 
 
-async def claim(store: Store, *asked: tuple[str, int]) -> list[asyncpg.Record]:
+async def claim(store: NodeStore, *asked: tuple[str, int]) -> list[asyncpg.Record]:
     """What one claim gets, what it puts behind included."""
     endpoints, rooms = [each for each, _ in asked], [room for _, room in asked]
     return await store.rows("deliveries_due", endpoints, rooms, LEASE_MS, 1)
 
 
-async def done(store: Store, row: asyncpg.Record, status: int, again_ms: int | None) -> None:
+async def done(store: NodeStore, row: asyncpg.Record, status: int, again_ms: int | None) -> None:
     columns = [[row[name]] for name in ("event", "endpoint", "tries")]
     await store.rows("delivery_done", *columns, [status], [again_ms])
 
@@ -35,7 +35,9 @@ async def done(store: Store, row: asyncpg.Record, status: int, again_ms: int | N
 # --- neighbours -------------------------------------------------------------------------------
 
 
-async def test_silent_endpoints_hold_up_nobody_else(store: Store, sql: asyncpg.Connection) -> None:
+async def test_silent_endpoints_hold_up_nobody_else(
+    store: NodeStore, sql: asyncpg.Connection
+) -> None:
     """One merchant is owed thousands at endpoints that never answer; another's events are all
     delivered before the first of those requests has come to its end. Both are at one host."""
     async with sink() as server:
@@ -59,7 +61,7 @@ async def test_silent_endpoints_hold_up_nobody_else(store: Store, sql: asyncpg.C
 
 
 async def test_a_flood_at_a_slow_endpoint_holds_up_nobody_else(
-    store: Store, sql: asyncpg.Connection
+    store: NodeStore, sql: asyncpg.Connection
 ) -> None:
     async with sink() as server:
         slow = await endpoint(sql, "acct_a", server.url("/slow"))
@@ -76,7 +78,7 @@ async def test_a_flood_at_a_slow_endpoint_holds_up_nobody_else(
 
 
 async def test_a_merchant_s_own_silent_endpoints_leave_its_others_alone(
-    store: Store, sql: asyncpg.Connection
+    store: NodeStore, sql: asyncpg.Connection
 ) -> None:
     async with sink() as server:
         for number in range(15):
@@ -90,7 +92,7 @@ async def test_a_merchant_s_own_silent_endpoints_leave_its_others_alone(
 
 
 async def test_an_endpoint_out_of_order_is_not_hammered(
-    store: Store, sql: asyncpg.Connection
+    store: NodeStore, sql: asyncpg.Connection
 ) -> None:
     async with sink() as server:
         broken = await endpoint(sql, "acct_a", server.url("/broken"))
@@ -110,7 +112,7 @@ async def test_an_endpoint_out_of_order_is_not_hammered(
 
 
 async def test_in_order_with_a_failure_and_released_at_once(
-    store: Store, sql: asyncpg.Connection
+    store: NodeStore, sql: asyncpg.Connection
 ) -> None:
     async with sink() as server:
         server.statuses = [500]
@@ -125,7 +127,7 @@ async def test_in_order_with_a_failure_and_released_at_once(
 
 
 async def test_what_waits_for_another_is_looked_at_once(
-    store: Store, sql: asyncpg.Connection
+    store: NodeStore, sql: asyncpg.Connection
 ) -> None:
     to = await endpoint(sql, "acct_a", "http://127.0.0.1:9/")
     await owe(sql, to, 1, versions=30)
@@ -146,7 +148,7 @@ async def test_what_waits_for_another_is_looked_at_once(
 
 
 async def test_one_that_is_just_ending_is_not_overtaken_nor_its_next_forgotten(
-    store: Store, sql: asyncpg.Connection
+    store: NodeStore, sql: asyncpg.Connection
 ) -> None:
     """The end of the first and the claim of the second cross each other: the second is neither
     claimed too early nor put behind something that is over."""
@@ -164,7 +166,7 @@ async def test_one_that_is_just_ending_is_not_overtaken_nor_its_next_forgotten(
 
 
 async def test_one_that_ends_while_its_next_is_put_behind_it_releases_it(
-    store: Store, sql: asyncpg.Connection, dsn: str
+    store: NodeStore, sql: asyncpg.Connection, dsn: str
 ) -> None:
     to = await endpoint(sql, "acct_a", "http://127.0.0.1:9/")
     await owe(sql, to, 1, versions=2)
@@ -185,12 +187,12 @@ async def test_one_that_ends_while_its_next_is_put_behind_it_releases_it(
 
 
 async def test_two_processes_claim_nothing_twice(
-    store: Store, sql: asyncpg.Connection, dsn: str
+    store: NodeStore, sql: asyncpg.Connection, dsn: str
 ) -> None:
     endpoints = [await endpoint(sql, "acct_a", "http://127.0.0.1:9/") for _ in range(3)]
     for each in endpoints:
         await owe(sql, each, 60, versions=2)
-    other = Store(dsn, lambda: 1, pool_max=4)
+    other = NodeStore(dsn, lambda: 1, pool_max=4)
     await other.open()
     try:
         asked = [(each, 8) for each in endpoints]
@@ -212,7 +214,7 @@ async def test_two_processes_claim_nothing_twice(
 
 
 async def test_a_try_that_was_overtaken_says_something_only_by_its_success(
-    store: Store, sql: asyncpg.Connection
+    store: NodeStore, sql: asyncpg.Connection
 ) -> None:
     to = await endpoint(sql, "acct_a", "http://127.0.0.1:9/")
     await owe(sql, to, 1)
@@ -230,7 +232,7 @@ async def test_a_try_that_was_overtaken_says_something_only_by_its_success(
 
 
 async def test_what_is_owed_to_an_endpoint_that_is_no_more(
-    store: Store, sql: asyncpg.Connection
+    store: NodeStore, sql: asyncpg.Connection
 ) -> None:
     async with sink() as server:
         gone = await endpoint(sql, "acct_a", server.url("/gone"))
@@ -248,7 +250,9 @@ async def test_what_is_owed_to_an_endpoint_that_is_no_more(
         assert server.log and {path for _, path, _ in server.log} == {"/new"}
 
 
-async def test_410_disables_the_address_that_said_so(store: Store, sql: asyncpg.Connection) -> None:
+async def test_410_disables_the_address_that_said_so(
+    store: NodeStore, sql: asyncpg.Connection
+) -> None:
     async with sink() as server:
         server.statuses = [410]
         to = await endpoint(sql, "acct_a", server.url("/good"))
@@ -266,7 +270,7 @@ async def test_410_disables_the_address_that_said_so(store: Store, sql: asyncpg.
 
 
 async def test_a_database_that_goes_away_loses_nothing(
-    store: Store, sql: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+    store: NodeStore, sql: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The note of a delivery is lost: it comes again when its lease has run out."""
     rows, lost = store.rows, []

@@ -32,8 +32,8 @@ from bailiwick.jurisdiction.evidence import LocationParams
 from bailiwick.jurisdiction.home_history import Held, HomeHistories
 from bailiwick.jurisdiction.locate import Evidence
 from bailiwick.jurisdiction.route_plan import RoutePlan
-from bailiwick.node import inbound
-from bailiwick.node.payments.request_params import CreatePayment
+from bailiwick.resources.payments import placing
+from bailiwick.resources.payments.params import CreatePayment
 from bailiwick.topology.merchants import Merchant, Merchants
 from bailiwick.topology.snapshot import Earlier, World
 from bailiwick.topology.topology import Topology, parse
@@ -174,11 +174,11 @@ class ModelNode:
         key = hop.headers["idempotency-key"]
         request, node = cast(Any, hop), cast(Any, self)
         try:
-            why: inbound.Otherwise = inbound.asked_for_another(node, request)
+            why: placing.Otherwise = placing.asked_for_another(node, request)
             if why is None:
                 who = types.SimpleNamespace(merchant=self.world.merchants.all[0])
-                location = inbound.located(node, cast(Any, who), WISH.location)
-                _, why = inbound.placed(node, request, self.asked(key), WISH, location)
+                location = placing.located(node, cast(Any, who), WISH.location)
+                _, why = placing.placed(node, request, self.asked(key), WISH, location)
         except ApiError as error:
             why = error
         hop.plan = "take" if why is None and shed is None else why if why is not None else shed
@@ -343,7 +343,7 @@ def stepped() -> Iterator[None]:
         mock.patch.object(deliver, "asyncio", waiting),
         mock.patch.object(deliver, "time", clock),
         mock.patch.object(deliver, "now_ms", return_value=NOW_MS),
-        mock.patch.object(inbound, "now_ms", return_value=NOW_MS),
+        mock.patch.object(placing, "now_ms", return_value=NOW_MS),
     ):
         yield
 

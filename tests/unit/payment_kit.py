@@ -6,8 +6,10 @@ import msgspec
 
 from bailiwick.base.ids import new_id
 from bailiwick.channels.base import Outcome, Result
-from bailiwick.node.payments.charge_outcomes import Transition
-from bailiwick.store.rows import Attempt, Details, Payment, Progress, Refund
+from bailiwick.orders.attempts import Attempt
+from bailiwick.resources.payments.outcomes import Step
+from bailiwick.resources.payments.rows import Details, Payment, Progress
+from bailiwick.resources.refunds.rows import Refund, RefundEnd
 
 NOW = 1_800_000_000_000
 LOOK = 1_000
@@ -41,9 +43,9 @@ def attempt(**values: Any) -> Attempt:
     """The open charge of ``payment``."""
     given: dict[str, Any] = {
         "id": "ch_1",
-        "payment": "pi_1",
+        "subject": "pi_1",
         "number": 1,
-        "refund": None,
+        "acts_on": None,
         "merchant": "acct_1",
         "livemode": False,
         "operation": "charge",
@@ -96,7 +98,7 @@ def unknown(detail: str = "timeout") -> Result:
     return Result(Outcome.UNKNOWN, detail=detail)
 
 
-def ended(step: Transition, row: Attempt) -> Attempt:
+def ended(step: Step, row: Attempt) -> Attempt:
     """The attempt as the store holds it once the step is written."""
     for end in step.attempt_ends or []:
         if end.id == row.id:
@@ -104,3 +106,10 @@ def ended(step: Transition, row: Attempt) -> Attempt:
             ref = end.provider_ref or row.provider_ref
             row = replace(row, state=end.state, provider_ref=ref, result=kept)
     return row
+
+
+def refund_end(step: Step) -> RefundEnd | None:
+    """The end of a refund that a step writes."""
+    found = (step.beside or {}).get("refund_end")
+    assert found is None or isinstance(found, RefundEnd)
+    return found

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bailiwick.node.delivery.addresses import allowed_url, public_address
-from bailiwick.node.delivery.special_purpose import IPV4, IPV6, SPECIAL_IPV4, SPECIAL_IPV6
+from bailiwick.delivery.addresses import allowed_url, public_address
+from bailiwick.delivery.special_purpose import IPV4, IPV6, SPECIAL_IPV4, SPECIAL_IPV6
 
 PRIVATE = """
 127.0.0.1 127.255.255.254 0.0.0.0 10.0.0.1 172.16.0.1 172.31.255.255 192.168.1.1 169.254.169.254

@@ -17,7 +17,7 @@ from bailiwick.base.cards import (
     without_cards,
 )
 from bailiwick.base.errors import ApiError
-from bailiwick.node.payments.card_check import refuse_cards
+from bailiwick.serving.card_check import refuse_cards
 
 NUMBERS = {
     "visa": "4242424242424242",

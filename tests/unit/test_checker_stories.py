@@ -12,7 +12,7 @@ from bailiwick.checker import across, outside, places, stories, transitions
 from bailiwick.checker.findings import Findings
 from bailiwick.checker.stories import Stories, tell_all
 from bailiwick.checker.tables import Payment, Refund, Tables
-from bailiwick.node.payments import states
+from bailiwick.resources.payments import states
 
 SUCCEEDED = Payment("pi_1", "succeeded", 500, "EUR", 0, 500, 0, 0, "ch_1")
 

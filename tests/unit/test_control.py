@@ -15,7 +15,7 @@ from bailiwick.control.database import Open, Standby, StandbyView
 from bailiwick.control.joining import Joining
 from bailiwick.control.plans import ControlError, Plan, carry_out
 from bailiwick.control.status import NodeStatus, proposals
-from bailiwick.node.orders import executor as settle
+from bailiwick.orders import executor as settle
 from bailiwick.store.database import Fence
 from bailiwick.topology.epochs import Epochs
 from tests.waiting import PATIENCE_S

@@ -194,8 +194,8 @@ async def test_it_tells_providers_nothing() -> None:
 
 
 def test_it_reports_draining() -> None:
-    store: Any = SimpleNamespace(creates=SimpleNamespace(lag_ms=0), moves=SimpleNamespace(lag_ms=0))
-    load = Load(2, 10, store)
+    lane: Any = SimpleNamespace(lag_ms=0)
+    load = Load(2, 10, lane, lane)
     assert not load.usage(7).draining
     load.superseded = True
     assert load.usage(7).draining

@@ -16,8 +16,8 @@ from bailiwick.access.forward import Answer, NodeClient
 from bailiwick.base.errors import ApiError
 from bailiwick.base.ids import new_id
 from bailiwick.base.keys import check_key, key_identity
-from bailiwick.node import inbound
 from bailiwick.node.service import Node
+from bailiwick.serving import inbound
 from bailiwick.topology.merchants import Merchant, Merchants, Principal
 from bailiwick.wire.answers import install_errors, json_answer
 from bailiwick.wire.server import HttpServer

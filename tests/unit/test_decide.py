@@ -7,19 +7,23 @@ import pytest
 
 from bailiwick.base.errors import ApiError
 from bailiwick.channels.base import Result
-from bailiwick.node.payments import charge_outcomes as decide
-from bailiwick.node.payments import follow_up_outcomes as following
-from bailiwick.node.payments.charge_outcomes import Transition
-from bailiwick.node.payments.states import Change
-from bailiwick.store.rows import Attempt, AttemptNew, Payment, Posting, Refund
+from bailiwick.ledger.postings import Posting
+from bailiwick.orders import attempts
+from bailiwick.orders.attempts import Attempt, AttemptNew
+from bailiwick.resources.payments import outcomes as decide
+from bailiwick.resources.payments.outcomes import Step
+from bailiwick.resources.payments.rows import Payment
+from bailiwick.resources.payments.states import Change
+from bailiwick.resources.refunds import outcome
+from bailiwick.resources.refunds.rows import Refund
 from tests.unit import payment_kit as kit
 from tests.unit.payment_kit import LOOK, NOW
 
-OPEN = sorted(decide.OPEN)
+OPEN = sorted(attempts.OPEN)
 HELD = {"state": "requires_capture", "amount_capturable": 1000, "open_attempt": None}
 CAPTURE = kit.attempt(id="at_c", operation="capture", number=2)
 VOID = kit.attempt(id="at_v", operation="void", number=2)
-REFUND = kit.attempt(id="at_r", operation="refund", number=2, refund="re_1", amount=400)
+REFUND = kit.attempt(id="at_r", operation="refund", number=2, acts_on="re_1", amount=400)
 
 
 def held(state: str, attempt: Attempt) -> Payment:
@@ -35,16 +39,16 @@ def paid(**values: Any) -> Payment:
     return kit.payment(**{**given, **values})
 
 
-def charge(payment: Payment, attempt: Attempt, result: Result) -> Transition | None:
+def charge(payment: Payment, attempt: Attempt, result: Result) -> Step | None:
     return decide.charge(payment, attempt, result, NOW + 5, LOOK)
 
 
-def only_end(step: Transition) -> tuple[str, int | None]:
+def only_end(step: Step) -> tuple[str, int | None]:
     assert step.attempt_ends is not None and len(step.attempt_ends) == 1
     return step.attempt_ends[0].state, step.attempt_ends[0].check_ms
 
 
-def checked(step: Transition | None) -> Transition:
+def checked(step: Step | None) -> Step:
     """What every step has in common."""
     assert step is not None
     assert step.after.version == step.before.version + 1
@@ -157,14 +161,14 @@ def test_a_charge_that_has_ended_well_ends_once(state: str, result: Result) -> N
     assert charge(payment, kit.attempt(state=state), result) is None
 
 
-@pytest.mark.parametrize("state", sorted(decide.NO_CHARGE))
+@pytest.mark.parametrize("state", sorted(attempts.NO_CHARGE))
 @pytest.mark.parametrize("result", [kit.declined(), kit.pending(), kit.unknown()], ids=str)
 def test_a_charge_that_has_ended_without_stays_so(state: str, result: Result) -> None:
     payment = kit.payment(state="requires_payment_method", open_attempt=None)
     assert charge(payment, kit.attempt(state=state), result) is None
 
 
-@pytest.mark.parametrize("state", sorted(decide.NO_CHARGE))
+@pytest.mark.parametrize("state", sorted(attempts.NO_CHARGE))
 @pytest.mark.parametrize("at", ["requires_payment_method", "canceled", "processing", "succeeded"])
 def test_a_late_success_is_booked_apart(at: str, state: str) -> None:
     payment = kit.payment(state=at, open_attempt=None)
@@ -210,8 +214,8 @@ def test_the_next_gateway() -> None:
 # Capture
 
 
-def capture(payment: Payment, attempt: Attempt, result: Result) -> Transition | None:
-    return following.capture(payment, attempt, result, NOW + 5, LOOK)
+def capture(payment: Payment, attempt: Attempt, result: Result) -> Step | None:
+    return decide.capture(payment, attempt, result, NOW + 5, LOOK)
 
 
 @pytest.mark.parametrize("amount", [1000, 300])
@@ -255,10 +259,8 @@ def test_a_late_capture_is_booked_apart() -> None:
 # Void
 
 
-def void(
-    payment: Payment, result: Result, charged: Attempt, row: Attempt = VOID
-) -> Transition | None:
-    return following.void(payment, row, charged, result, NOW + 5, LOOK)
+def void(payment: Payment, result: Result, charged: Attempt, row: Attempt = VOID) -> Step | None:
+    return decide.void(payment, row, charged, result, NOW + 5, LOOK)
 
 
 def test_a_void_of_a_hold() -> None:
@@ -304,32 +306,32 @@ def test_an_unknown_void_and_a_late_one() -> None:
 # Refund
 
 
-def refund(
-    payment: Payment, row: Attempt, result: Result, of: Refund | None = None
-) -> Transition | None:
-    return following.refund(payment, row, of or kit.refund(), result, NOW + 5, LOOK)
+def refund(payment: Payment, row: Attempt, result: Result, of: Refund | None = None) -> Step | None:
+    return outcome.refund(payment, row, of or kit.refund(), result, NOW + 5, LOOK)
 
 
 def test_a_refund() -> None:
     step = checked(refund(paid(), REFUND, kit.approved(400)))
     assert (step.after.amount_refunding, step.after.amount_refunded) == (0, 400)
     assert step.postings == [Posting("merchant:acct_1", "receivable:bank", 400)]
-    assert step.refund_end is not None and step.refund_end.state == "succeeded"
+    end = kit.refund_end(step)
+    assert end is not None and end.state == "succeeded"
 
 
 def test_a_failed_refund_gives_its_reservation_back() -> None:
     step = checked(refund(paid(), REFUND, kit.declined("insufficient_funds")))
     assert (step.after.amount_refunding, step.after.amount_refunded) == (0, 0)
     assert step.postings is None and step.error is not None
-    assert step.refund_end is not None
-    assert step.refund_end.details["failure_reason"] == "insufficient_funds"
+    end = kit.refund_end(step)
+    assert end is not None
+    assert end.details["failure_reason"] == "insufficient_funds"
 
 
 @pytest.mark.parametrize("result", [kit.unknown(), kit.pending()], ids=str)
 def test_an_undecided_refund_keeps_its_reservation(result: Result) -> None:
     step = checked(refund(paid(), REFUND, result))
     assert (step.after.amount_refunding, step.after.amount_refunded) == (400, 0)
-    assert step.refund_end is None and step.postings is None
+    assert step.beside is None and step.postings is None
     assert step.definite is (result.outcome == "pending")
 
 

@@ -12,12 +12,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from bailiwick.channels.base import Outcome, Result
-from bailiwick.node.payments import charge_outcomes as decide
-from bailiwick.node.payments import follow_up_outcomes as following
-from bailiwick.node.payments import states
-from bailiwick.node.payments.charge_outcomes import Transition
-from bailiwick.node.payments.states import Change, State
-from bailiwick.store.rows import Attempt, AttemptNew, Refund
+from bailiwick.orders import attempts
+from bailiwick.orders.attempts import Attempt, AttemptNew
+from bailiwick.orders.transition import Transition
+from bailiwick.resources.payments import outcomes as decide
+from bailiwick.resources.payments import states
+from bailiwick.resources.payments.outcomes import Step
+from bailiwick.resources.payments.states import Change, State
+from bailiwick.resources.refunds import outcome
+from bailiwick.resources.refunds.rows import Refund
 from tests.unit import payment_kit as kit
 
 AMOUNT = 1000
@@ -40,7 +43,7 @@ class Life(RuleBasedStateMachine):
 
     # What the store does with a step
 
-    def write(self, step: Transition | None) -> None:
+    def write(self, step: Step | None) -> None:
         if step is None:
             return
         assert step.before == self.payment
@@ -48,15 +51,16 @@ class Life(RuleBasedStateMachine):
         self.versions.append(step.after.version)
         for end in step.attempt_ends or []:
             row = self.attempts[end.id]
-            assert row.state in decide.OPEN or end.state == "late" or row.operation == "refund"
+            assert row.state in attempts.OPEN or end.state == "late" or row.operation == "refund"
             if end.state == "approved":
                 self.approvals[end.id] += 1
             self.attempts[end.id] = kit.ended(step, row)
         if step.attempt_new is not None:
             self.begin(step.attempt_new)
-        if step.refund_end is not None:
-            row_of = self.refunds[step.refund_end.id]
-            self.refunds[row_of.id] = kit.replace(row_of, state=step.refund_end.state)
+        refunded = kit.refund_end(step)
+        if refunded is not None:
+            row_of = self.refunds[refunded.id]
+            self.refunds[row_of.id] = kit.replace(row_of, state=refunded.state)
         for posting in step.postings or []:
             assert posting.amount > 0
             self.balances[posting.debit] += posting.amount
@@ -65,13 +69,13 @@ class Life(RuleBasedStateMachine):
             self.reviews.add((step.review.attempt, step.review.reason))
 
     def begin(self, new: AttemptNew) -> None:
-        assert not self.outstanding() or new.refund is not None
+        assert not self.outstanding() or new.acts_on is not None
         self.attempts[new.id] = kit.attempt(
             id=new.id,
             number=new.number,
             operation=new.operation,
             amount=new.amount,
-            refund=new.refund,
+            acts_on=new.acts_on,
             key=None,
         )
 
@@ -79,7 +83,7 @@ class Life(RuleBasedStateMachine):
         return [
             row
             for row in self.attempts.values()
-            if row.state in decide.OPEN and row.operation != "refund"
+            if row.state in attempts.OPEN and row.operation != "refund"
         ]
 
     def new(self, operation: str, amount: int, refund: str | None = None) -> AttemptNew:
@@ -137,8 +141,8 @@ class Life(RuleBasedStateMachine):
         after = decide.moved(
             self.payment, Change.REFUND, kit.NOW, amount_refunding=refunding, attempts=new.number
         )
-        assert new.refund is not None
-        self.refunds[new.refund] = kit.refund(id=new.refund, amount=amount, attempt=new.id)
+        assert new.acts_on is not None
+        self.refunds[new.acts_on] = kit.refund(id=new.acts_on, amount=amount, attempt=new.id)
         self.write(Transition(before=self.payment, after=after, event="x", attempt_new=new))
 
     def free(self) -> int:
@@ -183,13 +187,13 @@ class Life(RuleBasedStateMachine):
     def settle(self, row: Attempt, result: Result, said: str) -> None:
         payment, now = self.payment, kit.NOW
         if row.operation == "capture":
-            self.write(following.capture(payment, row, result, now, kit.LOOK))
+            self.write(decide.capture(payment, row, result, now, kit.LOOK))
         elif row.operation == "void":
             charged = self.attempts[payment.charge_attempt or ""]
-            self.write(following.void(payment, row, charged, result, now, kit.LOOK))
+            self.write(decide.void(payment, row, charged, result, now, kit.LOOK))
         elif row.operation == "refund":
-            of = self.refunds[row.refund or ""]
-            self.write(following.refund(payment, row, of, result, now, kit.LOOK))
+            of = self.refunds[row.acts_on or ""]
+            self.write(outcome.refund(payment, row, of, result, now, kit.LOOK))
         elif self.may_cascade(row, said):
             new = self.new("charge", AMOUNT)
             self.write(decide.next_attempt(payment, row, result, new, payment.progress, now))
@@ -197,7 +201,7 @@ class Life(RuleBasedStateMachine):
             self.write(decide.charge(payment, row, result, now, kit.LOOK))
 
     def may_cascade(self, row: Attempt, said: str) -> bool:
-        mine = row.state in decide.OPEN and self.payment.open_attempt == row.id
+        mine = row.state in attempts.OPEN and self.payment.open_attempt == row.id
         return mine and said in ("retryable", "unsent") and row.number < 3
 
     # What must hold always

@@ -8,17 +8,14 @@ from msgspec import UNSET
 
 from bailiwick.base.errors import ApiError
 from bailiwick.jurisdiction.assign import Assignment, Considered
-from bailiwick.node.payments import editing
-from bailiwick.node.payments.request_params import (
-    ConfirmPayment,
-    CreatePayment,
-    UpdatePayment,
-    UpdateRefund,
-)
-from bailiwick.node.payments.states import State
+from bailiwick.resources.payments import editing
+from bailiwick.resources.payments.params import ConfirmPayment, CreatePayment, UpdatePayment
+from bailiwick.resources.payments.rows import Progress
+from bailiwick.resources.payments.states import State
+from bailiwick.resources.refunds import commands
+from bailiwick.resources.refunds.params import UpdateRefund
 from bailiwick.routing.match import Considered as PriorHomeCheck
 from bailiwick.routing.match import Kind, Routing
-from bailiwick.store.rows import Progress
 from tests.unit import payment_kit as kit
 
 NOW = kit.NOW + 1
@@ -127,21 +124,22 @@ def test_a_confirmation_adds_what_it_brings() -> None:
 )  # fmt: skip
 def test_refunds_that_cannot_be(received: int, amount: int, free: int, code: str) -> None:
     with pytest.raises(ApiError) as refused:
-        editing.check_refund(draft(amount_received=received), amount, free)
+        commands.check(draft(amount_received=received), amount, free)
     assert refused.value.code == code
 
 
 def test_refunds_that_can_be() -> None:
-    editing.check_refund(draft(amount_received=1000), 400, 400)
+    commands.check(draft(amount_received=1000), 400, 400)
 
 
 def test_a_refund_s_words_move_no_money() -> None:
     row = kit.refund(details={"reason": "duplicate", "metadata": {"a": "1"}})
     payment = draft(state="succeeded", amount_received=1000, amount_refunding=400)
-    step = editing.updated_refund(payment, row, UpdateRefund(metadata={"b": "2"}), NOW)
-    assert step.refund_end is not None
-    assert step.refund_end.details == {"reason": "duplicate", "metadata": {"a": "1", "b": "2"}}
-    assert step.refund_end.state == "pending" and step.after.amount_refunding == 400
+    step = commands.updated(payment, row, UpdateRefund(metadata={"b": "2"}), NOW)
+    end = kit.refund_end(step)
+    assert end is not None
+    assert end.details == {"reason": "duplicate", "metadata": {"a": "1", "b": "2"}}
+    assert end.state == "pending" and step.after.amount_refunding == 400
 
 
 def test_the_first_progress() -> None:

@@ -12,8 +12,8 @@ import pytest
 from msgspec import UNSET, UnsetType, inspect
 
 from bailiwick.base.errors import ApiError
-from bailiwick.node.payments import request_params as requests
 from bailiwick.wire.forms import struct_from
+from tests import request_structs
 
 # Those that Stripe's format lets a client unset (its SDKs type them `Emptyable`), and two of ours.
 UNSETTABLE = {
@@ -41,17 +41,6 @@ IN_OBJECTS = {
         "line1", "line2", "city", "state", "postal_code", "country",
     },
 }  # fmt: skip
-
-
-def routes() -> list[type[msgspec.Struct]]:
-    """The structs of requests: those whose description begins with a method."""
-    return [
-        each
-        for each in vars(requests).values()
-        if isinstance(each, type)
-        and issubclass(each, msgspec.Struct)
-        and (each.__doc__ or "").startswith(("POST", "GET", "Query of a GET"))
-    ]
 
 
 def least(kind: type[msgspec.Struct]) -> dict[str, Any]:
@@ -95,7 +84,7 @@ def places(
                 yield deeper, name, lambda value, put=put, put_in=put_in: put(put_in(value))
 
 
-@pytest.mark.parametrize("kind", routes(), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", request_structs.every(), ids=lambda kind: kind.__name__)
 def test_every_empty_value_is_refused_or_unsets(kind: type[msgspec.Struct]) -> None:
     seen = 0
     for holder, name, put in places(kind):
@@ -116,12 +105,12 @@ def test_every_empty_value_is_refused_or_unsets(kind: type[msgspec.Struct]) -> N
 
 def test_routes_are_found() -> None:
     assert {"CreatePayment", "CreateRefund", "CapturePayment", "ListPayments"} <= {
-        kind.__name__ for kind in routes()
+        kind.__name__ for kind in request_structs.every()
     }
 
 
 def test_what_is_unset_is_told_apart_from_what_is_absent() -> None:
-    for kind in routes():
+    for kind in request_structs.every():
         for name in UNSETTABLE.get(kind.__name__, ()):
             absent = struct_from(least(kind), kind)
             unset = struct_from({**least(kind), name: ""}, kind)
@@ -130,7 +119,7 @@ def test_what_is_unset_is_told_apart_from_what_is_absent() -> None:
 
 def test_every_text_of_every_parameter_is_bounded() -> None:
     """So that what is read closely is never long: no text without a largest length."""
-    for kind in routes():
+    for kind in request_structs.every():
         for where, name, put in places(kind):
             if (kind.__name__, name) in {("ListPayments", "created")} or name == "created":
                 continue

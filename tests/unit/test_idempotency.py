@@ -18,8 +18,8 @@ from bailiwick.idempotency.requests import (
     packed,
     unpacked,
 )
+from bailiwick.idempotency.rows import StoredKey
 from bailiwick.store.database import Store
-from bailiwick.store.rows import StoredKey
 from bailiwick.topology.merchants import Merchant
 from tests.waiting import PATIENCE_S, until
 
@@ -35,9 +35,10 @@ class Keys:
         self.stored = stored
         self.asked_for: list[tuple[Any, ...]] = []
 
-    async def key(self, *identity: Any) -> StoredKey | None:
+    async def sure_row(self, name: str, *identity: Any) -> tuple[Any, ...] | None:
+        assert name == "key_find"
         self.asked_for.append(identity)
-        return self.stored
+        return None if self.stored is None else msgspec.structs.astuple(self.stored)
 
 
 def stored(**values: Any) -> StoredKey:

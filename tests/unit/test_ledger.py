@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bailiwick.ledger import postings as ledger
-from bailiwick.store.rows import Posting
+from bailiwick.ledger.postings import Posting
 
 MOVEMENTS = [ledger.captured, ledger.refunded, ledger.refund_returned, ledger.unexpected]
 

@@ -24,6 +24,7 @@ from bailiwick.cli import access as access_command
 from bailiwick.node.app import build as build_node
 from bailiwick.node.public import build_public
 from bailiwick.node.service import Node
+from bailiwick.orders.machine import Machine
 from bailiwick.wire import server as http
 from bailiwick_lab.servers.ports import free_port
 
@@ -68,7 +69,9 @@ LISTENERS = {
 def test_routes_by_listener(tmp_path: Path) -> None:
     write_world(tmp_path, {"europe": (1, "http://127.0.0.1:1")})
     front = Front(tmp_path, b"internal", atlas=ATLAS)
-    node = cast(Node, SimpleNamespace(number=1))  # routes only keep it
+    none = cast(Any, None)
+    machine = Machine(1, none, none, none, none, none, 1.0)
+    node = cast(Node, SimpleNamespace(number=1, machine=machine))  # routes only keep it
     made: dict[str, Any] = {
         "access listen": build(front),
         "access status_listen": build_status(front),

@@ -211,9 +211,8 @@ def test_it_grows_only_when_it_is_used() -> None:
 
 
 def made(capacity: int = 64) -> Load:
-    lane = SimpleNamespace(lag_ms=3)
-    store = cast(Any, SimpleNamespace(creates=lane, moves=lane))
-    return Load(1, capacity, store)
+    lane = cast(Any, SimpleNamespace(lag_ms=3))
+    return Load(1, capacity, lane, lane)
 
 
 def test_those_at_their_provider_are_not_at_work() -> None:
@@ -325,7 +324,7 @@ def test_what_is_shed_is_told_for_a_moment_only(monkeypatch: pytest.MonkeyPatch)
 
 def test_failures_are_forgotten_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else a node that is closed for failing, and so gets few requests, would stay closed."""
-    found = Load(1, 64, cast(Any, SimpleNamespace()))
+    found = Load(1, 64, cast(Any, None), cast(Any, None))
     clock = SimpleNamespace(now=100.0)
     monkeypatch.setattr(
         load_module,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bailiwick.node.delivery.lookups import ON_BEHALF, THREADS_OF_ONE_MAX, GuardedResolver
+from bailiwick.delivery.lookups import ON_BEHALF, THREADS_OF_ONE_MAX, GuardedResolver
 
 
 def answer(address: str) -> tuple[Any, ...]:

@@ -12,15 +12,15 @@ from hypothesis import strategies as some
 from bailiwick.base import events
 from bailiwick.base.events import PaymentEvent, key_hash
 from bailiwick.base.ids import is_id, lowest_id, new_id, time_of
+from bailiwick.delivery.outbox import OutboxRow
+from bailiwick.delivery.relay import MESSAGE_BYTES_MAX, Leaving, batches, message, message_id
 from bailiwick.node.config import load
-from bailiwick.node.delivery.relay import MESSAGE_BYTES_MAX, Leaving, batches, message, message_id
 from bailiwick.runtime.settings import SettingsError
-from bailiwick.store.outbox import OutboxRow
 
 
 def row(payment: str = "pi_1", seq: int = 1, **values: Any) -> OutboxRow:
     given: dict[str, Any] = {
-        "xact": 7, "payment": payment, "seq": seq, "id": f"evt_{payment}_{seq}", "type": "x",
+        "xact": 7, "subject": payment, "seq": seq, "id": f"evt_{payment}_{seq}", "type": "x",
         "merchant": "acct_1", "livemode": True, "created_ms": 5, "version": seq,
         "state": "succeeded", "amount": 10, "currency": "EUR", "amount_capturable": 1,
         "amount_received": 2, "amount_refunded": 3, "attempts": 4, "charge_attempt": "ch_1",

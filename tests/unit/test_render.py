@@ -6,9 +6,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from bailiwick.node.payments import render
-from bailiwick.node.payments.states import State
-from bailiwick.store.rows import Progress
+from bailiwick.base.objects import encode
+from bailiwick.resources.events.render import event
+from bailiwick.resources.payments import render
+from bailiwick.resources.payments.rows import Progress
+from bailiwick.resources.payments.states import State
+from bailiwick.resources.refunds.render import refund
+from bailiwick.resources.webhook_endpoints.render import webhook_endpoint
 from tests.unit import payment_kit as kit
 
 SECRET_WORDS = ("metadata", "node", "location", "assignment", "routing", "customer")
@@ -29,7 +33,7 @@ def test_amounts_are_integers_and_currencies_small() -> None:
     shown = intent(state="succeeded", amount_received=1000)
     assert (shown["amount"], shown["amount_received"], shown["currency"]) == (1000, 1000, "eur")
     assert shown["created"] == kit.NOW // 1000 and shown["node"] == "europe"
-    json.loads(bytes(render.encode(shown)))
+    json.loads(bytes(encode(shown)))
 
 
 def test_the_payer_is_sent_on_only_while_that_is_needed() -> None:
@@ -45,10 +49,10 @@ def test_a_browser_sees_nothing_private() -> None:
     payment = kit.payment(progress=Progress(metadata={"vip": "yes"}, customer="cus_1"))
     shown = render.payment_intent(payment, public=True)
     assert not set(SECRET_WORDS) & set(shown)
-    stored = bytes(render.encode(render.payment_intent(payment)))
-    assert json.loads(render.public(stored)) == json.loads(bytes(render.encode(shown)))
+    stored = bytes(encode(render.payment_intent(payment)))
+    assert json.loads(render.public(stored)) == json.loads(bytes(encode(shown)))
     error = render.card_error({"type": "card_error"}, render.payment_intent(payment))
-    told = json.loads(render.public(bytes(render.encode(error))))
+    told = json.loads(render.public(bytes(encode(error))))
     assert not set(SECRET_WORDS) & set(told["error"]["payment_intent"])
 
 
@@ -92,7 +96,7 @@ def test_refunded_means_all_of_it() -> None:
 def test_a_refund() -> None:
     row = kit.refund(details={"reason": "duplicate", "metadata": {"a": "1"},
                               "failure_reason": "lost"})  # fmt: skip
-    shown = render.refund(row, kit.payment(), expanded={"charge": {"id": "ch_1"}})
+    shown = refund(row, kit.payment(), expanded={"charge": {"id": "ch_1"}})
     assert (shown["amount"], shown["status"], shown["reason"]) == (400, "pending", "duplicate")
     assert shown["charge"] == {"id": "ch_1"} and shown["failure_reason"] == "lost"
 
@@ -100,15 +104,15 @@ def test_a_refund() -> None:
 def test_an_event_holds_the_object_byte_for_byte() -> None:
     body = msgspec.Raw(b'{"b":1,"a":[2.50,"\xc3\xa9"]}')
     payment = kit.payment()
-    shown = render.event(
+    shown = event(
         payment.id.replace("pi_", "evt_"), "payment_intent.created", body, False, payment.id, 1
     )
-    assert bytes(body) in bytes(render.encode(shown))
+    assert bytes(body) in bytes(encode(shown))
     assert (shown["sequence"], shown["payment"], shown["node"]) == (1, payment.id, 1)
 
 
 def test_a_webhook_s_secret_is_shown_once() -> None:
     row = {"id": "we_1", "details": {}, "created_ms": 1, "events": ["*"], "livemode": False,
            "status": "enabled", "url": "https://x.example", "secret": "whsec_x"}  # fmt: skip
-    assert "secret" not in render.webhook_endpoint(row)
-    assert render.webhook_endpoint(row, secret=True)["secret"] == "whsec_x"
+    assert "secret" not in webhook_endpoint(row)
+    assert webhook_endpoint(row, secret=True)["secret"] == "whsec_x"

@@ -24,7 +24,9 @@ from bailiwick.interlink.admission_query import (
 from bailiwick.interlink.refusals import Refusals
 from bailiwick.node import app as node_app
 from bailiwick.node import bulk_admission
-from bailiwick.node.payments.reading import check_client_secret
+from bailiwick.orders.machine import Machine
+from bailiwick.resources.payments import stored
+from bailiwick.resources.payments.routes import check_client_secret
 from bailiwick.topology.merchants import Merchant, Principal
 from bailiwick.wire.server import HttpServer
 
@@ -137,6 +139,11 @@ def test_memory_is_bounded_and_nobody_is_forgotten_who_could_ask_again() -> None
 # --- at the node ------------------------------------------------------------------------------
 
 
+_none = cast(Any, None)
+MACHINE = Machine(1, _none, _none, _none, _none, _none, 1.0)
+"""Routes only keep it."""
+
+
 class World:
     epoch = 3
     merchants = SimpleNamespace(by_id={}, by_key=lambda key: None)
@@ -154,7 +161,12 @@ async def node(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[NodeClient]:
     monkeypatch.setattr(bulk_admission.BulkAdmission, "_tell", tell)
     load = SimpleNamespace(open=0, check_open=lambda: None, header=lambda epoch: "{}")
     it = SimpleNamespace(
-        number=1, refusals=Refusals(SECRET), load=load, world=World(), superseded_by=None
+        number=1,
+        refusals=Refusals(SECRET),
+        load=load,
+        world=World(),
+        superseded_by=None,
+        machine=MACHINE,
     )
     server = HttpServer(node_app.build(cast(Any, it)), grace_s=1)
     await server.start()
@@ -243,8 +255,8 @@ async def test_nobody_gets_through_an_internal_route_without_proof(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("BAILIWICK_CRASH_POINTS", raising=False)
-    internal = {each for each in routes(node_app.build(cast(Any, SimpleNamespace(number=1))))
-                if each.startswith("/internal")}  # fmt: skip
+    it = cast(Any, SimpleNamespace(number=1, machine=MACHINE))
+    internal = {each for each in routes(node_app.build(it)) if each.startswith("/internal")}
     assert internal == set(INTERNAL)
     async with node(monkeypatch) as client:
         for path, (method, status) in INTERNAL.items():
@@ -262,16 +274,17 @@ async def test_nobody_gets_through_an_internal_route_without_proof(
 
 @pytest.mark.parametrize("given", [None, "", "pi_1_secret_other", "é", "\udce9"])
 async def test_a_client_secret_that_is_not_it_is_not_found_whatever_it_is(
-    given: str | None,
+    given: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     merchant = Merchant("acct_1", "Shop")
     details = SimpleNamespace(client_secret="pi_1_secret_right")
     payment = SimpleNamespace(merchant="acct_1", livemode=False, details=details)
 
-    async def found(identifier: str) -> Any:
+    async def found(store: Any, identifier: str) -> Any:
         return payment
 
-    it: Any = SimpleNamespace(store=SimpleNamespace(payment=found))
+    monkeypatch.setattr(stored, "find", found)
+    it: Any = SimpleNamespace(store=None)
     who = Principal(merchant, "publishable", False)
     assert await check_client_secret(it, who, "pi_1", "pi_1_secret_right") is payment
     with pytest.raises(ApiError) as refused:

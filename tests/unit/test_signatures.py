@@ -9,7 +9,7 @@ import standardwebhooks
 import stripe
 
 from bailiwick.access.fanout.endpoints import derive
-from bailiwick.node.delivery.webhooks import BACKOFF_MAX_MS, TRIES_MAX, backoff_ms, signatures
+from bailiwick.delivery.webhooks import BACKOFF_MAX_MS, TRIES_MAX, backoff_ms, signatures
 from bailiwick.topology.merchants import Merchant, Principal
 
 BODY = '{"id":"evt_1","object":"event","data":{"object":{"name":"Zoë"}}}'.encode()

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from bailiwick.node.delivery.slots import (
+from bailiwick.delivery.slots import (
     ENDPOINT_MAX,
     FAILURES_MAX,
     KEPT_FREE,

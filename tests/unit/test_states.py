@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from bailiwick.base.errors import ApiError
-from bailiwick.node.payments import states
-from bailiwick.node.payments.states import TERMINAL, TRANSITIONS, Change, State
+from bailiwick.resources.payments import states
+from bailiwick.resources.payments.states import TERMINAL, TRANSITIONS, Change, State
 
 ROOT = pathlib.Path(__file__).parents[2]
 PAIRS = [(state, change) for state in State for change in Change]

@@ -7,15 +7,15 @@ import pytest
 
 from bailiwick.base.errors import ApiError
 from bailiwick.node.config import load
-from bailiwick.node.payments import editing, render
-from bailiwick.node.payments.request_params import (
+from bailiwick.resources.payments import editing, render
+from bailiwick.resources.payments.params import (
     ConfirmPayment,
     CreatePayment,
     UpdatePayment,
     vault_of,
 )
+from bailiwick.resources.payments.rows import Progress
 from bailiwick.runtime.settings import SettingsError
-from bailiwick.store.rows import Progress
 from bailiwick.wire.forms import parse_form, struct_from
 from tests.unit.payment_kit import payment
 

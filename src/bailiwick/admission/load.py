@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 import msgspec
 
@@ -20,7 +21,7 @@ from bailiwick.admission.limit import Limit
 from bailiwick.base.clock import boot_ns
 from bailiwick.base.errors import ApiError
 from bailiwick.interlink.usage_report import Usage
-from bailiwick.store.database import Store
+from bailiwick.store.lanes import Lane
 
 RECENT = 256
 RECENT_S = 10.0
@@ -98,12 +99,15 @@ class Load:
 
     Args:
         capacity: requests under way at once, whatever they wait for.
+        begins, ends: the lanes that write a payment's first and last row.
         target_ms: how long new payments may queue in this process.
     """
 
-    def __init__(self, node: int, capacity: int, store: Store, target_ms: int = 100) -> None:
+    def __init__(
+        self, node: int, capacity: int, begins: Lane[Any], ends: Lane[Any], target_ms: int = 100
+    ) -> None:
         self._node = node
-        self._store = store
+        self._begins, self._ends = begins, ends
         self.capacity = capacity
         self.limit = Limit(capacity, target_ms, time.monotonic_ns() / 1e6)
         self.inflight = 0
@@ -148,7 +152,7 @@ class Load:
     @property
     def database_lag_ms(self) -> int:
         """How long the slower lane's oldest batch under way, or else its last one, took."""
-        return max(self._store.creates.lag_ms, self._store.moves.lag_ms)
+        return max(self._begins.lag_ms, self._ends.lag_ms)
 
     def refusal(self, *, seen_room: bool = False) -> str | None:
         """Why a new payment is not taken now, or None. ``seen_room``: it was sent because of what
@@ -217,7 +221,7 @@ class Load:
             if new:
                 now_ns = time.monotonic_ns()
                 own_ns = now_ns - spell.began_ns - spell.away_ns
-                commit_ms = self._store.moves.lag_ms
+                commit_ms = self._ends.lag_ms
                 self.limit.ended(own_ns / 1e6, commit_ms, self.at_work, now_ns / 1e6)
 
     @contextmanager

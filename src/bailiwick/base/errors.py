@@ -13,7 +13,7 @@ Constructor      Meaning                                                 The cal
 ``defect``       our own fault (500)                                     retry the same key
 ===============  ======================================================  ======================
 
-A decline is data, not an error of this tree: see ``node.payments.render``.
+A decline is data, not an error of this tree: see ``resources.payments.render``.
 Shapes follow https://docs.stripe.com/api/errors.
 """
 

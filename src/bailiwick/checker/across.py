@@ -18,7 +18,7 @@ async def one_payment_per_key(db: Reader, found: Found, owners: KeyOwners) -> No
     """One (merchant, livemode, key) leads to one payment over all nodes (rule 5): keys with
     attempts are compared; a tombstone on another node has none."""
     async for merchant, livemode, key, payment in db.stream(
-        "SELECT DISTINCT merchant, livemode, key, payment FROM attempt WHERE key IS NOT NULL"
+        "SELECT DISTINCT merchant, livemode, key, subject FROM attempt WHERE key IS NOT NULL"
     ):
         found.compare()
         owner = owners.setdefault((merchant, livemode, key), (db.node, payment))
@@ -108,7 +108,7 @@ class OpenReview(msgspec.Struct, frozen=True):
 async def open_attempts(db: Reader) -> list[OpenAttempt]:
     """Attempts that are open, waiting ones included."""
     rows = await db.rows(
-        """SELECT a.id, a.payment, a.operation, a.gateway, a.state,
+        """SELECT a.id, a.subject, a.operation, a.gateway, a.state,
                   extract(epoch FROM clock_timestamp() - a.permitted_at)::integer,
                   EXISTS (SELECT FROM review r WHERE r.attempt = a.id AND r.closed_at IS NULL)
              FROM attempt a
@@ -121,7 +121,7 @@ async def open_attempts(db: Reader) -> list[OpenAttempt]:
 async def open_reviews(db: Reader) -> list[OpenReview]:
     """Reviews that nobody has closed."""
     rows = await db.rows(
-        "SELECT payment, attempt, reason, detail FROM review WHERE closed_at IS NULL"
+        "SELECT subject, attempt, reason, detail FROM review WHERE closed_at IS NULL"
         " ORDER BY opened_at"
     )
     return [OpenReview(db.node, *row) for row in rows]

@@ -23,12 +23,12 @@ async def postings_balance(db: Reader, found: Found) -> None:
     await db.compare(found, "SELECT count(*) FROM posting")
     await db.broken(
         found,
-        """SELECT g.payment, 'posting ' || g.number || ' of version ' || g.seq || ': ' || CASE
+        """SELECT g.subject, 'posting ' || g.number || ' of version ' || g.seq || ': ' || CASE
                   WHEN g.amount <= 0 OR g.debit = g.credit THEN 'it moves nothing'
                   WHEN g.currency <> p.currency THEN 'currency ' || g.currency
                   WHEN g.seq > p.version THEN 'a version that never was'
                   ELSE 'accounts ' || g.debit || ' and ' || g.credit END
-             FROM posting g JOIN payment p ON p.id = g.payment
+             FROM posting g JOIN payment p ON p.id = g.subject
             WHERE g.amount <= 0 OR g.debit = g.credit
                OR g.currency <> p.currency OR g.seq > p.version
                OR EXISTS (SELECT FROM unnest(ARRAY[g.debit, g.credit]) AS a (account)
@@ -47,23 +47,23 @@ async def balances_replay(db: Reader, found: Found) -> None:
         """SELECT p.id, 'postings owe the merchant ' || coalesce(g.owed, 0) || ', the payment says '
                   || p.amount_received - p.amount_refunded
              FROM payment p LEFT JOIN (
-                  SELECT payment, -sum(amount) AS owed FROM entry
-                   WHERE account LIKE 'merchant:%' GROUP BY payment) g ON g.payment = p.id
+                  SELECT subject, -sum(amount) AS owed FROM entry
+                   WHERE account LIKE 'merchant:%' GROUP BY subject) g ON g.subject = p.id
             WHERE coalesce(g.owed, 0) <> p.amount_received - p.amount_refunded""",
     )
     await db.broken(
         found,
-        """SELECT coalesce(g.payment, a.payment), 'unexpected receipts are '
+        """SELECT coalesce(g.subject, a.subject), 'unexpected receipts are '
                   || coalesce(g.booked, 0) || ', late successes ' || coalesce(a.late, 0)
-             FROM (SELECT payment, -sum(amount) AS booked FROM entry
-                    WHERE account LIKE 'unexpected:%' GROUP BY payment) g
+             FROM (SELECT subject, -sum(amount) AS booked FROM entry
+                    WHERE account LIKE 'unexpected:%' GROUP BY subject) g
              FULL JOIN (
-                  SELECT l.payment, sum((l.result::json ->> 'amount')::bigint) AS late
+                  SELECT l.subject, sum((l.result::json ->> 'amount')::bigint) AS late
                     FROM attempt l
                    WHERE l.state = 'late' AND EXISTS (
-                         SELECT FROM review r WHERE r.payment = l.payment AND r.attempt = l.id
+                         SELECT FROM review r WHERE r.subject = l.subject AND r.attempt = l.id
                             AND r.reason = 'late_success')
-                   GROUP BY l.payment) a ON a.payment = g.payment
+                   GROUP BY l.subject) a ON a.subject = g.subject
             WHERE coalesce(g.booked, 0) <> coalesce(a.late, 0)""",
     )
 
@@ -95,7 +95,7 @@ async def refunds_follow_attempts(db: Reader, found: Found) -> None:
         """SELECT r.id, 'refund ' || r.state || ' of ' || r.amount || ' ' || r.currency ||
                   ', attempt ' || coalesce(a.state || ' of ' || a.amount || ' ' || a.currency,
                                            'missing')
-             FROM refund r LEFT JOIN attempt a ON a.id = r.attempt AND a.refund = r.id
+             FROM refund r LEFT JOIN attempt a ON a.id = r.attempt AND a.acts_on = r.id
             WHERE a.id IS NULL OR a.amount <> r.amount OR a.currency <> r.currency
                OR a.operation <> 'refund' OR r.state IS DISTINCT FROM CASE
                   WHEN a.state = 'approved' THEN 'succeeded'
@@ -110,10 +110,10 @@ async def one_operation_at_a_time(db: Reader, found: Found) -> None:
     await db.compare(found, "SELECT count(*) FROM attempt WHERE operation <> 'refund'")
     await db.broken(
         found,
-        """SELECT payment, string_agg(id || ' ' || operation || ' ' || state, ', ' ORDER BY number)
+        """SELECT subject, string_agg(id || ' ' || operation || ' ' || state, ', ' ORDER BY number)
              FROM attempt
             WHERE state IN ('permitted', 'pending', 'unknown') AND operation <> 'refund'
-            GROUP BY payment
+            GROUP BY subject
            HAVING count(*) FILTER (WHERE operation <> 'void') > 1
                OR count(*) FILTER (WHERE operation = 'void') > 1
                OR count(*) FILTER (WHERE operation <> 'charge') > 1""",
@@ -121,7 +121,7 @@ async def one_operation_at_a_time(db: Reader, found: Found) -> None:
     await db.broken(
         found,
         """SELECT o.id, 'open, while attempt ' || n.number || ' (' || n.operation || ') followed'
-             FROM attempt o JOIN attempt n ON n.payment = o.payment AND n.number > o.number
+             FROM attempt o JOIN attempt n ON n.subject = o.subject AND n.number > o.number
             WHERE o.state IN ('permitted', 'pending', 'unknown') AND o.operation <> 'refund'
               AND n.operation IN ('charge', 'capture')""",
     )
@@ -129,7 +129,7 @@ async def one_operation_at_a_time(db: Reader, found: Found) -> None:
         found,
         """SELECT p.id, 'open_attempt is ' || coalesce(p.open_attempt, 'none')
                   || ' in state ' || p.state || ', that attempt is ' || coalesce(a.state, 'missing')
-             FROM payment p LEFT JOIN attempt a ON a.id = p.open_attempt AND a.payment = p.id
+             FROM payment p LEFT JOIN attempt a ON a.id = p.open_attempt AND a.subject = p.id
             WHERE CASE WHEN p.open_attempt IS NULL
                        THEN p.state IN ('processing', 'requires_action', 'capturing', 'voiding')
                        ELSE a.state IS NULL OR a.state NOT IN ('permitted', 'pending', 'unknown')
@@ -143,7 +143,7 @@ async def _open_ones_named(db: Reader, found: Found) -> None:
         found,
         """SELECT a.id, a.operation || ' is ' || a.state || ', the payment''s open attempt is '
                   || coalesce(p.open_attempt, 'none')
-             FROM attempt a JOIN payment p ON p.id = a.payment
+             FROM attempt a JOIN payment p ON p.id = a.subject
                   LEFT JOIN attempt o ON o.id = p.open_attempt
             WHERE a.state IN ('permitted', 'pending', 'unknown') AND a.operation <> 'refund'
               AND p.open_attempt IS DISTINCT FROM a.id
@@ -160,8 +160,8 @@ async def attempts_complete(db: Reader, found: Found) -> None:
         """SELECT p.id, 'says ' || p.attempts || ' attempts, there are ' || coalesce(a.n, 0)
                   || coalesce(', the last is ' || a.last, '')
              FROM payment p LEFT JOIN (
-                  SELECT payment, count(*) AS n, max(number) AS last FROM attempt GROUP BY payment
-                  ) a ON a.payment = p.id
+                  SELECT subject, count(*) AS n, max(number) AS last FROM attempt GROUP BY subject
+                  ) a ON a.subject = p.id
             WHERE p.attempts <> coalesce(a.n, 0) OR p.attempts <> coalesce(a.last, 0)""",
     )
 
@@ -174,18 +174,18 @@ async def events_gap_free(db: Reader, found: Found) -> None:
         """SELECT p.id, 'version ' || p.version || ' with ' || coalesce(e.n, 0) || ' events'
                   || coalesce(' from ' || e.first || ' to ' || e.last, '')
              FROM payment p LEFT JOIN (
-                  SELECT payment, count(*) AS n, min(seq) AS first, max(seq) AS last
-                    FROM event GROUP BY payment) e ON e.payment = p.id
+                  SELECT subject, count(*) AS n, min(seq) AS first, max(seq) AS last
+                    FROM event GROUP BY subject) e ON e.subject = p.id
             WHERE e.n IS DISTINCT FROM p.version OR e.first <> 1 OR e.last <> p.version""",
     )
     await db.broken(
         found,
         """SELECT p.id, 'event ' || p.content_seq || ' should hold its content'
-             FROM payment p LEFT JOIN event e ON e.payment = p.id AND e.seq = p.content_seq
+             FROM payment p LEFT JOIN event e ON e.subject = p.id AND e.seq = p.content_seq
             WHERE e.content IS NULL
             UNION ALL
-           SELECT a.payment, 'event ' || a.seq || ' should hold the instruction of ' || a.id
-             FROM attempt a LEFT JOIN event e ON e.payment = a.payment AND e.seq = a.seq
+           SELECT a.subject, 'event ' || a.seq || ' should hold the instruction of ' || a.id
+             FROM attempt a LEFT JOIN event e ON e.subject = a.subject AND e.seq = a.seq
             WHERE e.instruction IS NULL""",
     )
 
@@ -194,8 +194,8 @@ _CHILDREN = (
     ("attempt", "id", True),
     ("refund", "id", True),
     ("event", "id", True),
-    ("posting", "payment || ' posting ' || c.seq || '.' || c.number", False),
-    ("review", "payment || ' review ' || c.attempt", False),
+    ("posting", "subject || ' posting ' || c.seq || '.' || c.number", False),
+    ("review", "subject || ' review ' || c.attempt", False),
     ("delivery", "event || ' to ' || c.endpoint", False),
 )
 
@@ -204,21 +204,22 @@ async def tenants_match(db: Reader, found: Found) -> None:
     """Every row's tenant is its parent's, and no child is without its parent (there are no
     foreign keys on the hot tables)."""
     for table, name, owned in _CHILDREN:
+        of = "payment" if table == "refund" else "subject"
         wrong_owner = "OR c.merchant <> p.merchant OR c.livemode <> p.livemode" if owned else ""
         told = "'merchant ' || c.merchant || ', the payment''s '" if owned else "'?'"
         await db.compare(found, f"SELECT count(*) FROM {table}")
         await db.broken(
             found,
             f"""SELECT c.{name}, '{table}: ' || CASE WHEN p.id IS NULL THEN 'no payment '
-                       || c.payment ELSE {told} || p.merchant END
-                  FROM {table} c LEFT JOIN payment p ON p.id = c.payment
+                       || c.{of} ELSE {told} || p.merchant END
+                  FROM {table} c LEFT JOIN payment p ON p.id = c.{of}
                  WHERE p.id IS NULL {wrong_owner}""",
         )
     await db.broken(
         found,
         """SELECT d.event || ' to ' || d.endpoint, 'delivery: ' || CASE WHEN e.id IS NULL
                   THEN 'no event' ELSE 'endpoint of merchant ' || w.merchant END
-             FROM delivery d LEFT JOIN event e ON e.payment = d.payment AND e.seq = d.seq
+             FROM delivery d LEFT JOIN event e ON e.subject = d.subject AND e.seq = d.seq
                   AND e.id = d.event LEFT JOIN webhook_endpoint w ON w.id = d.endpoint
             WHERE e.id IS NULL OR w.merchant <> e.merchant OR w.livemode <> e.livemode""",
     )
@@ -244,10 +245,10 @@ async def keys_claimed(db: Reader, found: Found) -> None:
                   WHEN k.identity IS NULL THEN 'never claimed'
                   WHEN k.refused IS NOT NULL THEN 'refused here (' || k.refused || ')'
                   ELSE 'claimed for ' || coalesce(k.object, 'nothing') END
-             FROM attempt a JOIN payment p ON p.id = a.payment LEFT JOIN idempotency_key k
+             FROM attempt a JOIN payment p ON p.id = a.subject LEFT JOIN idempotency_key k
                   ON k.identity = {_identity("p.merchant", "p.livemode", "a.key")}
             WHERE a.key IS NOT NULL AND (k.identity IS NULL OR k.refused IS NOT NULL
-                  OR k.object IS NULL OR k.object NOT IN (a.payment, coalesce(a.refund, '')))""",
+                  OR k.object IS NULL OR k.object NOT IN (a.subject, coalesce(a.acts_on, '')))""",
     )
     await db.compare(found, "SELECT count(*) FROM idempotency_key")
     await db.broken(
@@ -280,7 +281,7 @@ async def deliveries_done_or_due(db: Reader, found: Found) -> None:
         found,
         """SELECT event || ' to ' || endpoint, 'done before version ' || owed FROM (
                   SELECT d.*, min(seq) FILTER (WHERE next_at IS NOT NULL)
-                              OVER (PARTITION BY payment, endpoint) AS owed FROM delivery d) d
+                              OVER (PARTITION BY subject, endpoint) AS owed FROM delivery d) d
             WHERE done_at IS NOT NULL AND seq > owed""",
     )
 

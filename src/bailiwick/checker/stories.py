@@ -167,11 +167,11 @@ def tell_all(stories: Stories, events: Iterable[Event]) -> None:
 async def read(db: Reader, stories: Stories) -> None:
     """Check a node's events; one without a body is told from its content."""
     events: AsyncIterator[Event] = db.stream(
-        """SELECT payment, seq, type, coalesce(body, json_build_object(
+        """SELECT subject, seq, type, coalesce(body, json_build_object(
                   'object', 'payment_intent', 'id', content::json -> 'id',
                   'amount', content::json -> 'amount', 'currency', content::json -> 'currency',
                   'status', content::json -> 'state')::text)
-             FROM event ORDER BY payment, seq"""
+             FROM event ORDER BY subject, seq"""
     )
     async for event in events:
         stories.tell(event)
@@ -202,12 +202,12 @@ async def stored_answers(db: Reader, found: Found, tables: Tables, edited: set[s
     """A stored answer (rule 8) belongs to an object that exists, is about that object, and says
     its amount; an event answers a key that acts on its own payment."""
     rows = db.stream(
-        """SELECT coalesce(k.key, a.answer_key), k.object, k.payment, a.payment, a.answer_status,
+        """SELECT coalesce(k.key, a.answer_key), k.object, k.subject, a.subject, a.answer_status,
                   coalesce(a.answer_body, a.body)
              FROM (SELECT * FROM idempotency_key WHERE refused IS NULL) k
-             FULL JOIN (SELECT DISTINCT ON (e.payment, e.answer_key) e.*
+             FULL JOIN (SELECT DISTINCT ON (e.subject, e.answer_key) e.*
                           FROM event e WHERE e.answer_key IS NOT NULL
-                         ORDER BY e.payment, e.answer_key, e.seq) a
+                         ORDER BY e.subject, e.answer_key, e.seq) a
                ON a.merchant = k.merchant AND a.livemode = k.livemode AND a.answer_key = k.key"""
     )
     async for key, target, payment, answered, status, body in rows:

@@ -83,9 +83,9 @@ async def load(db: Reader) -> Tables:
         payments[row[0]] = Payment(*row)
     attempts: dict[str, Attempt] = {}
     async for row in db.stream(
-        """SELECT a.id, a.payment, a.operation, a.gateway, a.state, a.amount, a.currency,
-                  a.refund, (extract(epoch FROM a.permitted_at) * 1000)::bigint,
-                  EXISTS (SELECT FROM review r WHERE r.payment = a.payment AND r.attempt = a.id)
+        """SELECT a.id, a.subject, a.operation, a.gateway, a.state, a.amount, a.currency,
+                  a.acts_on, (extract(epoch FROM a.permitted_at) * 1000)::bigint,
+                  EXISTS (SELECT FROM review r WHERE r.subject = a.subject AND r.attempt = a.id)
              FROM attempt a"""
     ):
         attempts[row[0]] = Attempt(*row)

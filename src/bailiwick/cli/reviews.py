@@ -41,13 +41,14 @@ REMEDIES = {
 }
 _OTHER = "Look up the attempt's reference at the provider and compare it with the payment."
 _LIST = """
-SELECT r.payment, r.attempt, r.reason, r.detail, r.opened_at, r.closed_at, r.closed_by, r.note,
+SELECT r.subject AS payment, r.attempt, r.reason, r.detail, r.opened_at, r.closed_at, r.closed_by,
+       r.note,
        a.gateway, a.operation, a.amount, a.currency, a.state, a.provider_ref
   FROM review r LEFT JOIN attempt a ON a.id = r.attempt
  WHERE $1 OR r.closed_at IS NULL ORDER BY r.opened_at"""
 _CLOSE = """
 UPDATE review SET closed_at = now(), closed_by = $4, note = $5
- WHERE payment = $1 AND attempt = $2 AND reason = $3 AND closed_at IS NULL RETURNING payment"""
+ WHERE subject = $1 AND attempt = $2 AND reason = $3 AND closed_at IS NULL RETURNING subject"""
 
 
 def _where(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -12,8 +12,10 @@ import msgspec
 
 from bailiwick.base.errors import ApiError
 from bailiwick.base.keys import Named, key_identity
+from bailiwick.idempotency import keys
+from bailiwick.idempotency.rows import Claim, StoredKey
 from bailiwick.store.database import Store
-from bailiwick.store.rows import Claim, StoredKey
+from bailiwick.store.lanes import BadRow, LaneFull, WriteInDoubt, Written
 from bailiwick.topology.merchants import Merchant
 
 
@@ -69,6 +71,26 @@ class Refused(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+async def first_write(writing: Awaitable[Written]) -> Written:
+    """The first write of a request: where its fate is unknown, nothing is sent, and it may come
+    again.
+
+    Should it turn out to have been committed, the permit is never used, and the resolver closes
+    the attempt.
+
+    Raises:
+        ApiError: 503, its fate is unknown or there is no room; 500, the row is bad.
+    """
+    try:
+        return await writing
+    except (WriteInDoubt, LaneFull):
+        raise ApiError.unavailable(
+            "The payment could not be written. Retry with the same Idempotency-Key."
+        ) from None
+    except BadRow:
+        raise ApiError.defect() from None
 
 
 def packed(expand: list[str]) -> str | None:
@@ -179,7 +201,7 @@ class Idempotency:
             ApiError: 400, the key was used for another request.
             Refused: the key was refused here.
         """
-        stored = await self._store.key(asked.identity)
+        stored = await keys.find(self._store, asked.identity)
         if stored is None:
             return None
         if stored.request_hash != asked.request_hash:

@@ -5,7 +5,15 @@ us), ``merchant:<id>`` (we owe it to the merchant), ``unexpected:<merchant>`` (m
 for a payment that had ended without; a person decides).
 """
 
-from bailiwick.store.rows import Posting
+import msgspec
+
+
+class Posting(msgspec.Struct, frozen=True):
+    """A double entry: ``amount`` (positive minor units) to ``debit`` from ``credit``."""
+
+    debit: str
+    credit: str
+    amount: int
 
 
 def captured(gateway: str, merchant: str, amount: int) -> list[Posting]:

@@ -15,6 +15,7 @@ from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.base.sealing import SEAL, Fresh, answer_seal, require
 from bailiwick.idempotency.requests import Refused
+from bailiwick.idempotency.tombstones import Fate
 from bailiwick.interlink.admission_query import (
     ASKERS_MAX,
     ASKS_MAX,
@@ -31,9 +32,8 @@ from bailiwick.interlink.admission_query import (
     AdmissionVerdicts,
 )
 from bailiwick.interlink.refusals import on_behalf, stored
-from bailiwick.node import metrics
-from bailiwick.node.orders.tombstones import Fate
 from bailiwick.node.service import Node
+from bailiwick.serving.route import REFUSED
 from bailiwick.wire.answers import json_answer
 from bailiwick.wire.server import read_body
 
@@ -92,7 +92,7 @@ class BulkAdmission:
         node = self._node
         # Seldom: then each request shows what is to be done.
         closer = epoch != node.world.epoch or node.load.draining
-        merchants, under_way = node.world.merchants.by_id, node.keys.under_way
+        merchants, under_way = node.world.merchants.by_id, node.machine.keys.under_way
 
         def word(ask: AdmissionQuery) -> AdmissionVerdict | str:
             if closer or ask.merchant not in merchants or under_way(ask.identity) is not None:
@@ -106,7 +106,7 @@ class BulkAdmission:
         """Of a key that a later epoch's home wants to take: the word, or a reason to refuse it."""
         ours = self._node.world.epoch
         reason = on_behalf(epoch, ours)
-        merchants, under_way = self._node.world.merchants.by_id, self._node.keys.under_way
+        merchants, under_way = self._node.world.merchants.by_id, self._node.machine.keys.under_way
 
         def word(ask: AdmissionQuery) -> AdmissionVerdict | str:
             if ask.merchant not in merchants:
@@ -125,12 +125,12 @@ class BulkAdmission:
         node = self._node
         try:
             with node.load.tombstone(len(asks)):
-                fates = await node.tombstones.refuse_all(asks, reason)
+                fates = await node.machine.tombstones.refuse_all(asks, reason)
         except Overloaded:
             return [FULL] * len(asks)
         words = {fate: _word(fate, node.world.epoch) for fate in set(fates)}
         count = sum(isinstance(fate, Refused) for fate in fates)
-        metrics.REFUSED.labels(reason=stored(reason, 0).reason).inc(count)
+        REFUSED.labels(reason=stored(reason, 0).reason).inc(count)
         return [
             SEND if not ask.earlier and fate in ("known", "mismatch") else words[fate]
             for ask, fate in zip(asks, fates, strict=True)

@@ -19,8 +19,11 @@ from bailiwick.base.sealing import SEAL, answer_seal, require
 from bailiwick.idempotency.requests import Answer, IdempotentRequest, Refused
 from bailiwick.jurisdiction.assign import Assignment, Considered
 from bailiwick.jurisdiction.locate import Location
-from bailiwick.node.payments.request_params import CreatePayment, CreateRefund
 from bailiwick.node.service import Node
+from bailiwick.resources.payments.create import PaymentCreation
+from bailiwick.resources.payments.params import CreatePayment
+from bailiwick.resources.refunds.commands import Refunds
+from bailiwick.resources.refunds.params import CreateRefund
 from bailiwick.routing.gateways import Gateway
 from bailiwick.topology.merchants import Merchant
 from bailiwick.wire.answers import json_answer
@@ -137,15 +140,16 @@ class Canary:
             node.world.epoch, node.number, node.number, "canary", "free", (here,)
         )
         wish = msgspec.convert(fields, CreatePayment)
-        return await node.keys.once(
-            asked, lambda: node.creation.create(asked, wish, location, assignment)
+        creation = PaymentCreation(node.machine)
+        return await node.machine.keys.once(
+            asked, lambda: creation.create(asked, wish, location, assignment)
         )
 
     async def _refund(self, ask: CanaryAsk, merchant: Merchant, payment: str) -> Answer:
         wish = CreateRefund(payment_intent=payment)
         asked = _asked(ask, merchant, "refund", {"payment_intent": payment})
-        node = self._node
-        return await node.keys.once(asked, lambda: node.payments.refund(asked, wish))
+        machine = self._node.machine
+        return await machine.keys.once(asked, lambda: Refunds(machine).create(asked, wish))
 
 
 def _asked(

@@ -2,11 +2,13 @@
 
 import falcon.asgi
 
-from bailiwick.node import inbound
-from bailiwick.node.orders.row_builder import wanted
-from bailiwick.node.payments.request_params import CreatePayment, refuse_unsupported
 from bailiwick.node.service import Node
+from bailiwick.resources.payments import placing
+from bailiwick.resources.payments.charging import wanted
+from bailiwick.resources.payments.create import PaymentCreation
+from bailiwick.resources.payments.params import CreatePayment, refuse_unsupported
 from bailiwick.routing import match as routing
+from bailiwick.serving import inbound
 from bailiwick.wire.answers import json_answer
 
 
@@ -23,9 +25,9 @@ class Explain:
         params, wish = await inbound.checked(request, CreatePayment)
         refuse_unsupported(wish)
         asked = inbound.asked(request, who, "create", "", params, [])
-        location = inbound.located(node, who, wish.location)
-        assignment = inbound.explainable(node, request, asked, wish, location)
-        payment = node.creation.draft(asked, wish, location, assignment)
+        location = placing.located(node, who, wish.location)
+        assignment = placing.explainable(node, request, asked, wish, location)
+        payment = PaymentCreation(node.machine).draft(asked, wish, location, assignment)
         found = node.gateways.match(wanted(payment, who.merchant.strategy))
         document = {
             "object": "explanation",

@@ -2,14 +2,11 @@
 
 from bailiwick.node.service import Node
 from bailiwick.runtime import tls
-from bailiwick.runtime.telemetry import CONTENT_TYPE, Metrics
+from bailiwick.runtime.telemetry import CONTENT_TYPE
+from bailiwick.serving.route import METRICS
 
-__all__ = ["CALLBACKS", "CONTENT_TYPE", "METRICS", "REFUSED", "render"]
+__all__ = ["CALLBACKS", "CONTENT_TYPE", "METRICS", "render"]
 
-METRICS = Metrics()
-REFUSED = METRICS.counter(
-    "node_refused_total", "New payments refused by tombstone, by reason.", ["reason"]
-)
 CALLBACKS = METRICS.counter(
     "node_callbacks_total", "Callbacks of providers, by what was done with them.", ["outcome"]
 )
@@ -67,7 +64,7 @@ def render(node: Node) -> bytes:
             _TURNS.labels(gateway=gateway.name, state=state).set(count)
         _FAILURES.labels(gateway=gateway.name).set(gateway.failures)
         _CALLS.labels(gateway=gateway.name).set(gateway.calls)
-    for lane in node.store.lanes:
+    for lane in node.store.lanes.values():
         _BATCHES.labels(lane=lane.name).set(lane.batches)
         _ROWS.labels(lane=lane.name).set(lane.rows)
         _WAITING.labels(lane=lane.name).set(lane.waiting)

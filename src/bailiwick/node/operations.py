@@ -8,9 +8,10 @@ import msgspec
 
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
-from bailiwick.node import inbound, metrics
+from bailiwick.node import metrics
 from bailiwick.node.service import Node
 from bailiwick.runtime import crash, timing, trace
+from bailiwick.serving import inbound
 from bailiwick.wire.answers import json_answer
 
 Request = falcon.asgi.Request

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,27 +10,25 @@ import asyncpg
 import structlog
 
 from bailiwick.admission.load import Load
+from bailiwick.delivery.deliverer import Deliverer
+from bailiwick.delivery.outbox import Outbox
+from bailiwick.delivery.relay import CONSUMER, Relay
+from bailiwick.delivery.webhooks import Endpoints
 from bailiwick.geo import atlas
 from bailiwick.interlink.refusals import Refusals
 from bailiwick.jurisdiction.home_history import HomeHistories
+from bailiwick.node import assembly
 from bailiwick.node.config import Loaded, callback_base
-from bailiwick.node.delivery.deliverer import Deliverer
-from bailiwick.node.delivery.relay import CONSUMER, Relay
-from bailiwick.node.delivery.webhooks import Endpoints
-from bailiwick.node.orders.callbacks import Callbacks
-from bailiwick.node.orders.executor import AttemptExecutor
-from bailiwick.node.orders.idempotent_command import IdempotentCommand
-from bailiwick.node.orders.resolver import Resolver
-from bailiwick.node.orders.row_builder import RowBuilder
-from bailiwick.node.orders.tombstones import Tombstones
-from bailiwick.node.payments.commands import Payments
-from bailiwick.node.payments.create import PaymentCreation
+from bailiwick.orders.callbacks import Callbacks
+from bailiwick.orders.machine import Machine
+from bailiwick.orders.resolver import Resolver
+from bailiwick.resources.events.routes import event_object
+from bailiwick.resources.payments.rows import TABLE
 from bailiwick.routing.gateways import Gateways
 from bailiwick.runtime.loops import end, forever
 from bailiwick.runtime.settings import SettingsError
 from bailiwick.store.database import Store
 from bailiwick.store.migrate import migrate
-from bailiwick.store.outbox import Outbox
 from bailiwick.topology.current import CurrentWorld
 from bailiwick.topology.joining import join
 from bailiwick.topology.snapshot import World
@@ -54,7 +53,8 @@ class Node:
         self.current = CurrentWorld(loaded.world, self._acceptable, trust=loaded.world_trust)
         self.bus = bus
         self.feed = join(self.current, bus)
-        self.store = Store(settings.dsn, self.writing_epoch, settings.pool_max)
+        self.name, self.private_addresses = settings.name, settings.webhook_private_addresses
+        self.store = Store(settings.dsn, self.writing_epoch, assembly.lanes(), settings.pool_max)
         self.gateways = Gateways(
             settings.gateways,
             loaded.accounts,
@@ -66,10 +66,12 @@ class Node:
         self.deliverer = Deliverer(
             self.store,
             self.endpoints,
-            private=settings.webhook_private_addresses,
+            functools.partial(event_object, self.machine.kinds, name="event"),
+            private=self.private_addresses,
             every_s=DELIVER_EVERY_S,
         )
-        self.load = Load(self.number, settings.capacity, self.store, settings.queue_target_ms)
+        begins, ends = (self.store.lanes[TABLE.create_lane], self.store.lanes[TABLE.move_lane])
+        self.load = Load(self.number, settings.capacity, begins, ends, settings.queue_target_ms)
         self.refusals = Refusals(loaded.internal_secret)
         self.home_histories = HomeHistories(self.atlas)
         self.relay: Relay | None = None
@@ -80,25 +82,24 @@ class Node:
                 bus,
                 loaded.internal_secret,
                 self.writing_epoch,
-                lambda: sum(lane.rows for lane in self.store.lanes),
+                lambda: sum(lane.rows for lane in self.store.lanes.values()),
             )
         self._tasks: list[asyncio.Task[None]] = []
 
     def assemble(self, gateways: Gateways) -> None:
-        """Make what payments need, over these gateways."""
-        store, settings = self.store, self.settings
-        rows = RowBuilder(self.number, store, gateways, self.endpoints, lambda: self.world)
-        self.executor = AttemptExecutor(rows, store, gateways)
-        command = IdempotentCommand(store, self.executor, settings.deadline_ms / 1000)
-        self.keys = command.keys
-        self.tombstones = Tombstones(store, self.keys)
-        self.creation = PaymentCreation(
-            self.number, store, gateways, rows, command, self.tombstones
+        """Make what orders need, over these gateways."""
+        settings = self.settings
+        self.machine = Machine(
+            self.number,
+            self.store,
+            gateways,
+            self.endpoints,
+            lambda: self.current.world,
+            assembly.kinds(),
+            settings.deadline_ms / 1000,
         )
-        self.payments = Payments(self.number, store, gateways, rows, command)
-        self.callbacks = Callbacks(store, gateways, self.executor)
-        every_s = settings.resolve_every_ms / 1000
-        self.resolver = Resolver(store, gateways, self.executor, every_s)
+        self.callbacks = Callbacks(self.machine)
+        self.resolver = Resolver(self.machine, settings.resolve_every_ms / 1000)
 
     @property
     def world(self) -> World:

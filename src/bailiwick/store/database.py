@@ -1,30 +1,20 @@
-"""The node's database: two lanes that write payments, one that refuses them, a pool that reads,
-and the small writes.
+"""The node's database: lanes that write many rows at once, a pool that reads, and the small writes.
 
 All reads go to the primary: a decision taken from a replica that lags has paid twice elsewhere.
+What is written and read is said by who owns it: each has its SQL in a folder of its own.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import asyncpg
 import msgspec
 
 from bailiwick.runtime.turns import Turns
-from bailiwick.store.lanes import Lane, Written
-from bailiwick.store.rows import (
-    Attempt,
-    Create,
-    Move,
-    Payment,
-    Refund,
-    Refuse,
-    StoredKey,
-)
+from bailiwick.store.lanes import Lane, LaneFull, Verify, Written
 from bailiwick.store.statements import lean, statement
 
-_payment = msgspec.json.Decoder(Payment)
 LOWEST_ID = ""
 HIGHEST_ID = "~"
 RowT = TypeVar("RowT")
@@ -62,10 +52,31 @@ class Page(msgspec.Struct, frozen=True):
     until_ms: int = 2**53
 
 
-class Store:
-    """One node's PostgreSQL database."""
+class LaneSpec(msgspec.Struct, frozen=True):
+    """A lane that a store is to have.
 
-    def __init__(self, dsn: str, epoch: Callable[[], int], pool_max: int = 12) -> None:
+    Attributes:
+        sql: the statement; its first argument are the rows, the second is the epoch.
+        verify: which of some rows are there, by their writer tokens; read over one connection.
+        inserts_only: its joins are between the batch and itself, and want to be hashed.
+    """
+
+    name: str
+    sql: str
+    verify: Verify
+    inserts_only: bool = True
+
+
+class Store:
+    """One node's PostgreSQL database.
+
+    Attributes:
+        lanes: its lanes, by name.
+    """
+
+    def __init__(
+        self, dsn: str, epoch: Callable[[], int], lanes: Sequence[LaneSpec], pool_max: int = 12
+    ) -> None:
         self._dsn = dsn
         self._pool_max = pool_max
         self._pool: asyncpg.Pool | None = None
@@ -73,52 +84,26 @@ class Store:
         self._turns = Turns(LISTS_OF_MERCHANT)
         self.epoch = epoch
         self._sure = asyncio.Lock()
-        settings = statement("lane_settings")
+        self.lanes: dict[str, Lane[Any]] = {each.name: self._lane(each) for each in lanes}
+        self._every = tuple(self.lanes.values())
 
-        async def connect(session: str) -> asyncpg.Connection:
+    def _lane(self, spec: LaneSpec) -> Lane[Any]:
+        settings = statement("lane_settings")
+        if not spec.inserts_only:
+            settings += "; SET enable_hashjoin = off"
+
+        async def connect() -> asyncpg.Connection:
             connection = await asyncpg.connect(
-                dsn,
+                self._dsn,
                 timeout=5,
                 command_timeout=15,
                 server_settings={"application_name": "bailiwick-lane", "jit": "off"},
             )
-            await connection.execute(session)
+            await connection.execute(settings)
             return connection
 
-        async def for_create() -> asyncpg.Connection:
-            # Inserts only: the join is between the batch and itself, and wants to be hashed.
-            return await connect(settings)
-
-        async def for_move() -> asyncpg.Connection:
-            return await connect(settings + "; SET enable_hashjoin = off")
-
         barrier = statement("barrier")
-        self.creates: Lane[Create] = Lane(
-            "create",
-            statement("create"),
-            lean("create"),
-            for_create,
-            _verify_keys,
-            epoch,
-            barrier,
-        )
-        self.moves: Lane[Move] = Lane(
-            "move", statement("move"), lean("move"), for_move, _verify_moves, epoch, barrier
-        )
-        # A lane of its own: shedding does not wait for payments, nor they for it.
-        refuse = statement("key_refuse")
-        self.refusals: Lane[Refuse] = Lane(
-            "refuse", refuse, refuse, for_create, _verify_keys, epoch, barrier
-        )
-
-    @property
-    def lanes(self) -> tuple[Lane[Any], ...]:
-        """All lanes."""
-        return self.creates, self.moves, self.refusals
-
-    @property
-    def _doubtful(self) -> bool:
-        return self.creates.doubtful or self.moves.doubtful or self.refusals.doubtful
+        return Lane(spec.name, spec.sql, lean(spec.sql), connect, spec.verify, self.epoch, barrier)
 
     async def open(self) -> None:
         """Connect everything.
@@ -144,28 +129,28 @@ class Store:
         lists = max(1, self._pool_max // LISTS_SHARE)
         self._pool = await pool(max(2, self._pool_max - lists), least=2)
         self._lists = await pool(lists, least=0)
-        for lane in self.lanes:
+        for lane in self._every:
             await lane.start()
 
     async def close(self) -> None:
         """Finish the batches under way and disconnect."""
-        for lane in self.lanes:
+        for lane in self._every:
             await lane.stop()
         for pool in (self._pool, self._lists):
             if pool is not None:
                 await pool.close()
 
-    async def create(self, row: Create) -> Written:
-        """Queue a new payment and wait for its fate; see ``Lane.write``."""
-        return await self.creates.write(row)
+    def write(self, lane: str, row: Any) -> "asyncio.Future[Written]":
+        """Queue a row of a lane; the future tells its fate.
 
-    async def move(self, row: Move) -> Written:
-        """Queue a move and wait for its fate; see ``Lane.write``."""
-        return await self.moves.write(row)
-
-    def refuse(self, row: Refuse) -> "asyncio.Future[Written]":
-        """Queue tombstones and wait for their fate; see ``Lane.write``."""
-        return self.refusals.write(row)
+        Raises, through the future: LaneFull, WriteInDoubt, BadRow; see ``Lane.write``.
+        """
+        try:
+            return self.lanes[lane].write(row)
+        except LaneFull as full:
+            refused: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
+            refused.set_exception(full)
+            return refused
 
     async def rows(self, name: str, *args: object) -> list[asyncpg.Record]:
         """Run a named statement, bounded in time."""
@@ -177,93 +162,22 @@ class Store:
         assert self._pool is not None
         return await self._pool.fetchrow(statement(name), *args, timeout=10)
 
+    async def sure_row(self, name: str, *args: object) -> asyncpg.Record | None:
+        """The same, of what is durable: after a commit whose answer was lost, what shows may not
+        be (see ``Lane``)."""
+        for lane in self._every:
+            if lane.doubtful:
+                await self._be_sure()
+        return await self.row(name, *args)
+
     async def _be_sure(self) -> None:
-        """After a commit whose answer was lost: read only what is durable (see ``Lane``)."""
         async with self._sure:
-            doubtful = [lane for lane in self.lanes if lane.doubtful]
+            doubtful = [lane for lane in self._every if lane.doubtful]
             if doubtful:
                 assert self._pool is not None
                 await self._pool.execute(statement("barrier"), timeout=SURE_S)
             for lane in doubtful:
                 lane.doubtful = False
-
-    async def key(self, identity: str) -> StoredKey | None:
-        """A claimed or refused idempotency key, by its identity (``key_identity``)."""
-        if self._doubtful:
-            await self._be_sure()
-        row = await self.row("key_find", identity)
-        return None if row is None else StoredKey(*row)
-
-    async def payment(self, identifier: str) -> Payment | None:
-        """A payment by id, whoever owns it: the caller checks the merchant."""
-        if self._doubtful:
-            await self._be_sure()
-        row = await self.row("payment_find", identifier)
-        return None if row is None else payment_of(row)
-
-    async def payments(
-        self, merchant: str, livemode: bool, page: Page, customer: str | None
-    ) -> Part[Payment]:
-        """A page of a merchant's payments, of one customer or all."""
-        found = await self._page(
-            "payment", merchant, livemode, page, page.since_ms, page.until_ms, customer
-        )
-        return [payment_of(row[:-1]) for row in found], _following(found)
-
-    async def refunds(
-        self, merchant: str, livemode: bool, page: Page, payment: str | None
-    ) -> Part[tuple[Refund, str | None]]:
-        """A page of a merchant's refunds, of one payment or all, each with its payment's charge."""
-        found = await self._page(
-            "refund", merchant, livemode, page, payment, page.since_ms, page.until_ms
-        )
-        return [(refund_of(row[:-2]), row["charge"]) for row in found], _following(found)
-
-    async def events(
-        self, merchant: str, livemode: bool, page: Page, types: list[str] | None
-    ) -> Part[asyncpg.Record]:
-        """A page of a merchant's events, of some types or all."""
-        found = await self._page(
-            "event", merchant, livemode, page, types, page.since_ms, page.until_ms
-        )
-        return found, _following(found)
-
-    async def owned(self, table: str, identifier: str, merchant: str, livemode: bool) -> bool:
-        """Whether a ``payment``, ``refund`` or ``event`` is a merchant's own, of this mode."""
-        return await self.row(f"{table}_owned", identifier, merchant, livemode) is not None
-
-    async def refund(self, identifier: str) -> Refund | None:
-        """A refund by id."""
-        row = await self.row("refund_find", identifier)
-        return None if row is None else refund_of(row)
-
-    async def attempt(self, identifier: str) -> Attempt | None:
-        """An attempt by id."""
-        if self._doubtful:
-            await self._be_sure()
-        row = await self.row("attempt_find", identifier)
-        return None if row is None else attempt_of(row)
-
-    async def attempts(self, payment: str) -> list[Attempt]:
-        """All attempts of a payment, in order."""
-        return [attempt_of(row) for row in await self.rows("attempts_of_payment", payment)]
-
-    async def due(self, limit: int, lease_ms: int) -> list[Attempt]:
-        """Claim open attempts that are due for a look."""
-        return [
-            attempt_of(row)
-            for row in await self.rows("attempts_due", limit, lease_ms, self.epoch())
-        ]
-
-    async def sweep(self, expired_ms: int) -> list[str]:
-        """Have the resolver look at attempts permitted longer ago than that and ended by nobody:
-        their ids. Nothing that was found before, or has ended, is looked through again."""
-        bounds = await self.row("sweep_bounds", expired_ms)
-        assert bounds is not None, "migrated databases have exactly one sweep row"
-        await self.rows("attempts_summarize")
-        since, until = bounds
-        found = await self.rows("attempts_forgotten", since, expired_ms, self.epoch(), until)
-        return [row[0] for row in found]
 
     async def fence(self) -> Fence:
         """The fence row."""
@@ -271,9 +185,15 @@ class Store:
         assert row is not None, "migrated databases have exactly one fence row"
         return Fence(*row)
 
-    async def _page(
+    async def owned(self, table: str, identifier: str, merchant: str, livemode: bool) -> bool:
+        """Whether a row is a merchant's own, of this mode, by the statement ``<table>_owned``."""
+        return await self.row(f"{table}_owned", identifier, merchant, livemode) is not None
+
+    async def page(
         self, table: str, merchant: str, livemode: bool, page: Page, *filters: object
     ) -> list[asyncpg.Record]:
+        """A page of a merchant's rows, by ``<table>_list_newest`` or ``_oldest``; the column
+        ``following`` is the id of the row after the last."""
         order = "oldest" if page.oldest_first else "newest"
         return await self.list_rows(
             f"{table}_list_{order}",
@@ -294,52 +214,11 @@ class Store:
             return await self._lists.fetch(statement(name), merchant, *args, timeout=LIST_WAIT_S)
 
 
-def _following(found: list[asyncpg.Record]) -> str | None:
+def following(found: list[asyncpg.Record]) -> str | None:
+    """The id of the row that comes after a page."""
     return found[-1]["following"] if found else None
 
 
-def payment_of(row: Iterable[Any]) -> Payment:
-    """A payment from the columns of ``payment_find``, in order."""
-    values = list(row)
-    described = content_of(values[10])
-    values[10:11] = [described.details, described.progress]
-    return Payment(*values)
-
-
-def content_of(content: str) -> Payment:
-    """The payment as it was when its content was written; the guarded columns have moved on."""
-    return _payment.decode(content)
-
-
-def refund_of(row: Iterable[Any]) -> Refund:
-    """A refund from the columns of ``refund_find``, in order."""
-    values = list(row)
-    values[9] = msgspec.json.decode(values[9])
-    return Refund(*values)
-
-
-def attempt_of(row: asyncpg.Record) -> Attempt:
-    """An attempt from the columns of ``attempt_find``, in order."""
-    values = list(row)
-    values[12] = msgspec.Raw(values[12].encode())
-    values[14] = None if values[14] is None else msgspec.Raw(values[14].encode())
-    return Attempt(*values)
-
-
-async def _verify_keys(
-    connection: asyncpg.Connection, rows: list[Create] | list[Refuse]
-) -> set[int]:
-    return await _tokens(
-        connection, "verify_keys", [each for row in rows for each in row.identities]
-    )
-
-
-async def _verify_moves(connection: asyncpg.Connection, rows: list[Move]) -> set[int]:
-    ids = [row.id for row in rows]
-    return await _tokens(connection, "verify_move", ids, [row.expected_version + 1 for row in rows])
-
-
-async def _tokens(
-    connection: asyncpg.Connection, name: str, *columns: Iterable[object]
-) -> set[int]:
+async def tokens(connection: asyncpg.Connection, name: str, *columns: Iterable[object]) -> set[int]:
+    """The writer tokens that a named statement finds."""
     return {row[0] for row in await connection.fetch(statement(name), *columns)}

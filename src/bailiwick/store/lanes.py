@@ -82,6 +82,7 @@ class BadRow(Exception):
 
 RowT = TypeVar("RowT", bound=Row)
 Waiting = tuple[RowT, "asyncio.Future[Written]"]
+Verify = Callable[[asyncpg.Connection, list[Any]], Awaitable[set[int]]]
 _columns: Callable[[Any], tuple[Any, ...]] = msgspec.structs.astuple
 
 
@@ -101,7 +102,7 @@ class Lane(Generic[RowT]):
         sql: str,
         lean: str,
         connect: Callable[[], Awaitable[asyncpg.Connection]],
-        verify: Callable[[asyncpg.Connection, list[RowT]], Awaitable[set[int]]],
+        verify: Verify,
         epoch: Callable[[], int],
         barrier: str,
     ) -> None:

@@ -48,7 +48,7 @@ def _over_nodes(
 
 
 async def _rewind(name: str, connection: Any) -> dict[str, Any]:
-    from bailiwick.node.delivery.relay import CONSUMER
+    from bailiwick.delivery.relay import CONSUMER
     from bailiwick.store.statements import statement
 
     done = await connection.execute(statement("relay_rewind"), CONSUMER)
@@ -58,7 +58,7 @@ async def _rewind(name: str, connection: Any) -> dict[str, Any]:
 
 async def _going(name: str, connection: Any) -> bool:
     """Whether a relay still goes through everything."""
-    from bailiwick.node.delivery.relay import CONSUMER
+    from bailiwick.delivery.relay import CONSUMER
     from bailiwick.store.statements import statement
 
     row = await connection.fetchrow(statement("relay_find"), CONSUMER)

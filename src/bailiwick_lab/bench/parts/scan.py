@@ -15,8 +15,8 @@ import click
 from bailiwick.base.cards import has_card_number, is_card_key, maybe_card, without_cards
 from bailiwick.base.errors import ApiError
 from bailiwick.channels.redact import redact
-from bailiwick.node.payments.card_check import refuse_cards
-from bailiwick.node.payments.request_params import CreatePayment
+from bailiwick.resources.payments.params import CreatePayment
+from bailiwick.serving.card_check import refuse_cards
 from bailiwick.wire.forms import parse_form, parse_json, struct_from
 
 SIZES_KB = (16, 64, 256, 1024)

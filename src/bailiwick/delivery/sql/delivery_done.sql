@@ -1,0 +1,23 @@
+-- Deliveries ended, or are put off. What has ended stays so; a try whose lease ran out, so that
+-- another was begun, says something only by its success. The next of the same subject and endpoint
+-- may be delivered now.
+-- $1: events, $2: endpoints, $3: the number of the try, $4: HTTP status or 0, $5: milliseconds
+-- until the next try; null: no more.
+WITH noted AS (
+    UPDATE delivery d
+       SET status = n.status, next_at = clock_timestamp() + n.again * interval '1 millisecond',
+           done_at = CASE WHEN n.again IS NULL THEN now() END
+      FROM unnest($1::text[], $2::text[], $3::integer[], $4::integer[], $5::integer[])
+           AS n (event, endpoint, try, status, again)
+     WHERE d.event = n.event AND d.endpoint = n.endpoint AND d.next_at IS NOT NULL
+       AND (d.tries = n.try OR n.status BETWEEN 200 AND 299)
+    RETURNING d.subject, d.endpoint, d.seq, d.next_at
+)
+UPDATE delivery d SET next_at = clock_timestamp()
+  FROM noted n CROSS JOIN LATERAL (
+       SELECT b.event, b.endpoint FROM delivery b
+        WHERE b.subject = n.subject AND b.endpoint = n.endpoint
+          AND b.seq > n.seq AND b.next_at IS NOT NULL
+        ORDER BY b.seq LIMIT 1) s
+ WHERE n.next_at IS NULL AND d.event = s.event AND d.endpoint = s.endpoint
+   AND d.next_at IS NOT NULL

@@ -1,0 +1,34 @@
+"""What the resources' folders declare, put together for one node."""
+
+from bailiwick.channels.base import Operation
+from bailiwick.idempotency import keys
+from bailiwick.orders.kinds import AsItIs, Handler, Kind, Kinds
+from bailiwick.orders.lanes import lanes as order_lanes
+from bailiwick.resources import declared
+from bailiwick.store.database import LaneSpec
+
+
+def _every_kind() -> list[Kind]:
+    return declared("KIND", "kind")
+
+
+def lanes() -> list[LaneSpec]:
+    """The lanes of a node's store: of each kind of orders, and of tombstones."""
+    found: list[LaneSpec] = []
+    for kind in _every_kind():
+        parts = [
+            name for each in declared("PARTS", "handlers") for name in each.get(kind.prefix, ())
+        ]
+        found.extend(order_lanes(kind.table, parts))
+    return [*found, keys.lane()]
+
+
+def kinds() -> Kinds:
+    """The kinds of orders with what outcomes do to them."""
+    handlers: dict[tuple[str, Operation], Handler] = {}
+    for each in declared("HANDLERS", "kind", "handlers"):
+        handlers |= each
+    objects: dict[str, AsItIs] = {}
+    for each in declared("OBJECTS", "kind", "handlers"):
+        objects |= each
+    return Kinds(_every_kind(), handlers, objects)

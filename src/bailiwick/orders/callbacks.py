@@ -1,0 +1,170 @@
+"""What providers tell us by themselves: checked, bound to one attempt, taken once.
+
+It must be about an attempt of ours at the very account that tells, of the same operation, and about
+the object that the provider named before: else nothing of it is booked, the provider is asked, and
+a person must look. A callback is remembered for ever under the provider's own id of it, so that a
+replay has no second effect; what it says then goes the same guarded way as a synchronous answer.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+import structlog
+
+from bailiwick.base.clock import now_ms
+from bailiwick.base.errors import ApiError
+from bailiwick.channels.base import (
+    CallbackEvent,
+    CallbackRefused,
+    Instruction,
+    Outcome,
+    Result,
+    agreed,
+)
+from bailiwick.orders import attempt_store
+from bailiwick.orders.attempts import NO_CHARGE, OPEN, Attempt
+from bailiwick.orders.machine import Machine
+from bailiwick.orders.query import state_of
+from bailiwick.orders.transition import SUSPICIOUS
+from bailiwick.routing.gateways import Gateway
+from bailiwick.runtime.crash import crash_point
+
+log = structlog.get_logger()
+_instruction = msgspec.json.Decoder(Instruction)
+
+
+class Callbacks:
+    """Takes callbacks of all gateways."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._store = machine.store
+        self._gateways = machine.gateways
+        self._executor = machine.executor
+        self._kinds = machine.kinds
+
+    async def take(self, gateway_name: str, headers: Mapping[str, str], body: bytes) -> str:
+        """Take one callback; returns what was done with it, in a word.
+
+        Raises:
+            ApiError: 404 unknown gateway or attempt, 400 not genuine, 503 try again.
+        """
+        gateway = self._gateways.get(gateway_name)
+        if gateway is None:
+            raise ApiError.missing("gateway", gateway_name)
+        try:
+            notice = gateway.channel.callback(headers, body, gateway.account, now_ms())
+        except CallbackRefused as refused:
+            log.warning("callback_refused", gateway=gateway_name, reason=str(refused)[:80])
+            raise ApiError.invalid(
+                "The callback's signature does not hold.", code="callback_refused"
+            ) from None
+        if notice is None:
+            return "ignored"
+        attempt = await self._attempt(gateway, notice)
+        if await self._store.row("callback_find", gateway_name, notice.notice_id):
+            return "seen before"
+        if self._misdirected(gateway, notice, attempt):
+            log.warning("callback_misdirected", gateway=gateway.name, attempt=attempt.id)
+            await self._object(gateway, notice, attempt)
+            raise ApiError.missing("attempt", attempt.id, param="reference")
+        known = attempt.provider_ref
+        if known is not None and notice.provider_ref not in (None, known):
+            log.warning("callback_contradicts", gateway=gateway.name, attempt=attempt.id)
+            await self._object(gateway, notice, attempt)
+            await self._ask_about(gateway, attempt)
+            return "contradicts"
+        if not await self._apply(gateway, notice, attempt):
+            return "asked"
+        # Remembered only once it is carried out: a process that dies in between is told again,
+        # and what is applied twice has no second effect, because settling is guarded.
+        await self._store.rows("callback_claim", gateway_name, notice.notice_id, attempt.id)
+        crash_point("callback.claimed")
+        return "taken"
+
+    async def _attempt(self, gateway: Gateway, notice: CallbackEvent) -> Attempt:
+        """The attempt of ours that a callback names."""
+        reference = notice.reference or ""
+        attempt = await attempt_store.find(self._store, reference)
+        if attempt is None:
+            raise ApiError.missing("attempt", reference, param="reference")
+        return attempt
+
+    def _misdirected(self, gateway: Gateway, notice: CallbackEvent, attempt: Attempt) -> bool:
+        """Whether it is not about this account's operation. Gateways of one account each hear of
+        what the other has done: their callbacks speak for both."""
+        same = attempt.gateway == gateway.name or (
+            self._gateways.vault_of(attempt.gateway) == gateway.vault
+        )
+        return not same or attempt.operation != notice.operation
+
+    async def _object(self, gateway: Gateway, notice: CallbackEvent, attempt: Attempt) -> None:
+        """Nothing of it is booked: the resolver asks, and a person must look, once for each
+        callback; not for one that anybody could have sent."""
+        if not gateway.profile.signed_callbacks:
+            return
+        detail = f"{gateway.name}: {notice.operation} {notice.provider_ref or 'without an id'}"
+        await self._store.rows(
+            "review_open", attempt.subject, attempt.id, "reference_mismatch", detail
+        )
+        await self._store.rows("attempt_postpone", attempt.id, 0.0)
+        await self._store.rows("callback_claim", gateway.name, notice.notice_id, attempt.id)
+
+    async def _ask_about(self, gateway: Gateway, attempt: Attempt) -> None:
+        """Ask by what was known of an attempt before; the resolver asks only about open ones."""
+        if attempt.state not in OPEN and await self._may_be_news(attempt, None):
+            told = await state_of(attempt, gateway)
+            if told is not None:
+                await self._settle(attempt, told)
+
+    async def _apply(self, gateway: Gateway, notice: CallbackEvent, attempt: Attempt) -> bool:
+        """Carry out what a callback says; False where it says nothing certain."""
+        result = notice.result
+        if result is not None:
+            instruction = _instruction.decode(attempt.instruction)
+            result = agreed(instruction, result, gateway.profile)
+        if result is None or notice.dated or not gateway.profile.signed_callbacks:
+            await self._question(gateway, notice, attempt, result)
+            return False
+        if result.detail in SUSPICIOUS and attempt.state in NO_CHARGE:
+            # A success after a no, but not the one that was asked for: nothing can book it.
+            await self._store.rows(
+                "review_open", attempt.subject, attempt.id, result.detail, notice.provider_ref
+            )
+        await self._settle(attempt, result)
+        return result.outcome is not Outcome.UNKNOWN or attempt.state not in OPEN
+
+    async def _settle(self, attempt: Attempt, result: Result) -> None:
+        settled = await self._executor.record_outcome(attempt, result)
+        crash_point("callback.settled")
+        if settled.next is not None:
+            await self._executor.drive(settled.next)
+
+    async def _question(
+        self, gateway: Gateway, notice: CallbackEvent, attempt: Attempt, hint: Result | None
+    ) -> None:
+        """What a callback says is no proof by itself: what the provider answers is.
+
+        Raises:
+            ApiError: 503, it could not be asked, or does not say so (yet); it will tell again.
+        """
+        ref = attempt.provider_ref or notice.provider_ref
+        if attempt.state in OPEN and ref == attempt.provider_ref:
+            await self._store.rows("attempt_postpone", attempt.id, 0.0)  # the resolver asks
+            attempt = await attempt_store.find(self._store, attempt.id) or attempt
+            if attempt.state in OPEN:
+                return
+        if attempt.state not in OPEN and not await self._may_be_news(attempt, hint):
+            return
+        told = await state_of(msgspec.structs.replace(attempt, provider_ref=ref), gateway)
+        if told is not None:
+            await self._settle(attempt, told)
+        if told is None or (hint is not None and told.outcome is not hint.outcome):
+            raise ApiError.unavailable("This could not be confirmed yet. Send it again later.")
+
+    async def _may_be_news(self, attempt: Attempt, hint: Result | None) -> bool:
+        """Whether an attempt that has ended may have ended otherwise. What only repeats what is
+        known is not asked about, so that nobody makes us ask by sending old callbacks again."""
+        if hint is not None:
+            return await self._executor.would_tell(attempt, hint)
+        # Only a success after a no, and a refund that came back, are ever told so late.
+        return attempt.state in NO_CHARGE or self._kinds.handler(attempt).may_return

@@ -1,0 +1,131 @@
+"""The kinds of orders, and what the outcome of each operation on one does: data, in one table.
+
+The machine (claim, permit, call, record the outcome, resolve) is written once. A kind of order
+brings a table, a way to show itself, and a handler for each operation at a provider; a resource
+that acts on another's orders, as refunds do on payments, brings handlers for those. They are found
+in the folders of the resources (``handlers.py``, ``kind.py``).
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from bailiwick.base.errors import ApiError
+from bailiwick.channels.base import Operation, Result
+from bailiwick.orders.attempts import Attempt
+from bailiwick.orders.rows import OrderMove
+from bailiwick.orders.table import OrderTable
+from bailiwick.orders.transition import Transition
+from bailiwick.store.database import Store
+
+ActsOn = Callable[[Store, Any, Attempt], Awaitable[Any]]
+Effect = Callable[[Any, Attempt, Any, Result, int, int], Transition[Any] | None]
+Onward = Callable[[Any, Any, Attempt, Result], Awaitable[Transition[Any] | None]]
+
+
+class Kind(Protocol):
+    """One kind of orders.
+
+    Attributes:
+        prefix: of its ids.
+        object, label: what the API calls it, in data and in messages.
+        param: the parameter that an unknown id is reported for.
+        let_go: states in which that nothing was charged is what was asked for.
+    """
+
+    @property
+    def table(self) -> OrderTable: ...
+    @property
+    def prefix(self) -> str: ...
+    @property
+    def object(self) -> str: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def param(self) -> str: ...
+    @property
+    def let_go(self) -> frozenset[str]: ...
+
+    async def find(self, store: Store, identifier: str) -> Any:
+        """An order by id, or None."""
+
+    def move_row(self, step: Transition[Any], common: dict[str, Any]) -> OrderMove:
+        """The row of a step; ``common``: the fields that all kinds have."""
+
+    def event_body(self, step: Transition[Any]) -> msgspec.Raw:
+        """The object that a step's event tells of, as it is afterwards."""
+
+    def first_event_body(self, content: str) -> msgspec.Raw:
+        """The object of an order's first event, from the content that came with it."""
+
+    async def answer(
+        self, store: Store, step: Transition[Any], expand: list[str], attempt: Attempt | None
+    ) -> tuple[int, msgspec.Raw, bool]:
+        """Status and body for the request that asked for a step, and whether the body is the
+        object as it is. ``attempt``: the one that the step is about, as it was before."""
+
+
+class Handler(msgspec.Struct, frozen=True):
+    """How the outcome of one operation is decided.
+
+    Attributes:
+        outcome: order, attempt, what it acts on, result, now and the time of the next look (both in
+            milliseconds) to the transition; None for nothing (more) to do. Pure.
+        acts_on: reads the row beside order and attempt that it is about; None: there is none.
+        onward: for a definite no: the machine, order, attempt and result to the transition to the
+            next gateway's attempt, or None. Without it no other gateway is tried.
+        charges: it takes money of the payer: a no after a yes contradicts it.
+        may_return: what was done may come back long after.
+    """
+
+    outcome: Effect
+    acts_on: ActsOn | None = None
+    onward: Onward | None = None
+    charges: bool = False
+    may_return: bool = False
+
+
+def alone(outcome: Callable[[Any, Attempt, Result, int, int], Transition[Any] | None]) -> Effect:
+    """An outcome that is about the order alone."""
+    return lambda order, attempt, _, result, now, look: outcome(order, attempt, result, now, look)
+
+
+Handlers = Mapping[tuple[str, Operation], Handler]
+"""By the prefix of the order's ids, and the operation."""
+AsItIs = Callable[[Store, str], Awaitable[msgspec.Raw]]
+"""The object with an id as it is now."""
+
+
+class Kinds:
+    """All kinds of orders that a node has."""
+
+    def __init__(
+        self, kinds: list[Kind], handlers: Handlers, objects: Mapping[str, AsItIs]
+    ) -> None:
+        self._kinds = {kind.prefix: kind for kind in kinds}
+        self._handlers = handlers
+        self._objects = objects
+
+    def of(self, subject: str) -> Kind:
+        """The kind of an order, by its id."""
+        return self._kinds[subject.partition("_")[0]]
+
+    def handler(self, attempt: Attempt) -> Handler:
+        """How the outcome of an attempt is decided."""
+        prefix = attempt.subject.partition("_")[0]
+        return self._handlers[prefix, Operation(attempt.operation)]
+
+    def event_body(self, subject: str, body: str | None, content: str | None) -> msgspec.Raw:
+        """The object of an event: as it is stored, or from the content that came with it."""
+        if body is not None:
+            return msgspec.Raw(body.encode())
+        assert content is not None, "an event has a body or content"
+        return self.of(subject).first_event_body(content)
+
+    async def as_it_is(self, store: Store, identifier: str) -> msgspec.Raw:
+        """The object that a request has made or changed, as it is now. Raises ApiError (500)."""
+        shown = self._objects.get(identifier.partition("_")[0])
+        if shown is None:
+            raise ApiError.defect()
+        return await shown(store, identifier)

@@ -1,0 +1,45 @@
+"""Ask a provider how an attempt ended. Only questions: nothing here moves money."""
+
+import msgspec
+
+from bailiwick.channels.base import (
+    Instruction,
+    Operation,
+    Outcome,
+    Resolve,
+    Result,
+    agreed,
+    of_same,
+)
+from bailiwick.orders.attempts import Attempt
+from bailiwick.routing.gateways import Gateway
+
+_instruction = msgspec.json.Decoder(Instruction)
+
+
+async def query(attempt: Attempt, gateway: Gateway, way: Resolve) -> Result | None:
+    """What the provider says when it is asked in one way; None when it says nothing."""
+    instruction = _instruction.decode(attempt.instruction)
+    if way is Resolve.PROVIDER_ID:
+        if attempt.provider_ref is None:
+            return None
+        instruction = msgspec.structs.replace(instruction, provider_ref=attempt.provider_ref)
+    request = gateway.channel.query(instruction, gateway.account, way)
+    if request is None:
+        return None
+    exchange = await gateway.exchange(request)
+    if exchange.reply is None:
+        return None
+    result = gateway.channel.parse_query(instruction, exchange.reply, way)
+    return of_same(attempt.provider_ref, agreed(instruction, result, gateway.profile))
+
+
+async def state_of(attempt: Attempt, gateway: Gateway) -> Result | None:
+    """What the provider knows now of an attempt, asked in the ways its channel declares; None
+    when that cannot be learned. "Not found" tells nothing here."""
+    for way in gateway.profile.resolve[Operation(attempt.operation)]:
+        if way in (Resolve.REFERENCE, Resolve.PROVIDER_ID):
+            result = await query(attempt, gateway, way)
+            if result is not None and result.outcome is not Outcome.UNKNOWN:
+                return result
+    return None

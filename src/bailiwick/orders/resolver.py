@@ -1,0 +1,195 @@
+"""End what is open: ask providers until every attempt has a definite outcome.
+
+Nothing is guessed and nothing times out into a failure. Each channel declares how its unknowns
+are resolved; "not found" counts only once no process can still be sending and the provider's
+visibility window has passed. What stays open too long is put before a person, and still asked.
+"""
+
+import asyncio
+
+import msgspec
+import structlog
+
+from bailiwick.base.clock import boot_ns
+from bailiwick.base.errors import ApiError
+from bailiwick.channels.base import (
+    Instruction,
+    NotBuilt,
+    Operation,
+    Outcome,
+    Phase,
+    Resolve,
+    Result,
+    of_same,
+    read,
+    unknown,
+)
+from bailiwick.orders import attempt_store
+from bailiwick.orders.attempts import Attempt
+from bailiwick.orders.executor import PERMIT_NS, permit
+from bailiwick.orders.machine import Machine
+from bailiwick.orders.query import query
+from bailiwick.orders.transition import SUSPICIOUS
+from bailiwick.routing.gateways import Gateway, build
+from bailiwick.runtime.crash import crash_point
+from bailiwick.runtime.database_errors import DATABASE_ERRORS
+
+BATCH = 64
+LEASE_MS = 5_000
+"""Until another process of this node may ask as well, which is harmless: questions move nothing
+and a replay is permitted once for each count of replays."""
+FORGOTTEN_MS = 6_000
+"""How long after its permit an attempt that nobody has ended is looked at: once it has run out."""
+SWEEP_S = 2.0
+REVIEW_AFTER_MS = 120_000
+REVIEW_PENDING_AFTER_MS = 7 * 86_400_000
+LOOK_MIN_MS = 500
+LOOK_MAX_MS = 600_000
+SETTLED_REASONS = ["unresolved", "gateway_missing"]
+
+log = structlog.get_logger()
+_instruction = msgspec.json.Decoder(Instruction)
+
+
+class Resolver:
+    """Looks at open attempts when they are due."""
+
+    def __init__(self, machine: Machine, every_s: float) -> None:
+        self._store = machine.store
+        self._gateways = machine.gateways
+        self._executor = machine.executor
+        self._every_s = every_s
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._swept_s = 0.0
+        self.resolved = 0
+
+    async def step(self) -> float:
+        """Look once; seconds until the next look."""
+        claimed = await self._round()
+        return 0.0 if claimed >= BATCH else self._every_s
+
+    async def _round(self) -> int:
+        room = 2 * BATCH - len(self._running)
+        if room <= 0:
+            return 0
+        now_s = boot_ns() / 1e9
+        if now_s - self._swept_s >= SWEEP_S:
+            self._swept_s = now_s
+            await attempt_store.sweep(self._store, FORGOTTEN_MS)
+        rows = await attempt_store.due(self._store, min(BATCH, room), LEASE_MS)
+        for attempt in rows:
+            if attempt.id not in self._running:
+                self._running[attempt.id] = asyncio.ensure_future(self._guarded(attempt))
+        return len(rows)
+
+    async def _guarded(self, attempt: Attempt) -> None:
+        try:
+            await self.resolve(attempt)
+        except (*DATABASE_ERRORS, ApiError) as error:
+            log.warning("resolve_failed", attempt=attempt.id, error=type(error).__name__)
+        except Exception as error:  # a defect in one must not stop the others
+            log.error("resolve_defect", attempt=attempt.id, error=error)
+        finally:
+            del self._running[attempt.id]
+
+    async def resolve(self, attempt: Attempt) -> None:
+        """Ask about one attempt, and settle it if the answer is definite."""
+        gateway = self._gateways.get(attempt.gateway)
+        if gateway is None:
+            await self._review(attempt, "gateway_missing")
+            await self._later(attempt)
+            return
+        result = await self._ask(attempt, gateway)
+        crash_point("resolve.asked")
+        if result is None or result.outcome is Outcome.UNKNOWN:
+            await self._still_open(attempt, result)
+            return
+        settled = await self._executor.record_outcome(attempt, result)
+        crash_point("resolve.settled")
+        if result.outcome is Outcome.PENDING:
+            await self._still_open(attempt, result)
+            return
+        if settled.step is None:
+            await self._later(attempt)  # closed by others meanwhile, or it has to wait for a void
+            return
+        self.resolved += 1
+        await self._store.rows("review_close_settled", attempt.id, SETTLED_REASONS)
+        if settled.next is not None:
+            await self._executor.drive(settled.next)
+
+    async def _ask(self, attempt: Attempt, gateway: Gateway) -> Result | None:
+        """Try the channel's declared ways in order; None when none of them told anything."""
+        operation = Operation(attempt.operation)
+        told: Result | None = None
+        for way in gateway.profile.resolve[operation]:
+            if way is Resolve.REPLAY:
+                result = await self._replay(attempt, gateway)
+            elif way in (Resolve.REFERENCE, Resolve.PROVIDER_ID):
+                result = await query(attempt, gateway, way)
+            else:
+                continue  # a callback or a statement comes by itself
+            if result is not None and result.not_found:
+                result = self._absent(attempt, gateway)
+            if result is not None and result.outcome is not Outcome.UNKNOWN:
+                return result
+            told = result or told
+        return told
+
+    async def _replay(self, attempt: Attempt, gateway: Gateway) -> Result | None:
+        """Send the same request under the same reference again, while the provider knows it."""
+        if attempt.state == "pending" or attempt.id in self._executor.inflight:
+            return None  # the provider has answered, or our own call still waits for it
+        request = build(gateway, _instruction.decode(attempt.instruction))
+        if isinstance(request, NotBuilt):
+            # It may have been built, and sent, by an earlier version or under other settings.
+            return unknown(request.detail or "not_built")
+        begun = boot_ns()
+        granted = await self._store.row(
+            "attempt_replay",
+            attempt.id,
+            attempt.replays,
+            float(gateway.profile.replay_ms),
+            self._store.epoch(),
+        )
+        if granted is None:
+            return None
+        crash_point("replay.permitted")
+        instruction = _instruction.decode(attempt.instruction)
+        exchange = await gateway.exchange(request, permit(begun))
+        if exchange.phase is not Phase.ANSWERED:
+            return None
+        result = read(gateway.channel, instruction, exchange)
+        return of_same(attempt.provider_ref, result)
+
+    def _absent(self, attempt: Attempt, gateway: Gateway) -> Result | None:
+        """What "not found" means: nothing, until nobody can still be sending it."""
+        profile = gateway.profile
+        sure_ms = PERMIT_NS // 1_000_000 + profile.total_ms + profile.visibility_ms
+        sending = attempt.id in self._executor.inflight
+        if sending or attempt.quiet_ms < sure_ms or attempt.provider_ref is not None:
+            return None
+        return Result(
+            Outcome.DECLINED,
+            code="processing_error",
+            message="The provider never received the request; nothing was charged.",
+            detail="not_found",
+        )
+
+    async def _still_open(self, attempt: Attempt, result: Result | None) -> None:
+        limit = REVIEW_PENDING_AFTER_MS if attempt.state == "pending" else REVIEW_AFTER_MS
+        if result is not None and result.detail in SUSPICIOUS:
+            await self._review(attempt, str(result.detail))
+        if attempt.age_ms > limit:
+            detail = None if result is None else result.detail
+            await self._review(attempt, "unresolved", detail)
+        await self._later(attempt)
+
+    async def _later(self, attempt: Attempt) -> None:
+        """Look again, less and less often."""
+        pause = min(LOOK_MIN_MS * 2 ** min(attempt.checks, 20), LOOK_MAX_MS)
+        if attempt.age_ms < REVIEW_AFTER_MS:
+            pause = min(pause, 4_000)
+        await self._store.rows("attempt_postpone", attempt.id, float(pause))
+
+    async def _review(self, attempt: Attempt, reason: str, detail: str | None = None) -> None:
+        await self._store.rows("review_open", attempt.subject, attempt.id, reason, detail)

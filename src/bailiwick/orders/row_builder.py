@@ -1,0 +1,157 @@
+"""How a decision becomes the row that writes it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from bailiwick.base.ids import new_id, new_token, part_id
+from bailiwick.base.objects import API_VERSION, encode, text
+from bailiwick.channels.base import Instruction, Operation
+from bailiwick.delivery.webhooks import Endpoints
+from bailiwick.idempotency.rows import Claim
+from bailiwick.orders.attempts import Attempt, AttemptNew
+from bailiwick.orders.kinds import Kind
+from bailiwick.orders.rows import OrderMove, more
+from bailiwick.orders.transition import Order, Transition
+from bailiwick.routing.gateways import Gateways
+from bailiwick.topology.snapshot import World
+
+
+class RowBuilder:
+    """Makes rows: new attempts, and moves with their events."""
+
+    def __init__(
+        self,
+        node: int,
+        gateways: Gateways,
+        endpoints: Endpoints,
+        world: Callable[[], World],
+    ) -> None:
+        self._node = node
+        self._gateways = gateways
+        self._endpoints = endpoints
+        self._world = world
+
+    def attempt_new(
+        self,
+        order: Order,
+        instruction: Instruction,
+        gateway: str,
+        key: str | None,
+        acts_on: str | None = None,
+    ) -> AttemptNew:
+        """An attempt to commit for an instruction, under a reference of its own."""
+        prefix = "ch" if instruction.operation is Operation.CHARGE else "at"
+        identifier = part_id(prefix, order.id, order.attempts + 1)
+        chosen = self._gateways.get(gateway)
+        callback_url = None if chosen is None else chosen.callback_url
+        instruction = msgspec.structs.replace(
+            instruction, reference=identifier, callback_url=callback_url
+        )
+        return AttemptNew(
+            id=identifier,
+            number=order.attempts + 1,
+            operation=instruction.operation.value,
+            gateway=gateway,
+            amount=instruction.amount,
+            epoch=self._world().epoch,
+            instruction=instruction,
+            acts_on=acts_on,
+            key=key,
+        )
+
+    def event(self, order: Order, type_: str) -> tuple[str, list[str] | None]:
+        """The id of an event of an order, and the webhook endpoints to which it is owed."""
+        wanting = self._endpoints.wanting(order.merchant, order.livemode, type_)
+        return new_id("evt", self._node, order.updated_ms), wanting
+
+    def move(
+        self,
+        kind: Kind,
+        step: Transition[Any],
+        *,
+        claim: Claim | None = None,
+        answer_key: str | None = None,
+        status: int = 200,
+        body: msgspec.Raw | None = None,
+        plain: bool = False,
+    ) -> OrderMove:
+        """The row that writes a step. A ``plain`` answer is the event's body, and stored once."""
+        before, after = step.before, step.after
+        event_body = body if body is not None and plain else kind.event_body(step)
+        event_id, endpoints = self.event(after, step.event)
+        ends = step.attempt_ends or []
+        end = ends[0] if ends else None
+        postings = step.postings
+        common: dict[str, Any] = {
+            "id": after.id,
+            "expected_version": before.version,
+            "expected_state": before.state,
+            "writer": new_token(),
+            "now_ms": after.updated_ms,
+            "state": after.state,
+            "attempts": after.attempts,
+            "open_attempt": after.open_attempt,
+            "event_id": event_id,
+            "event_type": step.event,
+            "event_body": _plain(event_body),
+            "endpoints": endpoints,
+            "more": more(
+                claim=claim,
+                ends=ends[1:],
+                attempt_new=step.attempt_new,
+                review=step.review,
+                beside=step.beside,
+            ),
+        }
+        if end is not None:
+            common["end_id"] = end.id
+            common["end_state"] = end.state
+            common["end_ref"] = end.provider_ref
+            common["end_result"] = end.result
+            common["end_check_ms"] = end.check_ms
+        if postings is not None:
+            common["debits"] = [each.debit for each in postings]
+            common["credits"] = [each.credit for each in postings]
+            common["amounts"] = [each.amount for each in postings]
+        if answer_key is not None:
+            common["answer_key"] = answer_key
+            common["answer_status"] = status
+            common["answer_version"] = API_VERSION
+            common["answer_body"] = _plain(body) if body and not plain else None
+        return kind.move_row(step, common)
+
+
+def _plain(raw: msgspec.Raw) -> str:
+    return bytes(raw).decode()
+
+
+def content(order: Any) -> str:
+    """What describes an order, as its event keeps it."""
+    return text(order)
+
+
+def stored_attempt(order: Order, new: AttemptNew) -> Attempt:
+    """A new attempt as it stands in the database after its commit."""
+    return Attempt(
+        id=new.id,
+        subject=order.id,
+        number=new.number,
+        acts_on=new.acts_on,
+        merchant=order.merchant,
+        livemode=order.livemode,
+        operation=new.operation,
+        gateway=new.gateway,
+        state="permitted",
+        amount=new.amount,
+        currency=order.currency,
+        key=new.key,
+        instruction=encode(new.instruction),
+        provider_ref=None,
+        result=None,
+        age_ms=0,
+        quiet_ms=0,
+        checks=0,
+        replays=0,
+    )

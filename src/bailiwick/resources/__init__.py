@@ -1,0 +1,36 @@
+"""What clients ask for: a folder for each resource, found by itself.
+
+A resource's folder has what it needs of these, and nothing outside it names it:
+
+* ``params.py``: what its requests may carry; ``render.py``: how it is shown;
+* ``routes.py``: where it is served (``routes``), and to which payment its objects belong
+  (``PAYMENT_OF``);
+* ``kind.py``: it is a kind of orders (``KIND``), with its transition table in ``states.py``;
+* ``handlers.py``: what outcomes of operations do to orders (``HANDLERS``), what it writes beside
+  orders (``PARTS``); ``OBJECTS``, here or there: its objects as they are now;
+* ``sql/``: its statements.
+"""
+
+import importlib
+import importlib.util
+import pkgutil
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+
+@cache
+def modules(name: str) -> tuple[ModuleType, ...]:
+    """The modules of this name in all resources' folders, in the order of the folders' names."""
+    found = []
+    for each in sorted(pkgutil.iter_modules(__path__), key=lambda each: each.name):
+        package = f"{__name__}.{each.name}"
+        if importlib.util.find_spec(f"{package}.{name}") is not None:
+            found.append(importlib.import_module(f"{package}.{name}"))
+    return tuple(found)
+
+
+def declared(name: str, *places: str) -> list[Any]:
+    """What all resources declare under a name in modules of these names."""
+    every = [module for place in places for module in modules(place)]
+    return [getattr(module, name) for module in every if hasattr(module, name)]

@@ -1,0 +1,1 @@
+"""Charges: attempts to charge, as the API shows them."""

@@ -1,0 +1,26 @@
+"""Events as API objects. Pure; see https://docs.stripe.com/api/events."""
+
+import msgspec
+
+from bailiwick.base.ids import node_of, time_of
+from bailiwick.base.objects import API_VERSION, Object
+
+
+def event(
+    identifier: str, type_: str, body: msgspec.Raw, livemode: bool, subject: str, seq: int
+) -> Object:
+    """An event around the object as it was."""
+    return {
+        "id": identifier,
+        "object": "event",
+        "api_version": API_VERSION,
+        "created": time_of(identifier) // 1000,
+        "data": {"object": body},
+        "livemode": livemode,
+        "pending_webhooks": 0,
+        "request": {"id": None, "idempotency_key": None},
+        "type": type_,
+        "node": node_of(identifier),
+        "payment": subject,
+        "sequence": seq,
+    }

@@ -1,0 +1,98 @@
+"""Events over HTTP."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from bailiwick.base.errors import ApiError
+from bailiwick.base.objects import Object
+from bailiwick.interlink.paging import Room
+from bailiwick.orders.kinds import Kinds
+from bailiwick.resources.events import render
+from bailiwick.resources.events.params import ListEvents
+from bailiwick.resources.payments.placing import keep_all
+from bailiwick.serving import lists
+from bailiwick.serving.context import NodeContext
+from bailiwick.serving.inbound import NOTHING, check_expand
+from bailiwick.serving.lists import EVENTS, Listed
+from bailiwick.serving.params import Retrieve
+from bailiwick.serving.route import Mounted, Reader, Request, Response, Route
+from bailiwick.store.database import following
+from bailiwick.topology.merchants import Principal
+from bailiwick.wire.forms import Params, struct_from
+
+
+class EventList(Route):
+    """/v1/events"""
+
+    async def on_get(self, request: Request, response: Response) -> None:
+        """A page of events."""
+        await lists.answer(self.node, request, response, page)
+
+
+async def _find(node: NodeContext, who: Principal, identifier: str) -> Any:
+    return await node.store.row("event_find", who.merchant.id, who.livemode, identifier)
+
+
+async def retrieve(node: NodeContext, who: Principal, identifier: str, params: Params) -> Object:
+    """GET /v1/events/{id}"""
+    check_expand(struct_from(params, Retrieve).expand, NOTHING)
+    row = await _find(node, who, identifier)
+    if row is None:
+        raise ApiError.missing("event", identifier)
+    return event_object(node.machine.kinds, row)
+
+
+def event_object(kinds: Kinds, row: Any, *, name: str = "id") -> Object:
+    """An event from its stored columns; ``name``: of the one that has its id."""
+    body = kinds.event_body(row["subject"], row["body"], row["content"])
+    return render.event(row[name], row["type"], body, row["livemode"], row["subject"], row["seq"])
+
+
+async def page(
+    node: NodeContext, who: Principal, params: Params, region: int, room: Room
+) -> Listed:
+    """GET /v1/events"""
+    query = struct_from(params, ListEvents)
+    lists.wishes(query, NOTHING)
+    types = _types(query)
+    part = await lists.page_of(node, who, query, EVENTS, room)
+    rows = await node.store.page(
+        "event", who.merchant.id, who.livemode, part, types, part.since_ms, part.until_ms
+    )
+    await keep_all(node, region, {row["subject"] for row in rows})
+
+    def shown(row: Any) -> Object:
+        return event_object(node.machine.kinds, row)
+
+    after = following(rows)
+    return await lists.paged(query, EVENTS, room, rows, after, shown, lambda row: row["id"])
+
+
+def _types(query: ListEvents) -> list[str] | None:
+    """Which types of events are wanted; None: all."""
+    if query.type is None or query.types is None:
+        one = None if query.type is None else [query.type]
+        wanted = query.types or one
+    else:
+        raise ApiError.invalid("Only one of type and types can be given.", param="types")
+    if wanted is not None and any("*" in each for each in wanted):
+        raise ApiError.invalid(
+            "Groups of event types (*) are not supported: name each type in types[].",
+            param="type" if query.types is None else "types",
+        )
+    return wanted
+
+
+async def _its_payment(node: NodeContext, who: Principal, identifier: str) -> str | None:
+    row = await _find(node, who, identifier)
+    return None if row is None else str(row["subject"])
+
+
+PAYMENT_OF = {"evt": _its_payment}
+"""By the prefix of an id, how the payment is found that an object belongs to."""
+
+
+def routes(node: NodeContext) -> Iterable[Mounted]:
+    """Where events are served."""
+    yield "/v1/events", EventList(node), ""
+    yield "/v1/events/{identifier}", Reader(node, retrieve), ""

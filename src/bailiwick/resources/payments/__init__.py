@@ -1,0 +1,1 @@
+"""Payments: a payer's money, taken once."""

@@ -1,0 +1,55 @@
+"""The next gateway gets an attempt, only after the one before definitely charged nothing."""
+
+import msgspec
+
+from bailiwick.base.clock import now_ms
+from bailiwick.channels.base import Instruction, Outcome, Result
+from bailiwick.orders import attempt_store
+from bailiwick.orders.attempts import OPEN, Attempt
+from bailiwick.orders.machine import Machine
+from bailiwick.resources.payments import editing, outcomes
+from bailiwick.resources.payments.charging import wanted
+from bailiwick.resources.payments.outcomes import Step
+from bailiwick.resources.payments.rows import Payment
+from bailiwick.topology.merchants import Merchant
+
+ATTEMPTS_MAX = 3
+"""Attempts of one confirmation, the first one included."""
+_instruction = msgspec.json.Decoder(Instruction)
+
+
+def may_cascade(result: Result, merchant: Merchant, number: int) -> bool:
+    """Whether another gateway may be tried after the attempt with this number: it is definite that
+    nothing was charged, the provider could not (the payer or the bank did not refuse), and the
+    merchant wants it. Pure."""
+    no_charge = result.outcome is Outcome.DECLINED and result.retryable
+    return no_charge and merchant.cascade and number < ATTEMPTS_MAX
+
+
+async def next_gateway(
+    machine: Machine, payment: Payment, attempt: Attempt, result: Result
+) -> Step | None:
+    """The transition to the next gateway's attempt; None where the outcome is the last word."""
+    merchant = machine.world.merchants.by_id.get(payment.merchant)
+    outstanding = attempt.state in OPEN and payment.open_attempt == attempt.id
+    if merchant is None or not outstanding or not may_cascade(result, merchant, attempt.number):
+        return None
+    tried = {attempt.gateway}
+    if attempt.number > 1:
+        tried = {each.gateway for each in await attempt_store.of(machine.store, payment.id)}
+    instruction = _instruction.decode(attempt.instruction)
+    # What is sent on is the instruction's token: only its owner may see it.
+    wish = wanted(
+        payment,
+        merchant.strategy,
+        token=instruction.payment_method,
+        shown_to=machine.gateways.vault_of(attempt.gateway),
+    )
+    routing = machine.gateways.match(wish, tried)
+    if routing.gateway is None:
+        return None
+    method = routing.method or instruction.payment_method_type
+    onward = msgspec.structs.replace(instruction, payment_method_type=method)
+    new = machine.rows.attempt_new(payment, onward, routing.gateway, attempt.key)
+    progress = editing.routed(payment.progress, routing)
+    return outcomes.next_attempt(payment, attempt, result, new, progress, now_ms())

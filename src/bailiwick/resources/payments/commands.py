@@ -1,0 +1,192 @@
+"""What may be done with a payment, verb by verb.
+
+Each verb is the same three lines of thought: read and decide (pure), write what is decided
+together with the key (its commit is the permit to send), call and write how it ended
+(``AttemptExecutor``). A verb that moves no money ends with its one write.
+"""
+
+from typing import Any
+
+import msgspec
+
+from bailiwick.base.clock import now_ms
+from bailiwick.base.errors import ApiError
+from bailiwick.channels.base import Instruction, Operation
+from bailiwick.idempotency.requests import Answer, IdempotentRequest
+from bailiwick.orders import attempt_store
+from bailiwick.orders.machine import Machine
+from bailiwick.orders.transition import Transition
+from bailiwick.resources.payments import editing, outcomes
+from bailiwick.resources.payments.charging import charge_instruction, wanted
+from bailiwick.resources.payments.kind import KIND
+from bailiwick.resources.payments.outcomes import Step, moved
+from bailiwick.resources.payments.params import (
+    CancelPayment,
+    CapturePayment,
+    ConfirmPayment,
+    UpdatePayment,
+    method_of,
+    vault_of,
+)
+from bailiwick.resources.payments.rows import Payment
+from bailiwick.resources.payments.states import Change, State
+from bailiwick.routing.gateways import check_part
+
+_replace = msgspec.structs.replace
+
+
+class Payments:
+    """What a client can ask of a payment that exists."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._gateways = machine.gateways
+
+    async def confirm(
+        self,
+        asked: IdempotentRequest,
+        identifier: str,
+        request: ConfirmPayment,
+        elsewhere: dict[str, Any] | None = None,
+        *,
+        attempts_max: int | None = None,
+    ) -> Answer:
+        """Charge a payment that was created without confirmation, or declined before.
+
+        ``elsewhere``: the payer confirms from another jurisdiction; recorded. ``attempts_max``:
+        attempts so far after which this client may make no more.
+        """
+
+        async def decide(payment: Payment) -> Step:
+            if payment.state in (State.PROCESSING, State.REQUIRES_ACTION):
+                outcomes.moved(payment, Change.CONFIRM, now_ms())  # raises with the remedy
+            if attempts_max is not None and payment.attempts >= attempts_max:
+                raise editing.too_many_attempts(payment.attempts)
+            vault = vault_of(request)
+            if vault is not None and not self._gateways.has_vault(vault, asked.livemode):
+                raise editing.unknown_vault(vault)
+            dressed = editing.dressed(payment, request, method_of(request))
+            if dressed.progress.payment_method is None:
+                raise editing.method_missing("the confirmation")
+            routing = self._gateways.match(wanted(dressed, asked.merchant.strategy))
+            if routing.gateway is None:
+                raise editing.no_gateway(routing)
+            new = self._machine.rows.attempt_new(
+                dressed, charge_instruction(dressed, routing.method), routing.gateway, asked.key
+            )
+            after = moved(
+                payment,
+                Change.CONFIRM,
+                now_ms(),
+                attempts=new.number,
+                open_attempt=new.id,
+                charge_attempt=new.id,
+                progress=_replace(
+                    editing.routed(dressed.progress, routing), confirmed_elsewhere=elsewhere
+                ),
+            )
+            return Transition(
+                before=payment,
+                after=after,
+                event="payment_intent.processing",
+                attempt_new=new,
+            )
+
+        return await self._machine.command.change(asked, KIND, identifier, decide)
+
+    async def capture(
+        self, asked: IdempotentRequest, identifier: str, request: CapturePayment
+    ) -> Answer:
+        """Take held money, all or part of it; the rest of the hold is released."""
+
+        async def decide(payment: Payment) -> Step:
+            progress = editing.captured(payment, request)
+            after = moved(payment, Change.CAPTURE, now_ms(), progress=progress)
+            amount = request.amount_to_capture or payment.amount_capturable
+            if amount > payment.amount_capturable:
+                raise ApiError.invalid(
+                    f"The amount to capture ({amount}) is greater than the capturable amount "
+                    f"({payment.amount_capturable}).",
+                    param="amount_to_capture",
+                    code="amount_too_large",
+                )
+            return await follow_up(self._machine, asked, payment, after, Operation.CAPTURE, amount)
+
+        return await self._machine.command.change(asked, KIND, identifier, decide)
+
+    async def cancel(
+        self, asked: IdempotentRequest, identifier: str, request: CancelPayment
+    ) -> Answer:
+        """Close a payment: at once where nothing is outstanding, else by a void."""
+
+        async def decide(payment: Payment) -> Step:
+            now = now_ms()
+            progress = _replace(payment.progress, cancellation_reason=request.cancellation_reason)
+            if payment.state in (State.REQUIRES_CAPTURE, State.REQUIRES_ACTION):
+                after = moved(payment, Change.VOID, now, progress=progress)
+                amount = payment.amount_capturable or payment.amount
+                return await follow_up(self._machine, asked, payment, after, Operation.VOID, amount)
+            progress = _replace(progress, canceled_ms=now, action_url=None)
+            after = moved(payment, Change.CANCEL, now, progress=progress)
+            return Transition(
+                before=payment, after=after, event="payment_intent.canceled", definite=True
+            )
+
+        return await self._machine.command.change(asked, KIND, identifier, decide)
+
+    async def update(
+        self, asked: IdempotentRequest, identifier: str, request: UpdatePayment
+    ) -> Answer:
+        """Change what may still be changed."""
+
+        async def decide(payment: Payment) -> Step:
+            vault = vault_of(request)
+            if vault is not None and not self._gateways.has_vault(vault, asked.livemode):
+                raise editing.unknown_vault(vault)
+            return editing.updated(payment, request, now_ms())
+
+        return await self._machine.command.change(asked, KIND, identifier, decide)
+
+
+_instruction = msgspec.json.Decoder(Instruction)
+
+
+async def follow_up(
+    machine: Machine,
+    asked: IdempotentRequest,
+    payment: Payment,
+    after: Payment,
+    operation: Operation,
+    amount: int,
+    acts_on: str | None = None,
+) -> Step:
+    """The step that permits an operation on the charge that holds or took the money.
+
+    ``acts_on``: the refund that it is about: one of several that may be outstanding beside all
+    else. Raises ApiError (400) for a part that the channel cannot do.
+    """
+    charged = await attempt_store.find(machine.store, payment.charge_attempt or "")
+    assert charged is not None, "only a charge leads to these states"
+    whole = payment.amount_received or payment.amount_capturable
+    gateway = machine.gateways.get(charged.gateway)
+    if gateway is not None:
+        check_part(gateway.profile, operation, amount, payment.currency, whole)
+    original = _instruction.decode(charged.instruction)
+    instruction = Instruction(
+        operation=operation,
+        reference="",
+        amount=amount,
+        currency=payment.currency,
+        payment_method_type=original.payment_method_type,
+        provider_ref=charged.provider_ref,
+        charge_reference=charged.id,
+        payment=payment.id,
+    )
+    new = machine.rows.attempt_new(payment, instruction, charged.gateway, asked.key, acts_on)
+    after = _replace(
+        after,
+        attempts=new.number,
+        open_attempt=payment.open_attempt if acts_on else new.id,
+    )
+    event = "payment_intent.processing"
+    return Transition(before=payment, after=after, event=event, attempt_new=new)

@@ -1,0 +1,197 @@
+"""A new payment: the first half of the hot path.
+
+Decide (pure), write what is decided together with the key (its commit is the permit to send), then
+call and record how it ended (``AttemptExecutor``). Without confirmation it ends with its one write.
+"""
+
+from typing import Any
+
+import msgspec
+
+from bailiwick.base.clock import now_ms
+from bailiwick.base.errors import ApiError
+from bailiwick.base.ids import client_secret, new_id, new_token
+from bailiwick.base.money import payment_currency
+from bailiwick.base.objects import API_VERSION, encode, text
+from bailiwick.idempotency.requests import Answer, IdempotentRequest, packed
+from bailiwick.interlink.refusals import NO_GATEWAY
+from bailiwick.jurisdiction.assign import Assignment
+from bailiwick.jurisdiction.locate import Location
+from bailiwick.orders.attempts import AttemptNew
+from bailiwick.orders.machine import Machine
+from bailiwick.orders.row_builder import content
+from bailiwick.resources.payments import editing, render
+from bailiwick.resources.payments.charging import charge_instruction, wanted
+from bailiwick.resources.payments.kind import KIND
+from bailiwick.resources.payments.params import CreatePayment, method_of, vault_of
+from bailiwick.resources.payments.rows import Details, Payment, PaymentCreate
+from bailiwick.resources.payments.states import State
+from bailiwick.routing.match import Routing, owned_elsewhere, transient
+from bailiwick.runtime import timing
+from bailiwick.runtime.crash import crash_point
+
+_replace = msgspec.structs.replace
+
+
+class PaymentCreation:
+    """Makes payments."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._gateways = machine.gateways
+        self._command = machine.command
+        self._rows = machine.rows
+
+    async def create(
+        self,
+        asked: IdempotentRequest,
+        request: CreatePayment,
+        location: Location,
+        assignment: Assignment,
+    ) -> Answer:
+        """A new payment, confirmed at once if the request says so.
+
+        Raises:
+            ApiError: the request is wrong, or 503 when nothing could be written, or no gateway is
+                open now and no other node may take it.
+            Refused: no gateway can take it here; committed as a tombstone.
+        """
+        payment = self.draft(asked, request, location, assignment)
+        attempt: AttemptNew | None = None
+        vault = vault_of(request)
+        missing = vault is not None and not self._gateways.has_vault(vault, asked.livemode)
+        if missing and vault and not (request.confirm and assignment.others):
+            return await self._before(asked, editing.unknown_vault(vault))
+        if request.confirm:
+            if payment.progress.payment_method is None:
+                raise editing.method_missing("it")
+            routing = self._gateways.match(wanted(payment, asked.merchant.strategy))
+            if routing.gateway is None:
+                return await self._not_routed(asked, routing, assignment)
+            payment, attempt = self._with_charge(asked, payment, routing, routing.gateway)
+            timing.mark("routed")
+        body = None if attempt else bytes(encode(render.payment_intent(payment)))
+        row = self._create_row(asked, payment, attempt, body)
+        crash_point("create.before")
+        written = await self._command.create(asked, KIND, row)
+        if not written.done:
+            return await self._command.lost(asked)
+        crash_point("create.committed")
+        timing.mark("committed")
+        if attempt is None:
+            return Answer(200, body or b"")
+        return await self._command.carry_out(asked, payment, attempt, written)
+
+    async def _not_routed(
+        self, asked: IdempotentRequest, routing: Routing, assignment: Assignment
+    ) -> Answer:
+        """No gateway takes it now: refused for ever, if another node may take it, or never could
+        any; else what was done with the key before, or 503. Where it is for the payment method
+        alone that no gateway could, and no other node might, the answer says so: 400."""
+        passing = transient(routing)
+        telling = owned_elsewhere(routing) and not assignment.others
+        if assignment.goes_on or not (passing or telling):
+            return await self._machine.tombstones.refuse(
+                asked, NO_GATEWAY if passing else "unsupported"
+            )
+        return await self._before(asked, editing.no_gateway(routing))
+
+    async def _before(self, asked: IdempotentRequest, error: ApiError) -> Answer:
+        """What was done with the key before an error came in the way; raises it if nothing was."""
+        replayed = await self._machine.keys.replay(asked)
+        if replayed is None:
+            raise error
+        return replayed
+
+    def draft(
+        self,
+        asked: IdempotentRequest,
+        request: CreatePayment,
+        location: Location,
+        assignment: Assignment,
+    ) -> Payment:
+        """The payment that a request describes, not written yet. Raises ApiError."""
+        now = now_ms()
+        identifier = new_id(KIND.prefix, self._machine.node, now)
+        method = method_of(request)
+        state = State.REQUIRES_CONFIRMATION if method else State.REQUIRES_PAYMENT_METHOD
+        manual = request.capture_method == "manual"
+        where: dict[str, Any] = msgspec.to_builtins(location)
+        where.pop("coordinates", None)  # the country is what was decided on; points are personal
+        details = Details(
+            client_secret=client_secret(identifier),
+            location=where,
+            assignment=editing.assignment_shown(assignment),
+            capture_method="manual" if manual else "automatic",
+            method_types=tuple(request.payment_method_types or ("card",)),
+            automatic_methods=editing.plain(request.automatic_payment_methods),
+        )
+        return Payment(
+            id=identifier,
+            merchant=asked.merchant.id,
+            livemode=asked.livemode,
+            version=1,
+            state=state.value,
+            epoch=assignment.epoch,
+            amount=request.amount,
+            currency=payment_currency(request.currency),
+            created_ms=now,
+            updated_ms=now,
+            details=details,
+            progress=editing.first_progress(request, method),
+        )
+
+    def _with_charge(
+        self, asked: IdempotentRequest, payment: Payment, routing: Routing, gateway: str
+    ) -> tuple[Payment, AttemptNew]:
+        """The payment as it is once its first attempt is permitted, and that attempt."""
+        attempt = self._rows.attempt_new(
+            payment, charge_instruction(payment, routing.method), gateway, asked.key
+        )
+        confirmed = _replace(
+            payment,
+            state=State.PROCESSING.value,
+            attempts=attempt.number,
+            open_attempt=attempt.id,
+            charge_attempt=attempt.id,
+            progress=editing.routed(payment.progress, routing),
+        )
+        return confirmed, attempt
+
+    def _create_row(
+        self,
+        asked: IdempotentRequest,
+        payment: Payment,
+        attempt: AttemptNew | None,
+        body: bytes | None,
+    ) -> PaymentCreate:
+        """The row of a new payment; ``body`` is the answer where nothing is sent."""
+        event = "payment_intent.created"
+        event_id, endpoints = self._rows.event(payment, event)
+        done = body is not None
+        return PaymentCreate(
+            id=payment.id,
+            merchant=payment.merchant,
+            livemode=payment.livemode,
+            identity=asked.identity,
+            key=asked.key,
+            request_hash=asked.request_hash,
+            operation=asked.operation,
+            expand=packed(asked.expand),
+            writer=new_token(),
+            now_ms=payment.created_ms,
+            epoch=payment.epoch,
+            state=payment.state,
+            amount=payment.amount,
+            currency=payment.currency,
+            content=content(payment),
+            event_id=event_id,
+            event_type=event,
+            event_body=None if body is None else body.decode(),
+            endpoints=endpoints,
+            attempt_id=None if attempt is None else attempt.id,
+            gateway=None if attempt is None else attempt.gateway,
+            instruction=None if attempt is None else text(attempt.instruction),
+            answer_status=200 if done else None,
+            answer_version=API_VERSION if done else None,
+        )

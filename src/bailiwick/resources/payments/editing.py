@@ -1,0 +1,278 @@
+"""What requests change in a payment without moving money. Pure."""
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from bailiwick.base.errors import ApiError
+from bailiwick.base.money import payment_currency
+from bailiwick.interlink.refusals import NO_GATEWAY
+from bailiwick.jurisdiction.assign import Assignment, to_object
+from bailiwick.orders.transition import Transition
+from bailiwick.resources.payments.outcomes import Step, moved
+from bailiwick.resources.payments.params import (
+    CapturePayment,
+    ConfirmPayment,
+    CreatePayment,
+    UpdatePayment,
+    vault_of,
+)
+from bailiwick.resources.payments.rows import Payment, Progress
+from bailiwick.resources.payments.states import Change, State
+from bailiwick.routing.match import Routing, owned_elsewhere, shown, transient
+from bailiwick.serving.params import merged
+
+_replace = msgspec.structs.replace
+CONSIDERED_MAX = 12
+VAULTS_MAX = 16
+VAULT = "payment_method_options[card][vault]"
+_BEFORE_CHARGE = (State.REQUIRES_PAYMENT_METHOD, State.REQUIRES_CONFIRMATION)
+
+
+def assignment_shown(assignment: Assignment) -> dict[str, Any]:
+    """An assignment as it is stored and shown, with the chosen node's name.
+
+    Nodes without any jurisdiction over the place are left out: there may be a thousand of them.
+    """
+    allowed = [each for each in assignment.considered if each.verdict != "not_allowed"]
+    shown = to_object(assignment)
+    shown["considered"] = msgspec.to_builtins(allowed[:CONSIDERED_MAX])
+    for each in allowed:
+        if each.node == assignment.node:
+            shown["name"] = each.name
+    return shown
+
+
+def routing_shown(routing: Routing) -> dict[str, Any]:
+    """A routing decision as it is stored and shown, bounded in length."""
+    document = shown(routing)
+    document["considered"] = document["considered"][:CONSIDERED_MAX]
+    return document
+
+
+def plain(given: msgspec.Struct | None) -> dict[str, Any] | None:
+    """A nested parameter as it is stored."""
+    return None if given is None else msgspec.to_builtins(given)
+
+
+def first_progress(request: CreatePayment, method: str | None) -> Progress:
+    """What may change, as the create request has it."""
+    return Progress(
+        payment_method=method,
+        vaults=_named({}, vault_of(request), method),
+        description=request.description,
+        metadata=merged({}, request.metadata),
+        receipt_email=request.receipt_email,
+        statement_descriptor=request.statement_descriptor,
+        return_url=request.return_url,
+        setup_future_usage=request.setup_future_usage,
+        customer=request.customer,
+        shipping=plain(request.shipping),
+    )
+
+
+def dressed(payment: Payment, request: ConfirmPayment, method: str | None) -> Payment:
+    """A payment with what its confirmation adds."""
+    progress = payment.progress
+    changes: dict[str, Any] = {}
+    if method is not None:
+        changes["payment_method"] = method
+    changes["vaults"] = _named(
+        progress.vaults, vault_of(request), method or progress.payment_method
+    )
+    if request.return_url is not None:
+        changes["return_url"] = request.return_url
+    for name in ("receipt_email", "setup_future_usage"):
+        if getattr(request, name) is not UNSET:
+            changes[name] = getattr(request, name)
+    if not isinstance(request.shipping, UnsetType):
+        changes["shipping"] = plain(request.shipping)
+    _same_types(payment, request.payment_method_types)
+    if request.capture_method is not None:
+        wanted = "manual" if request.capture_method == "manual" else "automatic"
+        if wanted != payment.details.capture_method:
+            raise ApiError.invalid(
+                "capture_method is fixed when the PaymentIntent is created.",
+                param="capture_method",
+            )
+    return _replace(payment, progress=_replace(progress, **changes))
+
+
+def captured(payment: Payment, request: CapturePayment) -> Progress:
+    """What a capture changes beside the money. Raises ApiError (400)."""
+    if not request.final_capture:
+        raise ApiError.invalid(
+            "A PaymentIntent is captured once, and what is not captured is released: leave "
+            "final_capture out.",
+            param="final_capture",
+        )
+    progress = payment.progress
+    changes: dict[str, Any] = {"metadata": merged(progress.metadata, request.metadata)}
+    if request.statement_descriptor is not None:
+        changes["statement_descriptor"] = request.statement_descriptor
+    return _replace(progress, **changes)
+
+
+def updated(payment: Payment, request: UpdatePayment, now_ms: int) -> Step:
+    """The step of an update. Raises ApiError where a field may not be changed any more."""
+    progress = payment.progress
+    changes: dict[str, Any] = {"metadata": merged(progress.metadata, request.metadata)}
+    for name in (
+        "description",
+        "receipt_email",
+        "statement_descriptor",
+        "customer",
+        "setup_future_usage",
+    ):
+        value = getattr(request, name)
+        if value is not UNSET:
+            changes[name] = value
+    if not isinstance(request.shipping, UnsetType):
+        changes["shipping"] = plain(request.shipping)
+    columns: dict[str, Any] = {}
+    change = Change.EDIT
+    if not isinstance(request.amount, UnsetType):
+        _before_charge(payment, "amount")
+        columns["amount"] = request.amount
+    if not isinstance(request.currency, UnsetType):
+        _before_charge(payment, "currency")
+        if payment_currency(request.currency) != payment.currency:
+            raise ApiError.invalid(
+                "The currency is fixed when the PaymentIntent is created: cancel it and create "
+                "another.",
+                param="currency",
+            )
+    if not isinstance(request.payment_method_types, UnsetType):
+        _same_types(payment, request.payment_method_types)
+    method = _method(request)
+    vault = vault_of(request)
+    if vault is not None:
+        _before_charge(payment, VAULT)
+        token = progress.payment_method if isinstance(method, UnsetType) else method
+        changes["vaults"] = _named(progress.vaults, vault, token)
+    if not isinstance(method, UnsetType):
+        _before_charge(payment, "payment_method")
+        changes["payment_method"] = method
+        change = Change.DRESS if method is not None else Change.UNDRESS
+    after = moved(payment, change, now_ms, progress=_replace(progress, **changes), **columns)
+    event = "bailiwick.payment_intent.updated"
+    return Transition(before=payment, after=after, event=event, definite=True)
+
+
+def _same_types(payment: Payment, types: list[str] | None) -> None:
+    if types is not None and tuple(types) != payment.details.method_types:
+        raise ApiError.invalid(
+            "payment_method_types is fixed when the PaymentIntent is created: cancel it and create "
+            "another.",
+            param="payment_method_types",
+        )
+
+
+def _method(request: UpdatePayment) -> str | None | UnsetType:
+    if not isinstance(request.payment_method, UnsetType):
+        return request.payment_method
+    data = request.payment_method_data
+    if not isinstance(data, UnsetType) and data.card is not None:
+        return data.card.token
+    return UNSET
+
+
+def _named(vaults: dict[str, str], vault: str | None, token: str | None) -> dict[str, str]:
+    """The vaults of a payment's tokens, with the one that a request names. Raises ApiError."""
+    if vault is None:
+        return vaults
+    if token is None:
+        raise ApiError.invalid(
+            f"{VAULT} says to which vault the payment method belongs: send payment_method with it.",
+            param=VAULT,
+        )
+    return with_owner(vaults, token, vault)
+
+
+def with_owner(vaults: dict[str, str], token: str | None, vault: str | None) -> dict[str, str]:
+    """The vaults of a payment's tokens, with the one that owns this token; no more than
+    ``VAULTS_MAX``, the latest."""
+    if token is None or vault is None or vaults.get(token) == vault:
+        return vaults
+    kept = {known: owner for known, owner in vaults.items() if known != token}
+    return dict([*kept.items(), (token, vault)][-VAULTS_MAX:])
+
+
+def routed(progress: Progress, routing: Routing) -> Progress:
+    """What is kept of a routing: the decision, and whose the token is from now on."""
+    return _replace(
+        progress,
+        routing=routing_shown(routing),
+        method=routing.method or progress.method,
+        vaults=with_owner(progress.vaults, progress.payment_method, routing.owner),
+    )
+
+
+def unknown_vault(vault: str) -> ApiError:
+    """The answer when a payment's node has no gateway with the vault that a request names."""
+    return ApiError.invalid(
+        f"No gateway of this payment's node has the vault '{vault}'. Correct {VAULT}; without it "
+        "the payment method belongs to the vault of the first gateway that it is sent to.",
+        param=VAULT,
+        code="vault_unknown",
+    )
+
+
+def _before_charge(payment: Payment, field: str) -> None:
+    if payment.state not in _BEFORE_CHARGE:
+        raise ApiError.invalid(
+            f"{field} cannot be changed any more: the PaymentIntent has a status of "
+            f"{payment.state}.",
+            param=field,
+            code="payment_intent_unexpected_state",
+        )
+
+
+def method_missing(request: str) -> ApiError:
+    """The answer to a confirmation of nothing; ``request``: what should have brought it."""
+    return ApiError.invalid(
+        "You cannot confirm this PaymentIntent because it's missing a payment method: send "
+        f"payment_method with {request}.",
+        param="payment_method",
+        code="payment_intent_unexpected_state",
+    )
+
+
+def too_many_attempts(attempts: int) -> ApiError:
+    """What a payer's browser is told that has tried one method after the other."""
+    return ApiError.invalid(
+        f"This PaymentIntent was tried {attempts} times. A publishable key may not try it again: "
+        "confirm it with the secret key, from your server.",
+        code="payment_intent_attempts_exceeded",
+    )
+
+
+def no_gateway(routing: Routing) -> ApiError:
+    """Why a payment that is at home here cannot be charged: now, or ever."""
+    why = reasons(routing)
+    if transient(routing):
+        return ApiError.unavailable(
+            f"No gateway of this payment's node can take it now: {why}. Retry with the same "
+            "Idempotency-Key.",
+            code=NO_GATEWAY,
+        )
+    if owned_elsewhere(routing):
+        return ApiError.invalid(
+            f"No gateway of this payment's node that takes this payment can use this payment "
+            f"method: {why}. Send one that was made at a provider of this node, with its vault in "
+            f"{VAULT}.",
+            param="payment_method",
+            code="payment_method_unsupported",
+        )
+    return ApiError.invalid(
+        f"No gateway of this payment's node takes this payment method, currency and amount: {why}.",
+        param="payment_method_types",
+        code="payment_method_unsupported",
+    )
+
+
+def reasons(routing: Routing) -> str:
+    """Why no gateway was chosen, in one line."""
+    found = [f"{each.gateway}: {each.reason}" for each in routing.considered]
+    return "; ".join(found)[:500] or "none is configured"

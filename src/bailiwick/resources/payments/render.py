@@ -1,0 +1,237 @@
+"""Payments and their charges as API objects. Pure; shapes follow
+https://docs.stripe.com/api/payment_intents and https://docs.stripe.com/api/charges.
+
+``location``, ``node``, ``assignment`` and ``routing`` are ours.
+"""
+
+import msgspec
+
+from bailiwick.base.ids import time_of
+from bailiwick.base.objects import Object, encode
+from bailiwick.orders.attempts import Attempt
+from bailiwick.resources.payments import states
+from bailiwick.resources.payments.rows import Payment, Progress
+
+# What a payer's browser sees with a publishable key; what stands in none of these is left out, at
+# every depth: a new field is private until it is named here.
+_PUBLIC_INTENT = frozenset(
+    {
+        "id",
+        "object",
+        "amount",
+        "amount_details",
+        "automatic_payment_methods",
+        "canceled_at",
+        "cancellation_reason",
+        "capture_method",
+        "client_secret",
+        "confirmation_method",
+        "created",
+        "currency",
+        "description",
+        "last_payment_error",
+        "livemode",
+        "next_action",
+        "payment_method",
+        "payment_method_types",
+        "processing",
+        "receipt_email",
+        "setup_future_usage",
+        "shipping",
+        "source",
+        "status",
+    }
+)
+_PUBLIC_ERROR = frozenset(
+    {"type", "code", "decline_code", "message", "param", "doc_url", "payment_intent"}
+)
+
+
+def payment_intent(
+    payment: Payment, *, public: bool = False, charge: Object | None = None
+) -> Object:
+    """A payment as a ``payment_intent``.
+
+    ``public`` leaves out what a payer's browser need not see; ``charge`` stands in for the
+    charge's id where the client asked to expand it.
+    """
+    details = payment.details
+    progress = payment.progress
+    status = states.shown(payment.state)
+    next_action = None
+    if progress.action_url is not None and status == "requires_action":
+        next_action = {
+            "type": "redirect_to_url",
+            "redirect_to_url": {"url": progress.action_url, "return_url": progress.return_url},
+        }
+    shown: Object = {
+        "id": payment.id,
+        "object": "payment_intent",
+        "amount": payment.amount,
+        "amount_capturable": payment.amount_capturable,
+        "amount_details": {"tip": {}},
+        "amount_received": payment.amount_received,
+        "application": None,
+        "application_fee_amount": None,
+        "automatic_payment_methods": details.automatic_methods,
+        "canceled_at": None if progress.canceled_ms is None else progress.canceled_ms // 1000,
+        "cancellation_reason": progress.cancellation_reason,
+        "capture_method": details.capture_method,
+        "client_secret": details.client_secret,
+        "confirmation_method": "automatic",
+        "created": payment.created_ms // 1000,
+        "currency": payment.currency.lower(),
+        "customer": progress.customer,
+        "description": progress.description,
+        "last_payment_error": progress.last_error,
+        "latest_charge": charge or payment.charge_attempt,
+        "livemode": payment.livemode,
+        "metadata": progress.metadata,
+        "next_action": next_action,
+        "on_behalf_of": None,
+        "payment_method": progress.payment_method,
+        "payment_method_options": _method_options(progress),
+        "payment_method_types": details.method_types,
+        "processing": None,
+        "receipt_email": progress.receipt_email,
+        "review": None,
+        "setup_future_usage": progress.setup_future_usage,
+        "shipping": progress.shipping,
+        "source": None,
+        "statement_descriptor": progress.statement_descriptor,
+        "statement_descriptor_suffix": None,
+        "status": status,
+        "transfer_data": None,
+        "transfer_group": None,
+        "node": details.assignment.get("name"),
+        "location": details.location,
+        "assignment": details.assignment,
+        "routing": progress.routing,
+    }
+    return _public_intent(shown) if public else shown
+
+
+def _public_intent(intent: Object) -> Object:
+    shown = _only(intent, _PUBLIC_INTENT)
+    if shown.get("last_payment_error"):
+        shown["last_payment_error"] = _only(shown["last_payment_error"], _PUBLIC_ERROR)
+    return shown
+
+
+def _only(held: Object, names: frozenset[str]) -> Object:
+    return {name: value for name, value in held.items() if name in names}
+
+
+def _method_options(progress: Progress) -> Object:
+    """Of ``payment_method_options`` we have one: whose the payment method is."""
+    if not progress.vaults or progress.payment_method is None:
+        return {}
+    vault = progress.vaults.get(progress.payment_method)
+    return {} if vault is None else {"card": {"vault": vault}}
+
+
+def public(body: bytes) -> bytes:
+    """A stored answer about a payment as a payer's browser may see it."""
+    answer: Object = msgspec.json.decode(body)
+    error = answer.get("error")
+    if error is None:
+        return bytes(encode(_public_intent(answer)))
+    error = _only(error, _PUBLIC_ERROR)
+    if "payment_intent" in error:
+        error["payment_intent"] = _public_intent(error["payment_intent"])
+    return bytes(encode({"error": error}))
+
+
+def created(payment: Payment) -> Object:
+    """A payment as its first event tells of it: how it was placed is told by what follows."""
+    shown = payment_intent(payment)
+    del shown["assignment"], shown["routing"]
+    return shown
+
+
+def card_error(error: Object, intent: Object) -> Object:
+    """The 402 answer for a declined payment; the intent rides along."""
+    shown = {key: value for key, value in error.items() if value is not None}
+    return {"error": {**shown, "payment_intent": intent}}
+
+
+class ChargeView(msgspec.Struct, frozen=True):
+    """What a charge object shows of an attempt: its end, not how it was reached."""
+
+    id: str
+    state: str
+    amount: int
+    gateway: str
+    provider_ref: str | None = None
+    failure: Object | None = None
+
+
+def charge_view(attempt: Attempt) -> ChargeView:
+    """The charge of a stored attempt."""
+    return charge_seen(
+        attempt.id,
+        attempt.state,
+        attempt.amount,
+        attempt.gateway,
+        attempt.provider_ref,
+        attempt.result,
+    )
+
+
+def charge_seen(
+    identifier: str,
+    state: str,
+    amount: int,
+    gateway: str,
+    provider_ref: str | None,
+    result: str | msgspec.Raw | None,
+) -> ChargeView:
+    """The charge of an attempt's columns; ``result``: what the provider said, as JSON."""
+    failure = None
+    if state == "declined":
+        said = {} if result is None else msgspec.json.decode(result)
+        failure = {key: said.get(key) for key in ("code", "decline_code", "message")}
+    return ChargeView(identifier, state, amount, gateway, provider_ref, failure)
+
+
+def charge(payment: Payment, view: ChargeView) -> Object:
+    """An attempt to charge as a ``charge``."""
+    late = view.state == "late"  # taken after a definite no: real money, booked apart
+    holds = payment.charge_attempt == view.id and view.state == "approved"
+    failed = view.state in ("declined", "unsent")
+    failure = view.failure or {}
+    return {
+        "id": view.id,
+        "object": "charge",
+        "amount": view.amount,
+        "amount_captured": payment.amount_received if holds else view.amount if late else 0,
+        "amount_refunded": payment.amount_refunded + payment.amount_refunding if holds else 0,
+        "balance_transaction": None,
+        "billing_details": {"address": None, "email": None, "name": None, "phone": None},
+        "captured": late or (holds and payment.amount_received > 0),
+        "created": time_of(view.id) // 1000,
+        "currency": payment.currency.lower(),
+        "customer": payment.progress.customer,
+        "description": payment.progress.description,
+        "disputed": False,
+        "failure_code": failure.get("code"),
+        "failure_message": failure.get("message"),
+        "livemode": payment.livemode,
+        "metadata": payment.progress.metadata,
+        "outcome": None
+        if not failed
+        else {
+            "network_status": "declined_by_network",
+            "reason": failure.get("decline_code") or failure.get("code"),
+            "type": "issuer_declined",
+        },
+        "paid": holds or late,
+        "payment_intent": payment.id,
+        "payment_method": payment.progress.payment_method,
+        "payment_method_details": {"type": payment.progress.method},
+        "receipt_email": payment.progress.receipt_email,
+        "refunded": holds and 0 < payment.amount_received == payment.amount_refunded,
+        "status": "succeeded" if holds or late else "failed" if failed else "pending",
+        "gateway": view.gateway,
+        "provider_reference": view.provider_ref,
+    }

@@ -1,0 +1,265 @@
+"""Payments over HTTP: read, check, hand to who decides, answer."""
+
+import functools
+import hmac
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from bailiwick.admission.load import overloaded
+from bailiwick.base.errors import ApiError
+from bailiwick.base.objects import Object
+from bailiwick.base.tenancy import own
+from bailiwick.idempotency.requests import Answer, IdempotentRequest
+from bailiwick.interlink import admission_query
+from bailiwick.interlink.paging import Room
+from bailiwick.orders import attempt_store
+from bailiwick.resources.payments import placing, render, stored
+from bailiwick.resources.payments.commands import Payments
+from bailiwick.resources.payments.create import PaymentCreation
+from bailiwick.resources.payments.params import (
+    CancelPayment,
+    CapturePayment,
+    ConfirmPayment,
+    CreatePayment,
+    ListPayments,
+    UpdatePayment,
+    refuse_unsupported,
+)
+from bailiwick.resources.payments.render import ChargeView, charge, charge_seen, charge_view
+from bailiwick.resources.payments.rows import Payment
+from bailiwick.runtime import timing
+from bailiwick.serving import inbound, lists
+from bailiwick.serving.context import NodeContext
+from bailiwick.serving.inbound import NOTHING, check_expand
+from bailiwick.serving.lists import PAYMENTS, Listed
+from bailiwick.serving.params import Retrieve
+from bailiwick.serving.route import Mounted, Request, Response, Route
+from bailiwick.topology.merchants import Principal
+from bailiwick.wire.answers import json_answer
+from bailiwick.wire.forms import Params, struct_from
+
+PAYERS_ATTEMPTS_MAX = 10
+"""Attempts of a payment after which a publishable key may try no more: a stolen list of cards is
+tried out so. The merchant's secret key still may."""
+
+
+class PaymentIntents(Route):
+    """/v1/payment_intents"""
+
+    def __init__(self, node: NodeContext) -> None:
+        super().__init__(node)
+        self._creation = PaymentCreation(node.machine)
+
+    async def on_post(self, request: Request, response: Response) -> None:
+        """Create, and confirm at once if asked to: the hot path."""
+        node = self.node
+        invited = request.get_header(admission_query.CAN_ASK)
+        if invited == admission_query.MAY_ASK and node.load.refusal(seen_room=True) == "overloaded":
+            response.status = 503  # nothing was read of it; refused by key, it costs a tenth
+            response.set_header(admission_query.FULL_UP, "1")
+            return
+        who = inbound.principal(request, node)
+        params, wish = await self.read(request, CreatePayment)
+        refuse_unsupported(wish)
+        asked = inbound.asked(request, who, "create", "", params, wish.expand)
+        inbound.check_expand(wish.expand, EXPANDABLE)
+        timing.mark("read")
+        otherwise: placing.Otherwise = placing.asked_for_another(node, request)
+        if otherwise is not None:
+            await self._not_here(response, asked, otherwise)
+            return
+        location = placing.located(node, who, wish.location)
+        timing.mark("located")
+        assignment, otherwise = placing.placed(node, request, asked, wish, location)
+        timing.mark("assigned")
+        if otherwise is not None:
+            await self._not_here(response, asked, otherwise)
+            return
+
+        async def work() -> Answer:
+            return await self._creation.create(asked, wish, location, assignment)
+
+        async def shed(reason: str) -> Answer:
+            if reason == "overloaded" and not assignment.goes_on:
+                raise overloaded()
+            with node.load.tombstone():
+                return await node.machine.tombstones.refuse(asked, reason)
+
+        await self.answer(response, asked, work, shed, seen_room=invited is not None)
+
+    async def _not_here(
+        self, response: Response, asked: IdempotentRequest, why: str | ApiError
+    ) -> None:
+        """The request is not for this node to take, but what it knows of the key it tells."""
+        node = self.node
+
+        async def work() -> Answer:
+            if isinstance(why, str):
+                with node.load.tombstone():
+                    return await node.machine.tombstones.refuse(asked, why)
+            replayed = await node.machine.keys.replay(asked)
+            if replayed is None:
+                raise why
+            return replayed
+
+        await self.answer(response, asked, work)
+
+    async def on_get(self, request: Request, response: Response) -> None:
+        """A page of payments."""
+        await lists.answer(self.node, request, response, page)
+
+
+class PaymentIntent(Route):
+    """/v1/payment_intents/{identifier}"""
+
+    def __init__(self, node: NodeContext) -> None:
+        super().__init__(node)
+        self._payments = Payments(node.machine)
+
+    async def on_get(self, request: Request, response: Response, identifier: str) -> None:
+        """Retrieve; a publishable key needs the client secret."""
+        who = inbound.principal(request, self.node, public=True)
+        params = inbound.query(request)
+        json_answer(response, await payment(self.node, who, identifier, params))
+
+    async def on_post(self, request: Request, response: Response, identifier: str) -> None:
+        """Update."""
+        who = inbound.principal(request, self.node)
+        params, wish = await self.read(request, UpdatePayment)
+        inbound.check_expand(wish.expand, EXPANDABLE)
+        asked = inbound.asked(request, who, "update", identifier, params, wish.expand)
+        await self.answer(response, asked, lambda: self._payments.update(asked, identifier, wish))
+
+    async def on_post_confirm(self, request: Request, response: Response, identifier: str) -> None:
+        """Confirm; a payer's browser may, with the client secret."""
+        node = self.node
+        who = inbound.principal(request, node, public=True)
+        params, wish = await inbound.parameters(request, ConfirmPayment)
+        public = who.kind != "secret"
+        if public or wish.client_secret is not None:
+            await check_client_secret(node, who, identifier, wish.client_secret)
+        inbound.check_cards(params)
+        inbound.check_expand(wish.expand, PUBLIC if public else EXPANDABLE)
+        refuse_unsupported(wish)
+        asked = inbound.asked(request, who, "confirm", identifier, params, wish.expand)
+        place = None if wish.location is None else placing.located(node, who, wish.location)
+        elsewhere = None if place is None else placing.elsewhere(node, place)
+        work = functools.partial(
+            self._payments.confirm,
+            asked,
+            identifier,
+            wish,
+            elsewhere,
+            attempts_max=PAYERS_ATTEMPTS_MAX if public else None,
+        )
+        await self.answer(response, asked, work)
+        if public and response.data is not None:
+            response.data = render.public(response.data)
+
+    async def on_post_capture(self, request: Request, response: Response, identifier: str) -> None:
+        """Capture."""
+        who = inbound.principal(request, self.node)
+        params, wish = await self.read(request, CapturePayment)
+        inbound.check_expand(wish.expand, EXPANDABLE)
+        asked = inbound.asked(request, who, "capture", identifier, params, wish.expand)
+        await self.answer(response, asked, lambda: self._payments.capture(asked, identifier, wish))
+
+    async def on_post_cancel(self, request: Request, response: Response, identifier: str) -> None:
+        """Cancel."""
+        who = inbound.principal(request, self.node)
+        params, wish = await self.read(request, CancelPayment)
+        inbound.check_expand(wish.expand, EXPANDABLE)
+        asked = inbound.asked(request, who, "cancel", identifier, params, wish.expand)
+        await self.answer(response, asked, lambda: self._payments.cancel(asked, identifier, wish))
+
+
+async def page(
+    node: NodeContext, who: Principal, params: Params, region: int, room: Room
+) -> Listed:
+    """GET /v1/payment_intents; ``region``: to whose access process the answer goes."""
+    query = struct_from(params, ListPayments)
+    wishes = lists.wishes(query, EXPANDABLE)
+    part = await lists.page_of(node, who, query, PAYMENTS, room)
+    found, following = await stored.page(
+        node.store, who.merchant.id, who.livemode, part, query.customer
+    )
+    placing.keep(node, region, (row.details.assignment for row in found))
+    charges = await _charges(node, found) if "latest_charge" in wishes else {}
+
+    def shown(row: Payment) -> Object:
+        view = charges.get(row.charge_attempt)
+        expanded = None if view is None else charge(row, view)
+        return render.payment_intent(row, charge=expanded)
+
+    return await lists.paged(query, PAYMENTS, room, found, following, shown, lambda row: row.id)
+
+
+async def _charges(node: NodeContext, rows: Sequence[Payment]) -> dict[str | None, ChargeView]:
+    """The charges of payments, by their ids."""
+    wanted = [row.charge_attempt for row in rows if row.charge_attempt is not None]
+    found = await node.store.rows("charges_find", wanted) if wanted else []
+    return {row["id"]: charge_seen(*row) for row in found}
+
+
+async def _itself(node: NodeContext, who: Principal, identifier: str) -> str:
+    return identifier
+
+
+PAYMENT_OF = {"pi": _itself}
+"""By the prefix of an id, how the payment is found that an object belongs to."""
+
+
+def routes(node: NodeContext) -> Iterable[Mounted]:
+    """Where payments are served."""
+    intent = PaymentIntent(node)
+    yield "/v1/payment_intents", PaymentIntents(node), ""
+    yield "/v1/payment_intents/{identifier}", intent, ""
+    for verb in ("confirm", "capture", "cancel"):
+        yield f"/v1/payment_intents/{{identifier}}/{verb}", intent, verb
+
+
+EXPANDABLE = frozenset({"latest_charge"})
+PUBLIC = NOTHING
+"""What a publishable key may expand."""
+
+
+async def _owned(node: NodeContext, who: Principal, identifier: str) -> Payment:
+    return own(await stored.find(node.store, identifier), who, "payment_intent", identifier)
+
+
+async def check_client_secret(
+    node: NodeContext, who: Principal, identifier: str, secret: str | None
+) -> Payment:
+    """A publishable key opens a payment only together with its client secret.
+
+    Raises:
+        ApiError: 404 for a wrong secret too, so that ids cannot be tried out.
+    """
+    payment = await _owned(node, who, identifier)
+    given = (secret or "").encode("utf-8", "replace")
+    if not hmac.compare_digest(payment.details.client_secret.encode(), given):
+        raise ApiError.missing("payment_intent", identifier)
+    return payment
+
+
+async def payment(node: NodeContext, who: Principal, identifier: str, params: Params) -> Any:
+    """GET /v1/payment_intents/{id}"""
+    query = struct_from(params, Retrieve)
+    public = who.kind != "secret"
+    if public or query.client_secret is not None:
+        found = await check_client_secret(node, who, identifier, query.client_secret)
+    else:
+        found = await _owned(node, who, identifier)
+    check_expand(query.expand, PUBLIC if public else EXPANDABLE)
+    if public:
+        return render.payment_intent(found, public=True)
+    return await _payment_object(node, found, query.expand)
+
+
+async def _payment_object(node: NodeContext, found: Payment, expand: list[str]) -> Object:
+    charged = None
+    if "latest_charge" in expand and found.charge_attempt is not None:
+        attempt = await attempt_store.find(node.store, found.charge_attempt)
+        assert attempt is not None
+        charged = charge(found, charge_view(attempt))
+    return render.payment_intent(found, charge=charged)

@@ -1,0 +1,100 @@
+"""Payments as they are stored, and the rows that write them."""
+
+from typing import Any
+
+import msgspec
+
+from bailiwick.orders.rows import OrderCreate, OrderMove
+from bailiwick.orders.table import OrderTable
+
+TABLE = OrderTable(
+    name="payment",
+    operation="charge",
+    create_lane="create",
+    move_lane="move",
+    guarded=(
+        "amount",
+        "amount_capturable",
+        "amount_received",
+        "amount_refunding",
+        "amount_refunded",
+        "charge_attempt",
+    ),
+    at_first={"charge_attempt": "w.attempt_id"},
+)
+
+
+class Details(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is fixed when a payment is created."""
+
+    client_secret: str
+    location: dict[str, Any]
+    assignment: dict[str, Any]
+    capture_method: str = "automatic"
+    method_types: tuple[str, ...] = ("card",)
+    automatic_methods: dict[str, Any] | None = None
+
+
+class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What may change during a payment's life, beside the guarded columns.
+
+    ``method``: the type of payment method by which the latest gateway takes it. ``vaults``: for its
+    tokens that belong to a vault, which; the latest last.
+    """
+
+    payment_method: str | None = None
+    vaults: dict[str, str] = {}
+    method: str = "card"
+    description: str | None = None
+    metadata: dict[str, str] = {}
+    receipt_email: str | None = None
+    statement_descriptor: str | None = None
+    return_url: str | None = None
+    setup_future_usage: str | None = None
+    customer: str | None = None
+    shipping: dict[str, Any] | None = None
+    routing: dict[str, Any] | None = None
+    last_error: dict[str, Any] | None = None
+    action_url: str | None = None
+    canceled_ms: int | None = None
+    cancellation_reason: str | None = None
+    confirmed_elsewhere: dict[str, Any] | None = None
+
+
+class Payment(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A payment as stored. Amounts are minor units of ``currency``."""
+
+    id: str
+    merchant: str
+    livemode: bool
+    version: int
+    state: str
+    epoch: int
+    amount: int
+    currency: str
+    created_ms: int
+    updated_ms: int
+    details: Details
+    progress: Progress
+    amount_capturable: int = 0
+    amount_received: int = 0
+    amount_refunding: int = 0
+    amount_refunded: int = 0
+    attempts: int = 0
+    open_attempt: str | None = None
+    charge_attempt: str | None = None
+
+
+class PaymentCreate(OrderCreate, frozen=True, kw_only=True):
+    """A new payment: the fields are those of ``payment_create_row``, in order."""
+
+
+class PaymentMove(OrderMove, frozen=True, kw_only=True):
+    """A payment's move: the fields are those of ``payment_move_row``, in order."""
+
+    amount: int
+    amount_capturable: int
+    amount_received: int
+    amount_refunding: int
+    amount_refunded: int
+    charge_attempt: str | None = None

@@ -1,0 +1,1 @@
+"""Refunds: money given back, all or part of what a payment took."""

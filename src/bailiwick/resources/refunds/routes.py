@@ -1,0 +1,144 @@
+"""Refunds over HTTP."""
+
+from collections.abc import Iterable
+
+from bailiwick.base.errors import ApiError
+from bailiwick.base.objects import Object
+from bailiwick.base.tenancy import own
+from bailiwick.interlink.paging import Room
+from bailiwick.orders import attempt_store
+from bailiwick.resources.payments.placing import keep_all
+from bailiwick.resources.payments.render import charge, charge_view, payment_intent
+from bailiwick.resources.payments.stored import find as find_payment
+from bailiwick.resources.refunds import render, stored
+from bailiwick.resources.refunds.commands import Refunds
+from bailiwick.resources.refunds.params import CreateRefund, ListRefunds, UpdateRefund
+from bailiwick.resources.refunds.rows import Refund
+from bailiwick.serving import inbound, lists
+from bailiwick.serving.context import NodeContext
+from bailiwick.serving.inbound import NOTHING
+from bailiwick.serving.lists import REFUNDS, Listed
+from bailiwick.serving.params import Retrieve
+from bailiwick.serving.route import Mounted, Request, Response, Route
+from bailiwick.topology.merchants import Principal
+from bailiwick.wire.answers import json_answer
+from bailiwick.wire.forms import Params, struct_from
+
+EXPANDABLE = frozenset({"payment_intent", "charge"})
+
+
+class RefundList(Route):
+    """/v1/refunds"""
+
+    def __init__(self, node: NodeContext) -> None:
+        super().__init__(node)
+        self._refunds = Refunds(node.machine)
+
+    async def on_post(self, request: Request, response: Response) -> None:
+        """Refund."""
+        who = inbound.principal(request, self.node)
+        params, wish = await self.read(request, CreateRefund)
+        inbound.check_expand(wish.expand, EXPANDABLE)
+        asked = inbound.asked(request, who, "refund", "", params, wish.expand)
+        await self.answer(response, asked, lambda: self._refunds.create(asked, wish))
+
+    async def on_get(self, request: Request, response: Response) -> None:
+        """A page of refunds."""
+        await lists.answer(self.node, request, response, page)
+
+
+class RefundItem(Route):
+    """/v1/refunds/{identifier}"""
+
+    def __init__(self, node: NodeContext) -> None:
+        super().__init__(node)
+        self._refunds = Refunds(node.machine)
+
+    async def on_get(self, request: Request, response: Response, identifier: str) -> None:
+        """Retrieve."""
+        who = inbound.principal(request, self.node)
+        params = inbound.query(request)
+        json_answer(response, await retrieve(self.node, who, identifier, params))
+
+    async def on_post(self, request: Request, response: Response, identifier: str) -> None:
+        """Update the metadata."""
+        who = inbound.principal(request, self.node)
+        params, wish = await self.read(request, UpdateRefund)
+        asked = inbound.asked(request, who, "update_refund", identifier, params, wish.expand)
+        await self.answer(response, asked, lambda: self._refunds.update(asked, identifier, wish))
+
+
+async def retrieve(node: NodeContext, who: Principal, identifier: str, params: Params) -> Object:
+    """GET /v1/refunds/{id}"""
+    query = struct_from(params, Retrieve)
+    inbound.check_expand(query.expand, EXPANDABLE)
+    row = own(await stored.find(node.store, identifier), who, "refund", identifier)
+    owner = await find_payment(node.store, row.payment)
+    assert owner is not None, "a refund is one of a payment"
+    expanded: Object = {}
+    if "payment_intent" in query.expand:
+        expanded["payment_intent"] = payment_intent(owner)
+    if "charge" in query.expand and owner.charge_attempt is not None:
+        attempt = await attempt_store.find(node.store, owner.charge_attempt)
+        assert attempt is not None, "a payment names only attempts of its own"
+        expanded["charge"] = charge(owner, charge_view(attempt))
+    return render.refund(row, owner, expanded=expanded)
+
+
+async def page(
+    node: NodeContext, who: Principal, params: Params, region: int, room: Room
+) -> Listed:
+    """GET /v1/refunds"""
+    query = struct_from(params, ListRefunds)
+    lists.wishes(query, NOTHING)
+    of = await _payment_of(node, who, query)
+    part = await lists.page_of(node, who, query, REFUNDS, room, here=of is not None)
+    found, following = await stored.page(node.store, who.merchant.id, who.livemode, part, of)
+    await keep_all(node, region, {row.payment for row, _ in found})
+
+    def shown(row: tuple[Refund, str | None]) -> Object:
+        return render.refund_of(*row)
+
+    return await lists.paged(query, REFUNDS, room, found, following, shown, lambda row: row[0].id)
+
+
+async def _payment_of(node: NodeContext, who: Principal, query: ListRefunds) -> str | None:
+    """The payment whose refunds are wanted; None: of all.
+
+    Raises:
+        ApiError: 404, there is none such; 400, the charge is another payment's.
+    """
+    wanted = query.payment_intent
+    if wanted is not None and not await node.store.owned(
+        "payment", wanted, who.merchant.id, who.livemode
+    ):
+        raise ApiError.missing("payment_intent", wanted, param="payment_intent")
+    if query.charge is None:
+        return wanted
+    attempt = own(
+        await attempt_store.find(node.store, query.charge),
+        who,
+        "charge",
+        query.charge,
+        param="charge",
+    )
+    if attempt.operation != "charge":
+        raise ApiError.missing("charge", query.charge, param="charge")
+    if wanted not in (None, attempt.subject):
+        raise ApiError.invalid("This charge is not one of that payment_intent.", param="charge")
+    return attempt.subject
+
+
+async def _its_payment(node: NodeContext, who: Principal, identifier: str) -> str | None:
+    refund = await stored.find(node.store, identifier)
+    return None if refund is None else refund.payment
+
+
+PAYMENT_OF = {"re": _its_payment}
+"""By the prefix of an id, how the payment is found that an object belongs to."""
+
+
+def routes(node: NodeContext) -> Iterable[Mounted]:
+    """Where refunds are served."""
+    yield "/v1/refunds", RefundList(node), ""
+    yield "/v1/refunds/{identifier}", RefundItem(node), ""

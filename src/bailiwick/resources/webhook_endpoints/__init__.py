@@ -1,0 +1,1 @@
+"""Webhook endpoints: where a merchant wants to be told of events."""

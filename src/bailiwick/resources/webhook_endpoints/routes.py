@@ -1,0 +1,219 @@
+"""Webhook endpoints over HTTP. Access gives id and secret, the same for every node."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from bailiwick.base.errors import ApiError
+from bailiwick.base.objects import Object, page
+from bailiwick.base.sealing import SEAL
+from bailiwick.base.tenancy import own
+from bailiwick.delivery.addresses import allowed_url
+from bailiwick.delivery.webhooks import Endpoint
+from bailiwick.interlink import paging
+from bailiwick.interlink.sealed_resource import HEADER, Resource, read_resource
+from bailiwick.resources.webhook_endpoints import render
+from bailiwick.resources.webhook_endpoints.params import (
+    CreateEndpoint,
+    ListEndpoints,
+    UpdateEndpoint,
+)
+from bailiwick.serving import inbound
+from bailiwick.serving.context import NodeContext
+from bailiwick.serving.params import merged
+from bailiwick.serving.route import Mounted, Request, Response, Route
+from bailiwick.topology.merchants import Principal
+from bailiwick.wire.answers import json_answer
+from bailiwick.wire.forms import struct_from
+
+ENDPOINTS_MAX = 16
+EVENT_TYPES = frozenset(
+    {
+        "*",
+        "payment_intent.created",
+        "payment_intent.processing",
+        "payment_intent.requires_action",
+        "payment_intent.amount_capturable_updated",
+        "payment_intent.succeeded",
+        "payment_intent.payment_failed",
+        "payment_intent.canceled",
+        "refund.created",
+        "refund.updated",
+        "refund.failed",
+        "bailiwick.payment_intent.updated",
+        "bailiwick.late_success",
+        "bailiwick.capture_refused",
+        "bailiwick.cancel_refused",
+    }
+)
+
+
+def _shown(endpoint: Endpoint, *, secret: bool = False) -> Object:
+    return render.webhook_endpoint(msgspec.structs.asdict(endpoint), secret=secret)
+
+
+def _check(node: NodeContext, url: str | UnsetType, events: list[str] | UnsetType) -> None:
+    if not isinstance(url, UnsetType):
+        problem = allowed_url(url, private=node.private_addresses)
+        if problem is not None:
+            raise ApiError.invalid(f"Invalid URL: {problem}.", param="url", code="url_invalid")
+    for place, name in enumerate([] if isinstance(events, UnsetType) else events):
+        # Types of the format that never happen here may be subscribed to: SDK users list them.
+        plain = name.replace("_", "").replace(".", "")
+        known = name in EVENT_TYPES or ("." in name and plain.isalnum() and plain.islower())
+        if not known:
+            raise ApiError.invalid(
+                f"Unknown event type: {name[:80]}.", param=f"enabled_events[{place}]"
+            )
+
+
+class EndpointList(Route):
+    """/v1/webhook_endpoints"""
+
+    async def on_put(self, request: Request, response: Response) -> None:
+        """Write an endpoint under the id that access gives; repeating it changes nothing."""
+        node = self.node
+        who = inbound.principal(request, node)
+        given = self._given(request, who)
+        _, wish = await inbound.checked(request, CreateEndpoint)
+        _check(node, wish.url, wish.enabled_events)
+        async with node.endpoints.changing:
+            made = await self._put(who, given, wish)
+            endpoint = own(node.endpoints.get(given.id), who, "webhook_endpoint", given.id)
+        if (endpoint.url, endpoint.events) != (wish.url, wish.enabled_events):
+            raise ApiError.mismatch()  # its id follows from the key, which was used before
+        # A secret is shown once: whoever repeats the request has got it, or makes another endpoint.
+        json_answer(response, _shown(endpoint, secret=made))
+
+    async def on_post(self, request: Request, response: Response) -> None:
+        """Not here: it would be known to this node alone."""
+        inbound.principal(request, self.node)
+        raise ApiError.invalid(
+            "Webhook endpoints are made through an access process, which makes them at every "
+            "node: send this request to the address of the API, not to a node.",
+            code="node_addressed",
+        )
+
+    def _given(self, request: Request, who: Principal) -> Resource:
+        """What access has chosen. Raises ApiError: 403 from anybody else, 400 for nonsense."""
+        secret = self.node.refusals.secret
+        text, proof = request.get_header(HEADER), request.get_header(SEAL)
+        try:
+            given = read_resource(secret, who, text, proof)
+        except ValueError as error:
+            raise ApiError.invalid(f"{HEADER}: {error}", param=HEADER) from None
+        if given is None:
+            raise ApiError.forbidden("Only access processes may choose an endpoint's id.")
+        return given
+
+    async def _put(self, who: Principal, given: Resource, wish: CreateEndpoint) -> bool:
+        """Whether it was made now. Raises ApiError (400) where there are enough."""
+        node = self.node
+        await node.endpoints.load(node.store)
+        if node.endpoints.get(given.id) is not None:
+            return False
+        if len(node.endpoints.of(who.merchant.id, who.livemode)) >= ENDPOINTS_MAX:
+            raise ApiError.invalid(
+                f"A merchant has at most {ENDPOINTS_MAX} webhook endpoints: delete one first."
+            )
+        details = {
+            "description": None if isinstance(wish.description, UnsetType) else wish.description,
+            "metadata": merged({}, wish.metadata),
+            "api_version": wish.api_version,
+        }
+        made = await node.store.row(
+            "endpoint_put",
+            given.id,
+            who.merchant.id,
+            who.livemode,
+            wish.url,
+            given.secret,
+            msgspec.json.encode(wish.enabled_events).decode(),
+            given.created_ms,
+            msgspec.json.encode(details).decode(),
+        )
+        await node.endpoints.load(node.store)
+        return made is not None
+
+    async def on_get(self, request: Request, response: Response) -> None:
+        """List."""
+        who = inbound.principal(request, self.node)
+        query = struct_from(inbound.query(request), ListEndpoints)
+        cursors = paging.given(msgspec.structs.asdict(query))
+        await self.node.endpoints.load(self.node.store)
+        owned = self.node.endpoints.of(who.merchant.id, who.livemode)
+        for name, cursor in cursors:
+            if all(each.id != cursor for each in owned):
+                raise paging.no_such(name, "webhook_endpoint", cursor)
+        if query.starting_after is not None:
+            owned = [each for each in owned if each.id < query.starting_after]
+        if query.ending_before is not None:
+            owned = [each for each in owned if each.id > query.ending_before]
+        forward = query.ending_before is None
+        kept = owned[: query.limit] if forward else owned[-query.limit :]
+        objects = [_shown(endpoint) for endpoint in kept]
+        more = len(owned) > query.limit
+        json_answer(response, page(objects, "/v1/webhook_endpoints", more))
+
+
+class EndpointItem(Route):
+    """/v1/webhook_endpoints/{identifier}"""
+
+    def _own(self, who: Principal, identifier: str) -> Endpoint:
+        return own(self.node.endpoints.get(identifier), who, "webhook_endpoint", identifier)
+
+    async def on_get(self, request: Request, response: Response, identifier: str) -> None:
+        """Retrieve."""
+        who = inbound.principal(request, self.node)
+        await self.node.endpoints.load(self.node.store)
+        json_answer(response, _shown(self._own(who, identifier)))
+
+    async def on_post(self, request: Request, response: Response, identifier: str) -> None:
+        """Update."""
+        node = self.node
+        who = inbound.principal(request, node)
+        _, wish = await inbound.checked(request, UpdateEndpoint)
+        _check(node, wish.url, wish.enabled_events)
+        async with node.endpoints.changing:
+            await node.endpoints.load(node.store)
+            await self._update(self._own(who, identifier), wish)
+            await node.endpoints.load(node.store)
+        json_answer(response, _shown(self._own(who, identifier)))
+
+    async def _update(self, old: Endpoint, wish: UpdateEndpoint) -> None:
+        details: dict[str, Any] = dict(old.details)
+        details["metadata"] = merged(details.get("metadata", {}), wish.metadata)
+        if wish.description is not UNSET:
+            details["description"] = wish.description
+        status = old.status
+        if wish.disabled is not None:
+            status = "disabled" if wish.disabled else "enabled"
+        events = old.events if isinstance(wish.enabled_events, UnsetType) else wish.enabled_events
+        await self.node.store.rows(
+            "endpoint_update",
+            old.id,
+            old.merchant,
+            old.livemode,
+            old.url if isinstance(wish.url, UnsetType) else wish.url,
+            msgspec.json.encode(events).decode(),
+            status,
+            msgspec.json.encode(details).decode(),
+        )
+
+    async def on_delete(self, request: Request, response: Response, identifier: str) -> None:
+        """Delete, with what is still owed to it."""
+        node = self.node
+        who = inbound.principal(request, node)
+        gone = await node.store.row("endpoint_delete", identifier, who.merchant.id, who.livemode)
+        if gone is None:
+            raise ApiError.missing("webhook_endpoint", identifier)
+        await node.endpoints.load(node.store)
+        json_answer(response, {"id": identifier, "object": "webhook_endpoint", "deleted": True})
+
+
+def routes(node: NodeContext) -> Iterable[Mounted]:
+    """Where webhook endpoints are served."""
+    yield "/v1/webhook_endpoints", EndpointList(node), ""
+    yield "/v1/webhook_endpoints/{identifier}", EndpointItem(node), ""

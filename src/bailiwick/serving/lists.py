@@ -1,0 +1,147 @@
+"""Lists: which page is asked for, and how much of it there is room for."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+import falcon.asgi
+import msgspec
+
+from bailiwick.base.objects import Object, encode
+from bailiwick.base.objects import page as list_object
+from bailiwick.interlink import paging
+from bailiwick.interlink.paging import Room
+from bailiwick.serving import inbound
+from bailiwick.serving.context import NodeContext
+from bailiwick.serving.params import SECONDS_MAX, ListQuery, Moment, Span
+from bailiwick.store.database import HIGHEST_ID, LOWEST_ID, Page
+from bailiwick.topology.merchants import Principal
+from bailiwick.wire.answers import json_answer
+from bailiwick.wire.forms import Params, struct_from
+
+PAYMENTS, REFUNDS, EVENTS = paging.KINDS
+_TABLES = {PAYMENTS: "payment", REFUNDS: "refund", EVENTS: "event"}
+PAUSE_BYTES = 128 * 1024
+"""Of rendered objects, after which other requests get their turn: about a millisecond."""
+RowT = TypeVar("RowT")
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """A page, and the id of the object that comes after it."""
+
+    page: Object
+    next: str | None
+
+
+Read = Callable[[NodeContext, Principal, Params, int, Room], Awaitable[Listed]]
+"""One of the lists: of a node, for whom, with which parameters, in which region, how large."""
+
+
+async def answer(
+    node: NodeContext, request: falcon.asgi.Request, response: falcon.asgi.Response, read: Read
+) -> None:
+    """Answer a GET with a page."""
+    who = inbound.principal(request, node)
+    by_access = request.get_header("Bailiwick-Epoch") is not None
+    room = paging.told(request.get_header(paging.HEADER), by_access=by_access)
+    found = await read(node, who, inbound.query(request), inbound.region(request), room)
+    if found.next is not None:
+        response.set_header(paging.NEXT, found.next)
+    json_answer(response, found.page)
+
+
+async def page_of(
+    node: NodeContext,
+    who: Principal,
+    query: ListQuery,
+    url: str,
+    room: Room,
+    *,
+    here: bool = False,
+) -> Page:
+    """The part of a list that a query asks for; ``here``: this node alone has objects of it.
+
+    Raises:
+        ApiError: 400, the cursor is no object of the list.
+    """
+    for name, cursor in paging.given(msgspec.structs.asdict(query)):
+        await _check_cursor(node, who, url, name, cursor, here=here)
+    since_ms, until_ms = _span(query.created)
+    return Page(
+        limit=query.limit,
+        bytes_most=room.most,
+        below=query.starting_after or HIGHEST_ID,
+        above=query.ending_before or LOWEST_ID,
+        oldest_first=query.ending_before is not None,
+        since_ms=since_ms,
+        until_ms=until_ms,
+    )
+
+
+async def _check_cursor(
+    node: NodeContext, who: Principal, url: str, name: str, cursor: str, *, here: bool
+) -> None:
+    """Refuse a cursor that is known to be nothing of the asker's. One of another node is a
+    position: that node is asked for the same list, and checks it."""
+    prefix, kind = paging.KINDS[url]
+    home = paging.home_of(name, kind, prefix, cursor)
+    if home != node.number:
+        known = not here and home in node.world.topology.by_number
+    else:
+        known = await node.store.owned(_TABLES[url], cursor, who.merchant.id, who.livemode)
+    if not known:
+        raise paging.no_such(name, kind, cursor)
+
+
+def _span(created: Any) -> tuple[int, int]:
+    """``created`` as milliseconds from and to: a number of seconds or a range. Raises ApiError."""
+    low, high = 0, SECONDS_MAX
+    if isinstance(created, dict):
+        span = struct_from(created, Span, prefix="created")
+        low = max(span.gte or 0, 0 if span.gt is None else span.gt + 1)
+        high = min(high if span.lte is None else span.lte, high if span.lt is None else span.lt - 1)
+    elif created not in (None, ""):
+        low = high = struct_from({"created": created}, Moment).created
+    return low * 1000, high * 1000 + 999
+
+
+def wishes(query: ListQuery, allowed: frozenset[str]) -> list[str]:
+    """``data.x`` of a list as ``x`` of its entries."""
+    wishes = [wish.removeprefix("data.") for wish in query.expand]
+    inbound.check_expand(wishes, allowed)
+    return wishes
+
+
+async def paged(
+    query: ListQuery,
+    url: str,
+    room: Room,
+    rows: Sequence[RowT],
+    following: str | None,
+    shown: Callable[[RowT], Object],
+    name: Callable[[RowT], str],
+) -> Listed:
+    """The answer of as many rows as there is room for. ``following``: the id after the last."""
+    kept = await _fitting(rows, shown, room)
+    after = name(rows[len(kept)]) if len(kept) < len(rows) else following
+    if query.ending_before is not None:
+        kept.reverse()
+    return Listed(list_object(kept, url, after is not None), after)
+
+
+async def _fitting(
+    rows: Sequence[RowT], shown: Callable[[RowT], Object], room: Room
+) -> list[msgspec.Raw]:
+    """The first rows as objects, as many as there is room for."""
+    kept: list[msgspec.Raw] = []
+    taken, pause = 0, PAUSE_BYTES
+    for row in rows:
+        raw = encode(shown(row))
+        taken += len(memoryview(raw)) + 1  # and a comma
+        if taken > room.most and (kept or not room.first):
+            break
+        kept.append(raw)
+        if taken >= pause:
+            pause = taken + PAUSE_BYTES
+            await asyncio.sleep(0)
+    return kept

@@ -1,4 +1,0 @@
--- Which nodes were considered for payments when they were made, as JSON. $1: their ids.
-SELECT p.id, e.content::json #>> '{details,assignment}' AS assignment
-  FROM payment p JOIN event e ON e.payment = p.id AND e.seq = p.content_seq
- WHERE p.id = ANY ($1::text[])
