@@ -37,7 +37,7 @@ from bailiwick.runtime import timing
 from bailiwick.runtime.database_errors import DATABASE_ERRORS
 from bailiwick.wire.answers import error_answer, install_errors, json_answer
 from bailiwick.wire.forms import Params
-from bailiwick.wire.server import read_body
+from bailiwick.wire.protocol import read_body
 
 Request = falcon.asgi.Request
 Response = falcon.asgi.Response

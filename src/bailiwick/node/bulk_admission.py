@@ -35,7 +35,7 @@ from bailiwick.node import metrics
 from bailiwick.node.orders.tombstones import Fate
 from bailiwick.node.service import Node
 from bailiwick.wire.answers import json_answer
-from bailiwick.wire.server import read_body
+from bailiwick.wire.protocol import read_body
 
 _asks = msgspec.json.Decoder(AdmissionQueries)
 

@@ -8,12 +8,11 @@ import msgspec
 from bailiwick.base.cards import is_card_key, maybe_card
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
-from bailiwick.base.keys import check_key, of_payer, request_hash
+from bailiwick.base.keys import check_key, fresh_key, of_payer, request_hash
 from bailiwick.idempotency.requests import IdempotentRequest
 from bailiwick.interlink.authenticate import authenticate
 from bailiwick.interlink.refusals import moved_for, on_behalf
 from bailiwick.jurisdiction.assign import OPEN, Assignment, assign
-from bailiwick.jurisdiction.evidence import LocationParams, evidence
 from bailiwick.jurisdiction.home_history import (
     CLEAR,
     MOVED,
@@ -24,14 +23,14 @@ from bailiwick.jurisdiction.home_history import (
     binding,
     explained,
 )
-from bailiwick.jurisdiction.key_age import fresh_key
-from bailiwick.jurisdiction.locate import Location, locate
+from bailiwick.jurisdiction.locate import Evidence as LocationParams
+from bailiwick.jurisdiction.locate import Location, evidence, locate
 from bailiwick.node.payments.card_check import refuse_cards
 from bailiwick.node.payments.request_params import CreatePayment
 from bailiwick.node.service import Node
 from bailiwick.topology.merchants import Principal
 from bailiwick.wire.forms import Params, parse_body, parse_form, struct_from
-from bailiwick.wire.server import read_body
+from bailiwick.wire.protocol import read_body
 
 T = TypeVar("T", bound=msgspec.Struct)
 

@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from bailiwick.base.errors import ApiError
 from bailiwick.base.money import AMOUNT_MAX
-from bailiwick.jurisdiction.evidence import LocationParams
+from bailiwick.jurisdiction.locate import Evidence as LocationParams
 
 Text = Annotated[str, Meta(max_length=500)]
 LongText = Annotated[str, Meta(max_length=1000)]
