@@ -41,11 +41,6 @@ class Evidence(msgspec.Struct, frozen=True):
 NO_EVIDENCE = Evidence()
 
 
-def evidence(found: Evidence | None) -> Evidence:
-    """The evidence that a request gives, if it gives any."""
-    return NO_EVIDENCE if found is None else found
-
-
 class Location(msgspec.Struct, frozen=True):
     """Where the payer is taken to be.
 

@@ -23,8 +23,7 @@ from bailiwick.jurisdiction.home_history import (
     binding,
     explained,
 )
-from bailiwick.jurisdiction.locate import Evidence as LocationParams
-from bailiwick.jurisdiction.locate import Location, evidence, locate
+from bailiwick.jurisdiction.locate import NO_EVIDENCE, Evidence, Location, locate
 from bailiwick.node.payments.card_check import refuse_cards
 from bailiwick.node.payments.request_params import CreatePayment
 from bailiwick.node.service import Node
@@ -122,11 +121,11 @@ def asked(
     )
 
 
-def located(node: Node, who: Principal, place: LocationParams | None) -> Location:
+def located(node: Node, who: Principal, place: Evidence | None) -> Location:
     """Where the payer is, by the request's own evidence. Raises ApiError."""
     topology = node.world.topology
     default = who.merchant.default_country
-    return locate(evidence(place), node.atlas, topology.overrides, default)
+    return locate(place or NO_EVIDENCE, node.atlas, topology.overrides, default)
 
 
 Otherwise = str | ApiError | None
@@ -223,7 +222,7 @@ def _look(
     """How the request stands with its earlier homes."""
     if not wish.confirm or not node.world.earlier:
         return CLEAR
-    said = evidence(wish.location)
+    said = wish.location or NO_EVIDENCE
     past = node.home_histories.of(node.world)
     return past.look(said, location, asked.merchant, key, found.node, held, now_ms())
 

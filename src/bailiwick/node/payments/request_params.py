@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from bailiwick.base.errors import ApiError
 from bailiwick.base.money import AMOUNT_MAX
-from bailiwick.jurisdiction.locate import Evidence as LocationParams
+from bailiwick.jurisdiction.locate import Evidence
 
 Text = Annotated[str, Meta(max_length=500)]
 LongText = Annotated[str, Meta(max_length=1000)]
@@ -116,7 +116,7 @@ class CreatePayment(msgspec.Struct, frozen=True, kw_only=True):
     error_on_requires_action: bool = False
     use_stripe_sdk: bool | None = None
     shipping: Shipping | None = None
-    location: LocationParams | None = None
+    location: Evidence | None = None
     expand: Expand = []
 
 
@@ -136,7 +136,7 @@ class ConfirmPayment(msgspec.Struct, frozen=True):
     use_stripe_sdk: bool | None = None
     client_secret: Text | None = None
     shipping: Shipping | None | UnsetType = UNSET
-    location: LocationParams | None = None
+    location: Evidence | None = None
     expand: Expand = []
 
 
