@@ -27,8 +27,6 @@ from bailiwick.geo import atlas
 from bailiwick.idempotency.requests import IdempotentRequest
 from bailiwick.interlink.admission_query import FULL, KNOWN, AdmissionQuery, AdmissionVerdict
 from bailiwick.interlink.refusals import Refusals, on_behalf, stored
-from bailiwick.interlink.regional import Region
-from bailiwick.jurisdiction.evidence import LocationParams
 from bailiwick.jurisdiction.home_history import Held, HomeHistories
 from bailiwick.jurisdiction.locate import Evidence
 from bailiwick.jurisdiction.route_plan import RoutePlan
@@ -43,7 +41,7 @@ NOW_MS = 1_800_000_000_000
 HOUR_MS = 3_600_000
 EVIDENCE = Evidence(country="DE")
 WISH = CreatePayment(
-    amount=100, currency="eur", confirm=True, location=LocationParams(country="DE"),
+    amount=100, currency="eur", confirm=True, location=EVIDENCE,
     payment_method="pm_card_visa",
 )  # fmt: skip
 
@@ -214,6 +212,18 @@ class ModelNode:
         return AdmissionVerdict("refused", said.reason, said.epoch)
 
 
+class _Client:
+    """The way from an access process to one node."""
+
+    def __init__(self, node: ModelNode) -> None:
+        self._node = node
+
+    async def request(
+        self, method: str, path: bytes, lines: list[bytes], body: bytes, timeout: float | None
+    ) -> Answer:
+        return cast(Answer, await _Pause(Hop(self._node, lines)))
+
+
 class ModelAccess:
     """One access process: a World, and ways to the nodes."""
 
@@ -223,7 +233,8 @@ class ModelAccess:
         self.at = epoch
         self.atlas = ATLAS
         self.home_histories = HomeHistories(ATLAS)
-        self.region = Region(None)
+        self.region = None
+        self.clients = {number: _Client(node) for number, node in nodes.items()}
         self.internal_secret = b"secret"
         self.metrics = types.SimpleNamespace(
             failures=defaultdict(int), refusals=defaultdict(int), assigned=defaultdict(int),
@@ -242,16 +253,6 @@ class ModelAccess:
 
     def suspect_world(self) -> None:
         """The files may not be there yet: a step of the model brings them."""
-
-    def client(self, node: Any) -> Any:
-        target = self.nodes[node.number]
-
-        async def request(
-            method: str, path: bytes, lines: list[bytes], body: bytes, timeout: float | None
-        ) -> Answer:
-            return cast(Answer, await _Pause(Hop(target, lines)))
-
-        return types.SimpleNamespace(request=request)
 
     def admission_batcher(self, node: Any) -> Any:
         target = self.nodes[node.number]

@@ -10,7 +10,8 @@ import falcon.asgi
 import pytest
 
 from bailiwick.wire.answers import install_errors, json_answer
-from bailiwick.wire.server import HttpServer, Limits, bind, read_body
+from bailiwick.wire.protocol import read_body
+from bailiwick.wire.server import HttpServer, Limits, bind
 from tests.waiting import PATIENCE_S, Clock, until
 
 BOUNDED = Limits(

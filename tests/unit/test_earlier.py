@@ -26,9 +26,9 @@ from hypothesis import strategies as st
 
 from bailiwick.access.forward import Answer
 from bailiwick.base.errors import ApiError
+from bailiwick.base.keys import CLOCK_SKEW_MS, born_ms, fresh_key, uuid7_ms
 from bailiwick.jurisdiction.assign import assign, to_object
 from bailiwick.jurisdiction.home_history import MOVED, Held, HomeHistory, explained
-from bailiwick.jurisdiction.key_age import CLOCK_SKEW_MS, born_ms, fresh_key, uuid7_ms
 from bailiwick.jurisdiction.locate import Evidence, locate
 from bailiwick.topology.merchants import Merchant
 from bailiwick.topology.topology import Topology
@@ -292,7 +292,7 @@ def test_new_geographic_data_makes_everyone_an_earlier_home_of_what_it_located()
     found = past(topology(5, (1,), geo="sha256:a"), topology(6, (1,), geo="sha256:b"))
     # Of the earlier epoch: Germany's home, and that of all other places with the rest behind it.
     assert chains(found, Evidence(ip_address="78.46.1.1")) == [(1, 2, 3, 4)]
-    assert chains(found, Evidence(coordinates=(52.5, 13.4))) == [(1, 2, 3, 4)]
+    assert chains(found, Evidence(coordinates="52.5,13.4")) == [(1, 2, 3, 4)]
     assert chains(found) == []
     assert chains(found, Evidence(country="DE", ip_address="78.46.1.1")) == []
     assert chains(found, Evidence(), default="DE") == []

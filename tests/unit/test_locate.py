@@ -9,9 +9,9 @@ from bailiwick.geo import atlas as atlas_module
 from bailiwick.jurisdiction.locate import Evidence, Location, locate, parse_coordinates
 
 ATLAS = atlas_module.load()
-MUNICH = (48.137, 11.575)
-SIMFEROPOL = (44.95, 34.10)
-SEA = (30.0, -40.0)
+MUNICH = "48.137,11.575"
+SIMFEROPOL = "44.95,34.10"
+SEA = "30,-40"
 INDIAN_IP = "49.36.0.1"
 
 
@@ -57,7 +57,7 @@ def test_subdivision(country: str | None, subdivision: str, place: tuple[str, st
 def test_coordinates_and_ip() -> None:
     found = at(coordinates=MUNICH)
     assert (found.country, found.source, found.confidence) == ("DE", "coordinates", "high")
-    assert found.coordinates == MUNICH
+    assert found.coordinates == (48.137, 11.575)
     found = at(ip_address=INDIAN_IP)
     assert (found.country, found.source, found.confidence) == ("IN", "ip", "medium")
     assert INDIAN_IP not in str(found)  # an address is personal data: only what it said is kept
@@ -96,10 +96,10 @@ def test_overrides_hold_for_all_evidence() -> None:
     assert at(coordinates=SIMFEROPOL, overrides=overrides).country == "UA"
     assert at(coordinates=SIMFEROPOL, overrides={"crimea": "RU"}).country == "RU"
     assert at(country="XK", overrides=overrides).country == "RS"
-    assert at(coordinates=(42.66, 21.16), overrides=overrides).country == "RS"
+    assert at(coordinates="42.66,21.16", overrides=overrides).country == "RS"
     assert at(default="XK", overrides=overrides).country == "RS"
-    assert at(coordinates=(31.9, 35.2)).country == "PS"
-    assert at(coordinates=(31.9, 35.2), overrides={"PS": "IL"}).country == "IL"
+    assert at(coordinates="31.9,35.2").country == "PS"
+    assert at(coordinates="31.9,35.2", overrides={"PS": "IL"}).country == "IL"
     assert at(country="CN", subdivision="TW", overrides={"TW": "CN"}).country == "CN"
 
 
@@ -130,12 +130,8 @@ def test_refused_places() -> None:
     assert "default country" in refused("location")
 
 
-@pytest.mark.parametrize(
-    "point", [(91.0, 0.0), (0.0, 181.0), (float("nan"), 0.0), (0.0, float("inf")), (-90.1, 0.0)]
-)
-def test_impossible_coordinates_are_refused_even_with_a_country(
-    point: tuple[float, float],
-) -> None:
+@pytest.mark.parametrize("point", ["91,0", "0,181", "nan,0", "0,inf", "-90.1,0"])
+def test_impossible_coordinates_are_refused_even_with_a_country(point: str) -> None:
     assert "globe" in refused("location[coordinates]", country="DE", coordinates=point)
 
 
@@ -151,9 +147,14 @@ def test_silent_evidence_is_no_reason_to_take_the_default() -> None:
 
 
 def test_parse_coordinates() -> None:
-    assert parse_coordinates("48.137,11.575") == MUNICH
+    assert parse_coordinates(MUNICH) == (48.137, 11.575)
     assert parse_coordinates(" -1.5 , 2e1 ") == (-1.5, 20.0)
     for text in ("", "1", "1,2,3", "north,east", "1;2", "1," + "2" * 200):
         with pytest.raises(ApiError, match="latitude,longitude") as caught:
             parse_coordinates(text)
         assert caught.value.param == "location[coordinates]"
+
+
+def test_malformed_coordinates_are_told_first() -> None:
+    message = refused("location[coordinates]", country="ZZ", coordinates="north", ip_address="x")
+    assert "latitude,longitude" in message

@@ -1,23 +1,24 @@
 """The routes of access: a Falcon application over one ``Front``."""
 
 import re
-import time
 from typing import Any
 
 import falcon.asgi
 
-from bailiwick.access import browser, payments, world_view
+from bailiwick.access import browser, world_view
 from bailiwick.access.fanout import endpoints, lists
 from bailiwick.access.forward import HopError
 from bailiwick.access.front import Front
-from bailiwick.access.hop import require_region
-from bailiwick.access.inbound import Inbound, callback_lines, receive
+from bailiwick.access.hop import client_of, give, require_region, send_home, unreachable
+from bailiwick.access.inbound import Inbound, callback_lines, receive, target_of
+from bailiwick.access.payments import Explain, Payments
 from bailiwick.access.status import Liveness
 from bailiwick.base.errors import ApiError
+from bailiwick.base.ids import new_request_id
 from bailiwick.topology.topology import Node
 from bailiwick.wire.answers import install_errors, json_answer
 from bailiwick.wire.forms import parse_body
-from bailiwick.wire.server import new_request_id, read_body
+from bailiwick.wire.protocol import read_body
 
 Request = falcon.asgi.Request
 Response = falcon.asgi.Response
@@ -32,43 +33,15 @@ class _Resource:
     def __init__(self, front: Front) -> None:
         self.front = front
 
-    def receive(self, request: Request, response: Response, *, public: bool = False) -> Inbound:
-        """Authenticate; ``public`` routes also take a publishable key."""
-        front = self.front
-        inbound = receive(request, response, front.world.merchants, public=public)
-        client = request.scope.get("client")
-        host = client[0] if client else ""
-        if not front.rates.admit(inbound.principal, host, time.monotonic()):
-            who = "of this merchant" if inbound.principal.kind == "secret" else "from payers"
-            error = ApiError.invalid(
-                f"Too many requests {who}. Slow down and retry.", code="rate_limit", status=429
-            )
-            error.retry = True
-            error.headers["retry-after"] = "1"
-            raise error
-        return inbound
-
     async def to_node(
         self, request: Request, response: Response, node: Node, inbound: Inbound, identifier: str
     ) -> None:
         """Forward as it is, to the node of what the request is about."""
         await require_region(self.front, node, inbound, identifier)
         body = b"" if request.method == "GET" else await read_body(request)
-        target = payments.target_of(request)
-        answer = await payments.send_home(self.front, node, inbound, request.method, target, body)
-        payments.give(response, answer)
-
-
-class Payments(_Resource):
-    """/v1/payment_intents"""
-
-    async def on_post(self, request: Request, response: Response) -> None:
-        inbound = self.receive(request, response)
-        body = await read_body(request)
-        payments.give(response, await payments.create(self.front, inbound, request, body))
-
-    async def on_get(self, request: Request, response: Response) -> None:
-        await lists.list_all(self.front, self.receive(request, response), request, response)
+        target = target_of(request)
+        answer = await send_home(self.front, node, inbound, request.method, target, body)
+        give(response, answer)
 
 
 class Payment(_Resource):
@@ -103,7 +76,7 @@ class Payment(_Resource):
     async def _forward(
         self, request: Request, response: Response, identifier: str, *, public: bool = False
     ) -> None:
-        inbound = self.receive(request, response, public=public)
+        inbound = receive(self.front, request, response, public=public)
         node = self.front.node_for(identifier, "pi_", "payment_intent")
         await self.to_node(request, response, node, inbound, identifier)
 
@@ -112,16 +85,16 @@ class Refunds(_Resource):
     """/v1/refunds"""
 
     async def on_post(self, request: Request, response: Response) -> None:
-        inbound = self.receive(request, response)
+        inbound = receive(self.front, request, response)
         body = await read_body(request)
         node, identifier = self._node(parse_body(request.content_type, body))
         await require_region(self.front, node, inbound, identifier)
-        target = payments.target_of(request)
-        answer = await payments.send_home(self.front, node, inbound, "POST", target, body)
-        payments.give(response, answer)
+        target = target_of(request)
+        answer = await send_home(self.front, node, inbound, "POST", target, body)
+        give(response, answer)
 
     async def on_get(self, request: Request, response: Response) -> None:
-        await lists.list_all(self.front, self.receive(request, response), request, response)
+        await lists.list_all(self.front, receive(self.front, request, response), request, response)
 
     def _node(self, params: dict[str, Any]) -> tuple[Node, str]:
         """The node of the payment or charge to refund, and its id. Raises ApiError (400, 404)."""
@@ -156,7 +129,7 @@ class ById(_Resource):
         self._kind = kind
 
     async def on_get(self, request: Request, response: Response, identifier: str) -> None:
-        inbound = self.receive(request, response)
+        inbound = receive(self.front, request, response)
         node = self.front.node_for(identifier, self._prefix, self._kind)
         await self.to_node(request, response, node, inbound, identifier)
 
@@ -172,23 +145,23 @@ class Events(_Resource):
     """/v1/events"""
 
     async def on_get(self, request: Request, response: Response) -> None:
-        await lists.list_all(self.front, self.receive(request, response), request, response)
+        await lists.list_all(self.front, receive(self.front, request, response), request, response)
 
 
 class WebhookEndpoints(_Resource):
     """/v1/webhook_endpoints"""
 
     async def on_post(self, request: Request, response: Response) -> None:
-        inbound = self.receive(request, response)
+        inbound = receive(self.front, request, response)
         await endpoints.create(self.front, inbound, response, await read_body(request))
 
     async def on_get(self, request: Request, response: Response) -> None:
-        inbound = self.receive(request, response)
+        inbound = receive(self.front, request, response)
         query = request.scope["query_string"]
         await endpoints.read(self.front, inbound, response, None, query)
 
     async def on_get_one(self, request: Request, response: Response, identifier: str) -> None:
-        inbound = self.receive(request, response)
+        inbound = receive(self.front, request, response)
         query = request.scope["query_string"]
         await endpoints.read(self.front, inbound, response, identifier, query)
 
@@ -199,18 +172,9 @@ class WebhookEndpoints(_Resource):
         await self._change(request, response, identifier)
 
     async def _change(self, request: Request, response: Response, identifier: str) -> None:
-        inbound = self.receive(request, response)
+        inbound = receive(self.front, request, response)
         body = await read_body(request)
         await endpoints.change(self.front, inbound, response, request.method, identifier, body)
-
-
-class Explain(_Resource):
-    """/v1/explain"""
-
-    async def on_post(self, request: Request, response: Response) -> None:
-        inbound = self.receive(request, response)
-        body = await read_body(request)
-        await payments.explain(self.front, inbound, request, response, body)
 
 
 class TopologyView(_Resource):
@@ -221,7 +185,7 @@ class TopologyView(_Resource):
         self._for_browsers = world_view.ForBrowsers()
 
     async def on_get(self, request: Request, response: Response) -> None:
-        inbound = self.receive(request, response, public=True)
+        inbound = receive(self.front, request, response, public=True)
         front = self.front
         topology = front.world.topology
         if inbound.principal.kind == "secret":
@@ -259,11 +223,11 @@ class Callbacks:
             target += b"?" + query
         lines = callback_lines(request, request_id)
         try:
-            answer = await self.front.client(node).request("POST", target, lines, body)
+            answer = await client_of(self.front, node).request("POST", target, lines, body)
         except HopError as error:
-            raise payments.unreachable(node, error, "POST", True) from None
+            raise unreachable(node, error, "POST", True) from None
         self.front.node_monitor.observe(node.number, answer.headers.get(b"bailiwick-usage"))
-        payments.give(response, answer)
+        give(response, answer)
 
 
 class _Count:

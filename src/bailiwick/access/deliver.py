@@ -301,7 +301,8 @@ class Delivery:
 
     def _renew(self, world: World) -> None:
         self._placed.renewed(world)
-        self._front.region.require(self._placed.assignment, world.topology)
+        if self._front.region is not None:
+            self._front.region.require(self._placed.assignment, world.topology)
 
 
 def unanswered(home: EarlierHome, why: str) -> ApiError:

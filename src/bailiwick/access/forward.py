@@ -93,6 +93,7 @@ class NodeClient:
             where = origin(f"{parts.scheme}://{parts.netloc}")
         except ValueError:
             raise ValueError(f"a node's url must be http(s)://host:port, not {url!r}") from None
+        self.url = url
         self.host = where.host
         self.port = where.port
         self.limits = limits or HopLimits()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bailiwick.access.admission_batcher import AdmissionBatcher
 from bailiwick.access.fanout.reserve import PAGES_BYTES, Reserve
-from bailiwick.access.forward import HopError, HopLimits, NodeClient
+from bailiwick.access.forward import HopLimits, NodeClient
 from bailiwick.access.metrics import Metrics
 from bailiwick.access.node_monitor import NodeMonitor
 from bailiwick.access.rates import Rates
@@ -41,6 +41,9 @@ class Front:
         trust: the file of the keys that may sign the world; None: the one in ``directory``.
         bus: brings new epochs; closed at the end.
 
+    Attributes:
+        clients: the connections to each node of the world in use, by number.
+
     Raises:
         WorldError: no usable world.
     """
@@ -62,7 +65,7 @@ class Front:
     ) -> None:
         self.atlas = atlas or atlas_module.load(ip_file)
         self.home_histories = HomeHistories(self.atlas)
-        self.region = Region(region)
+        self.region = None if region is None else Region(region)
         self.internal_secret = internal_secret
         self.rates = Rates(rate_per_second, public_rate_per_second)
         self.pages = Reserve(PAGES_BYTES)
@@ -72,7 +75,7 @@ class Front:
         self.world: World = self.current.world
         self.bus = bus
         self.feed = join(self.current, bus)
-        self._clients: dict[int, tuple[str, NodeClient]] = {}
+        self.clients: dict[int, NodeClient] = {}
         self.node_monitor = NodeMonitor({}, tls)
         self._admission_batchers: dict[int, tuple[str, AdmissionBatcher]] = {}
         self.metrics = Metrics(
@@ -87,32 +90,25 @@ class Front:
         self.current.on_change(self._use)
 
     def _problem_with(self, world: World) -> str | None:
-        region = self.region.name
-        if region is not None and world.topology.node_named(region) is None:
+        region = self.region
+        if region is not None and world.topology.node_named(region.name) is None:
             names = ", ".join(node.name for node in world.topology.nodes)
-            return f"no node is named '{region}', this process's region; known: {names}"
+            return f"no node is named '{region.name}', this process's region; known: {names}"
         return world.topology.geo_problem(self.atlas.digest)
 
     def _use(self, world: World) -> None:
         self.world = world
         self.epoch_line = b"bailiwick-epoch: %d\r\n" % world.epoch
-        self.region_line = self.region.line(world.topology)
+        self.region_line = b"" if self.region is None else self.region.line(world.topology)
         urls = {node.number: node.url for node in world.topology.nodes}
-        for number, (url, client) in list(self._clients.items()):
-            if urls.get(number) != url:
-                del self._clients[number]
+        for number, client in list(self.clients.items()):
+            if urls.get(number) != client.url:
+                del self.clients[number]
                 client.retire()
         for number, url in urls.items():
-            if number not in self._clients:
-                self._clients[number] = (url, NodeClient(url, self._limits, tls=self._tls))
+            if number not in self.clients:
+                self.clients[number] = NodeClient(url, self._limits, tls=self._tls)
         self.node_monitor.set_nodes(urls, world.topology.thresholds)
-
-    def client(self, node: Node) -> NodeClient:
-        """The connections to a node. Raises HopError when a new world has just dropped it."""
-        known = self._clients.get(node.number)
-        if known is None:
-            raise HopError("unsent", "it is no longer in the topology")
-        return known[1]
 
     def admission_batcher(self, node: Node) -> AdmissionBatcher:
         """Where a node is asked about keys alone."""
@@ -192,7 +188,7 @@ class Front:
         for task in self._tasks:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-        for _, client in self._clients.values():
+        for client in self.clients.values():
             client.close()
         for _, admission_batcher in self._admission_batchers.values():
             admission_batcher.close()

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import falcon.asgi
 import msgspec
 
-from bailiwick.access.forward import Answer, HopError
+from bailiwick.access.forward import Answer, HopError, NodeClient
 from bailiwick.access.front import Front
 from bailiwick.access.inbound import Inbound
 from bailiwick.base.errors import ApiError
@@ -103,6 +103,14 @@ def unreachable(node: Node, error: HopError, method: str, keyed: bool) -> ApiErr
     return fault
 
 
+def client_of(front: Front, node: Node) -> NodeClient:
+    """The connections to a node. Raises HopError when a new world has just dropped it."""
+    client = front.clients.get(node.number)
+    if client is None:
+        raise HopError("unsent", "it is no longer in the topology")
+    return client
+
+
 async def send(
     front: Front,
     node: Node,
@@ -123,7 +131,7 @@ async def send(
     lines = inbound.lines + extra
     started = time.perf_counter()
     try:
-        answer = await front.client(node).request(method, target, lines, body, timeout=timeout)
+        answer = await client_of(front, node).request(method, target, lines, body, timeout=timeout)
     except HopError as error:
         front.metrics.failures[node.name, "busy" if error.busy else error.phase] += 1
         if not error.busy and error.phase == "unsent":
@@ -154,7 +162,7 @@ async def require_region(front: Front, node: Node, inbound: Inbound, identifier:
         ApiError: 421 with the address to use; 503, the node does not say.
     """
     region = front.region
-    if not region.is_elsewhere(node):
+    if region is None or not region.is_elsewhere(node):
         return
     stays = region.recall(identifier)
     if stays is None:

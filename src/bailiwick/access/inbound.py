@@ -1,17 +1,19 @@
-"""What access reads of a request's headers: who asks, and which lines go on to the node."""
+"""What access reads of a request's head: who asks, how fast, and which lines go on to the node."""
 
 import os
 import re
+import time
 from typing import NoReturn
 
 import falcon.asgi
 
 from bailiwick.access import browser
+from bailiwick.access.front import Front
 from bailiwick.base.errors import ApiError
+from bailiwick.base.ids import new_request_id
 from bailiwick.base.keys import check_key
 from bailiwick.interlink.authenticate import authenticate
-from bailiwick.topology.merchants import Merchants, Principal
-from bailiwick.wire.server import new_request_id
+from bailiwick.topology.merchants import Principal
 
 # Everything else, X-Forwarded-For and our own Bailiwick-* names included, stays behind.
 _FORWARDED = frozenset(
@@ -68,19 +70,19 @@ class Inbound:
 
 
 def receive(
+    front: Front,
     request: falcon.asgi.Request,
     response: falcon.asgi.Response,
-    merchants: Merchants,
     *,
     public: bool = False,
 ) -> Inbound:
-    """Authenticate a request and prepare its header lines.
+    """Authenticate a request, prepare its header lines and count it for its rate.
 
     ``public``: a publishable key will do, and a browser may read what is answered to it.
 
     Raises:
         ApiError: 401 for no or a wrong key; 403 for a publishable one elsewhere; 400 for headers
-            given twice and for what is no idempotency key.
+            given twice and for what is no idempotency key; 429 above the rate.
     """
     request_id = new_request_id()
     response.set_header("request-id", request_id)
@@ -93,7 +95,9 @@ def receive(
     presented = found.get(b"authorization")
     try:
         principal = authenticate(
-            None if presented is None else presented.decode("latin-1"), merchants, public=public
+            None if presented is None else presented.decode("latin-1"),
+            front.world.merchants,
+            public=public,
         )
     except ApiError:
         if public:
@@ -111,6 +115,9 @@ def receive(
         found[b"traceparent"] = new_traceparent()
     lines = [b"%b: %b\r\n" % pair for pair in found.items()]
     lines.append(b"request-id: %b\r\n" % request_id.encode("ascii"))
+    client = request.scope.get("client")
+    if not front.rates.admit(principal, client[0] if client else "", time.monotonic()):
+        raise _too_fast(principal)
     return Inbound(principal, request_id, lines, key)
 
 
@@ -118,10 +125,28 @@ def _twice(name: bytes) -> NoReturn:
     raise ApiError.invalid(f"The header {name.decode('ascii')} was given twice.", code=None)
 
 
+def _too_fast(principal: Principal) -> ApiError:
+    who = "of this merchant" if principal.kind == "secret" else "from payers"
+    error = ApiError.invalid(
+        f"Too many requests {who}. Slow down and retry.", code="rate_limit", status=429
+    )
+    error.retry = True
+    error.headers["retry-after"] = "1"
+    return error
+
+
 def new_traceparent() -> bytes:
     """A fresh W3C trace context, not sampled."""
     bits = os.urandom(24).hex()
     return f"00-{bits[:32]}-{bits[32:]}-00".encode("ascii")
+
+
+def target_of(request: falcon.asgi.Request) -> bytes:
+    """Path and query as the client sent them."""
+    scope = request.scope
+    path: bytes = scope["raw_path"]
+    query: bytes = scope["query_string"]
+    return path + b"?" + query if query else path
 
 
 def callback_lines(request: falcon.asgi.Request, request_id: str) -> list[bytes]:

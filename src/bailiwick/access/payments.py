@@ -1,50 +1,112 @@
-"""Creates and explanations at access: locate, assign, deliver."""
+"""Creates and explanations at access: receive, locate, assign, deliver."""
 
 from typing import Any
 
 import falcon.asgi
+import msgspec
 
 from bailiwick.access.deliver import Delivery
-from bailiwick.access.forward import Answer
+from bailiwick.access.fanout import lists
 from bailiwick.access.front import Front
-from bailiwick.access.hop import give, send, send_home, unreachable
-from bailiwick.access.inbound import Inbound
+from bailiwick.access.hop import give
+from bailiwick.access.inbound import Inbound, receive, target_of
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
+from bailiwick.base.keys import fresh_key, is_fresh
 from bailiwick.jurisdiction.assign import to_object
-from bailiwick.jurisdiction.evidence import evidence_from, may_move_money
 from bailiwick.jurisdiction.home_history import explained
-from bailiwick.jurisdiction.key_age import fresh_key, is_fresh
+from bailiwick.jurisdiction.locate import NO_EVIDENCE, Evidence
 from bailiwick.jurisdiction.route_plan import RoutePlan
-from bailiwick.topology.snapshot import World
 from bailiwick.wire.answers import json_answer
-from bailiwick.wire.forms import parse_body
+from bailiwick.wire.forms import Params, parse_body, struct_from
+from bailiwick.wire.protocol import read_body
 
-__all__ = ["create", "explain", "give", "send", "send_home", "target_of", "unreachable"]
+Request = falcon.asgi.Request
+Response = falcon.asgi.Response
 
 
-def place(
-    front: Front, world: World, inbound: Inbound, key: str, params: dict[str, Any]
-) -> RoutePlan:
+class Payments:
+    """/v1/payment_intents"""
+
+    def __init__(self, front: Front) -> None:
+        self.front = front
+
+    async def on_post(self, request: Request, response: Response) -> None:
+        front = self.front
+        inbound = receive(front, request, response)
+        body = await read_body(request)
+        params = parse_body(request.content_type, body)
+        key = _key(inbound)
+        placed = _place(front, inbound, key, params)
+        target, one_shot = target_of(request), may_move_money(params)
+        delivery = Delivery(front, inbound, placed, target, body, one_shot=one_shot, params=params)
+        give(response, await delivery.run())
+
+    async def on_get(self, request: Request, response: Response) -> None:
+        inbound = receive(self.front, request, response)
+        await lists.list_all(self.front, inbound, request, response)
+
+
+class Explain:
+    """/v1/explain: the node's explanation, or what is known here without it."""
+
+    def __init__(self, front: Front) -> None:
+        self.front = front
+
+    async def on_post(self, request: Request, response: Response) -> None:
+        front = self.front
+        inbound = receive(front, request, response)
+        body = await read_body(request)
+        params = parse_body(request.content_type, body)
+        placed = _place(front, inbound, "", params)
+        # An explanation changes nothing, so only what is explained decides how it is placed.
+        one_shot = may_move_money(params)
+        delivery = Delivery(
+            front, inbound, placed, b"/v1/explain", body, one_shot=one_shot, reading=True
+        )
+        try:
+            answer = await delivery.run()
+            if answer.status < 500:
+                give(response, answer)
+                return
+            missing = f"the node answered {answer.status}"
+        except ApiError as error:
+            if error.status < 500:
+                raise
+            missing = error.message
+        json_answer(response, _known_here(front, placed, one_shot=one_shot, missing=missing))
+
+
+class _Placing(msgspec.Struct, frozen=True):
+    """What places a payment, of all that its request says."""
+
+    location: Evidence
+
+
+def evidence_in(params: Params) -> Evidence:
+    """What a create or explain request says about where the payer is, as the node reads it too.
+
+    Raises:
+        ApiError: 400, a ``location`` that is empty or no object, or has unknown or empty fields.
+    """
+    if "location" not in params:
+        return NO_EVIDENCE
+    return struct_from({"location": params["location"]}, _Placing).location
+
+
+def may_move_money(params: Params) -> bool:
+    """Whether a create request may charge at once: anything but a clear no counts as yes."""
+    return params.get("confirm") not in (None, "", "false", False)
+
+
+def _place(front: Front, inbound: Inbound, key: str, params: Params) -> RoutePlan:
     """Locate and assign. Raises ApiError (400, 421)."""
-    merchant = inbound.principal.merchant
-    evidence = evidence_from(params)
+    world, merchant = front.world, inbound.principal.merchant
+    evidence = evidence_in(params)
     placed = RoutePlan(world, front.atlas, front.home_histories, evidence, merchant, key)
-    front.region.require(placed.assignment, world.topology)
+    if front.region is not None:
+        front.region.require(placed.assignment, world.topology)
     return placed
-
-
-async def create(
-    front: Front, inbound: Inbound, request: falcon.asgi.Request, body: bytes
-) -> Answer:
-    """POST /v1/payment_intents."""
-    params = parse_body(request.content_type, body)
-    key = _key(inbound)
-    placed = place(front, front.world, inbound, key, params)
-    target = target_of(request)
-    one_shot = may_move_money(params)
-    delivery = Delivery(front, inbound, placed, target, body, one_shot=one_shot, params=params)
-    return await delivery.run()
 
 
 def _key(inbound: Inbound) -> str:
@@ -70,53 +132,19 @@ def _key(inbound: Inbound) -> str:
     return given
 
 
-def target_of(request: falcon.asgi.Request) -> bytes:
-    """Path and query as the client sent them."""
-    scope = request.scope
-    path: bytes = scope["raw_path"]
-    query: bytes = scope["query_string"]
-    return path + b"?" + query if query else path
-
-
-async def explain(
-    front: Front,
-    inbound: Inbound,
-    request: falcon.asgi.Request,
-    response: falcon.asgi.Response,
-    body: bytes,
-) -> None:
-    """POST /v1/explain: the node's explanation, or what is known here without it."""
-    params = parse_body(request.content_type, body)
-    placed = place(front, front.world, inbound, "", params)
-    # An explanation changes nothing, so only what is explained decides how it is placed.
-    one_shot = may_move_money(params)
-    delivery = Delivery(
-        front, inbound, placed, b"/v1/explain", body, one_shot=one_shot, reading=True
-    )
-    try:
-        answer = await delivery.run()
-        if answer.status < 500:
-            give(response, answer)
-            return
-        missing = f"the node answered {answer.status}"
-    except ApiError as error:
-        if error.status < 500:
-            raise
-        missing = error.message
+def _known_here(front: Front, placed: RoutePlan, *, one_shot: bool, missing: str) -> dict[str, Any]:
+    """An explanation without the node's part; ``missing``: why that is not there."""
     verdicts = front.verdicts_by_name()
     assignment = placed.assignment
     if one_shot:
         assignment = explained(assignment, placed.look(now_ms()))
     node = placed.world.topology.by_number.get(assignment.node or 0)
     name = None if node is None else node.name
-    json_answer(
-        response,
-        {
-            "object": "explanation",
-            "location": placed.location,
-            "assignment": {**to_object(assignment), "name": name},
-            "routing": None,
-            "routing_unavailable": missing,
-            "usage": verdicts,
-        },
-    )
+    return {
+        "object": "explanation",
+        "location": placed.location,
+        "assignment": {**to_object(assignment), "name": name},
+        "routing": None,
+        "routing_unavailable": missing,
+        "usage": verdicts,
+    }

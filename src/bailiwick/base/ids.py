@@ -5,6 +5,7 @@ node number, 66 random bits. Sorting by id sorts by time over all nodes, and eve
 operation finds its home from the id alone.
 """
 
+import os
 import random
 import re
 import secrets
@@ -37,6 +38,11 @@ def new_id(prefix: str, node: int, now_ms: int) -> str:
         f"{pairs[value >> 30 & 1023]}{pairs[value >> 20 & 1023]}{pairs[value >> 10 & 1023]}"
         f"{pairs[value & 1023]}"
     )
+
+
+def new_request_id() -> str:
+    """A fresh name for one request, given back in the ``request-id`` header."""
+    return "req_" + os.urandom(12).hex()
 
 
 def part_id(prefix: str, owner: str, number: int) -> str:

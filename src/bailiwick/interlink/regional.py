@@ -30,23 +30,23 @@ word_of = msgspec.json.Decoder(Stays)
 
 
 class Region:
-    """Where this process stands.
+    """Where this process stands, if it was told.
 
     Attributes:
-        name: of the node whose region it is; None: every place is served here.
+        name: of the node whose region it is.
     """
 
-    def __init__(self, name: str | None) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
         self._known: OrderedDict[str, bool] = OrderedDict()
 
     def is_elsewhere(self, node: Node) -> bool:
         """Whether a node is in another region, so that what it has may have to stay there."""
-        return self.name is not None and node.name != self.name
+        return node.name != self.name
 
     def line(self, topology: Topology) -> bytes:
         """The header line that tells a node where its answer would go."""
-        here = topology.node_named(self.name) if self.name is not None else None
+        here = topology.node_named(self.name)
         return b"" if here is None else b"bailiwick-region: %d\r\n" % here.number
 
     def recall(self, identifier: str) -> bool | None:
@@ -67,7 +67,7 @@ class Region:
         Raises:
             ApiError: 421, with the address to use.
         """
-        if self.name is None or assignment.residency != "strict":
+        if assignment.residency != "strict":
             return
         considered = assignment.considered
         if any(c.name == self.name and c.verdict != "not_allowed" for c in considered):

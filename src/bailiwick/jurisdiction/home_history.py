@@ -20,9 +20,9 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 
 from bailiwick.base.errors import ApiError
+from bailiwick.base.keys import CLOCK_SKEW_MS, born_ms, is_fresh
 from bailiwick.geo.atlas import Atlas
 from bailiwick.jurisdiction.assign import Assignment, EarlierHome, takers
-from bailiwick.jurisdiction.key_age import CLOCK_SKEW_MS, born_ms, is_fresh
 from bailiwick.jurisdiction.locate import Evidence, Location, locate
 from bailiwick.topology.merchants import Merchant
 from bailiwick.topology.snapshot import Earlier, World

@@ -1,14 +1,16 @@
 """From evidence to one location: explicit over coordinates over IP over the merchant's default.
 
-Pure. What each piece of evidence said is kept as country codes, never as addresses or points,
-so that it can be stored and shown; the accepted coordinates are a field of their own.
+Pure, the same at access and node. What each piece of evidence said is kept as country codes, never
+as addresses or points, so that it can be stored and shown; the accepted coordinates are a field of
+their own.
 """
 
 from collections.abc import Mapping
 from math import isfinite
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from bailiwick.base.errors import ApiError
 from bailiwick.geo.atlas import Atlas, why_unknown
@@ -19,15 +21,24 @@ Confidence = Literal["high", "medium", "low"]
 
 CODE = "location_invalid"
 REMEDY = "Send location[country] with an ISO 3166-1 alpha-2 code."
+_Text = Annotated[str, Meta(max_length=64)]
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """What a request says about where the payer is; coordinates are (lat, lon) in degrees."""
+    """What a request says about where the payer is: its ``location`` parameter, the one thing added
+    to Stripe's format. Nothing else counts, in particular no header such as ``X-Forwarded-For``.
 
-    country: str | None = None
-    subdivision: str | None = None
-    coordinates: tuple[float, float] | None = None
-    ip_address: str | None = None
+    Attributes:
+        coordinates: as ``parse_coordinates`` reads them.
+    """
+
+    country: _Text | None = None
+    subdivision: _Text | None = None
+    coordinates: _Text | None = None
+    ip_address: _Text | None = None
+
+
+NO_EVIDENCE = Evidence()
 
 
 class Location(msgspec.Struct, frozen=True):
@@ -77,25 +88,27 @@ def locate(
     evidence that merely says nothing (open sea, an unknown address) is refused only when
     nothing better is there. Raises ApiError (400) naming the field and the remedy.
     """
-    places = atlas.places
+    point = None if evidence.coordinates is None else parse_coordinates(evidence.coordinates)
     said: dict[str, str] = {}
-    explicit, subdivision = _explicit(evidence, places, overrides)
+    explicit, subdivision = _explicit(evidence, atlas.places, overrides)
     if explicit is not None:
         said["explicit"] = subdivision or explicit
-    at_point, sea = _at_point(evidence, atlas, overrides)
-    if evidence.coordinates is not None:
+    at_point: str | None = None
+    if point is not None:
+        at_point, sea = _at_point(point, atlas, overrides)
         said["coordinates"] = at_point or sea
-    of_ip, unknown = _of_ip(evidence, atlas, overrides)
+    of_ip: str | None = None
     if evidence.ip_address is not None:
+        of_ip, unknown = _of_ip(evidence.ip_address, atlas, overrides)
         said["ip"] = of_ip or unknown
 
     if explicit is not None:
-        return _decided("explicit", explicit, subdivision, evidence, said, at_point, of_ip)
+        return _decided("explicit", explicit, subdivision, point, said, at_point, of_ip)
     if at_point is not None:
-        return _decided("coordinates", at_point, None, evidence, said, at_point, of_ip)
+        return _decided("coordinates", at_point, None, point, said, at_point, of_ip)
     if of_ip is not None:
-        return _decided("ip", of_ip, None, evidence, said, at_point, of_ip)
-    if evidence.coordinates is not None:
+        return _decided("ip", of_ip, None, point, said, at_point, of_ip)
+    if point is not None:
         raise _refuse(
             f"location[coordinates] {sea}. Check that latitude comes first. {REMEDY}", "coordinates"
         )
@@ -104,7 +117,7 @@ def locate(
     if default_country:
         country = overrides.get(default_country, default_country)
         said["default"] = country
-        return _decided("default", country, None, evidence, said, None, None)
+        return _decided("default", country, None, None, said, None, None)
     raise ApiError.invalid(
         "The payer's location is needed: send location[country], location[coordinates] or "
         "location[ip_address]; this merchant has no default country.",
@@ -117,7 +130,7 @@ def _decided(
     source: Source,
     country: str,
     subdivision: str | None,
-    evidence: Evidence,
+    point: tuple[float, float] | None,
     said: dict[str, str],
     at_point: str | None,
     of_ip: str | None,
@@ -132,7 +145,7 @@ def _decided(
         confidence = "low"
     elif source == "ip" or contradictions:
         confidence = "medium"
-    agreed = evidence.coordinates if at_point in (None, country) else None
+    agreed = point if at_point in (None, country) else None
     return Location(country, subdivision, agreed, source, confidence, said, tuple(contradictions))
 
 
@@ -186,12 +199,10 @@ def _subdivision(
 
 
 def _at_point(
-    evidence: Evidence, atlas: Atlas, overrides: Mapping[str, str]
+    point: tuple[float, float], atlas: Atlas, overrides: Mapping[str, str]
 ) -> tuple[str | None, str]:
     """The country at the coordinates, or None and why."""
-    if evidence.coordinates is None:
-        return None, ""
-    lat, lon = evidence.coordinates
+    lat, lon = point
     if not (isfinite(lat) and isfinite(lon) and -90 <= lat <= 90 and -180 <= lon <= 180):
         raise _refuse(
             "location[coordinates] is not on the globe: latitude is within -90..90 and "
@@ -210,13 +221,8 @@ def _at_point(
     return overrides.get(meant, meant), ""
 
 
-def _of_ip(
-    evidence: Evidence, atlas: Atlas, overrides: Mapping[str, str]
-) -> tuple[str | None, str]:
+def _of_ip(text: str, atlas: Atlas, overrides: Mapping[str, str]) -> tuple[str | None, str]:
     """The country of the IP address, or None and why."""
-    text = evidence.ip_address
-    if text is None:
-        return None, ""
     text = text.strip()
     try:
         found = atlas.country_of_ip(text)

@@ -21,7 +21,7 @@ from bailiwick.runtime.database_errors import DATABASE_ERRORS
 from bailiwick.serving import inbound
 from bailiwick.serving.route import Request, Response, Route
 from bailiwick.wire.answers import error_answer, install_errors, json_answer
-from bailiwick.wire.server import read_body
+from bailiwick.wire.protocol import read_body
 
 log = structlog.get_logger()
 

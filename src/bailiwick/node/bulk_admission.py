@@ -35,7 +35,7 @@ from bailiwick.interlink.refusals import on_behalf, stored
 from bailiwick.node.service import Node
 from bailiwick.serving.route import REFUSED
 from bailiwick.wire.answers import json_answer
-from bailiwick.wire.server import read_body
+from bailiwick.wire.protocol import read_body
 
 _asks = msgspec.json.Decoder(AdmissionQueries)
 

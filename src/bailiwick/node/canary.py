@@ -27,7 +27,7 @@ from bailiwick.resources.refunds.params import CreateRefund
 from bailiwick.routing.gateways import Gateway
 from bailiwick.topology.merchants import Merchant
 from bailiwick.wire.answers import json_answer
-from bailiwick.wire.server import read_body
+from bailiwick.wire.protocol import read_body
 
 AMOUNT = 1_000
 METHOD = "pm_card_visa"

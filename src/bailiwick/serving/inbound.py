@@ -8,15 +8,14 @@ import msgspec
 from bailiwick.base.cards import is_card_key, maybe_card
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
-from bailiwick.base.keys import check_key, of_payer, request_hash
+from bailiwick.base.keys import check_key, fresh_key, of_payer, request_hash
 from bailiwick.idempotency.requests import IdempotentRequest
 from bailiwick.interlink.authenticate import authenticate
-from bailiwick.jurisdiction.key_age import fresh_key
 from bailiwick.serving.card_check import refuse_cards
 from bailiwick.serving.context import NodeContext
 from bailiwick.topology.merchants import Principal
 from bailiwick.wire.forms import Params, parse_body, parse_form, struct_from
-from bailiwick.wire.server import read_body
+from bailiwick.wire.protocol import read_body
 
 T = TypeVar("T", bound=msgspec.Struct)
 

@@ -8,9 +8,9 @@ import msgspec
 
 from bailiwick.base.cards import maybe_card, without_cards
 from bailiwick.base.errors import ApiError
+from bailiwick.base.ids import new_request_id
 from bailiwick.runtime import telemetry
 from bailiwick.wire.heads import unrecognized
-from bailiwick.wire.server import new_request_id
 
 log = telemetry.logger()
 _encode = msgspec.json.Encoder().encode

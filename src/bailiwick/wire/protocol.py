@@ -2,15 +2,18 @@
 
 uvicorn's protocol by itself accepts headers and request lines of any size and waits for ever
 for the rest of a request. ``BoundedProtocol`` bounds bytes, counts and time, and answers what
-it refuses in the API's error shape before the connection is closed.
+it refuses in the API's error shape before the connection is closed. ``read_body`` gives an
+application the body of which it has seen the end.
 """
 
 import asyncio
 from typing import ClassVar
 
+import falcon.asgi
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from bailiwick.base.errors import ApiError
 from bailiwick.wire.heads import (
     HEADER_CHECKS,
     check_version,
@@ -18,7 +21,7 @@ from bailiwick.wire.heads import (
     unreadable,
     without_upgrade,
 )
-from bailiwick.wire.limits import Limits, too_large
+from bailiwick.wire.limits import BODY_BYTES_MAX, Limits, too_large
 from bailiwick.wire.peers import Peers, network
 from bailiwick.wire.refusals import Unrecognized, refusal
 from bailiwick.wire.writes import JoinedWrites, Stall
@@ -352,3 +355,23 @@ class BoundedProtocol(HttpToolsProtocol):
         limits = self.limits
         seconds = (limits.keep_alive_seconds, limits.header_seconds, limits.body_seconds)
         self.deadline = self.loop.time() + seconds[self._phase]
+
+
+async def read_body(request: falcon.asgi.Request, limit: int = BODY_BYTES_MAX) -> bytes:
+    """The whole body of a request.
+
+    Falcon gives what it has when a client goes away midway, as if that were all: half of a
+    form may well be a valid form with another amount. So its end must have been seen.
+
+    Raises:
+        ApiError: 413 for more than ``limit`` bytes; 400 when the body broke off.
+    """
+    length = request.content_length
+    if length is not None and length > limit:
+        raise ApiError.invalid(too_large(limit), code=None, status=413)
+    body: bytes = await request.stream.readall()
+    if len(body) > limit:
+        raise ApiError.invalid(too_large(limit), code=None, status=413)
+    if not request.scope.get(COMPLETE) or (length is not None and len(body) != length):
+        raise ApiError.invalid("The request's body broke off. Nothing was done.", code=None)
+    return body

@@ -1,10 +1,10 @@
 """Answers that the server gives by itself, before any application is asked."""
 
-import os
 from typing import Any
 
 import msgspec
 
+from bailiwick.base.ids import new_request_id
 from bailiwick.wire.heads import unrecognized
 
 _REASONS = {
@@ -18,11 +18,6 @@ _REASONS = {
     505: "HTTP Version Not Supported",
 }
 _FURTHER = {415: "accept-encoding: identity\r\n", 503: "retry-after: 1\r\n"}
-
-
-def new_request_id() -> str:
-    """A fresh name for one request, given back in the ``request-id`` header."""
-    return "req_" + os.urandom(12).hex()
 
 
 def refusal(status: int, message: str) -> bytes:

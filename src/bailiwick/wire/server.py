@@ -8,15 +8,12 @@ import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
-import falcon.asgi
 import uvicorn
 import uvloop
 
-from bailiwick.base.errors import ApiError
-from bailiwick.wire.limits import BODY_BYTES_MAX, Limits, too_large
+from bailiwick.wire.limits import Limits
 from bailiwick.wire.peers import Peers
-from bailiwick.wire.protocol import COMPLETE, BoundedProtocol
-from bailiwick.wire.refusals import new_request_id
+from bailiwick.wire.protocol import BoundedProtocol
 
 if TYPE_CHECKING:
     from bailiwick.runtime.tls import Incoming
@@ -24,26 +21,6 @@ if TYPE_CHECKING:
 _SWEEP_S = 0.25
 
 Application = Callable[..., Awaitable[Any]]
-
-
-async def read_body(request: falcon.asgi.Request, limit: int = BODY_BYTES_MAX) -> bytes:
-    """The whole body of a request.
-
-    Falcon gives what it has when a client goes away midway, as if that were all: half of a
-    form may well be a valid form with another amount. So its end must have been seen.
-
-    Raises:
-        ApiError: 413 for more than ``limit`` bytes; 400 when the body broke off.
-    """
-    length = request.content_length
-    if length is not None and length > limit:
-        raise ApiError.invalid(too_large(limit), code=None, status=413)
-    body: bytes = await request.stream.readall()
-    if len(body) > limit:
-        raise ApiError.invalid(too_large(limit), code=None, status=413)
-    if not request.scope.get(COMPLETE) or (length is not None and len(body) != length):
-        raise ApiError.invalid("The request's body broke off. Nothing was done.", code=None)
-    return body
 
 
 def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
@@ -207,8 +184,6 @@ __all__ = [
     "HttpServer",
     "Limits",
     "bind",
-    "new_request_id",
-    "read_body",
     "run",
     "settle_memory",
     "until_signalled",

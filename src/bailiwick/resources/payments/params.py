@@ -11,7 +11,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from bailiwick.base.errors import ApiError
-from bailiwick.jurisdiction.evidence import LocationParams
+from bailiwick.jurisdiction.locate import Evidence
 from bailiwick.serving.params import Amount, Expand, ListQuery, LongText, Metadata, Text
 
 Token = Annotated[str, Meta(max_length=128, pattern=r"^(pm|tok|src|card|ba)_[A-Za-z0-9_]{1,120}$")]
@@ -109,7 +109,7 @@ class CreatePayment(msgspec.Struct, frozen=True, kw_only=True):
     error_on_requires_action: bool = False
     use_stripe_sdk: bool | None = None
     shipping: Shipping | None = None
-    location: LocationParams | None = None
+    location: Evidence | None = None
     expand: Expand = []
 
 
@@ -129,7 +129,7 @@ class ConfirmPayment(msgspec.Struct, frozen=True):
     use_stripe_sdk: bool | None = None
     client_secret: Text | None = None
     shipping: Shipping | None | UnsetType = UNSET
-    location: LocationParams | None = None
+    location: Evidence | None = None
     expand: Expand = []
 
 

@@ -12,7 +12,6 @@ from bailiwick.idempotency.requests import IdempotentRequest
 from bailiwick.interlink.refusals import moved_for, on_behalf
 from bailiwick.interlink.regional import wrong_region
 from bailiwick.jurisdiction.assign import OPEN, Assignment, assign
-from bailiwick.jurisdiction.evidence import LocationParams, evidence
 from bailiwick.jurisdiction.home_history import (
     CLEAR,
     MOVED,
@@ -23,18 +22,18 @@ from bailiwick.jurisdiction.home_history import (
     binding,
     explained,
 )
-from bailiwick.jurisdiction.locate import Location, locate
+from bailiwick.jurisdiction.locate import NO_EVIDENCE, Evidence, Location, locate
 from bailiwick.resources.payments.params import CreatePayment
 from bailiwick.resources.payments.rows import Payment
 from bailiwick.serving.context import NodeContext
 from bailiwick.topology.merchants import Principal
 
 
-def located(node: NodeContext, who: Principal, place: LocationParams | None) -> Location:
+def located(node: NodeContext, who: Principal, place: Evidence | None) -> Location:
     """Where the payer is, by the request's own evidence. Raises ApiError."""
     topology = node.world.topology
     default = who.merchant.default_country
-    return locate(evidence(place), node.atlas, topology.overrides, default)
+    return locate(place or NO_EVIDENCE, node.atlas, topology.overrides, default)
 
 
 Otherwise = str | ApiError | None
@@ -131,7 +130,7 @@ def _look(
     """How the request stands with its earlier homes."""
     if not wish.confirm or not node.world.earlier:
         return CLEAR
-    said = evidence(wish.location)
+    said = wish.location or NO_EVIDENCE
     past = node.home_histories.of(node.world)
     return past.look(said, location, asked.merchant, key, found.node, held, now_ms())
 

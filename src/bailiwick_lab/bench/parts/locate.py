@@ -124,7 +124,7 @@ def report(size: int = 20_000, seed: int = 1) -> dict[str, Any]:
     v4 = addresses(4, size // 4, chance, atlas.country_of_ip)
     v6 = addresses(6, size // 4, chance, atlas.country_of_ip)
     given = [Evidence(country=chance.choice(list(atlas.places.countries))) for _ in range(size)]
-    at_points = [Evidence(coordinates=spot) for spot in spots]
+    at_points = [Evidence(coordinates=f"{lat},{lon}") for lat, lon in spots]
     of_ips = [Evidence(ip_address=ip) for ip in (*v4, *v6)]
 
     def run(evidence: Evidence) -> object:
