@@ -3,6 +3,9 @@
 Its key lies unencrypted beside its certificate. For real use take the authority that your
 organisation runs; what a certificate needs is the same: names or addresses of a server and
 `serverAuth`, or `clientAuth` for a client.
+
+Certificates are built here and not by trustme, whose every certificate is for servers and clients
+alike: a node must refuse a server's certificate where it wants a client's.
 """
 
 from __future__ import annotations

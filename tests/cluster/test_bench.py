@@ -18,10 +18,11 @@ def site() -> Iterator[Site]:
         yield own
 
 
-def bench(site: Site, *arguments: object) -> tuple[int, dict[str, Any]]:
+def bench(site: Site, *arguments: object, mode: str = "") -> tuple[int, dict[str, Any]]:
     data = str(site.world).removesuffix("/world")
+    command = ["bench", mode] if mode else ["bench", "--no-locate"]
     done = subprocess.run(
-        [sys.executable, "-m", "bailiwick", "bench", "--json", "--no-locate", "--data", data,
+        [sys.executable, "-m", "bailiwick", *command, "--json", "--data", data,
          "--warmup", "0.2", "--clients", "8", *map(str, arguments)],
         stdout=subprocess.PIPE, text=True, timeout=600, check=False,
     )  # fmt: skip
@@ -51,8 +52,8 @@ def test_closed_load_on_both_targets_adds_up(site: Site) -> None:
 
 
 def test_open_load_with_a_delay_that_is_taken_off_again(site: Site) -> None:
-    arguments = ("--mode", "open", "--rate", 60, "--payments", 40, "--delay", "lognormal")
-    status, report = bench(site, *arguments, "--clients", 64)
+    arguments = ("--rate", 60, "--payments", 40, "--delay", "lognormal", "--clients", 64)
+    status, report = bench(site, *arguments, mode="open")
     assert status == 0, report
     run = report["runs"][0]
     assert run["succeeded"] + run["dropped"] == 40
@@ -61,7 +62,7 @@ def test_open_load_with_a_delay_that_is_taken_off_again(site: Site) -> None:
 
 
 def test_a_flood_is_measured_against_the_closed_load_before_it(site: Site) -> None:
-    status, report = bench(site, "--mode", "flood", "--times", 2, "--seconds", 1)
+    status, report = bench(site, "--times", 2, "--seconds", 1, mode="flood")
     assert status == 0, report
     alone, before, opened, after = report["runs"]
     modes = [run["scenario"]["mode"] for run in report["runs"]]
@@ -86,8 +87,8 @@ def test_a_node_on_a_part_of_a_core(site: Site) -> None:
             pass
     except SiteError as error:
         pytest.skip(str(error))
-    arguments = ("--mode", "flood", "--times", 2, "--seconds", 1, "--node-share", 0.2)
-    status, report = bench(site, *arguments)
+    arguments = ("--times", 2, "--seconds", 1, "--node-share", 0.2)
+    status, report = bench(site, *arguments, mode="flood")
     assert status == 0, report
     assert report["flood"]["node_share"] == 0.2
     cpu = report["runs"][0]["cpu_us_per_payment"]
@@ -96,7 +97,7 @@ def test_a_node_on_a_part_of_a_core(site: Site) -> None:
 
 
 def test_commits_with_and_without_a_standby(site: Site) -> None:
-    status, report = bench(site, "--mode", "standby", "--target", "node", "--seconds", 1)
+    status, report = bench(site, "--target", "node", "--seconds", 1, mode="standby")
     assert status == 0, report
     assert [run["waits_for_standby"] for run in report["runs"]] == [False, False, True, True]
     for name in ("payments_per_s", "added_ms_p50"):
@@ -106,7 +107,7 @@ def test_commits_with_and_without_a_standby(site: Site) -> None:
 
 @pytest.mark.parametrize("dead", ["killed", "frozen"])
 def test_isolation_compares_a_dead_node_with_none(site: Site, dead: str) -> None:
-    status, report = bench(site, "--mode", "isolation", "--dead", dead, "--seconds", 1)
+    status, report = bench(site, "--dead", dead, "--seconds", 1, mode="isolation")
     assert status == 0, report
     found = report["isolation"]
     assert (found["victim"], found["how"]) == ("europe", dead)
@@ -130,7 +131,7 @@ def test_isolation_compares_a_dead_node_with_none(site: Site, dead: str) -> None
 
 def test_scaling_loads_more_and_more_nodes(site: Site) -> None:
     status, report = bench(
-        site, "--mode", "scaling", "--rate", 30, "--seconds", 1, "--repeat", 2, "--idle", 1
+        site, "--rate", 30, "--seconds", 1, "--repeat", 2, "--idle", 1, mode="scaling"
     )
     assert status == 0, report
     loaded = [(run["scenario"]["target"], len(run["loaded_nodes"])) for run in report["runs"]]

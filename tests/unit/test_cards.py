@@ -138,7 +138,7 @@ def lines_run(work: Callable[[], Any]) -> int:
 @pytest.mark.parametrize("scan", [has_card_number, without_cards, is_card_key, maybe_card])
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_the_work_grows_with_the_length_alone(scan: Callable[[str], Any], text: str) -> None:
-    """``bailiwick bench --scan`` shows the same as time per byte, up to a megabyte."""
+    """``bailiwick_lab.bench.parts.scan`` shows the same as time per byte, up to a megabyte."""
     scan(text * 100)  # fills the tables that are kept
     small = lines_run(lambda: scan(text * 1_000))
     large = lines_run(lambda: scan(text * 4_000))

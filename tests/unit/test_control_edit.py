@@ -77,17 +77,86 @@ def test_a_node_is_added_first_in_the_rules_that_are_its_own() -> None:
     assert "# home" in made
 
 
+COMMENTED = """# all nodes
+[[nodes]]
+number = 1
+name = "apac"
+# below
+
+# the second
+[[nodes]]
+number = 2
+name = "europe"
+
+# --- who takes what
+[[rules]]
+places = ["default"]
+nodes = [
+    # home
+    "europe",
+    "apac", # next
+]
+"""
+
+
+def test_a_comment_stays_above_the_header_it_was_written_above() -> None:
+    for name in ("apac", "europe"):
+        made = node_set(COMMENTED, name, state="active")
+        line = f'name = "{name}"\n'
+        assert made == COMMENTED.replace(line, line + 'state = "active"\n')
+    assert top_set(COMMENTED, url="x") == 'url = "x"\n' + COMMENTED
+
+
+def test_a_node_comes_and_goes_between_comments() -> None:
+    node: dict[str, str | int] = {"number": 3, "name": "africa", "url": "http://d:1"}
+    made = node_added(COMMENTED, node, lambda places: True)
+    table = '[[nodes]]\nnumber = 3\nname = "africa"\nurl = "http://d:1"\n\n'
+    assert made == COMMENTED.replace("# ---", table + "# ---").replace(
+        '    "europe",', '    "africa",\n    "europe",'
+    )
+    assert node_removed(made, "africa") == COMMENTED
+    gone = node_removed(COMMENTED, "europe")
+    assert "# --- who takes what\n[[rules]]" in gone and "# next" in gone and "# home" in gone
+
+
+def test_the_file_need_not_end_its_last_line() -> None:
+    text = '[[rules]]\nplaces = ["default"]\nnodes = ["apac"]\n\n[[nodes]]\nname = "apac"'
+    made = node_added(text, {"name": "africa"}, lambda places: True)
+    assert made == text.replace('["apac"]', '["africa", "apac"]') + (
+        '\n\n[[nodes]]\nname = "africa"\n'
+    )
+
+
 @pytest.mark.parametrize(
     "text",
     [
         'nodes = [{number = 1, name = "apac", url = "http://a:1"}]\n',
         '[[nodes]]\n"name" = "apac"\n"state" = """active"""\n',
-        '[[nodes]]\nname = "apac"\n"state" = "active"\n',
+        '[[nodes]]\r\nname = "apac"\r\n"state" = "active"\r\n',
     ],
 )
-def test_what_is_written_in_another_way_is_left_to_a_person(text: str) -> None:
+def test_there_are_other_ways_to_write_the_same(text: str) -> None:
+    (node,) = tomllib.loads(node_set(text, "apac", state="draining"))["nodes"]
+    assert (node["name"], node["state"]) == ("apac", "draining")
+
+
+def test_tables_of_one_kind_may_stand_apart() -> None:
+    later = '\n[[nodes]]\nnumber = 3\nname = "africa"\n# the end\n'
+    made = node_set(TEXT + later, "europe", state="active")
+    assert made == TEXT.replace('"draining"', '"active"') + later
+    assert node_removed(TEXT + later, "africa") == TEXT
+
+
+def test_what_cannot_be_changed_alone_is_left_to_a_person() -> None:
+    lines = '[[nodes]]\nname = "apac"\ntitle = """\n[nodes]\n"""\n'
     with pytest.raises(EditError, match="by hand"):
-        node_set(text, "apac", state="draining")
+        node_set(lines, "apac", state="draining")
+    inner = '[[nodes]]\nname = "apac"\n[nodes.inner]\nx = 1\n'
+    with pytest.raises(EditError, match="by hand"):
+        node_added(inner, {"number": 2, "name": "europe"}, lambda places: True)
+    inline = 'nodes = [{number = 1, name = "apac"}]\n'
+    with pytest.raises(EditError, match=r"\[\[nodes\]\] tables"):
+        node_added(inline, {"number": 2, "name": "europe"}, lambda places: True)
 
 
 def test_no_toml_is_no_topology() -> None:

@@ -1,21 +1,30 @@
 """Small changes to a person's TOML file that leave the rest of it as it was written. Pure.
 
-Every change is held against the meaning of the file: what comes out must parse to exactly what
-was wanted, else nothing is changed and the person is asked to do it by hand.
+tomlkit changes a table and keeps its comments and layout. It is given one table at a time: of a
+whole file it would move tables of one kind together. Every change is also made to the meaning of
+the file: what comes out must parse to exactly what was wanted, else nothing is changed and the
+person is asked to do it by hand.
 """
 
 from __future__ import annotations
 
-import copy
+import contextlib
 import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any, Final
 
-import msgspec
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+from tomlkit.items import Array
 
-_HEADER: Final = re.compile(r"(?m)^[ \t]*\[\[?[ \t]*[\w.\"' -]+[ \t]*\]\]?[ \t]*(?:#.*)?$")
-_Table = dict[str, Any]
+_LINES_ABOVE: Final = r"((?:[ \t\r]*(?:#.*)?\n)*)"
+_HEADER: Final = re.compile(
+    rf"(?m)^{_LINES_ABOVE}([ \t]*\[\[?[ \t]*[\w.\"' -]+[ \t]*\]\]?[ \t]*(?:#.*)?\r?$)"
+)
+_NODE: Final = re.compile(r"[ \t]*\[\[[ \t]*nodes[ \t]*\]\]")
+_Fields = MutableMapping[str, Any]
+_Change = Callable[[_Fields], None]
 
 
 class EditError(Exception):
@@ -25,40 +34,30 @@ class EditError(Exception):
 def node_set(text: str, name: str, **fields: str) -> str:
     """A topology with fields of one node set. Raises EditError."""
 
-    def wanted(top: _Table) -> None:
+    def change(top: _Fields) -> None:
         for node in top.get("nodes", []):
             if node.get("name") == name:
-                node.update(fields)
+                _set(node, fields)
 
-    def edit(part: str) -> str:
-        table = _only(part, "nodes")
-        if table is None or table.get("name") != name:
-            return part
-        for field, value in fields.items():
-            part = _set(part, field, value, table)
-        return part
-
-    return _edited(text, edit, wanted, f"nodes: {name}: {', '.join(fields)}")
+    return _held(
+        lambda: _changed(text, change), text, change, f"nodes: {name}: {', '.join(fields)}"
+    )
 
 
 def node_removed(text: str, name: str) -> str:
     """A topology without a node, in its rules too. Raises EditError."""
 
-    def wanted(top: _Table) -> None:
-        top["nodes"] = [node for node in top.get("nodes", []) if node.get("name") != name]
+    def change(top: _Fields) -> None:
+        nodes = top.get("nodes", [])
+        for node in [each for each in nodes if each.get("name") == name]:
+            nodes.remove(node)
         for rule in top.get("rules", []):
-            rule["nodes"] = [each for each in rule.get("nodes", []) if each != name]
+            while name in rule.get("nodes", []):
+                rule["nodes"].remove(name)
 
-    def edit(part: str) -> str:
-        table = _only(part, "nodes")
-        if table is not None and table.get("name") == name:
-            return ""
-        rule = _only(part, "rules")
-        if rule is None or name not in rule.get("nodes", []):
-            return part
-        return _set(part, "nodes", [each for each in rule["nodes"] if each != name], rule)
-
-    return _edited(text, edit, wanted, f"nodes and rules: take '{name}' out")
+    return _held(
+        lambda: _changed(text, change), text, change, f"nodes and rules: take '{name}' out"
+    )
 
 
 def node_added(
@@ -70,109 +69,86 @@ def node_added(
     """
     name = str(node["name"])
 
-    def takes(rule: _Table) -> bool:
-        return homes(rule.get("places", [])) and name not in rule.get("nodes", [])
-
-    def wanted(top: _Table) -> None:
-        top["nodes"] = [*top.get("nodes", []), dict(node)]
+    def change_rules(top: _Fields) -> None:
         for rule in top.get("rules", []):
-            if takes(rule):
-                rule["nodes"] = [name, *rule["nodes"]]
+            if homes(rule.get("places", [])) and name not in rule.get("nodes", []):
+                _put_first(rule, name)
 
-    def edit(part: str) -> str:
-        rule = _only(part, "rules")
-        if rule is None or not takes(rule):
-            return part
-        return _set(part, "nodes", [name, *rule["nodes"]], rule)
+    def change(top: _Fields) -> None:
+        top["nodes"].append(dict(node))
+        change_rules(top)
 
-    lines = [f"{field} = {_value(value)}" for field, value in node.items()]
-    table = "\n".join(["[[nodes]]", *lines, "", ""])
     parts = _parts(text)
-    places = [number for number, part in enumerate(parts) if _only(part, "nodes") is not None]
-    if not places:
+    nodes = [number for number, (_, table) in enumerate(parts) if _NODE.match(table)]
+    if not nodes:
         raise EditError("write nodes as [[nodes]] tables; then repeat")
-    last = places[-1]
-    parts[last] = parts[last].rstrip() + "\n\n"
-    return _checked(
-        "".join(map(edit, [*parts[: last + 1], table, *parts[last + 1 :]])),
-        text,
-        wanted,
-        f"nodes: add '{name}'",
-    )
+    end = nodes[-1] + 1
+    before, after = _joined(parts[:end]).rstrip(), _joined(parts[end:])
+    made = f"{before}\n\n{tomlkit.dumps({'nodes': [dict(node)]})}{after}"
+    return _held(lambda: _changed(made, change_rules), text, change, f"nodes: add '{name}'")
 
 
 def top_set(text: str, **fields: str) -> str:
     """A settings file with fields of its top table set. Raises EditError."""
 
-    def wanted(top: _Table) -> None:
-        top.update(fields)
+    def change(top: _Fields) -> None:
+        _set(top, fields)
 
-    parts = _parts(text)
-    head = parts[0]
-    for field, value in fields.items():
-        head = _set(head, field, value, tomllib.loads(text), header=False)
-    return _checked("".join([head, *parts[1:]]), text, wanted, ", ".join(fields))
-
-
-# --- text -------------------------------------------------------------------------------------
+    (_, top), *tables = _parts(text)
+    return _held(
+        lambda: _table_changed(top, change) + _joined(tables), text, change, ", ".join(fields)
+    )
 
 
-def _edited(
-    text: str, edit: Callable[[str], str], wanted: Callable[[_Table], None], what: str
-) -> str:
-    return _checked("".join(map(edit, _parts(text))), text, wanted, what)
-
-
-def _checked(made: str, text: str, wanted: Callable[[_Table], None], what: str) -> str:
-    before = _load(text)
-    meant = copy.deepcopy(before)
-    wanted(meant)
+def _held(make: Callable[[], str], text: str, change: _Change, what: str) -> str:
+    """What is made of a text, held against the change of its meaning. Raises EditError."""
     try:
-        found = tomllib.loads(made)
-    except tomllib.TOMLDecodeError:
-        found = None
-    if found != meant:
-        raise EditError(f"this is written in a way that is not changed here; by hand: {what}")
-    return made
-
-
-def _load(text: str) -> _Table:
-    try:
-        return tomllib.loads(text)
+        meant = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise EditError(f"is not valid TOML: {error}") from None
+    change(meant)
+    with contextlib.suppress(TOMLKitError, tomllib.TOMLDecodeError):
+        made = make()
+        if tomllib.loads(made) == meant:
+            return made
+    raise EditError(f"this is written in a way that is not changed here; by hand: {what}")
 
 
-def _parts(text: str) -> list[str]:
-    """The text before the first table, then each table from its header on."""
-    starts = [found.start() for found in _HEADER.finditer(text)]
-    ends = [*starts, len(text)]
-    return [text[: ends[0]]] + [text[a:b] for a, b in zip(starts, ends[1:], strict=True)]
+def _parts(text: str) -> list[tuple[str, str]]:
+    """Each table, with the comments and blank lines above it; first what stands in no table."""
+    top, *rest = _HEADER.split(text)
+    tables = zip(rest[::3], rest[1::3], rest[2::3], strict=True)
+    return [("", top), *((above, header + body) for above, header, body in tables)]
 
 
-def _only(part: str, kind: str) -> _Table | None:
-    """The one table of a part, if it is one of `[[kind]]`."""
-    if not re.match(rf"[ \t]*\[\[[ \t]*{kind}[ \t]*\]\]", part):
-        return None
-    try:
-        found = tomllib.loads(part)[kind]
-    except (tomllib.TOMLDecodeError, KeyError):
-        return None
-    return found[0] if len(found) == 1 else None
+def _joined(parts: list[tuple[str, str]]) -> str:
+    # The blank line that sets a table off goes with it, a comment does not.
+    return "".join(above + table for above, table in parts if table or above.strip())
 
 
-def _set(part: str, field: str, value: object, table: _Table, *, header: bool = True) -> str:
-    line = f"{field} = {_value(value)}"
-    if field not in table:
-        first, end, rest = part.partition("\n") if header else ("", "", part)
-        return f"{first}\n{line}\n{rest}" if end else f"{line}\n{part}"
-    if isinstance(value, list):
-        pattern = rf"(?ms)^([ \t]*){field}[ \t]*=[ \t]*\[[^\]]*\]"
+def _changed(text: str, change: _Change) -> str:
+    return _joined([(above, _table_changed(table, change)) for above, table in _parts(text)])
+
+
+def _table_changed(table: str, change: _Change) -> str:
+    before, after = tomllib.loads(table), tomllib.loads(table)
+    change(after)
+    if before == after:
+        return table
+    document = tomlkit.parse(table)
+    change(document)
+    return "" if after.get("nodes") == [] else document.as_string()
+
+
+def _set(table: _Fields, fields: Mapping[str, str]) -> None:
+    for field, value in fields.items():
+        if table.get(field) != value:
+            table[field] = value
+
+
+def _put_first(rule: _Fields, name: str) -> None:
+    nodes = rule["nodes"]
+    if isinstance(nodes, Array) and "\n" in nodes.as_string():
+        nodes.insert(0, name)  # its lines may have comments
     else:
-        pattern = rf"(?m)^([ \t]*){field}[ \t]*=[ \t]*(?:\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*')"
-    return re.sub(pattern, lambda found: found[1] + line, part, count=1)
-
-
-def _value(value: object) -> str:
-    # JSON's strings, whole numbers and lists of them are also TOML's.
-    return msgspec.json.encode(value).decode()
+        rule["nodes"] = [name, *nodes]
