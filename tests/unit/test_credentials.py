@@ -17,7 +17,7 @@ from bailiwick.base.errors import ApiError
 from bailiwick.base.ids import new_id
 from bailiwick.base.keys import check_key, key_identity
 from bailiwick.node.service import Node
-from bailiwick.serving import inbound
+from bailiwick.serving import route
 from bailiwick.topology.merchants import Merchant, Merchants, Principal
 from bailiwick.wire.answers import install_errors, json_answer
 from bailiwick.wire.server import HttpServer
@@ -36,8 +36,8 @@ class Door:
     async def on_post(
         self, request: falcon.asgi.Request, response: falcon.asgi.Response, **_: str
     ) -> None:
-        who = inbound.principal(request, self._node, public=True)
-        asked = inbound.asked(request, who, "confirm", "pi_1", {}, [])
+        who = route.principal(request, self._node, public=True)
+        asked = route.asked(request, who, "confirm", "pi_1", {}, [])
         json_answer(response, {"kind": who.kind, "identity": asked.identity})
 
 

@@ -8,7 +8,7 @@ from msgspec import UNSET
 
 from bailiwick.base.errors import ApiError
 from bailiwick.jurisdiction.assign import Assignment, Considered
-from bailiwick.resources.payments import editing
+from bailiwick.resources.payments import charging, create, editing
 from bailiwick.resources.payments.params import ConfirmPayment, CreatePayment, UpdatePayment
 from bailiwick.resources.payments.rows import Progress
 from bailiwick.resources.payments.states import State
@@ -148,7 +148,7 @@ def test_the_first_progress() -> None:
          "shipping": {"name": "n", "address": {"city": "c"}}},
         CreatePayment,
     )  # fmt: skip
-    made = editing.first_progress(request, "pm_card_visa")
+    made = create.first_progress(request, "pm_card_visa")
     assert (made.payment_method, made.description, made.metadata) == (
         "pm_card_visa", "d", {"a": "1"},
     )  # fmt: skip
@@ -159,11 +159,11 @@ def test_what_is_shown_of_an_assignment_is_bounded() -> None:
     others = tuple(Considered(n, f"n{n}", "not_allowed", "x") for n in range(2, 1_000))
     allowed = tuple(Considered(n, f"a{n}", "not_reached", "x") for n in range(2_000, 2_100))
     home = Considered(1, "europe", "chosen", "the home")
-    shown = editing.assignment_shown(Assignment(3, 1, 1, "DE", "free", (home, *allowed, *others)))
+    shown = create.assignment_shown(Assignment(3, 1, 1, "DE", "free", (home, *allowed, *others)))
     assert shown["name"] == "europe" and shown["epoch"] == 3
-    assert len(shown["considered"]) == editing.CONSIDERED_MAX
+    assert len(shown["considered"]) == charging.CONSIDERED_MAX
     looked = tuple(PriorHomeCheck(f"g{n}", "in reserve", "x", Kind.ABLE) for n in range(100))
     routing = Routing("g0", "priority", looked)
-    assert len(editing.routing_shown(routing)["considered"]) == editing.CONSIDERED_MAX
+    assert len(charging.routing_shown(routing)["considered"]) == charging.CONSIDERED_MAX
     assert editing.reasons(Routing(None, "priority", looked)).startswith("g0: x; ")
     assert editing.reasons(Routing(None, "priority", ())) == "none is configured"

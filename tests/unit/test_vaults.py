@@ -7,7 +7,7 @@ import pytest
 
 from bailiwick.base.errors import ApiError
 from bailiwick.node.config import load
-from bailiwick.resources.payments import editing, render
+from bailiwick.resources.payments import charging, render
 from bailiwick.resources.payments.params import (
     ConfirmPayment,
     CreatePayment,
@@ -81,12 +81,12 @@ def test_the_vault_is_all_that_is_taken_of_the_options() -> None:
 def test_what_is_kept_is_bounded() -> None:
     vaults: dict[str, str] = {}
     for n in range(100):
-        vaults = editing.with_owner(vaults, f"pm_{n}", f"v{n % 2}")
-    assert list(vaults) == [f"pm_{n}" for n in range(100 - editing.VAULTS_MAX, 100)]
-    assert editing.with_owner(vaults, "pm_99", "v1") is vaults
-    assert editing.with_owner(vaults, None, "v1") is vaults
-    assert editing.with_owner(vaults, "pm_99", None) is vaults
-    assert list(editing.with_owner(vaults, "pm_90", "v1"))[-1] == "pm_90", "the latest last"
+        vaults = charging.with_owner(vaults, f"pm_{n}", f"v{n % 2}")
+    assert list(vaults) == [f"pm_{n}" for n in range(100 - charging.VAULTS_MAX, 100)]
+    assert charging.with_owner(vaults, "pm_99", "v1") is vaults
+    assert charging.with_owner(vaults, None, "v1") is vaults
+    assert charging.with_owner(vaults, "pm_99", None) is vaults
+    assert list(charging.with_owner(vaults, "pm_90", "v1"))[-1] == "pm_90", "the latest last"
 
 
 def test_stored_payments_of_before_are_read() -> None:

@@ -45,8 +45,3 @@ class Refuse(msgspec.Struct, frozen=True):
     def id(self) -> str:
         """Any number of rows may be in a batch."""
         return str(self.writer)
-
-    @property
-    def seldom(self) -> bool:
-        """Every row needs the whole statement."""
-        return False

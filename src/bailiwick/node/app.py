@@ -18,7 +18,7 @@ from bailiwick.node.service import Node
 from bailiwick.resources import declared, modules
 from bailiwick.resources.payments import placing, stored
 from bailiwick.runtime.database_errors import DATABASE_ERRORS
-from bailiwick.serving import inbound
+from bailiwick.serving import route
 from bailiwick.serving.route import Request, Response, Route
 from bailiwick.wire.answers import error_answer, install_errors, json_answer
 from bailiwick.wire.protocol import read_body
@@ -37,13 +37,13 @@ class Residency(Route):
 
     async def on_get(self, request: Request, response: Response, identifier: str) -> None:
         """A yes or no; 404 for what is not the asker's."""
-        who = inbound.principal(request, self.node, public=True)
+        who = route.principal(request, self.node, public=True)
         find = self._payment_of.get(identifier.partition("_")[0])
         of = None if find is None else await find(self.node, who, identifier)
         if of is None:
             raise ApiError.missing("object", identifier)
         payment = own(await stored.find(self.node.store, of), who, "object", identifier)
-        stays = placing.must_stay(payment, inbound.region(request))
+        stays = placing.must_stay(payment, route.region(request))
         json_answer(response, regional.Stays(stays))
 
 
@@ -94,8 +94,8 @@ def build(node: Node) -> falcon.asgi.App[Any, Any]:
     install_database_errors(app)
     operations = Operations(node)
     for resource in modules("routes"):
-        for template, route, suffix in resource.routes(node):
-            app.add_route(template, route, suffix=suffix or None)
+        for template, served, suffix in resource.routes(node):
+            app.add_route(template, served, suffix=suffix or None)
     app.add_route("/v1/explain", Explain(node))
     app.add_route("/v1/callbacks/{gateway}", Callback(node))
     app.add_route("/healthz", operations, suffix="health")

@@ -8,7 +8,7 @@ from bailiwick.resources.payments.charging import wanted
 from bailiwick.resources.payments.create import PaymentCreation
 from bailiwick.resources.payments.params import CreatePayment, refuse_unsupported
 from bailiwick.routing import match as routing
-from bailiwick.serving import inbound
+from bailiwick.serving import route
 from bailiwick.wire.answers import json_answer
 
 
@@ -21,10 +21,10 @@ class Explain:
     async def on_post(self, request: falcon.asgi.Request, response: falcon.asgi.Response) -> None:
         """Explain; nothing is written."""
         node = self._node
-        who = inbound.principal(request, node)
-        params, wish = await inbound.checked(request, CreatePayment)
+        who = route.principal(request, node)
+        params, wish = await route.checked(request, CreatePayment)
         refuse_unsupported(wish)
-        asked = inbound.asked(request, who, "create", "", params, [])
+        asked = route.asked(request, who, "create", "", params, [])
         location = placing.located(node, who, wish.location)
         assignment = placing.explainable(node, request, asked, wish, location)
         payment = PaymentCreation(node.machine).draft(asked, wish, location, assignment)

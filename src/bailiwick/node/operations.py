@@ -10,8 +10,8 @@ from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.node import metrics
 from bailiwick.node.service import Node
-from bailiwick.runtime import crash, timing, trace
-from bailiwick.serving import inbound
+from bailiwick.runtime import crash, trace
+from bailiwick.serving import route
 from bailiwick.wire.answers import json_answer
 
 Request = falcon.asgi.Request
@@ -89,7 +89,7 @@ class Operations:
 
     async def on_post_crash(self, request: Request, response: Response) -> None:
         """Arm a crash point; refused unless the process was started for that."""
-        _, wish = await inbound.parameters(request, Armed)
+        _, wish = await route.parameters(request, Armed)
         try:
             crash.arm(wish.point, wish.nth, wish.how)
         except PermissionError as error:
@@ -122,7 +122,7 @@ class Usage:
             refuse_if_superseded(self._node)
         trace.follow(request.get_header("traceparent"))
         if request.get_header("Bailiwick-Timing") is not None:
-            timing.begin()
+            trace.begin_timing()
 
     async def process_response(
         self, request: Request, response: Response, resource: object, succeeded: bool
@@ -132,7 +132,7 @@ class Usage:
         if request.path.startswith("/v1/"):
             node.load.open -= 1
         response.set_header("Bailiwick-Usage", node.load.header(node.world.epoch))
-        steps = timing.header()
+        steps = trace.timing_header()
         if steps is not None:
             response.set_header("Server-Timing", steps)
         identifier = request.get_header("request-id")

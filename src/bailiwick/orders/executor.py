@@ -34,7 +34,7 @@ from bailiwick.orders.row_builder import stored_attempt
 from bailiwick.orders.rows import OrderMove
 from bailiwick.orders.transition import Transition
 from bailiwick.routing.gateways import build, defective
-from bailiwick.runtime import timing
+from bailiwick.runtime import trace
 from bailiwick.runtime.crash import crash_point
 from bailiwick.runtime.turns import Turns
 from bailiwick.store.lanes import BadRow, LaneFull, WriteInDoubt
@@ -127,7 +127,7 @@ class AttemptExecutor:
         crash_point("call.before")
         exchange = await gateway.exchange(request, permitted.permit)
         crash_point("call.answered")
-        timing.mark("answered")
+        trace.mark("answered")
         if exchange.phase is Phase.UNSENT:
             if exchange.error == INVALID_REQUEST:
                 log.error("channel_defect", gateway=gateway.name, attempt=attempt.id)
@@ -177,7 +177,7 @@ class AttemptExecutor:
                     raise ApiError.defect() from None
                 if written.done:
                     crash_point("settle.committed")
-                    timing.mark("settled")
+                    trace.mark("settled")
                     self._stop_waiting(attempt.id, settled)
                     return self._with_next(settled, step, written.begun_boot_ns)
                 order = None

@@ -58,11 +58,6 @@ class OrderCreate(msgspec.Struct, frozen=True, kw_only=True):
     answer_version: str | None = None
     endpoints: list[str] | None = None
 
-    @property
-    def seldom(self) -> bool:
-        """Whether the row needs the parts of ``create.sql`` that few rows need."""
-        return self.endpoints is not None
-
 
 class OrderMove(msgspec.Struct, frozen=True, kw_only=True):
     """An order from ``expected_version`` to the next: one row of ``move.sql``.
@@ -102,11 +97,6 @@ class OrderMove(msgspec.Struct, frozen=True, kw_only=True):
     answer_version: str | None = None
     endpoints: list[str] | None = None
     more: str | None = None
-
-    @property
-    def seldom(self) -> bool:
-        """Whether the row needs the parts of ``move.sql`` that few rows need."""
-        return self.more is not None or self.endpoints is not None
 
 
 def more(

@@ -11,7 +11,7 @@ from bailiwick.base.objects import Object, encode
 from bailiwick.base.objects import page as list_object
 from bailiwick.interlink import paging
 from bailiwick.interlink.paging import Room
-from bailiwick.serving import inbound
+from bailiwick.serving import route
 from bailiwick.serving.context import NodeContext
 from bailiwick.serving.params import SECONDS_MAX, ListQuery, Moment, Span
 from bailiwick.store.database import HIGHEST_ID, LOWEST_ID, Page
@@ -41,10 +41,10 @@ async def answer(
     node: NodeContext, request: falcon.asgi.Request, response: falcon.asgi.Response, read: Read
 ) -> None:
     """Answer a GET with a page."""
-    who = inbound.principal(request, node)
+    who = route.principal(request, node)
     by_access = request.get_header("Bailiwick-Epoch") is not None
     room = paging.told(request.get_header(paging.HEADER), by_access=by_access)
-    found = await read(node, who, inbound.query(request), inbound.region(request), room)
+    found = await read(node, who, route.query(request), route.region(request), room)
     if found.next is not None:
         response.set_header(paging.NEXT, found.next)
     json_answer(response, found.page)
@@ -108,7 +108,7 @@ def _span(created: Any) -> tuple[int, int]:
 def wishes(query: ListQuery, allowed: frozenset[str]) -> list[str]:
     """``data.x`` of a list as ``x`` of its entries."""
     wishes = [wish.removeprefix("data.") for wish in query.expand]
-    inbound.check_expand(wishes, allowed)
+    route.check_expand(wishes, allowed)
     return wishes
 
 

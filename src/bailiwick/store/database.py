@@ -59,12 +59,14 @@ class LaneSpec(msgspec.Struct, frozen=True):
         sql: the statement; its first argument are the rows, the second is the epoch.
         verify: which of some rows are there, by their writer tokens; read over one connection.
         inserts_only: its joins are between the batch and itself, and want to be hashed.
+        seldom: the rows' fields that only the statement's seldom parts act on.
     """
 
     name: str
     sql: str
     verify: Verify
     inserts_only: bool = True
+    seldom: tuple[str, ...] = ()
 
 
 class Store:
@@ -103,7 +105,10 @@ class Store:
             return connection
 
         barrier = statement("barrier")
-        return Lane(spec.name, spec.sql, lean(spec.sql), connect, spec.verify, self.epoch, barrier)
+        text = lean(spec.sql)
+        return Lane(
+            spec.name, spec.sql, text, connect, spec.verify, self.epoch, barrier, spec.seldom
+        )
 
     async def open(self) -> None:
         """Connect everything.

@@ -55,8 +55,6 @@ class Row(Protocol):
     def id(self) -> str: ...
     @property
     def writer(self) -> int: ...
-    @property
-    def seldom(self) -> bool: ...
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -90,8 +88,8 @@ class Lane(Generic[RowT]):
     """One batcher with its own connection.
 
     ``sql`` takes the rows as an array of composites and the epoch, and returns the writer
-    tokens of the rows that were written; ``lean`` does the same for a batch without ``seldom``
-    rows, and cheaper. ``verify`` takes a list of rows and returns the writer
+    tokens of the rows that were written; ``lean`` does the same, and cheaper, for a batch in which
+    no row has one of the fields ``seldom``. ``verify`` takes a list of rows and returns the writer
     tokens found in the tables: it decides what a commit did whose answer was lost. ``barrier`` is
     committed before that.
     """
@@ -105,6 +103,7 @@ class Lane(Generic[RowT]):
         verify: Verify,
         epoch: Callable[[], int],
         barrier: str,
+        seldom: tuple[str, ...] = (),
     ) -> None:
         self.name = name
         self.batches = 0
@@ -116,6 +115,8 @@ class Lane(Generic[RowT]):
         self._lean_sql = lean
         self._connect = connect
         self._verify = verify
+        self._seldom = seldom
+        self._places: tuple[int, ...] | None = None  # of those fields among the columns
         self._epoch = epoch
         self._barrier = barrier
         self._queue: deque[Waiting[RowT]] = deque()
@@ -246,8 +247,13 @@ class Lane(Generic[RowT]):
         self.batches += 1
         self.rows += len(batch)
         rows = [_columns(row) for row, _ in batch]
-        lean = None if any(row.seldom for row, _ in batch) else self._lean
-        found = await (lean or self._statement).fetch(rows, self._epoch())
+        if self._places is None:
+            fields = batch[0][0].__struct_fields__
+            self._places = tuple(fields.index(name) for name in self._seldom)
+        whole = any(row[place] is not None for row in rows for place in self._places)
+        found = await (self._statement if whole else self._lean or self._statement).fetch(
+            rows, self._epoch()
+        )
         if found:  # what was written is a commit like the barrier
             self.doubtful = False
         return {record[0] for record in found}

@@ -9,9 +9,8 @@ from bailiwick.orders import attempt_store
 from bailiwick.resources.payments.render import charge, charge_view, payment_intent
 from bailiwick.resources.payments.stored import find as find_payment
 from bailiwick.serving.context import NodeContext
-from bailiwick.serving.inbound import check_expand
 from bailiwick.serving.params import Retrieve
-from bailiwick.serving.route import Mounted, Reader
+from bailiwick.serving.route import Mounted, Reader, check_expand
 from bailiwick.topology.merchants import Principal
 from bailiwick.wire.forms import Params, struct_from
 

@@ -12,10 +12,9 @@ from bailiwick.resources.events.params import ListEvents
 from bailiwick.resources.payments.placing import keep_all
 from bailiwick.serving import lists
 from bailiwick.serving.context import NodeContext
-from bailiwick.serving.inbound import NOTHING, check_expand
 from bailiwick.serving.lists import EVENTS, Listed
 from bailiwick.serving.params import Retrieve
-from bailiwick.serving.route import Mounted, Reader, Request, Response, Route
+from bailiwick.serving.route import NOTHING, Mounted, Reader, Request, Response, Route, check_expand
 from bailiwick.store.database import following
 from bailiwick.topology.merchants import Principal
 from bailiwick.wire.forms import Params, struct_from

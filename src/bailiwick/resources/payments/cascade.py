@@ -7,8 +7,8 @@ from bailiwick.channels.base import Instruction, Outcome, Result
 from bailiwick.orders import attempt_store
 from bailiwick.orders.attempts import OPEN, Attempt
 from bailiwick.orders.machine import Machine
-from bailiwick.resources.payments import editing, outcomes
-from bailiwick.resources.payments.charging import wanted
+from bailiwick.resources.payments import outcomes
+from bailiwick.resources.payments.charging import routed, wanted
 from bailiwick.resources.payments.outcomes import Step
 from bailiwick.resources.payments.rows import Payment
 from bailiwick.topology.merchants import Merchant
@@ -51,5 +51,5 @@ async def next_gateway(
     method = routing.method or instruction.payment_method_type
     onward = msgspec.structs.replace(instruction, payment_method_type=method)
     new = machine.rows.attempt_new(payment, onward, routing.gateway, attempt.key)
-    progress = editing.routed(payment.progress, routing)
+    progress = routed(payment.progress, routing)
     return outcomes.next_attempt(payment, attempt, result, new, progress, now_ms())

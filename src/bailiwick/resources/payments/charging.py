@@ -1,8 +1,19 @@
-"""What a payment asks of a gateway: to be chosen for it, and then to charge. Pure."""
+"""What a payment asks of a gateway: to be chosen, then to charge; and what is kept of it. Pure."""
 
+from typing import Any
+
+import msgspec
+
+from bailiwick.base.errors import ApiError
 from bailiwick.channels.base import Instruction, Operation
-from bailiwick.resources.payments.rows import Payment
-from bailiwick.routing.match import Wanted
+from bailiwick.resources.payments.rows import Payment, Progress
+from bailiwick.routing.match import Routing, Wanted, shown
+
+_replace = msgspec.structs.replace
+CONSIDERED_MAX = 12
+"""Nodes or gateways of which a payment keeps what was decided about them."""
+VAULTS_MAX = 16
+VAULT = "payment_method_options[card][vault]"
 
 
 def wanted(
@@ -42,4 +53,42 @@ def charge_instruction(payment: Payment, method: str | None) -> Instruction:
         description=progress.description,
         return_url=progress.return_url,
         payment=payment.id,
+    )
+
+
+def routing_shown(routing: Routing) -> dict[str, Any]:
+    """A routing decision as it is stored and shown, bounded in length."""
+    document = shown(routing)
+    document["considered"] = document["considered"][:CONSIDERED_MAX]
+    return document
+
+
+def with_vault(vaults: dict[str, str], vault: str | None, token: str | None) -> dict[str, str]:
+    """The vaults of a payment's tokens, with the one that a request names. Raises ApiError."""
+    if vault is None:
+        return vaults
+    if token is None:
+        raise ApiError.invalid(
+            f"{VAULT} says to which vault the payment method belongs: send payment_method with it.",
+            param=VAULT,
+        )
+    return with_owner(vaults, token, vault)
+
+
+def with_owner(vaults: dict[str, str], token: str | None, vault: str | None) -> dict[str, str]:
+    """The vaults of a payment's tokens, with the one that owns this token; no more than
+    ``VAULTS_MAX``, the latest."""
+    if token is None or vault is None or vaults.get(token) == vault:
+        return vaults
+    kept = {known: owner for known, owner in vaults.items() if known != token}
+    return dict([*kept.items(), (token, vault)][-VAULTS_MAX:])
+
+
+def routed(progress: Progress, routing: Routing) -> Progress:
+    """What is kept of a routing: the decision, and whose the token is from now on."""
+    return _replace(
+        progress,
+        routing=routing_shown(routing),
+        method=routing.method or progress.method,
+        vaults=with_owner(progress.vaults, progress.payment_method, routing.owner),
     )

@@ -17,7 +17,7 @@ from bailiwick.orders import attempt_store
 from bailiwick.orders.machine import Machine
 from bailiwick.orders.transition import Transition
 from bailiwick.resources.payments import editing, outcomes
-from bailiwick.resources.payments.charging import charge_instruction, wanted
+from bailiwick.resources.payments.charging import charge_instruction, routed, wanted
 from bailiwick.resources.payments.kind import KIND
 from bailiwick.resources.payments.outcomes import Step, moved
 from bailiwick.resources.payments.params import (
@@ -81,9 +81,7 @@ class Payments:
                 attempts=new.number,
                 open_attempt=new.id,
                 charge_attempt=new.id,
-                progress=_replace(
-                    editing.routed(dressed.progress, routing), confirmed_elsewhere=elsewhere
-                ),
+                progress=_replace(routed(dressed.progress, routing), confirmed_elsewhere=elsewhere),
             )
             return Transition(
                 before=payment,

@@ -15,20 +15,27 @@ from bailiwick.base.money import payment_currency
 from bailiwick.base.objects import API_VERSION, encode, text
 from bailiwick.idempotency.requests import Answer, IdempotentRequest, packed
 from bailiwick.interlink.refusals import NO_GATEWAY
-from bailiwick.jurisdiction.assign import Assignment
+from bailiwick.jurisdiction.assign import Assignment, to_object
 from bailiwick.jurisdiction.locate import Location
 from bailiwick.orders.attempts import AttemptNew
 from bailiwick.orders.machine import Machine
 from bailiwick.orders.row_builder import content
 from bailiwick.resources.payments import editing, render
-from bailiwick.resources.payments.charging import charge_instruction, wanted
+from bailiwick.resources.payments.charging import (
+    CONSIDERED_MAX,
+    charge_instruction,
+    routed,
+    wanted,
+    with_vault,
+)
 from bailiwick.resources.payments.kind import KIND
-from bailiwick.resources.payments.params import CreatePayment, method_of, vault_of
-from bailiwick.resources.payments.rows import Details, Payment, PaymentCreate
+from bailiwick.resources.payments.params import CreatePayment, method_of, plain, vault_of
+from bailiwick.resources.payments.rows import Details, Payment, PaymentCreate, Progress
 from bailiwick.resources.payments.states import State
 from bailiwick.routing.match import Routing, owned_elsewhere, transient
-from bailiwick.runtime import timing
+from bailiwick.runtime import trace
 from bailiwick.runtime.crash import crash_point
+from bailiwick.serving.params import merged
 
 _replace = msgspec.structs.replace
 
@@ -69,7 +76,7 @@ class PaymentCreation:
             if routing.gateway is None:
                 return await self._not_routed(asked, routing, assignment)
             payment, attempt = self._with_charge(asked, payment, routing, routing.gateway)
-            timing.mark("routed")
+            trace.mark("routed")
         body = None if attempt else bytes(encode(render.payment_intent(payment)))
         row = self._create_row(asked, payment, attempt, body)
         crash_point("create.before")
@@ -77,7 +84,7 @@ class PaymentCreation:
         if not written.done:
             return await self._command.lost(asked)
         crash_point("create.committed")
-        timing.mark("committed")
+        trace.mark("committed")
         if attempt is None:
             return Answer(200, body or b"")
         return await self._command.carry_out(asked, payment, attempt, written)
@@ -121,10 +128,10 @@ class PaymentCreation:
         details = Details(
             client_secret=client_secret(identifier),
             location=where,
-            assignment=editing.assignment_shown(assignment),
+            assignment=assignment_shown(assignment),
             capture_method="manual" if manual else "automatic",
             method_types=tuple(request.payment_method_types or ("card",)),
-            automatic_methods=editing.plain(request.automatic_payment_methods),
+            automatic_methods=plain(request.automatic_payment_methods),
         )
         return Payment(
             id=identifier,
@@ -138,7 +145,7 @@ class PaymentCreation:
             created_ms=now,
             updated_ms=now,
             details=details,
-            progress=editing.first_progress(request, method),
+            progress=first_progress(request, method),
         )
 
     def _with_charge(
@@ -154,7 +161,7 @@ class PaymentCreation:
             attempts=attempt.number,
             open_attempt=attempt.id,
             charge_attempt=attempt.id,
-            progress=editing.routed(payment.progress, routing),
+            progress=routed(payment.progress, routing),
         )
         return confirmed, attempt
 
@@ -195,3 +202,33 @@ class PaymentCreation:
             answer_status=200 if done else None,
             answer_version=API_VERSION if done else None,
         )
+
+
+def assignment_shown(assignment: Assignment) -> dict[str, Any]:
+    """An assignment as it is stored and shown, with the chosen node's name.
+
+    Nodes without any jurisdiction over the place are left out: there may be a thousand of them.
+    """
+    allowed = [each for each in assignment.considered if each.verdict != "not_allowed"]
+    shown = to_object(assignment)
+    shown["considered"] = msgspec.to_builtins(allowed[:CONSIDERED_MAX])
+    for each in allowed:
+        if each.node == assignment.node:
+            shown["name"] = each.name
+    return shown
+
+
+def first_progress(request: CreatePayment, method: str | None) -> Progress:
+    """What may change, as the create request has it."""
+    return Progress(
+        payment_method=method,
+        vaults=with_vault({}, vault_of(request), method),
+        description=request.description,
+        metadata=merged({}, request.metadata),
+        receipt_email=request.receipt_email,
+        statement_descriptor=request.statement_descriptor,
+        return_url=request.return_url,
+        setup_future_usage=request.setup_future_usage,
+        customer=request.customer,
+        shipping=plain(request.shipping),
+    )

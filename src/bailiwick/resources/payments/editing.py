@@ -8,68 +8,23 @@ from msgspec import UNSET, UnsetType
 from bailiwick.base.errors import ApiError
 from bailiwick.base.money import payment_currency
 from bailiwick.interlink.refusals import NO_GATEWAY
-from bailiwick.jurisdiction.assign import Assignment, to_object
 from bailiwick.orders.transition import Transition
+from bailiwick.resources.payments.charging import VAULT, with_vault
 from bailiwick.resources.payments.outcomes import Step, moved
 from bailiwick.resources.payments.params import (
     CapturePayment,
     ConfirmPayment,
-    CreatePayment,
     UpdatePayment,
+    plain,
     vault_of,
 )
 from bailiwick.resources.payments.rows import Payment, Progress
 from bailiwick.resources.payments.states import Change, State
-from bailiwick.routing.match import Routing, owned_elsewhere, shown, transient
+from bailiwick.routing.match import Routing, owned_elsewhere, transient
 from bailiwick.serving.params import merged
 
 _replace = msgspec.structs.replace
-CONSIDERED_MAX = 12
-VAULTS_MAX = 16
-VAULT = "payment_method_options[card][vault]"
 _BEFORE_CHARGE = (State.REQUIRES_PAYMENT_METHOD, State.REQUIRES_CONFIRMATION)
-
-
-def assignment_shown(assignment: Assignment) -> dict[str, Any]:
-    """An assignment as it is stored and shown, with the chosen node's name.
-
-    Nodes without any jurisdiction over the place are left out: there may be a thousand of them.
-    """
-    allowed = [each for each in assignment.considered if each.verdict != "not_allowed"]
-    shown = to_object(assignment)
-    shown["considered"] = msgspec.to_builtins(allowed[:CONSIDERED_MAX])
-    for each in allowed:
-        if each.node == assignment.node:
-            shown["name"] = each.name
-    return shown
-
-
-def routing_shown(routing: Routing) -> dict[str, Any]:
-    """A routing decision as it is stored and shown, bounded in length."""
-    document = shown(routing)
-    document["considered"] = document["considered"][:CONSIDERED_MAX]
-    return document
-
-
-def plain(given: msgspec.Struct | None) -> dict[str, Any] | None:
-    """A nested parameter as it is stored."""
-    return None if given is None else msgspec.to_builtins(given)
-
-
-def first_progress(request: CreatePayment, method: str | None) -> Progress:
-    """What may change, as the create request has it."""
-    return Progress(
-        payment_method=method,
-        vaults=_named({}, vault_of(request), method),
-        description=request.description,
-        metadata=merged({}, request.metadata),
-        receipt_email=request.receipt_email,
-        statement_descriptor=request.statement_descriptor,
-        return_url=request.return_url,
-        setup_future_usage=request.setup_future_usage,
-        customer=request.customer,
-        shipping=plain(request.shipping),
-    )
 
 
 def dressed(payment: Payment, request: ConfirmPayment, method: str | None) -> Payment:
@@ -78,7 +33,7 @@ def dressed(payment: Payment, request: ConfirmPayment, method: str | None) -> Pa
     changes: dict[str, Any] = {}
     if method is not None:
         changes["payment_method"] = method
-    changes["vaults"] = _named(
+    changes["vaults"] = with_vault(
         progress.vaults, vault_of(request), method or progress.payment_method
     )
     if request.return_url is not None:
@@ -150,7 +105,7 @@ def updated(payment: Payment, request: UpdatePayment, now_ms: int) -> Step:
     if vault is not None:
         _before_charge(payment, VAULT)
         token = progress.payment_method if isinstance(method, UnsetType) else method
-        changes["vaults"] = _named(progress.vaults, vault, token)
+        changes["vaults"] = with_vault(progress.vaults, vault, token)
     if not isinstance(method, UnsetType):
         _before_charge(payment, "payment_method")
         changes["payment_method"] = method
@@ -176,37 +131,6 @@ def _method(request: UpdatePayment) -> str | None | UnsetType:
     if not isinstance(data, UnsetType) and data.card is not None:
         return data.card.token
     return UNSET
-
-
-def _named(vaults: dict[str, str], vault: str | None, token: str | None) -> dict[str, str]:
-    """The vaults of a payment's tokens, with the one that a request names. Raises ApiError."""
-    if vault is None:
-        return vaults
-    if token is None:
-        raise ApiError.invalid(
-            f"{VAULT} says to which vault the payment method belongs: send payment_method with it.",
-            param=VAULT,
-        )
-    return with_owner(vaults, token, vault)
-
-
-def with_owner(vaults: dict[str, str], token: str | None, vault: str | None) -> dict[str, str]:
-    """The vaults of a payment's tokens, with the one that owns this token; no more than
-    ``VAULTS_MAX``, the latest."""
-    if token is None or vault is None or vaults.get(token) == vault:
-        return vaults
-    kept = {known: owner for known, owner in vaults.items() if known != token}
-    return dict([*kept.items(), (token, vault)][-VAULTS_MAX:])
-
-
-def routed(progress: Progress, routing: Routing) -> Progress:
-    """What is kept of a routing: the decision, and whose the token is from now on."""
-    return _replace(
-        progress,
-        routing=routing_shown(routing),
-        method=routing.method or progress.method,
-        vaults=with_owner(progress.vaults, progress.payment_method, routing.owner),
-    )
 
 
 def unknown_vault(vault: str) -> ApiError:

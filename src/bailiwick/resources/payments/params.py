@@ -5,7 +5,7 @@ Names and meanings follow the Stripe v1 API (https://docs.stripe.com/api/payment
 """
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -190,6 +190,11 @@ def vault_of(request: CreatePayment | ConfirmPayment | UpdatePayment) -> str | N
     if options is None or isinstance(options, UnsetType) or options.card is None:
         return None
     return options.card.vault
+
+
+def plain(given: msgspec.Struct | None) -> dict[str, Any] | None:
+    """A nested parameter as it is stored."""
+    return None if given is None else msgspec.to_builtins(given)
 
 
 def refuse_unsupported(request: CreatePayment | ConfirmPayment) -> None:

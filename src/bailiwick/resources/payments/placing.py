@@ -63,7 +63,7 @@ def placed(
     earlier homes.
     """
     world = node.world
-    held = node.refusals.read(request.get_header("Bailiwick-Refusals"), asked.named)
+    held = _held(node, request, asked)
     found = _matched(node, request, location, held, moves=wish.confirm)
     if found.node != node.number:
         if wish.confirm and 0 < _epoch(request) < world.epoch:
@@ -93,12 +93,20 @@ def explainable(
         ApiError: 421, another node has jurisdiction; names it and its address.
     """
     moves = request.get_header("Bailiwick-Passed-Over") is None
-    held = node.refusals.read(request.get_header("Bailiwick-Refusals"), asked.named)
+    held = _held(node, request, asked)
     found = _matched(node, request, location, held, moves=moves)
     if found.node != node.number:
         raise _misdirected(node, found)
     # As for a key that may have been used before: an explanation comes without one.
     return explained(found, _look(node, asked, "", wish, location, found, held))
+
+
+def _held(
+    node: NodeContext, request: falcon.asgi.Request, asked: IdempotentRequest
+) -> dict[int, Held]:
+    """The committed refusals of other nodes that a request shows."""
+    header = request.get_header("Bailiwick-Refusals")
+    return {} if header is None else node.refusals.read(header, asked.named)
 
 
 def _matched(

@@ -27,13 +27,12 @@ from bailiwick.resources.payments.params import (
 )
 from bailiwick.resources.payments.render import ChargeView, charge, charge_seen, charge_view
 from bailiwick.resources.payments.rows import Payment
-from bailiwick.runtime import timing
-from bailiwick.serving import inbound, lists
+from bailiwick.runtime import trace
+from bailiwick.serving import lists, route
 from bailiwick.serving.context import NodeContext
-from bailiwick.serving.inbound import NOTHING, check_expand
 from bailiwick.serving.lists import PAYMENTS, Listed
 from bailiwick.serving.params import Retrieve
-from bailiwick.serving.route import Mounted, Request, Response, Route
+from bailiwick.serving.route import NOTHING, Mounted, Request, Response, Route, check_expand
 from bailiwick.topology.merchants import Principal
 from bailiwick.wire.answers import json_answer
 from bailiwick.wire.forms import Params, struct_from
@@ -58,20 +57,20 @@ class PaymentIntents(Route):
             response.status = 503  # nothing was read of it; refused by key, it costs a tenth
             response.set_header(admission_query.FULL_UP, "1")
             return
-        who = inbound.principal(request, node)
-        params, wish = await self.read(request, CreatePayment)
+        who = route.principal(request, node)
+        params, wish = await route.checked(request, CreatePayment)
         refuse_unsupported(wish)
-        asked = inbound.asked(request, who, "create", "", params, wish.expand)
-        inbound.check_expand(wish.expand, EXPANDABLE)
-        timing.mark("read")
+        asked = route.asked(request, who, "create", "", params, wish.expand)
+        route.check_expand(wish.expand, EXPANDABLE)
+        trace.mark("read")
         otherwise: placing.Otherwise = placing.asked_for_another(node, request)
         if otherwise is not None:
             await self._not_here(response, asked, otherwise)
             return
         location = placing.located(node, who, wish.location)
-        timing.mark("located")
+        trace.mark("located")
         assignment, otherwise = placing.placed(node, request, asked, wish, location)
-        timing.mark("assigned")
+        trace.mark("assigned")
         if otherwise is not None:
             await self._not_here(response, asked, otherwise)
             return
@@ -118,30 +117,30 @@ class PaymentIntent(Route):
 
     async def on_get(self, request: Request, response: Response, identifier: str) -> None:
         """Retrieve; a publishable key needs the client secret."""
-        who = inbound.principal(request, self.node, public=True)
-        params = inbound.query(request)
+        who = route.principal(request, self.node, public=True)
+        params = route.query(request)
         json_answer(response, await payment(self.node, who, identifier, params))
 
     async def on_post(self, request: Request, response: Response, identifier: str) -> None:
         """Update."""
-        who = inbound.principal(request, self.node)
-        params, wish = await self.read(request, UpdatePayment)
-        inbound.check_expand(wish.expand, EXPANDABLE)
-        asked = inbound.asked(request, who, "update", identifier, params, wish.expand)
+        who = route.principal(request, self.node)
+        params, wish = await route.checked(request, UpdatePayment)
+        route.check_expand(wish.expand, EXPANDABLE)
+        asked = route.asked(request, who, "update", identifier, params, wish.expand)
         await self.answer(response, asked, lambda: self._payments.update(asked, identifier, wish))
 
     async def on_post_confirm(self, request: Request, response: Response, identifier: str) -> None:
         """Confirm; a payer's browser may, with the client secret."""
         node = self.node
-        who = inbound.principal(request, node, public=True)
-        params, wish = await inbound.parameters(request, ConfirmPayment)
+        who = route.principal(request, node, public=True)
+        params, wish = await route.parameters(request, ConfirmPayment)
         public = who.kind != "secret"
         if public or wish.client_secret is not None:
             await check_client_secret(node, who, identifier, wish.client_secret)
-        inbound.check_cards(params)
-        inbound.check_expand(wish.expand, PUBLIC if public else EXPANDABLE)
+        route.check_cards(params)
+        route.check_expand(wish.expand, PUBLIC if public else EXPANDABLE)
         refuse_unsupported(wish)
-        asked = inbound.asked(request, who, "confirm", identifier, params, wish.expand)
+        asked = route.asked(request, who, "confirm", identifier, params, wish.expand)
         place = None if wish.location is None else placing.located(node, who, wish.location)
         elsewhere = None if place is None else placing.elsewhere(node, place)
         work = functools.partial(
@@ -158,18 +157,18 @@ class PaymentIntent(Route):
 
     async def on_post_capture(self, request: Request, response: Response, identifier: str) -> None:
         """Capture."""
-        who = inbound.principal(request, self.node)
-        params, wish = await self.read(request, CapturePayment)
-        inbound.check_expand(wish.expand, EXPANDABLE)
-        asked = inbound.asked(request, who, "capture", identifier, params, wish.expand)
+        who = route.principal(request, self.node)
+        params, wish = await route.checked(request, CapturePayment)
+        route.check_expand(wish.expand, EXPANDABLE)
+        asked = route.asked(request, who, "capture", identifier, params, wish.expand)
         await self.answer(response, asked, lambda: self._payments.capture(asked, identifier, wish))
 
     async def on_post_cancel(self, request: Request, response: Response, identifier: str) -> None:
         """Cancel."""
-        who = inbound.principal(request, self.node)
-        params, wish = await self.read(request, CancelPayment)
-        inbound.check_expand(wish.expand, EXPANDABLE)
-        asked = inbound.asked(request, who, "cancel", identifier, params, wish.expand)
+        who = route.principal(request, self.node)
+        params, wish = await route.checked(request, CancelPayment)
+        route.check_expand(wish.expand, EXPANDABLE)
+        asked = route.asked(request, who, "cancel", identifier, params, wish.expand)
         await self.answer(response, asked, lambda: self._payments.cancel(asked, identifier, wish))
 
 

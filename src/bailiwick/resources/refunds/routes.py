@@ -14,12 +14,11 @@ from bailiwick.resources.refunds import render, stored
 from bailiwick.resources.refunds.commands import Refunds
 from bailiwick.resources.refunds.params import CreateRefund, ListRefunds, UpdateRefund
 from bailiwick.resources.refunds.rows import Refund
-from bailiwick.serving import inbound, lists
+from bailiwick.serving import lists, route
 from bailiwick.serving.context import NodeContext
-from bailiwick.serving.inbound import NOTHING
 from bailiwick.serving.lists import REFUNDS, Listed
 from bailiwick.serving.params import Retrieve
-from bailiwick.serving.route import Mounted, Request, Response, Route
+from bailiwick.serving.route import NOTHING, Mounted, Request, Response, Route
 from bailiwick.topology.merchants import Principal
 from bailiwick.wire.answers import json_answer
 from bailiwick.wire.forms import Params, struct_from
@@ -36,10 +35,10 @@ class RefundList(Route):
 
     async def on_post(self, request: Request, response: Response) -> None:
         """Refund."""
-        who = inbound.principal(request, self.node)
-        params, wish = await self.read(request, CreateRefund)
-        inbound.check_expand(wish.expand, EXPANDABLE)
-        asked = inbound.asked(request, who, "refund", "", params, wish.expand)
+        who = route.principal(request, self.node)
+        params, wish = await route.checked(request, CreateRefund)
+        route.check_expand(wish.expand, EXPANDABLE)
+        asked = route.asked(request, who, "refund", "", params, wish.expand)
         await self.answer(response, asked, lambda: self._refunds.create(asked, wish))
 
     async def on_get(self, request: Request, response: Response) -> None:
@@ -56,22 +55,22 @@ class RefundItem(Route):
 
     async def on_get(self, request: Request, response: Response, identifier: str) -> None:
         """Retrieve."""
-        who = inbound.principal(request, self.node)
-        params = inbound.query(request)
+        who = route.principal(request, self.node)
+        params = route.query(request)
         json_answer(response, await retrieve(self.node, who, identifier, params))
 
     async def on_post(self, request: Request, response: Response, identifier: str) -> None:
         """Update the metadata."""
-        who = inbound.principal(request, self.node)
-        params, wish = await self.read(request, UpdateRefund)
-        asked = inbound.asked(request, who, "update_refund", identifier, params, wish.expand)
+        who = route.principal(request, self.node)
+        params, wish = await route.checked(request, UpdateRefund)
+        asked = route.asked(request, who, "update_refund", identifier, params, wish.expand)
         await self.answer(response, asked, lambda: self._refunds.update(asked, identifier, wish))
 
 
 async def retrieve(node: NodeContext, who: Principal, identifier: str, params: Params) -> Object:
     """GET /v1/refunds/{id}"""
     query = struct_from(params, Retrieve)
-    inbound.check_expand(query.expand, EXPANDABLE)
+    route.check_expand(query.expand, EXPANDABLE)
     row = own(await stored.find(node.store, identifier), who, "refund", identifier)
     owner = await find_payment(node.store, row.payment)
     assert owner is not None, "a refund is one of a payment"

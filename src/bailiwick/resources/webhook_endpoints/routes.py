@@ -20,7 +20,7 @@ from bailiwick.resources.webhook_endpoints.params import (
     ListEndpoints,
     UpdateEndpoint,
 )
-from bailiwick.serving import inbound
+from bailiwick.serving import route
 from bailiwick.serving.context import NodeContext
 from bailiwick.serving.params import merged
 from bailiwick.serving.route import Mounted, Request, Response, Route
@@ -75,9 +75,9 @@ class EndpointList(Route):
     async def on_put(self, request: Request, response: Response) -> None:
         """Write an endpoint under the id that access gives; repeating it changes nothing."""
         node = self.node
-        who = inbound.principal(request, node)
+        who = route.principal(request, node)
         given = self._given(request, who)
-        _, wish = await inbound.checked(request, CreateEndpoint)
+        _, wish = await route.checked(request, CreateEndpoint)
         _check(node, wish.url, wish.enabled_events)
         async with node.endpoints.changing:
             made = await self._put(who, given, wish)
@@ -89,7 +89,7 @@ class EndpointList(Route):
 
     async def on_post(self, request: Request, response: Response) -> None:
         """Not here: it would be known to this node alone."""
-        inbound.principal(request, self.node)
+        route.principal(request, self.node)
         raise ApiError.invalid(
             "Webhook endpoints are made through an access process, which makes them at every "
             "node: send this request to the address of the API, not to a node.",
@@ -139,8 +139,8 @@ class EndpointList(Route):
 
     async def on_get(self, request: Request, response: Response) -> None:
         """List."""
-        who = inbound.principal(request, self.node)
-        query = struct_from(inbound.query(request), ListEndpoints)
+        who = route.principal(request, self.node)
+        query = struct_from(route.query(request), ListEndpoints)
         cursors = paging.given(msgspec.structs.asdict(query))
         await self.node.endpoints.load(self.node.store)
         owned = self.node.endpoints.of(who.merchant.id, who.livemode)
@@ -166,15 +166,15 @@ class EndpointItem(Route):
 
     async def on_get(self, request: Request, response: Response, identifier: str) -> None:
         """Retrieve."""
-        who = inbound.principal(request, self.node)
+        who = route.principal(request, self.node)
         await self.node.endpoints.load(self.node.store)
         json_answer(response, _shown(self._own(who, identifier)))
 
     async def on_post(self, request: Request, response: Response, identifier: str) -> None:
         """Update."""
         node = self.node
-        who = inbound.principal(request, node)
-        _, wish = await inbound.checked(request, UpdateEndpoint)
+        who = route.principal(request, node)
+        _, wish = await route.checked(request, UpdateEndpoint)
         _check(node, wish.url, wish.enabled_events)
         async with node.endpoints.changing:
             await node.endpoints.load(node.store)
@@ -205,7 +205,7 @@ class EndpointItem(Route):
     async def on_delete(self, request: Request, response: Response, identifier: str) -> None:
         """Delete, with what is still owed to it."""
         node = self.node
-        who = inbound.principal(request, node)
+        who = route.principal(request, node)
         gone = await node.store.row("endpoint_delete", identifier, who.merchant.id, who.livemode)
         if gone is None:
             raise ApiError.missing("webhook_endpoint", identifier)
