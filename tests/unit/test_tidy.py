@@ -36,11 +36,7 @@ def test_the_path_names_what_is_there() -> None:
     rows = re.findall(r"^\| `([a-z]+/)` \|.*\| (.*) \|$", table, re.MULTILINE)
     named = {folder + name for folder, names in rows for name in re.findall(r"`([^`]+)`", names)}
     named |= set(re.findall(r"`([a-z_/]+\.(?:py|sql))`", rest))
-    missing = {
-        name
-        for name in named
-        if not any((SRC / "bailiwick" / start / name).exists() for start in ("", "node"))
-    }
+    missing = {name for name in named if not (SRC / "bailiwick" / name).exists()}
     assert missing == set()
     folders = {each.parent.name + "/" for each in (SRC / "bailiwick").glob("*/__init__.py")}
     assert folders == {folder for folder, _ in rows}, "each folder has its line"

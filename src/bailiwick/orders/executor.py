@@ -227,7 +227,7 @@ class AttemptExecutor:
 
     async def _decide(self, order: Any, attempt: Attempt, result: Result) -> Transition[Any] | None:
         handler = self._kinds.handler(attempt)
-        if handler.onward is not None and result.outcome is Outcome.DECLINED:
+        if handler.onward is not None:
             following = await handler.onward(self._machine, order, attempt, result)
             if following is not None:
                 return following

@@ -27,7 +27,7 @@ that it waits, so that a void is an answer to it; in the other we do not know wh
 a void could cross a charge. If such a void is refused, the charge is still open (``RESUME``).
 
 Each change bumps the payment's version, which is also the sequence of its events; the write is
-guarded on the version and the state before (``store/sql/move.sql``). Two that race: one moves, the
+guarded on the version and the state before (``orders/sql/move.sql``). Two that race: one moves, the
 other reads again and decides anew.
 """
 
