@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from chaos_kit import Chaos
 
-from bailiwick.access.forward import Answer, HopError, HopLimits, NodeClient
+from bailiwick.access.nodes.forward import Answer, HopError, HopLimits, NodeClient
 from tests.waiting import PATIENCE_S
 
 MOST_WAIT_S = 0.3

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bailiwick.access.forward import HopError, HopLimits, NodeClient
+from bailiwick.access.nodes.forward import HopError, HopLimits, NodeClient
 from tests.waiting import PATIENCE_S
 
 PLACES = (("DE", "eur"), ("IN", "inr"), ("BR", "brl"))

@@ -7,7 +7,7 @@ import urllib.parse
 
 from chaos_kit import Chaos
 
-from bailiwick.access.forward import HopLimits, NodeClient
+from bailiwick.access.nodes.forward import HopLimits, NodeClient
 from bailiwick.geo.places import load_places
 
 INPUTS = 1_000

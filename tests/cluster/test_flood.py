@@ -20,7 +20,7 @@ from typing import Any
 import asyncpg
 from chaos_kit import Chaos
 
-from bailiwick.access.forward import HopError, HopLimits, NodeClient
+from bailiwick.access.nodes.forward import HopError, HopLimits, NodeClient
 from tests.waiting import PATIENCE_S
 
 CAPACITY = 6

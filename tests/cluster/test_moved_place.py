@@ -17,7 +17,7 @@ import pytest
 import stripe
 from chaos_kit import Chaos, bailiwick
 
-from bailiwick.access.forward import Answer, HopError, HopLimits, NodeClient
+from bailiwick.access.nodes.forward import Answer, HopError, HopLimits, NodeClient
 from tests.waiting import PATIENCE_S, until, wait_until
 
 EARLIER, LATER = "apac", "americas"

@@ -8,7 +8,7 @@ import urllib.request
 
 from chaos_kit import Chaos
 
-from bailiwick.access.forward import HopError, HopLimits, NodeClient
+from bailiwick.access.nodes.forward import HopError, HopLimits, NodeClient
 from tests.waiting import PATIENCE_S
 
 BODY = (

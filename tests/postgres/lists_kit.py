@@ -13,8 +13,8 @@ import asyncpg
 import msgspec
 
 from bailiwick.access.app import build as build_access
-from bailiwick.access.forward import HopLimits, NodeClient
 from bailiwick.access.front import Front
+from bailiwick.access.nodes.forward import HopLimits, NodeClient
 from bailiwick.base.ids import new_id
 from bailiwick.node.app import build
 from bailiwick.node.config import Loaded, NodeSettings

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from bailiwick.access.fanout.endpoints import derive
-from bailiwick.access.forward import NodeClient
+from bailiwick.access.nodes.forward import NodeClient
 from bailiwick.base.ids import new_id
 from bailiwick.delivery.webhooks import Endpoints
 from bailiwick.interlink import sealed_resource as sealing

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import stripe
 
-from bailiwick.access.forward import HopLimits
+from bailiwick.access.nodes.forward import HopLimits
 from bailiwick.base.ids import new_id
 from bailiwick.interlink import paging
 from tests.postgres.lists_kit import SECRET, Site, site

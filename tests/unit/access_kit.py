@@ -11,11 +11,11 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from bailiwick.access import admission_batcher, node_monitor
 from bailiwick.access.app import build
 from bailiwick.access.fanout import lists
-from bailiwick.access.forward import Answer, HopLimits, NodeClient
 from bailiwick.access.front import Front
+from bailiwick.access.nodes import admission_batcher, node_monitor
+from bailiwick.access.nodes.forward import Answer, HopLimits, NodeClient
 from bailiwick.access.status import build_status
 from bailiwick.geo import atlas
 from bailiwick.topology.merchants import key_hash

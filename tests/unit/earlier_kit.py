@@ -18,9 +18,9 @@ import msgspec
 
 from bailiwick.access import deliver
 from bailiwick.access.deliver import Delivery
-from bailiwick.access.forward import Answer, HopError
 from bailiwick.access.front import Front
 from bailiwick.access.inbound import Inbound
+from bailiwick.access.nodes.forward import Answer, HopError
 from bailiwick.base.errors import ApiError
 from bailiwick.base.keys import key_identity, request_hash
 from bailiwick.geo import atlas

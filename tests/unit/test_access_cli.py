@@ -13,7 +13,7 @@ import pytest
 from access_kit import SECRET, Call, Reply, access, refusal, write_world
 from click.testing import CliRunner, Result
 
-from bailiwick.access.forward import HopError, NodeClient
+from bailiwick.access.nodes.forward import HopError, NodeClient
 from bailiwick.cli import access as access_command
 from bailiwick.cli import explain, pay
 from tests.waiting import PATIENCE_S, until

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from access_kit import PUBLISHABLE, SECRET, Access, Call, Reply, access, write_world
 
-from bailiwick.access.forward import Answer
+from bailiwick.access.nodes.forward import Answer
 
 PAYMENT = "/v1/payment_intents/pi_000000000m002t59wymj5y29vk"
 ORIGIN = {"origin": "https://shop.example"}

@@ -12,7 +12,7 @@ import pytest
 from access_kit import PUBLISHABLE, SECRET, Access, access
 
 from bailiwick.access.fanout.endpoints import derive
-from bailiwick.access.forward import Answer, NodeClient
+from bailiwick.access.nodes.forward import Answer, NodeClient
 from bailiwick.base.errors import ApiError
 from bailiwick.base.ids import new_id
 from bailiwick.base.keys import check_key, key_identity

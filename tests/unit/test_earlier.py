@@ -24,7 +24,7 @@ from earlier_kit import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bailiwick.access.forward import Answer
+from bailiwick.access.nodes.forward import Answer
 from bailiwick.base.errors import ApiError
 from bailiwick.base.keys import CLOCK_SKEW_MS, born_ms, fresh_key, uuid7_ms
 from bailiwick.jurisdiction.assign import assign, to_object

@@ -13,7 +13,7 @@ from earlier_kit import (
     topology,
 )
 
-from bailiwick.access.forward import Answer
+from bailiwick.access.nodes.forward import Answer
 from bailiwick.base.errors import ApiError
 from bailiwick.interlink.admission_query import MISMATCH, AdmissionVerdict
 

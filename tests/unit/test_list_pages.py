@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from bailiwick.access.fanout import lists
 from bailiwick.access.fanout.lists import Page, merge, nearest
 from bailiwick.access.fanout.reserve import PAGES_BYTES, Reserve
-from bailiwick.access.forward import HopLimits
+from bailiwick.access.nodes.forward import HopLimits
 from bailiwick.base.ids import new_id, node_of
 from bailiwick.interlink import paging
 from bailiwick.interlink.paging import Room

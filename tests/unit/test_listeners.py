@@ -17,8 +17,8 @@ from access_kit import ATLAS, access, write_world
 from test_access_cli import command_line
 
 from bailiwick.access.app import build
-from bailiwick.access.forward import HopError, NodeClient
 from bailiwick.access.front import Front
+from bailiwick.access.nodes.forward import HopError, NodeClient
 from bailiwick.access.status import build_status
 from bailiwick.cli import access as access_command
 from bailiwick.node.app import build as build_node
@@ -41,7 +41,9 @@ LISTENERS = {
     "access listen": CLIENTS
     | ALIVE
     | {
-        "/v1/payment_intents/{identifier}/{action}",
+        "/v1/payment_intents/{identifier}/confirm",
+        "/v1/payment_intents/{identifier}/capture",
+        "/v1/payment_intents/{identifier}/cancel",
         "/v1/topology",
         "/v1/nodes/{node_name}/callbacks/{gateway}",
     },

@@ -8,7 +8,7 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from bailiwick.access.forward import Answer, NodeClient
+from bailiwick.access.nodes.forward import Answer, NodeClient
 from bailiwick.base import canary
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError

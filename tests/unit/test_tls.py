@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from bailiwick.access.forward import HopError, HopLimits, NodeClient
+from bailiwick.access.nodes.forward import HopError, HopLimits, NodeClient
 from bailiwick.runtime import tls
 from bailiwick.runtime.settings import SettingsError
 from bailiwick.wire.server import HttpServer

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from access_kit import Access, Call, Reply, StubNode, access
 
-from bailiwick.access import admission_batcher, node_monitor
+from bailiwick.access.nodes import admission_batcher, node_monitor
 from bailiwick.base.clock import now_ms
 from bailiwick.base.keys import key_identity, request_hash
 from bailiwick.base.sealing import SEAL, answer_seal, seal

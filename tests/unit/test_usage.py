@@ -7,7 +7,7 @@ import random
 import msgspec
 import pytest
 
-from bailiwick.access.node_monitor import NodeMonitor, shown
+from bailiwick.access.nodes.node_monitor import NodeMonitor, shown
 from bailiwick.base.history import CHANGES_MAX
 from bailiwick.interlink.usage_report import (
     CLOSED,

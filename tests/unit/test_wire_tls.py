@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from bailiwick.access.forward import HopError, NodeClient
+from bailiwick.access.nodes.forward import HopError, NodeClient
 from bailiwick.channels.base import Exchange, Phase, Request
 from bailiwick.channels.transports import http as module
 from bailiwick.channels.transports.http import HttpTransport

@@ -11,10 +11,10 @@ import asyncio
 import time
 from typing import Any
 
-from bailiwick.access.forward import Answer, HopError
 from bailiwick.access.front import Front
-from bailiwick.access.hop import misdirected, send, unreachable
 from bailiwick.access.inbound import Inbound
+from bailiwick.access.nodes.forward import Answer, HopError
+from bailiwick.access.nodes.hop import misdirected, send, unreachable
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.interlink import admission_query

@@ -5,11 +5,11 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bailiwick.access.admission_batcher import AdmissionBatcher
 from bailiwick.access.fanout.reserve import PAGES_BYTES, Reserve
-from bailiwick.access.forward import HopLimits, NodeClient
 from bailiwick.access.metrics import Metrics
-from bailiwick.access.node_monitor import NodeMonitor
+from bailiwick.access.nodes.admission_batcher import AdmissionBatcher
+from bailiwick.access.nodes.forward import HopLimits, NodeClient
+from bailiwick.access.nodes.node_monitor import NodeMonitor
 from bailiwick.access.rates import Rates
 from bailiwick.base.errors import ApiError
 from bailiwick.base.ids import is_id, node_of
@@ -129,7 +129,7 @@ class Front:
     def node_for(self, identifier: str, prefix: str, kind: str, *, param: str = "id") -> Node:
         """The node that an object lives on, by its id alone; ``param``: where the id stood. Raises
         ApiError (404)."""
-        known = is_id(identifier, prefix.rstrip("_"))
+        known = is_id(identifier, prefix)
         node = self.world.topology.by_number.get(node_of(identifier)) if known else None
         if node is None:
             raise ApiError.missing(kind, identifier, param=param)

@@ -6,10 +6,9 @@ import falcon.asgi
 import msgspec
 
 from bailiwick.access.deliver import Delivery
-from bailiwick.access.fanout import lists
 from bailiwick.access.front import Front
-from bailiwick.access.hop import give
 from bailiwick.access.inbound import Inbound, receive, target_of
+from bailiwick.access.nodes.hop import give
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.base.keys import fresh_key, is_fresh
@@ -41,10 +40,6 @@ class Payments:
         target, one_shot = target_of(request), may_move_money(params)
         delivery = Delivery(front, inbound, placed, target, body, one_shot=one_shot, params=params)
         give(response, await delivery.run())
-
-    async def on_get(self, request: Request, response: Response) -> None:
-        inbound = receive(self.front, request, response)
-        await lists.list_all(self.front, inbound, request, response)
 
 
 class Explain:

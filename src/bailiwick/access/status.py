@@ -7,7 +7,7 @@ from typing import Any
 import falcon.asgi
 
 from bailiwick.access.front import Front
-from bailiwick.access.node_monitor import shown
+from bailiwick.access.nodes.node_monitor import shown
 from bailiwick.interlink.usage_report import OPEN
 from bailiwick.runtime.telemetry import CONTENT_TYPE
 from bailiwick.wire.answers import install_errors, json_answer

@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from bailiwick.access.forward import HopError
+from bailiwick.access.nodes.forward import HopError
 from bailiwick.base import canary, sealing
 from bailiwick.base.canary import CanaryAsk, CanaryTold
 from bailiwick.base.clock import now_ms

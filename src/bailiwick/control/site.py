@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 import asyncpg
 import msgspec
 
-from bailiwick.access.forward import HopError, HopLimits, NodeClient
+from bailiwick.access.nodes.forward import HopError, HopLimits, NodeClient
 from bailiwick.bus.client import Bus
 from bailiwick.control import publishing
 from bailiwick.control.fleet import Fleet, FleetNode

@@ -25,12 +25,6 @@ NEXT = "Bailiwick-Next"
 _FIRST = ", first"
 _DIGITS_MAX = 9
 CURSORS = ("starting_after", "ending_before")
-KINDS = {
-    "/v1/payment_intents": ("pi", "payment_intent"),
-    "/v1/refunds": ("re", "refund"),
-    "/v1/events": ("evt", "event"),
-}
-"""Of each list the prefix of its ids, and what its objects are called."""
 
 
 class Room(msgspec.Struct, frozen=True):

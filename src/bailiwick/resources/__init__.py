@@ -2,8 +2,10 @@
 
 A resource's folder has what it needs of these, and nothing outside it names it:
 
+* ``__init__.py``: where it is served (``RESOURCE``), for access too, which imports nothing else of
+  it;
 * ``params.py``: what its requests may carry; ``render.py``: how it is shown;
-* ``routes.py``: where it is served (``routes``), and to which payment its objects belong
+* ``routes.py``: who answers there (``routes``), and to which payment its objects belong
   (``PAYMENT_OF``);
 * ``kind.py``: it is a kind of orders (``KIND``), with its transition table in ``states.py``;
 * ``handlers.py``: what outcomes of operations do to orders (``HANDLERS``), what it writes beside
@@ -17,6 +19,15 @@ import pkgutil
 from functools import cache
 from types import ModuleType
 from typing import Any
+
+from bailiwick.interlink.resource import Resource
+
+
+def every() -> list[Resource]:
+    """All resources, in the order of their folders' names."""
+    found = sorted(pkgutil.iter_modules(__path__), key=lambda each: each.name)
+    packages = [importlib.import_module(f"{__name__}.{each.name}") for each in found]
+    return [each.RESOURCE for each in packages]
 
 
 @cache

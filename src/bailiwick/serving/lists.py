@@ -11,6 +11,7 @@ from bailiwick.base.objects import Object, encode
 from bailiwick.base.objects import page as list_object
 from bailiwick.interlink import paging
 from bailiwick.interlink.paging import Room
+from bailiwick.interlink.resource import Resource
 from bailiwick.serving import route
 from bailiwick.serving.context import NodeContext
 from bailiwick.serving.params import SECONDS_MAX, ListQuery, Moment, Span
@@ -19,8 +20,6 @@ from bailiwick.topology.merchants import Principal
 from bailiwick.wire.answers import json_answer
 from bailiwick.wire.forms import Params, struct_from
 
-PAYMENTS, REFUNDS, EVENTS = paging.KINDS
-_TABLES = {PAYMENTS: "payment", REFUNDS: "refund", EVENTS: "event"}
 PAUSE_BYTES = 128 * 1024
 """Of rendered objects, after which other requests get their turn: about a millisecond."""
 RowT = TypeVar("RowT")
@@ -54,7 +53,7 @@ async def page_of(
     node: NodeContext,
     who: Principal,
     query: ListQuery,
-    url: str,
+    of: Resource,
     room: Room,
     *,
     here: bool = False,
@@ -65,7 +64,7 @@ async def page_of(
         ApiError: 400, the cursor is no object of the list.
     """
     for name, cursor in paging.given(msgspec.structs.asdict(query)):
-        await _check_cursor(node, who, url, name, cursor, here=here)
+        await _check_cursor(node, who, of, name, cursor, here=here)
     since_ms, until_ms = _span(query.created)
     return Page(
         limit=query.limit,
@@ -79,18 +78,17 @@ async def page_of(
 
 
 async def _check_cursor(
-    node: NodeContext, who: Principal, url: str, name: str, cursor: str, *, here: bool
+    node: NodeContext, who: Principal, of: Resource, name: str, cursor: str, *, here: bool
 ) -> None:
     """Refuse a cursor that is known to be nothing of the asker's. One of another node is a
     position: that node is asked for the same list, and checks it."""
-    prefix, kind = paging.KINDS[url]
-    home = paging.home_of(name, kind, prefix, cursor)
+    home = paging.home_of(name, of.object, of.prefix, cursor)
     if home != node.number:
         known = not here and home in node.world.topology.by_number
     else:
-        known = await node.store.owned(_TABLES[url], cursor, who.merchant.id, who.livemode)
+        known = await node.store.owned(of.table, cursor, who.merchant.id, who.livemode)
     if not known:
-        raise paging.no_such(name, kind, cursor)
+        raise paging.no_such(name, of.object, cursor)
 
 
 def _span(created: Any) -> tuple[int, int]:
@@ -114,7 +112,7 @@ def wishes(query: ListQuery, allowed: frozenset[str]) -> list[str]:
 
 async def paged(
     query: ListQuery,
-    url: str,
+    of: Resource,
     room: Room,
     rows: Sequence[RowT],
     following: str | None,
@@ -126,7 +124,7 @@ async def paged(
     after = name(rows[len(kept)]) if len(kept) < len(rows) else following
     if query.ending_before is not None:
         kept.reverse()
-    return Listed(list_object(kept, url, after is not None), after)
+    return Listed(list_object(kept, of.path, after is not None), after)
 
 
 async def _fitting(

@@ -8,7 +8,7 @@ BODY_BYTES_MAX = 256 * 1024
 class Limits(msgspec.Struct, frozen=True):
     """What one HTTP server accepts; sizes in bytes, times in seconds.
 
-    The keep-alive time is longer than that of the client in ``access.forward``, so that it is
+    The keep-alive time is longer than that of the client in ``access.nodes.forward``, so that it is
     normally the client that lets an idle connection go, never both at once.
 
     Attributes:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import asyncpg
 import msgspec
 
-from bailiwick.access.forward import HopError
+from bailiwick.access.nodes.forward import HopError
 from bailiwick.checker.places import PlaceError
 from bailiwick.checker.run import Wanted, check, document
 from bailiwick.runtime.database_errors import DATABASE_ERRORS

@@ -17,7 +17,7 @@ from typing import Any, Final, TextIO
 
 import msgspec
 
-from bailiwick.access.forward import Answer, HopError, HopLimits, NodeClient
+from bailiwick.access.nodes.forward import Answer, HopError, HopLimits, NodeClient
 
 AMOUNT: Final = 1999
 GOOD_S: Final = 2.0

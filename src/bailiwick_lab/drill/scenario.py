@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import ClassVar, Final
 
-from bailiwick.access.forward import NodeClient
+from bailiwick.access.nodes.forward import NodeClient
 from bailiwick.wire.client import Answer
 from bailiwick_lab.drill.hosts.cluster import Cluster
 from bailiwick_lab.drill.hosts.network import Unproven

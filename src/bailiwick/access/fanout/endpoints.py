@@ -12,10 +12,10 @@ import os
 
 import falcon.asgi
 
-from bailiwick.access.forward import Answer, HopError
 from bailiwick.access.front import Front
-from bailiwick.access.hop import give, send, unreachable
 from bailiwick.access.inbound import Inbound
+from bailiwick.access.nodes.forward import Answer, HopError
+from bailiwick.access.nodes.hop import give, send, unreachable
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.base.ids import new_id

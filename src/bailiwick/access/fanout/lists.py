@@ -8,13 +8,14 @@ from urllib.parse import urlencode
 import falcon.asgi
 import msgspec
 
-from bailiwick.access.forward import Answer, HopError
+from bailiwick import resources
 from bailiwick.access.front import Front
-from bailiwick.access.hop import give, misdirected, send, send_home
 from bailiwick.access.inbound import Inbound
+from bailiwick.access.nodes.forward import Answer, HopError
+from bailiwick.access.nodes.hop import give, misdirected, send, send_home
 from bailiwick.base.errors import ApiError
 from bailiwick.base.ids import is_id, node_of
-from bailiwick.interlink import paging
+from bailiwick.interlink import paging, resource
 from bailiwick.interlink.paging import Room
 from bailiwick.interlink.regional import wrong_region
 from bailiwick.topology.topology import Node
@@ -22,6 +23,7 @@ from bailiwick.wire.answers import json_answer
 from bailiwick.wire.forms import parse_form
 
 LIMIT_DEFAULT, LIMIT_MAX = 10, 100
+LISTED = resource.lists(resources.every())
 TIMEOUT_S = 5.0
 
 
@@ -135,7 +137,7 @@ async def list_all(
     _check_cursors(front, request.path, params)
     query = urlencode(flat(params)).encode("ascii")
     target = path + b"?" + query if query else path
-    nodes = _nodes_with(front, params)
+    nodes = _nodes_with(front, request.path, params)
     if len(nodes) == 1 and partial != "allow":
         inbound.lines += front.region_line, Room().line
         give(response, await send_home(front, nodes[0], inbound, "GET", target))
@@ -263,16 +265,16 @@ def _check_cursors(front: Front, path: str, params: dict[str, Any]) -> None:
     Raises:
         ApiError: 400.
     """
-    prefix, kind = paging.KINDS[path]
+    of = LISTED[path]
     for name, cursor in paging.given(params):
-        home = paging.home_of(name, kind, prefix, cursor)
+        home = paging.home_of(name, of.object, of.prefix, cursor)
         if home not in front.world.topology.by_number:
-            raise paging.no_such(name, kind, cursor)
+            raise paging.no_such(name, of.object, cursor)
 
 
-def _nodes_with(front: Front, params: dict[str, Any]) -> tuple[Node, ...]:
-    """A filter by payment or charge names the only node that can have matches."""
-    for name, prefix in (("payment_intent", "pi"), ("charge", "ch")):
+def _nodes_with(front: Front, path: str, params: dict[str, Any]) -> tuple[Node, ...]:
+    """A filter may name the only node that can have matches."""
+    for name, prefix in resource.narrowed(LISTED[path]).items():
         identifier = params.get(name)
         if isinstance(identifier, str) and identifier:
             home = node_of(identifier) if is_id(identifier, prefix) else 0

@@ -7,12 +7,12 @@ from bailiwick.base.errors import ApiError
 from bailiwick.base.objects import Object
 from bailiwick.interlink.paging import Room
 from bailiwick.orders.kinds import Kinds
-from bailiwick.resources.events import render
+from bailiwick.resources.events import RESOURCE, render
 from bailiwick.resources.events.params import ListEvents
 from bailiwick.resources.payments.placing import keep_all
 from bailiwick.serving import lists
 from bailiwick.serving.context import NodeContext
-from bailiwick.serving.lists import EVENTS, Listed
+from bailiwick.serving.lists import Listed
 from bailiwick.serving.params import Retrieve
 from bailiwick.serving.route import NOTHING, Mounted, Reader, Request, Response, Route, check_expand
 from bailiwick.store.database import following
@@ -54,7 +54,7 @@ async def page(
     query = struct_from(params, ListEvents)
     lists.wishes(query, NOTHING)
     types = _types(query)
-    part = await lists.page_of(node, who, query, EVENTS, room)
+    part = await lists.page_of(node, who, query, RESOURCE, room)
     rows = await node.store.page(
         "event", who.merchant.id, who.livemode, part, types, part.since_ms, part.until_ms
     )
@@ -64,7 +64,7 @@ async def page(
         return event_object(node.machine.kinds, row)
 
     after = following(rows)
-    return await lists.paged(query, EVENTS, room, rows, after, shown, lambda row: row["id"])
+    return await lists.paged(query, RESOURCE, room, rows, after, shown, lambda row: row["id"])
 
 
 def _types(query: ListEvents) -> list[str] | None:

@@ -13,7 +13,7 @@ from bailiwick.idempotency.requests import Answer, IdempotentRequest
 from bailiwick.interlink import admission_query
 from bailiwick.interlink.paging import Room
 from bailiwick.orders import attempt_store
-from bailiwick.resources.payments import placing, render, stored
+from bailiwick.resources.payments import RESOURCE, placing, render, stored
 from bailiwick.resources.payments.commands import Payments
 from bailiwick.resources.payments.create import PaymentCreation
 from bailiwick.resources.payments.params import (
@@ -30,7 +30,7 @@ from bailiwick.resources.payments.rows import Payment
 from bailiwick.runtime import trace
 from bailiwick.serving import lists, route
 from bailiwick.serving.context import NodeContext
-from bailiwick.serving.lists import PAYMENTS, Listed
+from bailiwick.serving.lists import Listed
 from bailiwick.serving.params import Retrieve
 from bailiwick.serving.route import NOTHING, Mounted, Request, Response, Route, check_expand
 from bailiwick.topology.merchants import Principal
@@ -178,7 +178,7 @@ async def page(
     """GET /v1/payment_intents; ``region``: to whose access process the answer goes."""
     query = struct_from(params, ListPayments)
     wishes = lists.wishes(query, EXPANDABLE)
-    part = await lists.page_of(node, who, query, PAYMENTS, room)
+    part = await lists.page_of(node, who, query, RESOURCE, room)
     found, following = await stored.page(
         node.store, who.merchant.id, who.livemode, part, query.customer
     )
@@ -190,7 +190,7 @@ async def page(
         expanded = None if view is None else charge(row, view)
         return render.payment_intent(row, charge=expanded)
 
-    return await lists.paged(query, PAYMENTS, room, found, following, shown, lambda row: row.id)
+    return await lists.paged(query, RESOURCE, room, found, following, shown, lambda row: row.id)
 
 
 async def _charges(node: NodeContext, rows: Sequence[Payment]) -> dict[str | None, ChargeView]:

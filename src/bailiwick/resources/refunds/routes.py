@@ -10,13 +10,13 @@ from bailiwick.orders import attempt_store
 from bailiwick.resources.payments.placing import keep_all
 from bailiwick.resources.payments.render import charge, charge_view, payment_intent
 from bailiwick.resources.payments.stored import find as find_payment
-from bailiwick.resources.refunds import render, stored
+from bailiwick.resources.refunds import RESOURCE, render, stored
 from bailiwick.resources.refunds.commands import Refunds
 from bailiwick.resources.refunds.params import CreateRefund, ListRefunds, UpdateRefund
 from bailiwick.resources.refunds.rows import Refund
 from bailiwick.serving import lists, route
 from bailiwick.serving.context import NodeContext
-from bailiwick.serving.lists import REFUNDS, Listed
+from bailiwick.serving.lists import Listed
 from bailiwick.serving.params import Retrieve
 from bailiwick.serving.route import NOTHING, Mounted, Request, Response, Route
 from bailiwick.topology.merchants import Principal
@@ -91,14 +91,14 @@ async def page(
     query = struct_from(params, ListRefunds)
     lists.wishes(query, NOTHING)
     of = await _payment_of(node, who, query)
-    part = await lists.page_of(node, who, query, REFUNDS, room, here=of is not None)
+    part = await lists.page_of(node, who, query, RESOURCE, room, here=of is not None)
     found, following = await stored.page(node.store, who.merchant.id, who.livemode, part, of)
     await keep_all(node, region, {row.payment for row, _ in found})
 
     def shown(row: tuple[Refund, str | None]) -> Object:
         return render.refund_of(*row)
 
-    return await lists.paged(query, REFUNDS, room, found, following, shown, lambda row: row[0].id)
+    return await lists.paged(query, RESOURCE, room, found, following, shown, lambda row: row[0].id)
 
 
 async def _payment_of(node: NodeContext, who: Principal, query: ListRefunds) -> str | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from bailiwick.access.forward import HopError
+from bailiwick.access.nodes.forward import HopError
 from bailiwick_lab.drill.hosts.cluster import COUNTRIES
 from bailiwick_lab.drill.hosts.network import Unproven
 from bailiwick_lab.drill.hosts.units import Unit

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from bailiwick.access.forward import Answer, HopError, HopLimits, NodeClient
+from bailiwick.access.nodes.forward import Answer, HopError, HopLimits, NodeClient
 from bailiwick.base.sealing import SEAL, answer_seal, fits, seal
 from bailiwick.interlink.admission_query import (
     ASKS_MAX,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import msgspec
 import structlog
 
-from bailiwick.access.forward import HopError, HopLimits, NodeClient
+from bailiwick.access.nodes.forward import HopError, HopLimits, NodeClient
 from bailiwick.base.clock import now_ms
 from bailiwick.interlink.usage_report import Report, Thresholds, Usage, UsageTracker
 from bailiwick.runtime.tls import Outgoing

@@ -6,9 +6,9 @@ from urllib.parse import quote
 import falcon.asgi
 import msgspec
 
-from bailiwick.access.forward import Answer, HopError, NodeClient
 from bailiwick.access.front import Front
 from bailiwick.access.inbound import Inbound
+from bailiwick.access.nodes.forward import Answer, HopError, NodeClient
 from bailiwick.base.errors import ApiError
 from bailiwick.interlink.regional import PATH, WRONG_REGION, word_of, wrong_region
 from bailiwick.jurisdiction.home_history import ASK_FIRST

@@ -1,0 +1,1 @@
+"""What an access process knows of the nodes, and how it speaks to them."""

@@ -1,0 +1,153 @@
+"""The routes of the API's resources at access, made from what each resource declares."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import falcon.asgi
+
+from bailiwick.access import browser
+from bailiwick.access.fanout import endpoints, lists
+from bailiwick.access.front import Front
+from bailiwick.access.inbound import Inbound, receive, target_of
+from bailiwick.access.nodes.hop import give, require_region, send_home
+from bailiwick.access.payments import Payments
+from bailiwick.base.errors import ApiError
+from bailiwick.interlink.resource import ById, ByParam, Everywhere, Merged, Path, Placed, Resource
+from bailiwick.topology.topology import Node
+from bailiwick.wire.forms import parse_body
+from bailiwick.wire.protocol import read_body
+
+Request = falcon.asgi.Request
+Response = falcon.asgi.Response
+Answering = Callable[..., Awaitable[None]]
+
+
+class Served:
+    """What answers at one path: Falcon finds a responder for each method."""
+
+    on_options: Answering
+
+
+def mount(app: Any, front: Front, resource: Resource) -> None:
+    """Serve a resource's paths."""
+    for path in resource.paths:
+        app.add_route(path.template, _served(front, path))
+
+
+def _served(front: Front, path: Path) -> Served:
+    made = Served()
+    for method, where in path.methods.items():
+        answering = _answering(front, where, public=method in path.public)
+        setattr(made, f"on_{method.lower()}", answering)
+    if path.public:
+        made.on_options = _preflight(path)
+    return made
+
+
+def _preflight(path: Path) -> Answering:
+    shared = path.public[0]
+    others = [method for method in path.methods if method != shared]
+
+    async def on_options(request: Request, response: Response, **_: str) -> None:
+        browser.preflight(response, shared, *others)
+
+    return on_options
+
+
+def _answering(front: Front, where: object, *, public: bool) -> Answering:
+    """Who answers requests of one method."""
+    match where:
+        case ById():
+            return _by_id(front, where, public=public)
+        case ByParam():
+            return _by_param(front, where)
+        case Placed():
+            return Payments(front).on_post
+        case Merged():
+            return _merged(front)
+        case Everywhere():
+            return _everywhere(front)
+        case _:
+            raise TypeError(f"nobody knows where {where!r} is")
+
+
+def _by_id(front: Front, where: ById, *, public: bool) -> Answering:
+    async def answer(request: Request, response: Response, identifier: str, **_: str) -> None:
+        inbound = receive(front, request, response, public=public)
+        node = front.node_for(identifier, where.prefix, where.object)
+        await _forward(front, request, response, node, inbound, identifier)
+
+    return answer
+
+
+async def _forward(
+    front: Front,
+    request: Request,
+    response: Response,
+    node: Node,
+    inbound: Inbound,
+    identifier: str,
+) -> None:
+    """Forward as it is, to the node of what the request is about."""
+    await require_region(front, node, inbound, identifier)
+    body = b"" if request.method == "GET" else await read_body(request)
+    target = target_of(request)
+    give(response, await send_home(front, node, inbound, request.method, target, body))
+
+
+def _by_param(front: Front, where: ByParam) -> Answering:
+    async def answer(request: Request, response: Response) -> None:
+        inbound = receive(front, request, response)
+        body = await read_body(request)
+        params = parse_body(request.content_type, body)
+        node, identifier = _named(front, where.names, params)
+        await require_region(front, node, inbound, identifier)
+        target = target_of(request)
+        give(response, await send_home(front, node, inbound, request.method, target, body))
+
+    return answer
+
+
+def _named(front: Front, names: dict[str, str], params: dict[str, Any]) -> tuple[Node, str]:
+    """The node of the objects that parameters name, and one of them. Raises ApiError (400, 404)."""
+    found: tuple[Node, str] | None = None
+    for name, prefix in names.items():
+        identifier = params.get(name)
+        if not identifier:
+            continue
+        if not isinstance(identifier, str):
+            raise ApiError.invalid(f"Invalid string in {name}.", param=name)
+        node = front.node_for(identifier, prefix, name, param=name)
+        if found is not None and node is not found[0]:
+            raise ApiError.invalid(f"{' and '.join(names)} do not belong together.", param=name)
+        found = node, identifier
+    if found is None:
+        first, *others = names
+        also = f" (or {', '.join(others)})" if others else ""
+        raise ApiError.invalid(
+            f"Missing required param: {first}{also}.", param=first, code="parameter_missing"
+        )
+    return found
+
+
+def _merged(front: Front) -> Answering:
+    async def answer(request: Request, response: Response) -> None:
+        await lists.list_all(front, receive(front, request, response), request, response)
+
+    return answer
+
+
+def _everywhere(front: Front) -> Answering:
+    async def answer(request: Request, response: Response, identifier: str | None = None) -> None:
+        inbound = receive(front, request, response)
+        if request.method == "GET":
+            query = request.scope["query_string"]
+            await endpoints.read(front, inbound, response, identifier, query)
+            return
+        body = await read_body(request)
+        if identifier is None:
+            await endpoints.create(front, inbound, response, body)
+        else:
+            await endpoints.change(front, inbound, response, request.method, identifier, body)
+
+    return answer

@@ -1,0 +1,101 @@
+"""Where the resources of the API are served: what access must know of them. Pure.
+
+Each resource declares it in its folder (``resources/<name>/__init__.py``), and the node mounts the
+same paths; a test holds the two against each other. Access learns from it which node a request is
+for, and reads no more of the request than that takes.
+"""
+
+import msgspec
+
+
+class ById(msgspec.Struct, frozen=True, tag="by_id"):
+    """The node whose number is in the id that stands in the path."""
+
+    prefix: str
+    object: str
+
+
+class ByParam(msgspec.Struct, frozen=True, tag="by_param"):
+    """The node of what a parameter of the body names; of several, all must be of one node.
+
+    Attributes:
+        names: parameter to the prefix of the ids that it takes; the first is reported missing.
+    """
+
+    names: dict[str, str]
+
+
+class Placed(msgspec.Struct, frozen=True, tag="placed"):
+    """The node with jurisdiction over the payer's place; with ``moves`` money may move at once."""
+
+    moves: bool = False
+
+
+class Merged(msgspec.Struct, frozen=True, tag="merged"):
+    """All nodes, their answers merged into one list.
+
+    Attributes:
+        narrowed: filters that name an object whose node alone can have matches, to its prefix.
+    """
+
+    narrowed: dict[str, str] = {}
+
+
+class Everywhere(msgspec.Struct, frozen=True, tag="everywhere"):
+    """All nodes alike: it lives at each of them."""
+
+
+Where = ById | ByParam | Placed | Merged | Everywhere
+
+
+class Path(msgspec.Struct, frozen=True):
+    """One path, and for which node a request to it is.
+
+    Attributes:
+        template: as Falcon writes it: ``/v1/refunds/{identifier}``.
+        methods: each method that is served, and where.
+        public: methods that a payer's browser may use with a publishable key.
+    """
+
+    template: str
+    methods: dict[str, Where]
+    public: tuple[str, ...] = ()
+
+
+class Resource(msgspec.Struct, frozen=True):
+    """One resource of the API.
+
+    Attributes:
+        object: what the API calls it.
+        prefix: of its ids.
+        path: of its list.
+        table: where a node keeps it; its statements are named after that.
+    """
+
+    object: str
+    prefix: str
+    path: str
+    table: str
+    paths: tuple[Path, ...]
+
+
+def narrowed(of: Resource) -> dict[str, str]:
+    """The filters of a resource's list that leave one node; see ``Merged``."""
+    for path in of.paths:
+        found = path.methods.get("GET") if path.template == of.path else None
+        if isinstance(found, Merged):
+            return found.narrowed
+    return {}
+
+
+def lists(resources: list[Resource]) -> dict[str, Resource]:
+    """Those that have a list over all nodes, by its path."""
+    return {
+        each.path: each
+        for each in resources
+        if any(
+            isinstance(path.methods.get("GET"), Merged)
+            for path in each.paths
+            if path.template == each.path
+        )
+    }
