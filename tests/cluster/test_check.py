@@ -383,7 +383,7 @@ async def test_one_key_on_two_nodes(clean: Done) -> None:
     answer = f"UPDATE event SET answer_key = '{key}' WHERE subject = '{abroad.id}' AND seq = 2"
     async with (
         planted(clean.demo, "idempotency_key", f"object = '{abroad.id}'", claim, "apac"),
-        planted(clean.demo, "event", f"payment = '{abroad.id}'", answer, "apac"),
+        planted(clean.demo, "event", f"subject = '{abroad.id}'", answer, "apac"),
         planted(clean.demo, "attempt", f"id = '{abroad.latest_charge}'", attempt, "apac"),
     ):
         found = await verdict(clean.demo)
@@ -452,7 +452,7 @@ async def test_a_second_charge_of_one_payment(done: Done, reviewed: list[str]) -
     reviewed.append(second)
     async with (
         planted(done.demo, "payment", f"id = '{plain.id}'", count),
-        planted(done.demo, "attempt", f"payment = '{plain.id}'", again),
+        planted(done.demo, "attempt", f"subject = '{plain.id}'", again),
     ):
         found = await verdict(done.demo)
     assert set(red(found)) == {"one_live_charge", "succeeded_means_one_charge"}

@@ -23,8 +23,9 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 import psutil
 
+from bailiwick.resources.payments.rows import TABLE
+from bailiwick.resources.refunds.handlers import PARTS
 from bailiwick.store.migrate import migrate
-from bailiwick.store.statements import statement
 from bailiwick_lab.bench import processes
 from bailiwick_lab.bench.site import NodeOf
 
@@ -46,11 +47,11 @@ SELECT p.*, a.id AS attempt_id, a.gateway, a.provider_ref, a.result, e1.instruct
        k.key, k.identity, k.request_hash, e1.id AS first_id, e1.type AS first_type,
        e2.id AS last_id, e2.type AS last_type, e2.body AS last_body,
        g.debit, g.credit, g.amount AS booked
-  FROM payment p JOIN attempt a ON a.payment = p.id
+  FROM payment p JOIN attempt a ON a.subject = p.id
   JOIN idempotency_key k ON k.object = p.id AND k.operation = 'create'
-  JOIN event e1 ON e1.payment = p.id AND e1.seq = 1
-  JOIN event e2 ON e2.payment = p.id AND e2.seq = 2
-  JOIN posting g ON g.payment = p.id AND g.seq = 2
+  JOIN event e1 ON e1.subject = p.id AND e1.seq = 1
+  JOIN event e2 ON e2.subject = p.id AND e2.seq = 2
+  JOIN posting g ON g.subject = p.id AND g.seq = 2
  WHERE p.state = 'succeeded' AND p.version = 2
    AND p.id = (SELECT max(id) FROM payment WHERE state = 'succeeded' AND version = 2)
 """
@@ -204,26 +205,31 @@ async def literal(connection: asyncpg.Connection, kind: str, rows: list[Shape]) 
 
 async def script(connection: asyncpg.Connection, first: Shape, last: Shape, count: int) -> str:
     """The pgbench script of one case: create a batch, then move it."""
-    creates, moves = (statement(name).strip().rstrip(";") for name in ("create", "move"))
-    create_rows = await literal(connection, "create_row", batch(first, count))
-    move_rows = await literal(connection, "move_row", batch(last, count))
+    creates, moves = TABLE.create_sql().strip(), TABLE.move_sql(PARTS["pi"]).strip()
+    create_rows = await literal(connection, "payment_create_row", batch(first, count))
+    move_rows = await literal(connection, "payment_move_row", batch(last, count))
     return "\n".join(
         (
             r"\if :ready = 0",
-            f"PREPARE bench_create (create_row[], bigint) AS {creates};",
-            f"PREPARE bench_move (move_row[], bigint) AS {moves};",
+            f"PREPARE bench_create (payment_create_row[], bigint) AS {creates};",
+            f"PREPARE bench_move (payment_move_row[], bigint) AS {moves};",
             "EXECUTE bench_create('{}', 1);",
             "SET enable_hashjoin = off;",
             "EXECUTE bench_move('{}', 1);",
             r"\set ready 1",
             r"\endif",
             r"\set n :n + 1",
-            r"\set tag (:client_id + 1) * 1000000000 + :n",
-            f"EXECUTE bench_create(replace('{create_rows}', '{_MARK}', ':tag')::create_row[], 1);",
-            f"EXECUTE bench_move(replace('{move_rows}', '{_MARK}', ':tag')::move_row[], 1);",
+            r"\set tag (:client_id + 10) * 100000000 + :n",
+            f"EXECUTE bench_create({_tagged(create_rows)}::payment_create_row[], 1);",
+            f"EXECUTE bench_move({_tagged(move_rows)}::payment_move_row[], 1);",
             "",
         )
     )
+
+
+def _tagged(rows: str) -> str:
+    """Rows as a literal, with the transaction's number in their ids."""
+    return f"replace('{rows}', '{_MARK}', ':tag')"
 
 
 async def _case(
