@@ -104,10 +104,10 @@ def mismatch(reference: str) -> Refusal:
 
 def not_open(charge: Charge, otherwise: str) -> Refusal:
     """The refusal of a capture or void of a charge in the wrong state."""
+    if charge.void_reason == "expired":
+        return Refusal(422, "expired", "The authorization has expired.")
     if charge.status == "captured":
         return Refusal(422, "already_captured", "The charge is captured already.")
     if charge.status == "voided":
-        if charge.void_reason == "expired":
-            return Refusal(422, "expired", "The authorization has expired.")
         return Refusal(422, "already_voided", "The charge is voided already.")
     return Refusal(422, otherwise, f"The charge is {charge.status}.")
