@@ -71,6 +71,7 @@ class Instruction(msgspec.Struct, frozen=True, omit_defaults=True):
         currency: upper-case ISO 4217 code.
         automatic: for a charge: capture at once (else only authorize).
         final: for a capture: what is not captured is released (else it stays held).
+        overcapture: for a charge: its final capture may take more than is authorized.
         payment_method_type: how the payer pays (``card``).
         payment_method: the payer's payment method token, passed through.
         provider_ref: the provider's id of the object acted upon: the charge for capture, void
@@ -93,6 +94,7 @@ class Instruction(msgspec.Struct, frozen=True, omit_defaults=True):
     callback_url: str | None = None
     payment: str | None = None
     final: bool = True
+    overcapture: bool = False
 
 
 class Request(msgspec.Struct, frozen=True):

@@ -54,6 +54,7 @@ class _ChargeBody(msgspec.Struct, frozen=True, omit_defaults=True):
     return_url: str | None = None
     callback_url: str | None = None
     description: str | None = None
+    overcapture: bool = False
 
 
 class _CaptureBody(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -239,6 +240,7 @@ def _order(instruction: Instruction) -> tuple[str, msgspec.Struct]:
             instruction.return_url,
             instruction.callback_url,
             instruction.description,
+            instruction.overcapture,
         )
     charge = common.charge_id(instruction)
     if instruction.operation is Operation.REFUND:

@@ -152,6 +152,7 @@ class Books:
             description=request.description,
             lie=lie,
             callback_fault=callback_fault,
+            overcapture=request.overcapture,
         )
         if source.effect == "approve":
             row = self._approved(ledger, row, now)
@@ -181,7 +182,9 @@ class Books:
             raise not_open(charge, "not_capturable")
         left = charge.amount_authorized - charge.amount_captured
         amount = left if request.amount is None else request.amount
-        over = charge.amount_authorized * OVERCAPTURE_PERCENT // 100 if request.final else 0
+        over = 0
+        if request.final and charge.overcapture:
+            over = charge.amount_authorized * OVERCAPTURE_PERCENT // 100
         if amount > left + over:
             raise Refusal(
                 422, "amount_too_large", f"Only {left} of the authorization is left.", "amount"

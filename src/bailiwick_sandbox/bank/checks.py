@@ -78,6 +78,7 @@ def same_charge(row: Charge, request: ChargeRequest) -> bool:
         and row.return_url == request.return_url
         and row.callback_url == request.callback_url
         and row.description == request.description
+        and row.overcapture == request.overcapture
     )
 
 

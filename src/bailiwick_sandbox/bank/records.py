@@ -49,7 +49,8 @@ class Failure(Struct, frozen=True, gc=False):
 
 
 class ChargeRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """The body of POST /{provider}/charges."""
+    """The body of POST /{provider}/charges; ``overcapture``: the final capture of it may take a
+    little more than was authorized."""
 
     reference: Reference
     amount: Amount
@@ -59,6 +60,7 @@ class ChargeRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     return_url: Url | None = None
     callback_url: Url | None = None
     description: Annotated[str, Meta(max_length=1000)] | None = None
+    overcapture: bool = False
 
 
 class CaptureRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -120,6 +122,7 @@ class Charge(Struct, frozen=True, omit_defaults=True, gc=False):
     next_at: int = 0
     lie: str = ""
     callback_fault: str = ""
+    overcapture: bool = False
 
 
 class Capture(Struct, frozen=True, omit_defaults=True, gc=False):

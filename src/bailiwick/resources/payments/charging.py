@@ -53,6 +53,7 @@ def charge_instruction(payment: Payment, method: str | None) -> Instruction:
         description=progress.description,
         return_url=progress.return_url,
         payment=payment.id,
+        overcapture="overcapture" in progress.wishes,
     )
 
 
