@@ -23,6 +23,7 @@ from bailiwick_sandbox.bank.records import (
     RefundRequest,
     Refusal,
     VoidRequest,
+    capture_view,
     charge_view,
     refund_view,
 )
@@ -159,7 +160,8 @@ class Service:
         self, ledger: Ledger, charge_id: str, request: CaptureRequest, fault: Fault | None
     ) -> Done:
         row, replayed = self.books.capture(ledger, charge_id, request)
-        return Done(answer(charge_view(row, _lie(fault)), replayed=replayed), row)
+        capture = ledger.capture_of(request.reference)
+        return Done(answer(capture_view(row, capture, _lie(fault)), replayed=replayed), row)
 
     def _void(
         self, ledger: Ledger, charge_id: str, request: VoidRequest, fault: Fault | None

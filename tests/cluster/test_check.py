@@ -78,6 +78,13 @@ class Done:
         self.intents.capture(held.id, {"amount_to_capture": 1000})
         self.intents.cancel(self.pay(capture_method="manual").id)
         self.pay(capture_method="manual")
+        parts = self.pay(
+            capture_method="manual",
+            payment_method_options={"card": {"request_multicapture": "if_available"}},
+        )
+        self.parts = parts
+        self.intents.capture(parts.id, {"amount_to_capture": 700, "final_capture": False})
+        self.intents.capture(parts.id, {"amount_to_capture": 800, "final_capture": False})
         self.refunded = self.pay(amount=5000)
         self.refund = self.refunds.create({"payment_intent": self.refunded.id, "amount": 400})
         draft = self.pay(confirm=False)

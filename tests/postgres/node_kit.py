@@ -233,6 +233,9 @@ class Banks:
     def has_vault(self, vault: str, livemode: bool) -> bool:
         return not livemode and vault in {bank.vault for bank in self.banks.values()}
 
+    def profile_of(self, name: str) -> Profile | None:
+        return self.banks[name].profile if name in self.banks else None
+
     def vault_of(self, name: str) -> str:
         return self.banks[name].vault if name in self.banks else name
 

@@ -19,6 +19,7 @@ from bailiwick_sandbox.bank.delay import Delay, DelayRequest
 from bailiwick_sandbox.bank.journal import Journal, JournalError
 from bailiwick_sandbox.bank.records import (
     CaptureRequest,
+    CaptureView,
     Charge,
     ChargeRequest,
     RefundRequest,
@@ -104,6 +105,50 @@ def test_partial_capture_releases_the_rest(bank: Bank) -> None:
         bank.books.refund(bank.ledger, RefundRequest("f1", held.id, 401))
 
 
+def test_several_captures_and_the_rest_released(bank: Bank) -> None:
+    held = bank.charge("r1", capture=False)
+    for number, amount in enumerate((300, 200)):
+        request = CaptureRequest(f"c{number}", amount, False)
+        row, replayed = bank.books.capture(bank.ledger, held.id, request)
+        assert (row.status, replayed) == ("authorized", False)
+        assert bank.books.capture(bank.ledger, held.id, request) == (row, True)
+        with refusal("reference_mismatch"):
+            bank.books.capture(bank.ledger, held.id, CaptureRequest(f"c{number}", amount))
+    assert row.amount_captured == 500
+    view = operation_view(bank.books, bank.ledger, "c1").charge.capture
+    assert isinstance(view, CaptureView) and (view.amount, view.final) == (200, False)
+    with refusal("amount_too_large"):
+        bank.books.capture(bank.ledger, held.id, CaptureRequest("c2", 501))
+    bank.books.refund(bank.ledger, RefundRequest("f1", held.id, 500))
+    with refusal("amount_too_large"):
+        bank.books.refund(bank.ledger, RefundRequest("f2", held.id, 1))
+    row, _ = bank.books.void(bank.ledger, held.id, VoidRequest("v1"))
+    assert (row.status, row.amount_captured) == ("captured", 500)
+    with refusal("already_captured"):
+        bank.books.capture(bank.ledger, held.id, CaptureRequest("c3", 1))
+
+
+def test_a_partly_captured_authorization_expires_as_captured(bank: Bank) -> None:
+    held = bank.charge("r1", capture=False)
+    bank.books.capture(bank.ledger, held.id, CaptureRequest("c1", 300, False))
+    bank.now = held.expires_at
+    with refusal("expired"):
+        bank.books.capture(bank.ledger, held.id, CaptureRequest("c2", 300))
+    assert bank.ledger.charges[held.id].status == "captured"
+
+
+def test_more_than_was_authorized_where_it_was_asked_for(bank: Bank) -> None:
+    request = ChargeRequest("r1", 1000, "usd", "pm_card_visa", False, overcapture=True)
+    held, _ = bank.books.charge(bank.ledger, request, str)
+    bank.books.capture(bank.ledger, held.id, CaptureRequest("c1", 400, False))
+    with refusal("amount_too_large"):
+        bank.books.capture(bank.ledger, held.id, CaptureRequest("c2", 601, False))
+    with refusal("amount_too_large"):
+        bank.books.capture(bank.ledger, held.id, CaptureRequest("c3", 751))
+    row, _ = bank.books.capture(bank.ledger, held.id, CaptureRequest("c4", 750))
+    assert (row.status, row.amount_captured) == ("captured", 1150)
+
+
 def test_void_once_and_only_while_nothing_is_captured(bank: Bank) -> None:
     for source in ("pm_card_visa", "pm_sandbox_pending", "pm_card_threeDSecure2Required"):
         row = bank.charge(f"r-{source}", source=source, capture=False)
@@ -181,14 +226,13 @@ def test_no_order_of_requests_breaks_a_bank(bank: Bank, data: st.DataObject) -> 
     for step in data.draw(st.lists(st.sampled_from("cvrrt"), max_size=8)):
         try:
             if step == "c":
-                bank.books.capture(
-                    bank.ledger, row.id, CaptureRequest(next(fresh), data.draw(amounts))
-                )
+                request = CaptureRequest(next(fresh), data.draw(amounts), data.draw(st.booleans()))
+                bank.books.capture(bank.ledger, row.id, request)
             elif step == "v":
                 bank.books.void(bank.ledger, row.id, VoidRequest(next(fresh)))
             elif step == "r":
-                request = RefundRequest(next(fresh), row.id, data.draw(amounts))
-                bank.books.refund(bank.ledger, request)
+                refund_request = RefundRequest(next(fresh), row.id, data.draw(amounts))
+                bank.books.refund(bank.ledger, refund_request)
         except Refusal:
             pass
         if step == "t":
@@ -203,7 +247,9 @@ def test_no_order_of_requests_breaks_a_bank(bank: Bank, data: st.DataObject) -> 
         )
         assert counted == now.amount_refunded <= now.amount_captured <= now.amount_authorized
         captures = [c for c in bank.ledger.captures.values() if c.charge == row.id]
-        assert len(captures) <= 1
+        finals = sum(c.final for c in captures)
+        assert finals <= 1 and (not finals or now.status == "captured")
+        assert row.capture or sum(c.amount for c in captures) == now.amount_captured
         assert not (now.status == "voided" and now.amount_captured)
 
 

@@ -61,7 +61,7 @@ class Account(msgspec.Struct, frozen=True):
         return f"Account(gateway={self.gateway!r}, base_url={self.base_url!r}, secrets=...)"
 
 
-class Instruction(msgspec.Struct, frozen=True):
+class Instruction(msgspec.Struct, frozen=True, omit_defaults=True):
     """One provider operation, in our own terms.
 
     Attributes:
@@ -70,6 +70,8 @@ class Instruction(msgspec.Struct, frozen=True):
         amount: minor units of ``currency``: to charge, capture or refund; for a void, the hold.
         currency: upper-case ISO 4217 code.
         automatic: for a charge: capture at once (else only authorize).
+        final: for a capture: what is not captured is released (else it stays held).
+        overcapture: for a charge: its final capture may take more than is authorized.
         payment_method_type: how the payer pays (``card``).
         payment_method: the payer's payment method token, passed through.
         provider_ref: the provider's id of the object acted upon: the charge for capture, void
@@ -91,6 +93,8 @@ class Instruction(msgspec.Struct, frozen=True):
     return_url: str | None = None
     callback_url: str | None = None
     payment: str | None = None
+    final: bool = True
+    overcapture: bool = False
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -228,6 +232,9 @@ class Profile(msgspec.Struct, frozen=True):
             expressed at this provider: amounts of charges, captures and refunds alike.
         transport: how requests travel: the name of a module in ``channels.transports``.
         partial_approval: an approval of less than was asked for is legitimate here.
+        multiple_captures: a hold can be captured in several parts.
+        overcapture_percent: how much more than was authorized a hold's captures may take.
+        hold_ms: how long a hold lasts after its authorization.
         shared_tokens: a regular expression, for the whole text, of the payment methods that every
             account of the provider knows: its published test tokens. They are such in test mode
             only. Any other token belongs to one account's vault.
@@ -247,6 +254,9 @@ class Profile(msgspec.Struct, frozen=True):
     partial_capture: bool = True
     partial_refund: bool = True
     partial_approval: bool = False
+    multiple_captures: bool = False
+    overcapture_percent: int = 0
+    hold_ms: int = 7 * 24 * 3_600_000
     redirects: bool = True
     signed_callbacks: bool = True
     secrets: tuple[str, ...] = ("api_key",)

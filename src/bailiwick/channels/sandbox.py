@@ -38,6 +38,8 @@ PROFILE = Profile(
     replay_ms=_WEEK_MS,
     methods=("card", "upi", "bank_transfer", "wallet"),
     partial_approval=True,
+    multiple_captures=True,
+    overcapture_percent=15,
     secrets=("api_key", "callback_secret"),
     shared_tokens=rf"{common.TEST_CARDS}|pm_sandbox_[A-Za-z0-9_]+",
 )
@@ -52,11 +54,13 @@ class _ChargeBody(msgspec.Struct, frozen=True, omit_defaults=True):
     return_url: str | None = None
     callback_url: str | None = None
     description: str | None = None
+    overcapture: bool = False
 
 
-class _CaptureBody(msgspec.Struct, frozen=True):
+class _CaptureBody(msgspec.Struct, frozen=True, omit_defaults=True):
     reference: str
     amount: int
+    final: bool = True
 
 
 class _VoidBody(msgspec.Struct, frozen=True):
@@ -76,6 +80,11 @@ class _Reason(msgspec.Struct, frozen=True):
     message: str | None = None
 
 
+class _Capture(msgspec.Struct, frozen=True):
+    reference: Id
+    amount: Minor | None = None
+
+
 class _Charge(msgspec.Struct, frozen=True):
     object: Literal["charge"]
     id: Id
@@ -87,6 +96,7 @@ class _Charge(msgspec.Struct, frozen=True):
     currency: str | None = None
     decline: _Reason | None = None
     redirect_url: str | None = None
+    capture: _Capture | None = None
 
 
 class _Refund(msgspec.Struct, frozen=True):
@@ -230,13 +240,14 @@ def _order(instruction: Instruction) -> tuple[str, msgspec.Struct]:
             instruction.return_url,
             instruction.callback_url,
             instruction.description,
+            instruction.overcapture,
         )
     charge = common.charge_id(instruction)
     if instruction.operation is Operation.REFUND:
         return "/refunds", _RefundBody(reference, charge, amount, instruction.callback_url)
     path = f"/charges/{quote(charge, safe='')}/{instruction.operation}"
     if instruction.operation is Operation.CAPTURE:
-        return path, _CaptureBody(reference, amount)
+        return path, _CaptureBody(reference, amount, instruction.final)
     return path, _VoidBody(reference)
 
 
@@ -267,8 +278,22 @@ def _read(instruction: Instruction, charge: _Charge) -> Result:
     if instruction.provider_ref is not None and charge.id != instruction.provider_ref:
         return unknown("reference_mismatch")
     if instruction.operation is Operation.CAPTURE:
-        return _done(charge, "captured", charge.amount_captured, captured=True)
+        return _read_capture(instruction, charge)
+    if charge.status == "captured":  # of which a part was: the rest is released
+        held = charge.amount_authorized or charge.amount
+        left = None if held is None else held - (charge.amount_captured or 0)
+        return _approved(charge, left, captured=False)
     return _done(charge, "voided", charge.amount_authorized or charge.amount, captured=False)
+
+
+def _read_capture(instruction: Instruction, charge: _Charge) -> Result:
+    """One capture, of which there may be several: the answer says which it is about."""
+    done = charge.capture
+    if done is None:
+        return _done(charge, "captured", charge.amount_captured, captured=True)
+    if done.reference != instruction.reference:
+        return unknown("reference_mismatch")
+    return _approved(charge, done.amount, captured=True)
 
 
 def _read_charge(instruction: Instruction, charge: _Charge) -> Result:
@@ -313,11 +338,14 @@ def _charge_result(charge: _Charge, amount: int | None) -> Result:
 
 def _done(charge: _Charge, status: str, amount: int | None, *, captured: bool) -> Result:
     if charge.status == status:
-        currency = common.upper(charge.currency)
-        return Result(Outcome.APPROVED, charge.id, amount, currency, captured)
+        return _approved(charge, amount, captured=captured)
     if charge.status == "pending":
         return Result(Outcome.PENDING, charge.id, detail="pending")
     return msgspec.structs.replace(unknown("not_done"), provider_ref=charge.id)
+
+
+def _approved(charge: _Charge, amount: int | None, *, captured: bool) -> Result:
+    return Result(Outcome.APPROVED, charge.id, amount, common.upper(charge.currency), captured)
 
 
 def _read_refund(instruction: Instruction, refund: _Refund) -> Result:

@@ -104,6 +104,36 @@ async def refunds_follow_attempts(db: Reader, found: Found) -> None:
     )
 
 
+async def captures_within_hold(db: Reader, found: Found) -> None:
+    """All captures of a hold together take no more than was authorized, and as much above as its
+    provider was asked to allow; and they are what was received."""
+    await db.compare(found, "SELECT count(*) FROM payment")
+    await db.broken(
+        found,
+        """SELECT p.id, 'captured ' || c.taken || ' of ' || h.held || ' and ' || h.over || ' %'
+             FROM payment p JOIN (
+                  SELECT subject, sum((result::json ->> 'amount')::bigint) AS taken FROM attempt
+                   WHERE operation = 'capture' AND state = 'approved' GROUP BY subject) c
+                  ON c.subject = p.id JOIN (
+                  SELECT a.id, (a.result::json ->> 'amount')::bigint AS held, a.subject, a.seq,
+                         coalesce((e.content::json #>> '{progress,hold,over_percent}')::integer, 0)
+                         AS over
+                    FROM attempt a JOIN payment q ON q.id = a.subject
+                    JOIN event e ON e.subject = q.id AND e.seq = q.content_seq) h
+                  ON h.id = p.charge_attempt
+            WHERE c.taken > h.held + h.held * h.over / 100""",
+    )
+    await db.broken(
+        found,
+        """SELECT p.id, 'received ' || p.amount_received || ', captures took ' || c.taken
+             FROM payment p JOIN (
+                  SELECT subject, sum((result::json ->> 'amount')::bigint) AS taken FROM attempt
+                   WHERE operation = 'capture' AND state = 'approved' GROUP BY subject) c
+                  ON c.subject = p.id
+            WHERE c.taken <> p.amount_received""",
+    )
+
+
 async def one_operation_at_a_time(db: Reader, found: Found) -> None:
     """No attempt N+1 while N is unknown (rule 2): at most one charge or capture, and one void,
     is open per payment; the payment names it, and an earlier charge is never the open one."""
@@ -291,6 +321,7 @@ INSIDE: tuple[Invariant, ...] = (
     balances_replay,
     refund_guards,
     refunds_follow_attempts,
+    captures_within_hold,
     one_operation_at_a_time,
     attempts_complete,
     events_gap_free,

@@ -223,9 +223,11 @@ def _held_wrong(payment: Payment, rows: list[Charge]) -> str | None:
         return None
     if len(held) != 1:
         return f"{len(held)} authorized charges in the books"
-    authorized = held[0].amount_authorized or held[0].amount
-    if authorized != payment.capturable:
-        return f"capturable {payment.capturable}, authorized {authorized}"
+    left = (held[0].amount_authorized or held[0].amount) - held[0].amount_captured
+    if left != payment.capturable:
+        return f"capturable {payment.capturable}, authorized and not captured {left}"
+    if held[0].amount_captured != payment.received:
+        return f"received {payment.received}, captured {held[0].amount_captured}"
     return None
 
 

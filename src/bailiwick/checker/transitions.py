@@ -33,6 +33,7 @@ MOVES: dict[str, frozenset[tuple[str, str]]] = {
             (PROCESSING, PROCESSING),  # the next gateway, or not decided yet
             (ACTION, PROCESSING),  # the payer has acted, or a void began
             (CAPTURE, PROCESSING),  # a capture or a void began
+            (CAPTURE, CAPTURE),  # a refund of what was captured so far is not decided yet
         }
     ),
     "payment_intent.requires_action": frozenset({(PROCESSING, ACTION)}),
@@ -48,7 +49,11 @@ MOVES: dict[str, frozenset[tuple[str, str]]] = {
     "bailiwick.cancel_refused": frozenset({(PROCESSING, CAPTURE), (PROCESSING, PROCESSING)}),
     UPDATED: frozenset(_SAME | {(METHOD, CONFIRMATION), (CONFIRMATION, METHOD)}),
     LATE: frozenset(_SAME),
-    **{name: frozenset({(SUCCEEDED, SUCCEEDED)}) for name in REFUNDS},
+    # What was captured of a hold can be refunded while the rest is held, or is being captured.
+    **{
+        name: frozenset({(SUCCEEDED, SUCCEEDED), (CAPTURE, CAPTURE), (PROCESSING, PROCESSING)})
+        for name in REFUNDS
+    },
 }
 
 

@@ -1,9 +1,12 @@
 """What the resources' folders declare, put together for one node."""
 
+from collections.abc import Awaitable, Callable
+
 from bailiwick.channels.base import Operation
 from bailiwick.idempotency import keys
 from bailiwick.orders.kinds import AsItIs, Handler, Kind, Kinds
 from bailiwick.orders.lanes import lanes as order_lanes
+from bailiwick.orders.machine import Machine
 from bailiwick.resources import declared
 from bailiwick.store.database import LaneSpec
 
@@ -21,6 +24,15 @@ def lanes() -> list[LaneSpec]:
         ]
         found.extend(order_lanes(kind.table, parts))
     return [*found, keys.lane()]
+
+
+def tasks(machine: Machine) -> dict[str, Callable[[], Awaitable[float]]]:
+    """What is done again and again without anybody asking; each step says when the next is due."""
+    return {
+        name: make(machine).step
+        for each in declared("TASKS", "routes")
+        for name, make in each.items()
+    }
 
 
 def kinds() -> Kinds:

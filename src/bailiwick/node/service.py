@@ -147,6 +147,7 @@ class Node:
             forever("resolver", self.resolver.step),
             self.deliverer.run(),
             forever("watch", self._watch),
+            *(forever(name, step) for name, step in assembly.tasks(self.machine).items()),
             self.current.watch(),
         )
         self._tasks = [asyncio.create_task(each) for each in loops]

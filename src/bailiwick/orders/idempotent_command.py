@@ -69,6 +69,38 @@ class IdempotentCommand:
         assert step.attempt_new is not None, "a step without one was answered when it was written"
         return await self.carry_out(asked, step.after, step.attempt_new, settled)
 
+    async def by_itself(
+        self,
+        kind: Kind,
+        identifier: str,
+        decide: Callable[[Any], Awaitable[Transition[Any] | None]],
+    ) -> bool:
+        """Do what nobody has asked for, such as to let go of a hold that has run out.
+
+        The move's commit is the permit, as for a request; there is no key, and nobody is answered.
+        ``decide``: None where there is nothing to do (any more). True: it was begun here.
+
+        Raises:
+            ApiError: 503, it could not be written; nothing was sent.
+        """
+        async with self._executor.locks.hold(identifier):
+            order = await kind.find(self._store, identifier)
+            step = None if order is None else await decide(order)
+            if step is None:
+                return False
+            row = self._rows.move(kind, step)
+            crash_point("begin.before")
+            written = await first_write(self._store.write(kind.table.move_lane, row))
+            if not written.done:
+                return False  # somebody else has changed it; the next look decides anew
+            crash_point("begin.committed")
+        if step.attempt_new is not None:
+            attempt = stored_attempt(step.after, step.attempt_new)
+            await self._executor.drive(
+                Permitted(step.after, attempt, permit(written.begun_boot_ns))
+            )
+        return True
+
     async def _begin(
         self, asked: IdempotentRequest, kind: Kind, step: Transition[Any]
     ) -> Written | Answer | None:

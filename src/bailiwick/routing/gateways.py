@@ -239,6 +239,11 @@ class Gateways:
             each.vault == vault and each.account.livemode == livemode for each in self._all.values()
         )
 
+    def profile_of(self, name: str) -> Profile | None:
+        """What the channel of a gateway declares; None for a gateway that is not configured."""
+        found = self.get(name)
+        return None if found is None else found.profile
+
     def vault_of(self, name: str) -> str:
         """The vault of a gateway; that of one which is configured no more is nobody else's."""
         found = self._all.get(name)

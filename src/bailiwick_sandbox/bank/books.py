@@ -32,6 +32,8 @@ from bailiwick_sandbox.bank.records import (
 from bailiwick_sandbox.bank.sources import PAYER, SOURCES
 from bailiwick_sandbox.config import Config, ProviderConfig
 
+OVERCAPTURE_PERCENT = 15
+"""How much more than was authorized the final capture may take, all captures together."""
 _REFUND_FAILED = Failure("expired_or_canceled_card", "The refund was returned by the payer's bank.")
 
 
@@ -65,6 +67,10 @@ class Ledger:
         if entry.refund is not None:
             self.refunds[entry.refund.id] = entry.refund
             self.references[entry.refund.reference] = ("refund", entry.refund.id)
+
+    def capture_of(self, reference: str) -> Capture:
+        """The capture that was asked for under a reference; raises KeyError for another one."""
+        return self.captures[self.references[reference][1]]
 
     def size(self) -> int:
         """How many rows there are, which is also how many ids were given out."""
@@ -146,6 +152,7 @@ class Books:
             description=request.description,
             lie=lie,
             callback_fault=callback_fault,
+            overcapture=request.overcapture,
         )
         if source.effect == "approve":
             row = self._approved(ledger, row, now)
@@ -161,23 +168,26 @@ class Books:
     def capture(
         self, ledger: Ledger, charge_id: str, request: CaptureRequest
     ) -> tuple[Charge, bool]:
-        """Take an authorized amount, once; what is not taken is released."""
+        """Take an authorized amount, once for each reference. What is not taken is released, or
+        stays held where the capture is not the final one."""
         charge = self.find_charge(ledger, charge_id)
         seen = self._seen(ledger, request.reference, "capture")
         if seen is not None:
             done = ledger.captures[seen]
-            if done.charge != charge_id or done.requested != request.amount:
+            asked = (charge_id, request.amount, request.final)
+            if (done.charge, done.requested, done.final) != asked:
                 raise mismatch(request.reference)
             return charge, True
         if charge.status != "authorized":
             raise not_open(charge, "not_capturable")
-        amount = charge.amount_authorized if request.amount is None else request.amount
-        if amount > charge.amount_authorized:
+        left = charge.amount_authorized - charge.amount_captured
+        amount = left if request.amount is None else request.amount
+        over = 0
+        if request.final and charge.overcapture:
+            over = charge.amount_authorized * OVERCAPTURE_PERCENT // 100
+        if amount > left + over:
             raise Refusal(
-                422,
-                "amount_too_large",
-                f"Only {charge.amount_authorized} is authorized.",
-                "amount",
+                422, "amount_too_large", f"Only {left} of the authorization is left.", "amount"
             )
         self._check_room()
         now = self._clock()
@@ -190,13 +200,19 @@ class Books:
             charge.currency,
             now,
             request.amount,
+            request.final,
         )
-        charge = replace(charge, status="captured", amount_captured=amount, updated=now)
+        charge = replace(
+            charge,
+            status="captured" if request.final else "authorized",
+            amount_captured=charge.amount_captured + amount,
+            updated=now,
+        )
         self._commit(ledger, Entry(charge=charge, capture=capture))
         return charge, False
 
     def void(self, ledger: Ledger, charge_id: str, request: VoidRequest) -> tuple[Charge, bool]:
-        """Give up a charge of which nothing was captured."""
+        """Give up a charge, or what is left of it: of what was captured it stays captured."""
         charge = self.find_charge(ledger, charge_id)
         seen = self._seen(ledger, request.reference, "void")
         if seen is not None:
@@ -209,7 +225,12 @@ class Books:
         now = self._clock()
         void = Void(ledger.name, ledger.numbering.next(now), request.reference, charge.id, now)
         charge = replace(
-            charge, status="voided", void_reason="requested", next_status="", next_at=0, updated=now
+            charge,
+            status="captured" if charge.amount_captured else "voided",
+            void_reason="requested",
+            next_status="",
+            next_at=0,
+            updated=now,
         )
         self._commit(ledger, Entry(charge=charge, void=void))
         return charge, False
@@ -224,7 +245,7 @@ class Books:
                 raise mismatch(request.reference)
             return done, True
         charge = self.find_charge(ledger, request.charge, "charge")
-        if charge.status != "captured":
+        if not charge.amount_captured:
             raise Refusal(422, "not_refundable", f"The charge is {charge.status}.", "charge")
         left = charge.amount_captured - charge.amount_refunded
         if request.amount > left:
@@ -298,7 +319,8 @@ class Books:
         """The row as of now: an authorization past its time is released when it is looked at."""
         if row.status != "authorized" or self._clock() < row.expires_at:
             return row
-        row = replace(row, status="voided", void_reason="expired", updated=self._clock())
+        status: ChargeStatus = "captured" if row.amount_captured else "voided"
+        row = replace(row, status=status, void_reason="expired", updated=self._clock())
         self._commit(ledger, Entry(charge=row))
         return row
 

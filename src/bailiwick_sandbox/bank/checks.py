@@ -78,6 +78,7 @@ def same_charge(row: Charge, request: ChargeRequest) -> bool:
         and row.return_url == request.return_url
         and row.callback_url == request.callback_url
         and row.description == request.description
+        and row.overcapture == request.overcapture
     )
 
 
@@ -104,10 +105,10 @@ def mismatch(reference: str) -> Refusal:
 
 def not_open(charge: Charge, otherwise: str) -> Refusal:
     """The refusal of a capture or void of a charge in the wrong state."""
+    if charge.void_reason == "expired":
+        return Refusal(422, "expired", "The authorization has expired.")
     if charge.status == "captured":
         return Refusal(422, "already_captured", "The charge is captured already.")
     if charge.status == "voided":
-        if charge.void_reason == "expired":
-            return Refusal(422, "expired", "The authorization has expired.")
         return Refusal(422, "already_voided", "The charge is voided already.")
     return Refusal(422, otherwise, f"The charge is {charge.status}.")

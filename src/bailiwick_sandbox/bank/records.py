@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 ChargeStatus = Literal["authorized", "captured", "declined", "pending", "action_required", "voided"]
@@ -48,7 +49,8 @@ class Failure(Struct, frozen=True, gc=False):
 
 
 class ChargeRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """The body of POST /{provider}/charges."""
+    """The body of POST /{provider}/charges; ``overcapture``: the final capture of it may take a
+    little more than was authorized."""
 
     reference: Reference
     amount: Amount
@@ -58,13 +60,18 @@ class ChargeRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     return_url: Url | None = None
     callback_url: Url | None = None
     description: Annotated[str, Meta(max_length=1000)] | None = None
+    overcapture: bool = False
 
 
 class CaptureRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """The body of POST /{provider}/charges/{id}/capture; no amount means all of it."""
+    """The body of POST /{provider}/charges/{id}/capture; no amount means all that is left.
+
+    ``final``: what is not captured is released; else it stays held for further captures.
+    """
 
     reference: Reference
     amount: Amount | None = None
+    final: bool = True
 
 
 class VoidRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -115,6 +122,7 @@ class Charge(Struct, frozen=True, omit_defaults=True, gc=False):
     next_at: int = 0
     lie: str = ""
     callback_fault: str = ""
+    overcapture: bool = False
 
 
 class Capture(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -128,6 +136,7 @@ class Capture(Struct, frozen=True, omit_defaults=True, gc=False):
     currency: str
     created: int
     requested: int | None = None
+    final: bool = True
 
 
 class Void(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -158,8 +167,17 @@ class Refund(Struct, frozen=True, omit_defaults=True, gc=False):
     next_at: int = 0
 
 
+class CaptureView(Struct, frozen=True, gc=False):
+    """One of a charge's captures as it is answered."""
+
+    reference: str
+    amount: int | UnsetType
+    final: bool
+
+
 class ChargeView(Struct, frozen=True, gc=False):
-    """A charge as it is answered. ``amount_authorized`` appears after a partial approval only."""
+    """A charge as it is answered. ``amount_authorized`` appears after a partial approval only,
+    ``capture`` where the answer is about that one."""
 
     id: str
     reference: str
@@ -173,6 +191,7 @@ class ChargeView(Struct, frozen=True, gc=False):
     created: int
     amount_authorized: int | UnsetType = UNSET
     object: str = "charge"
+    capture: CaptureView | UnsetType = UNSET
 
 
 class RefundView(Struct, frozen=True, gc=False):
@@ -218,6 +237,18 @@ def charge_view(row: Charge, lie: str = "") -> ChargeView:
         row.created,
         row.amount_authorized if partial else UNSET,
     )
+
+
+def capture_view(row: Charge, capture: Capture, lie: str = "") -> ChargeView:
+    """The answer about a capture of a charge; ``lie`` falsifies it on purpose."""
+    amount: int | UnsetType = capture.amount
+    lie = lie or row.lie
+    if lie == "wrong_amount":
+        amount = capture.amount + 100
+    elif lie == "missing_amount":
+        amount = UNSET
+    view = CaptureView(capture.reference, amount, capture.final)
+    return msgspec.structs.replace(charge_view(row, lie), capture=view)
 
 
 def refund_view(row: Refund, lie: str = "") -> RefundView:

@@ -11,6 +11,7 @@ from bailiwick_sandbox.bank.records import (
     Charge,
     OperationView,
     RefundView,
+    capture_view,
     charge_view,
     refund_view,
 )
@@ -37,9 +38,11 @@ def operation_view(books: Books, ledger: Ledger, reference: str, lie: str = "") 
     charge = books.fresh(ledger, ledger.charges[charge_id])
     if kind == "charge":
         status = _charge_status(charge)
-    return OperationView(
-        kind, reference, status, charge_view(charge, "" if refund is not None else lie), refund
-    )
+    if kind == "capture":
+        shown = capture_view(charge, ledger.captures[row_id], lie)
+    else:
+        shown = charge_view(charge, "" if refund is not None else lie)
+    return OperationView(kind, reference, status, shown, refund)
 
 
 def _charge_status(row: Charge) -> Status:

@@ -51,5 +51,5 @@ async def next_gateway(
     method = routing.method or instruction.payment_method_type
     onward = msgspec.structs.replace(instruction, payment_method_type=method)
     new = machine.rows.attempt_new(payment, onward, routing.gateway, attempt.key)
-    progress = routed(payment.progress, routing)
+    progress = routed(payment, routing, machine.gateways)
     return outcomes.next_attempt(payment, attempt, result, new, progress, now_ms())

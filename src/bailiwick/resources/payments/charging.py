@@ -1,12 +1,12 @@
 """What a payment asks of a gateway: to be chosen, then to charge; and what is kept of it. Pure."""
 
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from bailiwick.base.errors import ApiError
-from bailiwick.channels.base import Instruction, Operation
-from bailiwick.resources.payments.rows import Payment, Progress
+from bailiwick.channels.base import Instruction, Operation, Profile
+from bailiwick.resources.payments.rows import Hold, Payment, Progress
 from bailiwick.routing.match import Routing, Wanted, shown
 
 _replace = msgspec.structs.replace
@@ -53,6 +53,7 @@ def charge_instruction(payment: Payment, method: str | None) -> Instruction:
         description=progress.description,
         return_url=progress.return_url,
         payment=payment.id,
+        overcapture="overcapture" in progress.wishes,
     )
 
 
@@ -84,11 +85,34 @@ def with_owner(vaults: dict[str, str], token: str | None, vault: str | None) -> 
     return dict([*kept.items(), (token, vault)][-VAULTS_MAX:])
 
 
-def routed(progress: Progress, routing: Routing) -> Progress:
-    """What is kept of a routing: the decision, and whose the token is from now on."""
+class Profiles(Protocol):
+    """Where gateways' channels are known."""
+
+    def profile_of(self, name: str) -> Profile | None:
+        """What the channel of a gateway declares; None for a gateway that is not configured."""
+
+
+def routed(payment: Payment, routing: Routing, profiles: Profiles) -> Progress:
+    """What is kept of a routing: the decision, whose the token is from now on, and what the gateway
+    chosen lets be done with a hold."""
+    progress = payment.progress
+    hold = None
+    if payment.details.capture_method == "manual" and routing.gateway is not None:
+        profile = profiles.profile_of(routing.gateway)
+        hold = None if profile is None else hold_by(profile, progress.wishes)
     return _replace(
         progress,
         routing=routing_shown(routing),
         method=routing.method or progress.method,
         vaults=with_owner(progress.vaults, progress.payment_method, routing.owner),
+        hold=hold,
+    )
+
+
+def hold_by(profile: Profile, wishes: tuple[str, ...]) -> Hold:
+    """A hold at a provider, with what was asked for and is possible there."""
+    return Hold(
+        lasts_ms=profile.hold_ms,
+        several="multicapture" in wishes and profile.multiple_captures,
+        over_percent=profile.overcapture_percent if "overcapture" in wishes else 0,
     )

@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 
 from bailiwick.base.clock import now_ms
-from bailiwick.base.errors import ApiError
 from bailiwick.channels.base import Instruction, Operation
 from bailiwick.idempotency.requests import Answer, IdempotentRequest
 from bailiwick.orders import attempt_store
@@ -18,6 +17,7 @@ from bailiwick.orders.machine import Machine
 from bailiwick.orders.transition import Transition
 from bailiwick.resources.payments import editing, outcomes
 from bailiwick.resources.payments.charging import charge_instruction, routed, wanted
+from bailiwick.resources.payments.holds import captures
 from bailiwick.resources.payments.kind import KIND
 from bailiwick.resources.payments.outcomes import Step, moved
 from bailiwick.resources.payments.params import (
@@ -81,7 +81,9 @@ class Payments:
                 attempts=new.number,
                 open_attempt=new.id,
                 charge_attempt=new.id,
-                progress=_replace(routed(dressed.progress, routing), confirmed_elsewhere=elsewhere),
+                progress=_replace(
+                    routed(dressed, routing, self._gateways), confirmed_elsewhere=elsewhere
+                ),
             )
             return Transition(
                 before=payment,
@@ -95,20 +97,28 @@ class Payments:
     async def capture(
         self, asked: IdempotentRequest, identifier: str, request: CapturePayment
     ) -> Answer:
-        """Take held money, all or part of it; the rest of the hold is released."""
+        """Take held money, all or part of it; the rest is released, or stays held for further
+        captures. See https://docs.stripe.com/payments/multicapture."""
 
         async def decide(payment: Payment) -> Step:
             progress = editing.captured(payment, request)
-            after = moved(payment, Change.CAPTURE, now_ms(), progress=progress)
-            amount = request.amount_to_capture or payment.amount_capturable
-            if amount > payment.amount_capturable:
-                raise ApiError.invalid(
-                    f"The amount to capture ({amount}) is greater than the capturable amount "
-                    f"({payment.amount_capturable}).",
-                    param="amount_to_capture",
-                    code="amount_too_large",
+            amount = captures.amount_of(payment, request)
+            if amount == 0:
+                after = moved(payment, Change.VOID, now_ms(), progress=progress)
+                left = payment.amount_capturable
+                return await follow_up(
+                    self._machine, asked.key, payment, after, Operation.VOID, left
                 )
-            return await follow_up(self._machine, asked, payment, after, Operation.CAPTURE, amount)
+            after = moved(payment, Change.CAPTURE, now_ms(), progress=progress)
+            return await follow_up(
+                self._machine,
+                asked.key,
+                payment,
+                after,
+                Operation.CAPTURE,
+                amount,
+                final=request.final_capture,
+            )
 
         return await self._machine.command.change(asked, KIND, identifier, decide)
 
@@ -119,11 +129,14 @@ class Payments:
 
         async def decide(payment: Payment) -> Step:
             now = now_ms()
+            captures.refuse_half_taken(payment)
             progress = _replace(payment.progress, cancellation_reason=request.cancellation_reason)
             if payment.state in (State.REQUIRES_CAPTURE, State.REQUIRES_ACTION):
                 after = moved(payment, Change.VOID, now, progress=progress)
                 amount = payment.amount_capturable or payment.amount
-                return await follow_up(self._machine, asked, payment, after, Operation.VOID, amount)
+                return await follow_up(
+                    self._machine, asked.key, payment, after, Operation.VOID, amount
+                )
             progress = _replace(progress, canceled_ms=now, action_url=None)
             after = moved(payment, Change.CANCEL, now, progress=progress)
             return Transition(
@@ -151,17 +164,20 @@ _instruction = msgspec.json.Decoder(Instruction)
 
 async def follow_up(
     machine: Machine,
-    asked: IdempotentRequest,
+    key: str | None,
     payment: Payment,
     after: Payment,
     operation: Operation,
     amount: int,
     acts_on: str | None = None,
+    *,
+    final: bool = True,
 ) -> Step:
     """The step that permits an operation on the charge that holds or took the money.
 
     ``acts_on``: the refund that it is about: one of several that may be outstanding beside all
-    else. Raises ApiError (400) for a part that the channel cannot do.
+    else. ``final``: of a capture, see ``Instruction``. Raises ApiError (400) for a part that the
+    channel cannot do.
     """
     charged = await attempt_store.find(machine.store, payment.charge_attempt or "")
     assert charged is not None, "only a charge leads to these states"
@@ -179,8 +195,9 @@ async def follow_up(
         provider_ref=charged.provider_ref,
         charge_reference=charged.id,
         payment=payment.id,
+        final=final,
     )
-    new = machine.rows.attempt_new(payment, instruction, charged.gateway, asked.key, acts_on)
+    new = machine.rows.attempt_new(payment, instruction, charged.gateway, key, acts_on)
     after = _replace(
         after,
         attempts=new.number,

@@ -29,7 +29,7 @@ from bailiwick.resources.payments.charging import (
     with_vault,
 )
 from bailiwick.resources.payments.kind import KIND
-from bailiwick.resources.payments.params import CreatePayment, method_of, plain, vault_of
+from bailiwick.resources.payments.params import CreatePayment, method_of, plain, vault_of, wishes_of
 from bailiwick.resources.payments.rows import Details, Payment, PaymentCreate, Progress
 from bailiwick.resources.payments.states import State
 from bailiwick.routing.match import Routing, owned_elsewhere, transient
@@ -161,7 +161,7 @@ class PaymentCreation:
             attempts=attempt.number,
             open_attempt=attempt.id,
             charge_attempt=attempt.id,
-            progress=routed(payment.progress, routing),
+            progress=routed(payment, routing, self._gateways),
         )
         return confirmed, attempt
 
@@ -223,6 +223,7 @@ def first_progress(request: CreatePayment, method: str | None) -> Progress:
     return Progress(
         payment_method=method,
         vaults=with_vault({}, vault_of(request), method),
+        wishes=wishes_of(request),
         description=request.description,
         metadata=merged({}, request.metadata),
         receipt_email=request.receipt_email,

@@ -17,6 +17,7 @@ from bailiwick.resources.payments.params import (
     UpdatePayment,
     plain,
     vault_of,
+    wishes_of,
 )
 from bailiwick.resources.payments.rows import Payment, Progress
 from bailiwick.resources.payments.states import Change, State
@@ -43,6 +44,7 @@ def dressed(payment: Payment, request: ConfirmPayment, method: str | None) -> Pa
             changes[name] = getattr(request, name)
     if not isinstance(request.shipping, UnsetType):
         changes["shipping"] = plain(request.shipping)
+    changes["wishes"] = wishes_of(request, progress.wishes)
     _same_types(payment, request.payment_method_types)
     if request.capture_method is not None:
         wanted = "manual" if request.capture_method == "manual" else "automatic"
@@ -56,12 +58,6 @@ def dressed(payment: Payment, request: ConfirmPayment, method: str | None) -> Pa
 
 def captured(payment: Payment, request: CapturePayment) -> Progress:
     """What a capture changes beside the money. Raises ApiError (400)."""
-    if not request.final_capture:
-        raise ApiError.invalid(
-            "A PaymentIntent is captured once, and what is not captured is released: leave "
-            "final_capture out.",
-            param="final_capture",
-        )
     progress = payment.progress
     changes: dict[str, Any] = {"metadata": merged(progress.metadata, request.metadata)}
     if request.statement_descriptor is not None:
@@ -101,6 +97,10 @@ def updated(payment: Payment, request: UpdatePayment, now_ms: int) -> Step:
     if not isinstance(request.payment_method_types, UnsetType):
         _same_types(payment, request.payment_method_types)
     method = _method(request)
+    wishes = wishes_of(request, progress.wishes)
+    if wishes != progress.wishes:
+        _before_charge(payment, "payment_method_options[card]")
+        changes["wishes"] = wishes
     vault = vault_of(request)
     if vault is not None:
         _before_charge(payment, VAULT)

@@ -45,6 +45,7 @@ class PaymentKind:
             amount_refunding=after.amount_refunding,
             amount_refunded=after.amount_refunded,
             charge_attempt=after.charge_attempt,
+            capture_before_ms=after.capture_before_ms,
             **common,
         )
 

@@ -9,15 +9,19 @@ from typing import Any
 
 import msgspec
 
-from bailiwick.channels.base import NotBuilt, Outcome, Result
+from bailiwick.channels.base import Instruction, NotBuilt, Outcome, Result
 from bailiwick.ledger import postings as ledger
 from bailiwick.orders.attempts import NO_CHARGE, OPEN, Attempt, AttemptNew
 from bailiwick.orders.rows import Review
 from bailiwick.orders.transition import Transition, closed, ended, repeats, review_of
 from bailiwick.resources.payments import states
+from bailiwick.resources.payments.holds.captures import counted
 from bailiwick.resources.payments.rows import Payment, Progress
 from bailiwick.resources.payments.states import Change, State
 
+EXPIRED = frozenset({"charge_expired_for_capture", "expired"})
+"""Codes of a definite no by which a provider says that a hold had run out."""
+_instruction = msgspec.json.Decoder(Instruction)
 _replace = msgspec.structs.replace
 Step = Transition[Payment]
 
@@ -108,11 +112,13 @@ def _charged(payment: Payment, attempt: Attempt, result: Result, now_ms: int) ->
     progress = _replace(payment.progress, last_error=None, action_url=None)
     ends = [ended(attempt, "approved", result)]
     if not result.captured:
+        hold = progress.hold
         after = moved(
             payment,
             Change.AUTHORIZED,
             now_ms,
             amount_capturable=result.amount,
+            capture_before_ms=None if hold is None else now_ms + hold.lasts_ms,
             progress=progress,
             open_attempt=None,
         )
@@ -198,43 +204,62 @@ def capture(
     if payment.open_attempt != attempt.id:
         return None
     if result.outcome is Outcome.APPROVED:
-        assert result.amount is not None
-        after = moved(
-            payment,
-            Change.CAPTURED,
-            now_ms,
-            amount_received=result.amount,
-            amount_capturable=0,
-            open_attempt=None,
-        )
-        return Transition(
-            before=payment,
-            after=after,
-            event="payment_intent.succeeded",
-            definite=True,
-            attempt_ends=[ended(attempt, "approved", result)],
-            postings=ledger.captured(attempt.gateway, payment.merchant, result.amount),
-        )
+        return _captured(payment, attempt, result, now_ms)
     if result.outcome is Outcome.DECLINED:
         return _capture_refused(payment, attempt, result, now_ms)
     return waiting(payment, attempt, result, now_ms, check_ms)
 
 
+def _captured(payment: Payment, attempt: Attempt, result: Result, now_ms: int) -> Step:
+    assert result.amount is not None
+    final = _instruction.decode(attempt.instruction).final
+    left = 0 if final else payment.amount_capturable - result.amount
+    progress = payment.progress
+    after = moved(
+        payment,
+        Change.CAPTURED if final else Change.PARTLY_CAPTURED,
+        now_ms,
+        amount_received=payment.amount_received + result.amount,
+        amount_capturable=left,
+        capture_before_ms=None if final else payment.capture_before_ms,
+        open_attempt=None,
+        progress=_replace(progress, hold=counted(progress.hold)),
+    )
+    return Transition(
+        before=payment,
+        after=after,
+        event="payment_intent.succeeded" if final else "payment_intent.amount_capturable_updated",
+        definite=True,
+        attempt_ends=[ended(attempt, "approved", result)],
+        postings=ledger.captured(attempt.gateway, payment.merchant, result.amount),
+    )
+
+
+def _let_go(payment: Payment, change: Change, now_ms: int, **progress: Any) -> tuple[Payment, str]:
+    """The payment once its hold, or what was left of it, is gone; and the event of that."""
+    taken = payment.amount_received > 0
+    after = moved(
+        payment,
+        Change.RELEASED if taken else change,
+        now_ms,
+        amount_capturable=0,
+        capture_before_ms=None,
+        open_attempt=None,
+        progress=_replace(
+            payment.progress,
+            action_url=None,
+            **({"cancellation_reason": None} if taken else {"canceled_ms": now_ms, **progress}),
+        ),
+    )
+    return after, "payment_intent.succeeded" if taken else "payment_intent.canceled"
+
+
 def _capture_refused(payment: Payment, attempt: Attempt, result: Result, now_ms: int) -> Step:
     ends = [ended(attempt, closed(result), result)]
     message = result.message or "The provider refused the capture."
-    if result.code in ("charge_expired_for_capture", "expired"):
-        progress = _replace(payment.progress, canceled_ms=now_ms, cancellation_reason="automatic")
-        after = moved(
-            payment,
-            Change.EXPIRE,
-            now_ms,
-            amount_capturable=0,
-            open_attempt=None,
-            progress=progress,
-        )
+    if result.code in EXPIRED:
+        after, event = _let_go(payment, Change.EXPIRE, now_ms, cancellation_reason="expired")
         error = refusal("charge_expired_for_capture", message)
-        event = "payment_intent.canceled"
     else:
         after = moved(payment, Change.REFUSED, now_ms, open_attempt=None)
         error = refusal(result.code or "capture_refused", message)
@@ -267,20 +292,16 @@ def void(
         if charged.state in OPEN:
             gone = Result(Outcome.DECLINED, detail="voided")
             ends.append(ended(charged, "declined", gone))
-        after = moved(
-            payment,
-            Change.VOIDED,
-            now_ms,
-            amount_capturable=0,
-            open_attempt=None,
-            progress=_replace(payment.progress, canceled_ms=now_ms, action_url=None),
-        )
+        after, event = _let_go(payment, Change.VOIDED, now_ms)
         return Transition(
-            before=payment,
-            after=after,
-            event="payment_intent.canceled",
-            definite=True,
-            attempt_ends=ends,
+            before=payment, after=after, event=event, definite=True, attempt_ends=ends
+        )
+    if result.outcome is Outcome.DECLINED and result.code in EXPIRED:
+        # There was nothing left to let go: the provider itself had.
+        after, event = _let_go(payment, Change.VOIDED, now_ms)
+        ends = [ended(attempt, closed(result), result)]
+        return Transition(
+            before=payment, after=after, event=event, definite=True, attempt_ends=ends
         )
     if result.outcome is Outcome.DECLINED:
         held = payment.amount_capturable > 0

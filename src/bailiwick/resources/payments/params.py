@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from bailiwick.base.errors import ApiError
+from bailiwick.base.money import AMOUNT_MAX
 from bailiwick.jurisdiction.locate import Evidence
 from bailiwick.serving.params import Amount, Expand, ListQuery, LongText, Metadata, Text
 
@@ -55,10 +56,15 @@ class MethodData(msgspec.Struct, frozen=True):
     billing_details: BillingDetails | None = None
 
 
+Wish = Literal["if_available", "never"]
+
+
 class CardOptions(msgspec.Struct, frozen=True):
-    """Ours: the vault that the payment method belongs to."""
+    """What a card's hold should be able to do; ours: the vault that the method belongs to."""
 
     vault: Annotated[str, Meta(max_length=63, pattern=r"^[a-z0-9][a-z0-9-]*\Z")] | None = None
+    request_multicapture: Wish | None = None
+    request_overcapture: Wish | None = None
 
 
 class MethodOptions(msgspec.Struct, frozen=True):
@@ -153,9 +159,9 @@ class UpdatePayment(msgspec.Struct, frozen=True):
 
 
 class CapturePayment(msgspec.Struct, frozen=True):
-    """POST /v1/payment_intents/{id}/capture."""
+    """POST /v1/payment_intents/{id}/capture; an amount of 0 releases what is left."""
 
-    amount_to_capture: Amount | None = None
+    amount_to_capture: Annotated[int, Meta(ge=0, le=AMOUNT_MAX)] | None = None
     final_capture: bool = True
     metadata: Metadata | None | UnsetType = UNSET
     statement_descriptor: Annotated[str, Meta(max_length=22)] | None = None
@@ -195,6 +201,23 @@ def vault_of(request: CreatePayment | ConfirmPayment | UpdatePayment) -> str | N
 def plain(given: msgspec.Struct | None) -> dict[str, Any] | None:
     """A nested parameter as it is stored."""
     return None if given is None else msgspec.to_builtins(given)
+
+
+def wishes_of(
+    request: CreatePayment | ConfirmPayment | UpdatePayment, known: tuple[str, ...] = ()
+) -> tuple[str, ...]:
+    """What a payment's hold should be able to do, after a request; ``known``: before it."""
+    options = request.payment_method_options
+    if options is None or isinstance(options, UnsetType) or options.card is None:
+        return known
+    found = list(known)
+    for name in ("multicapture", "overcapture"):
+        wish = getattr(options.card, f"request_{name}")
+        if wish is not None and name in found:
+            found.remove(name)
+        if wish == "if_available":
+            found.append(name)
+    return tuple(found)
 
 
 def refuse_unsupported(request: CreatePayment | ConfirmPayment) -> None:

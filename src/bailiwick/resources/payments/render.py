@@ -208,7 +208,7 @@ def charge(payment: Payment, view: ChargeView) -> Object:
         "amount_refunded": payment.amount_refunded + payment.amount_refunding if holds else 0,
         "balance_transaction": None,
         "billing_details": {"address": None, "email": None, "name": None, "phone": None},
-        "captured": late or (holds and payment.amount_received > 0),
+        "captured": late or (holds and payment.state == states.State.SUCCEEDED),
         "created": time_of(view.id) // 1000,
         "currency": payment.currency.lower(),
         "customer": payment.progress.customer,
@@ -228,10 +228,40 @@ def charge(payment: Payment, view: ChargeView) -> Object:
         "paid": holds or late,
         "payment_intent": payment.id,
         "payment_method": payment.progress.payment_method,
-        "payment_method_details": {"type": payment.progress.method},
+        "payment_method_details": _method_details(payment, view),
         "receipt_email": payment.progress.receipt_email,
-        "refunded": holds and 0 < payment.amount_received == payment.amount_refunded,
+        "refunded": (
+            holds
+            and payment.state == states.State.SUCCEEDED
+            and payment.amount_received == payment.amount_refunded
+        ),
         "status": "succeeded" if holds or late else "failed" if failed else "pending",
         "gateway": view.gateway,
         "provider_reference": view.provider_ref,
     }
+
+
+def _method_details(payment: Payment, view: ChargeView) -> Object:
+    """How it was paid; of a hold, what may be done with it, and until when."""
+    progress = payment.progress
+    details: Object = {"type": progress.method}
+    hold = progress.hold
+    if hold is None or payment.charge_attempt != view.id:
+        return details
+    authorized = payment.amount_capturable + payment.amount_received
+    over = hold.over_percent > 0
+    before = payment.capture_before_ms
+    details[progress.method] = {
+        "amount_authorized": authorized or payment.amount,
+        "capture_before": None if before is None else before // 1000,
+        "multicapture": {"status": _able(hold.several)},
+        "overcapture": {
+            "maximum_amount_capturable": authorized + authorized * hold.over_percent // 100,
+            "status": _able(over),
+        },
+    }
+    return details
+
+
+def _able(possible: bool) -> str:
+    return "available" if possible else "unavailable"

@@ -16,6 +16,7 @@ from bailiwick.orders import attempt_store
 from bailiwick.resources.payments import RESOURCE, placing, render, stored
 from bailiwick.resources.payments.commands import Payments
 from bailiwick.resources.payments.create import PaymentCreation
+from bailiwick.resources.payments.holds.expiry import Holds
 from bailiwick.resources.payments.params import (
     CancelPayment,
     CapturePayment,
@@ -206,6 +207,10 @@ async def _itself(node: NodeContext, who: Principal, identifier: str) -> str:
 
 PAYMENT_OF = {"pi": _itself}
 """By the prefix of an id, how the payment is found that an object belongs to."""
+
+
+TASKS = {"holds": Holds}
+"""What is done without anybody asking."""
 
 
 def routes(node: NodeContext) -> Iterable[Mounted]:

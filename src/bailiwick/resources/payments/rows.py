@@ -19,6 +19,7 @@ TABLE = OrderTable(
         "amount_refunding",
         "amount_refunded",
         "charge_attempt",
+        "capture_before_ms",
     ),
     at_first={"charge_attempt": "w.attempt_id"},
 )
@@ -35,11 +36,29 @@ class Details(msgspec.Struct, frozen=True, omit_defaults=True):
     automatic_methods: dict[str, Any] | None = None
 
 
+class Hold(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What may be done with the hold of a payment that is captured later, as its gateway declares
+    it and its request asked for it.
+
+    Attributes:
+        lasts_ms: how long after its authorization the provider keeps it.
+        several: it may be captured in parts.
+        over_percent: how much more than was authorized the final capture may take.
+        captures: how many there were.
+    """
+
+    lasts_ms: int
+    several: bool = False
+    over_percent: int = 0
+    captures: int = 0
+
+
 class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     """What may change during a payment's life, beside the guarded columns.
 
     ``method``: the type of payment method by which the latest gateway takes it. ``vaults``: for its
-    tokens that belong to a vault, which; the latest last.
+    tokens that belong to a vault, which; the latest last. ``wishes``: what its hold should be able
+    to do (``multicapture``, ``overcapture``).
     """
 
     payment_method: str | None = None
@@ -59,10 +78,13 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     canceled_ms: int | None = None
     cancellation_reason: str | None = None
     confirmed_elsewhere: dict[str, Any] | None = None
+    wishes: tuple[str, ...] = ()
+    hold: Hold | None = None
 
 
 class Payment(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A payment as stored. Amounts are minor units of ``currency``."""
+    """A payment as stored. Amounts are minor units of ``currency``; ``capture_before_ms``: when its
+    hold runs out (Unix time in milliseconds), while there is one."""
 
     id: str
     merchant: str
@@ -83,6 +105,7 @@ class Payment(msgspec.Struct, frozen=True, omit_defaults=True):
     attempts: int = 0
     open_attempt: str | None = None
     charge_attempt: str | None = None
+    capture_before_ms: int | None = None
 
 
 class PaymentCreate(OrderCreate, frozen=True, kw_only=True):
@@ -98,3 +121,4 @@ class PaymentMove(OrderMove, frozen=True, kw_only=True):
     amount_refunding: int
     amount_refunded: int
     charge_attempt: str | None = None
+    capture_before_ms: int | None = None

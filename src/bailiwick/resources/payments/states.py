@@ -16,7 +16,9 @@ risk of taking money twice or losing some? So there is a state for each answer, 
   or by asking. Not to know is no way out: ``WAIT`` stays. Clients see all but ``requires_action``
   as ``processing``.
 * ``requires_capture``: the provider holds the money. It is taken by a capture or let go by a void,
-  and both can be refused, which comes back here; a hold that has run out ends in ``canceled``.
+  and both can be refused, which comes back here; so does a capture that is not the final one. What
+  was captured may be refunded meanwhile. A hold that has run out ends in ``canceled``, or, where a
+  part of it was captured, in ``succeeded`` (``RELEASED``).
 * ``succeeded`` and ``canceled`` are ends. Money that moves afterwards does not change them:
   refunds are counted in amounts on the payment (``REFUND``, ``REFUNDED``), and money for an attempt
   that had ended without is booked apart and put before a person (``LATE``, from every state: it is
@@ -61,6 +63,7 @@ class Change(StrEnum):
     WAIT = "wait"  # the provider has not decided, or we do not know
     ACT = "act"  # the payer has to do something
     CAPTURED = "captured"  # the money is taken
+    PARTLY_CAPTURED = "partly_captured"  # a part of what is held; the rest stays held
     AUTHORIZED = "authorized"  # the money is held
     DECLINED = "declined"  # definitely no charge
     CAPTURE = "capture"  # a capture is permitted
@@ -69,6 +72,7 @@ class Change(StrEnum):
     RESUME = "resume"  # the void was refused while the charge is still open
     VOID = "void"  # a void is permitted
     VOIDED = "voided"  # the hold is gone
+    RELEASED = "released"  # what was left of a hold is gone, after a part was captured
     CANCEL = "cancel"  # nothing was outstanding: closed at once
     REFUND = "refund"  # a refund is permitted
     REFUNDED = "refunded"  # a refund ended, either way
@@ -78,6 +82,8 @@ class Change(StrEnum):
 _S = State
 _C = Change
 _ANY = tuple(State)
+_TAKEN = (_S.SUCCEEDED, _S.REQUIRES_CAPTURE, _S.CAPTURING, _S.VOIDING)
+"""States in which money may have been taken, and be on its way back."""
 
 TRANSITIONS: dict[tuple[State, Change], State] = {
     (_S.REQUIRES_PAYMENT_METHOD, _C.DRESS): _S.REQUIRES_CONFIRMATION,
@@ -102,9 +108,12 @@ TRANSITIONS: dict[tuple[State, Change], State] = {
     (_S.PROCESSING, _C.DECLINED): _S.REQUIRES_PAYMENT_METHOD,
     (_S.REQUIRES_ACTION, _C.DECLINED): _S.REQUIRES_PAYMENT_METHOD,
     (_S.REQUIRES_CAPTURE, _C.CAPTURE): _S.CAPTURING,
+    (_S.CAPTURING, _C.PARTLY_CAPTURED): _S.REQUIRES_CAPTURE,
+    (_S.CAPTURING, _C.RELEASED): _S.SUCCEEDED,
     (_S.CAPTURING, _C.REFUSED): _S.REQUIRES_CAPTURE,
     (_S.REQUIRES_CAPTURE, _C.VOID): _S.VOIDING,
     (_S.VOIDING, _C.VOIDED): _S.CANCELED,
+    (_S.VOIDING, _C.RELEASED): _S.SUCCEEDED,
     (_S.VOIDING, _C.REFUSED): _S.REQUIRES_CAPTURE,
     (_S.REQUIRES_ACTION, _C.VOID): _S.VOIDING,
     (_S.VOIDING, _C.RESUME): _S.PROCESSING,
@@ -112,7 +121,9 @@ TRANSITIONS: dict[tuple[State, Change], State] = {
     (_S.REQUIRES_PAYMENT_METHOD, _C.CANCEL): _S.CANCELED,
     (_S.REQUIRES_CONFIRMATION, _C.CANCEL): _S.CANCELED,
     (_S.SUCCEEDED, _C.REFUND): _S.SUCCEEDED,
-    (_S.SUCCEEDED, _C.REFUNDED): _S.SUCCEEDED,
+    (_S.REQUIRES_CAPTURE, _C.REFUND): _S.REQUIRES_CAPTURE,
+    **{(state, _C.REFUNDED): state for state in _TAKEN},
+    (_S.REQUIRES_CAPTURE, _C.WAIT): _S.REQUIRES_CAPTURE,
     **{(state, _C.EDIT): state for state in _ANY},
     **{(state, _C.LATE): state for state in _ANY},
 }

@@ -50,7 +50,7 @@ class Refunds:
                 amount_refunding=payment.amount_refunding + amount,
             )
             step = await follow_up(
-                self._machine, asked, payment, after, Operation.REFUND, amount, refund_id
+                self._machine, asked.key, payment, after, Operation.REFUND, amount, refund_id
             )
             assert step.attempt_new is not None
             attempt = step.attempt_new.id

@@ -4,7 +4,7 @@
 -- `following`: the id of the row after it, whether or not that is here.
 SELECT id, merchant, livemode, version, state, epoch, amount, currency, created_ms,
        updated_ms, content, amount_capturable, amount_received, amount_refunding,
-       amount_refunded, attempts, open_attempt, charge_attempt, following
+       amount_refunded, attempts, open_attempt, charge_attempt, capture_before_ms, following
   FROM (SELECT found.*, lead(id) OVER w AS following, row_number() OVER w AS place,
                sum(octet_length(content)) OVER w - octet_length(content) AS before
           FROM (SELECT p.*, e.content
