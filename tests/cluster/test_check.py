@@ -316,6 +316,17 @@ PLANTS = {
         "UPDATE attempt SET state = 'unknown' WHERE {where}",
         {"one_operation_at_a_time", "liveness"},
     ),
+    "more is captured than was held": (
+        "attempt", "subject = '{parts}' AND number = 2",
+        "UPDATE attempt SET result = replace(result, '700', '1700') WHERE {where}",
+        {"captures_within_hold"},
+    ),
+    "a capture is booked twice": (
+        "payment", "id = '{parts}'",
+        "UPDATE payment SET amount_received = amount_received + 700 WHERE {where}",
+        {"captures_within_hold", "balances_replay", "payment_is_its_last_event",
+         "succeeded_means_one_charge", "stored_answers"},
+    ),
     "a refund is forgotten": (
         "payment", "id = '{refunded}'", "UPDATE payment SET amount_refunded = 0 WHERE {where}",
         {"refund_guards", "balances_replay", "refunds_match_books"},
@@ -355,10 +366,12 @@ async def test_red_for_what_is_put_wrong(clean: Done, name: str) -> None:
         "declined": clean.declined.id,
         "refunded": clean.refunded.id,
         "attempt": clean.plain.latest_charge,
+        "parts": clean.parts.id,
         "canceled": await one(clean.demo, "SELECT id FROM payment WHERE attempts = 0 LIMIT 1"),
         "twice": await one(
             clean.demo,
-            "SELECT subject FROM attempt WHERE number = 2 AND operation = 'capture' LIMIT 1",
+            "SELECT id FROM payment p WHERE state = 'succeeded' AND EXISTS (SELECT FROM attempt a"
+            " WHERE a.subject = p.id AND a.number = 2 AND a.operation = 'capture') LIMIT 1",
         ),
     }
     where = filled(where, ids)

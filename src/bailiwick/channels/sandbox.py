@@ -5,7 +5,6 @@ callbacks are signed, so each unknown has a definite end here.
 """
 
 from collections.abc import Mapping
-from typing import Literal
 from urllib.parse import quote
 
 import msgspec
@@ -25,7 +24,18 @@ from bailiwick.channels.base import (
     Result,
     unknown,
 )
-from bailiwick.channels.common import Id, Minor
+from bailiwick.channels.sandbox_messages import (
+    CaptureBody,
+    Charge,
+    ChargeBody,
+    Event,
+    Failure,
+    Lookup,
+    Reason,
+    Refund,
+    RefundBody,
+    VoidBody,
+)
 
 _WAYS = (Resolve.REFERENCE, Resolve.REPLAY, Resolve.CALLBACK)
 _WEEK_MS = 7 * 24 * 3_600_000
@@ -43,94 +53,6 @@ PROFILE = Profile(
     secrets=("api_key", "callback_secret"),
     shared_tokens=rf"{common.TEST_CARDS}|pm_sandbox_[A-Za-z0-9_]+",
 )
-
-
-class _ChargeBody(msgspec.Struct, frozen=True, omit_defaults=True):
-    reference: str
-    amount: int
-    currency: str
-    source: str
-    capture: bool
-    return_url: str | None = None
-    callback_url: str | None = None
-    description: str | None = None
-    overcapture: bool = False
-
-
-class _CaptureBody(msgspec.Struct, frozen=True, omit_defaults=True):
-    reference: str
-    amount: int
-    final: bool = True
-
-
-class _VoidBody(msgspec.Struct, frozen=True):
-    reference: str
-
-
-class _RefundBody(msgspec.Struct, frozen=True, omit_defaults=True):
-    reference: str
-    charge: str
-    amount: int
-    callback_url: str | None = None
-
-
-class _Reason(msgspec.Struct, frozen=True):
-    code: str | None = None
-    decline_code: str | None = None
-    message: str | None = None
-
-
-class _Capture(msgspec.Struct, frozen=True):
-    reference: Id
-    amount: Minor | None = None
-
-
-class _Charge(msgspec.Struct, frozen=True):
-    object: Literal["charge"]
-    id: Id
-    reference: Id
-    status: str
-    amount: Minor | None = None
-    amount_authorized: Minor | None = None
-    amount_captured: Minor | None = None
-    currency: str | None = None
-    decline: _Reason | None = None
-    redirect_url: str | None = None
-    capture: _Capture | None = None
-
-
-class _Refund(msgspec.Struct, frozen=True):
-    object: Literal["refund"]
-    id: Id
-    reference: Id
-    charge: Id
-    status: str
-    amount: Minor | None = None
-    currency: str | None = None
-    failure: _Reason | None = None
-
-
-class _Lookup(msgspec.Struct, frozen=True):
-    type: str
-    reference: Id
-    status: Literal["succeeded", "failed", "pending"]
-    charge: _Charge | None = None
-    refund: _Refund | None = None
-
-
-class _Fault(msgspec.Struct, frozen=True):
-    code: str
-    message: str | None = None
-
-
-class _Failure(msgspec.Struct, frozen=True):
-    error: _Fault
-
-
-class _Event(msgspec.Struct, frozen=True):
-    id: Id
-    type: str
-    data: msgspec.Raw
 
 
 class SandboxChannel:
@@ -166,9 +88,9 @@ class SandboxChannel:
         if reply.status != 200:
             return _parse_failure(reply)
         if instruction.operation is Operation.REFUND:
-            refund = common.decode(reply.body, _Refund)
+            refund = common.decode(reply.body, Refund)
             return unknown("unreadable") if refund is None else _read_refund(instruction, refund)
-        charge = common.decode(reply.body, _Charge)
+        charge = common.decode(reply.body, Charge)
         return unknown("unreadable") if charge is None else _read(instruction, charge)
 
     def query(self, instruction: Instruction, account: Account, way: Resolve) -> Request | None:
@@ -178,13 +100,13 @@ class SandboxChannel:
 
     def parse_query(self, instruction: Instruction, reply: Reply, way: Resolve) -> Result:
         if reply.status == 404:
-            failure = common.decode(reply.body, _Failure)
+            failure = common.decode(reply.body, Failure)
             if failure is not None and failure.error.code == "not_found":
                 return Result(Outcome.UNKNOWN, not_found=True, detail="not_found")
         if reply.status != 200:
             # A refused look-up says nothing about the operation looked for.
             return unknown(common.not_answered(reply))
-        found = common.decode(reply.body, _Lookup)
+        found = common.decode(reply.body, Lookup)
         if found is None:
             return unknown("unreadable")
         if found.reference != instruction.reference or found.type != instruction.operation:
@@ -198,17 +120,17 @@ class SandboxChannel:
         signature = common.header(headers, "sandbox-signature")
         secret = account.secrets.get("callback_secret", "")
         dated = not common.check_signature(signature, (secret,), body, now_ms)
-        event = common.decode(body, _Event)
+        event = common.decode(body, Event)
         if event is None:
             raise CallbackRefused("the body is not a callback of the sandbox")
         if event.type == "charge.updated":
-            charge = common.decode(bytes(event.data), _Charge)
+            charge = common.decode(bytes(event.data), Charge)
             if charge is not None:
                 result = _charge_result(charge, _taken(charge))
                 about = (Operation.CHARGE, charge.reference, charge.id)
                 return CallbackEvent(event.id, *about, result, dated)
         elif event.type == "refund.updated":
-            refund = common.decode(bytes(event.data), _Refund)
+            refund = common.decode(bytes(event.data), Refund)
             if refund is not None:
                 about = (Operation.REFUND, refund.reference, refund.id)
                 return CallbackEvent(event.id, *about, _refund_result(refund), dated)
@@ -231,7 +153,7 @@ def _get(account: Account, path: str) -> Request:
 def _order(instruction: Instruction) -> tuple[str, msgspec.Struct]:
     reference, amount = instruction.reference, instruction.amount
     if instruction.operation is Operation.CHARGE:
-        return "/charges", _ChargeBody(
+        return "/charges", ChargeBody(
             reference,
             amount,
             instruction.currency,
@@ -244,15 +166,15 @@ def _order(instruction: Instruction) -> tuple[str, msgspec.Struct]:
         )
     charge = common.charge_id(instruction)
     if instruction.operation is Operation.REFUND:
-        return "/refunds", _RefundBody(reference, charge, amount, instruction.callback_url)
+        return "/refunds", RefundBody(reference, charge, amount, instruction.callback_url)
     path = f"/charges/{quote(charge, safe='')}/{instruction.operation}"
     if instruction.operation is Operation.CAPTURE:
-        return path, _CaptureBody(reference, amount, instruction.final)
-    return path, _VoidBody(reference)
+        return path, CaptureBody(reference, amount, instruction.final)
+    return path, VoidBody(reference)
 
 
 def _parse_failure(reply: Reply) -> Result:
-    failure = common.decode(reply.body, _Failure)
+    failure = common.decode(reply.body, Failure)
     why = common.refused(reply.status, failure)
     if failure is None or not 400 <= reply.status < 500 or reply.status == 408:
         return unknown(common.not_answered(reply))
@@ -267,7 +189,7 @@ def _parse_failure(reply: Reply) -> Result:
     return Result(Outcome.DECLINED, code=code, message=message, detail="refused")
 
 
-def _read(instruction: Instruction, charge: _Charge) -> Result:
+def _read(instruction: Instruction, charge: Charge) -> Result:
     if instruction.operation is Operation.CHARGE:
         if charge.reference != instruction.reference:
             return unknown("reference_mismatch")
@@ -286,7 +208,7 @@ def _read(instruction: Instruction, charge: _Charge) -> Result:
     return _done(charge, "voided", charge.amount_authorized or charge.amount, captured=False)
 
 
-def _read_capture(instruction: Instruction, charge: _Charge) -> Result:
+def _read_capture(instruction: Instruction, charge: Charge) -> Result:
     """One capture, of which there may be several: the answer says which it is about."""
     done = charge.capture
     if done is None:
@@ -296,7 +218,7 @@ def _read_capture(instruction: Instruction, charge: _Charge) -> Result:
     return _approved(charge, done.amount, captured=True)
 
 
-def _read_charge(instruction: Instruction, charge: _Charge) -> Result:
+def _read_charge(instruction: Instruction, charge: Charge) -> Result:
     if charge.status not in ("captured", "authorized"):
         return _charge_result(charge, None)
     if charge.amount is not None and charge.amount != instruction.amount:
@@ -314,14 +236,14 @@ def _read_charge(instruction: Instruction, charge: _Charge) -> Result:
     return _charge_result(charge, charge.amount_captured if held is not None else None)
 
 
-def _taken(charge: _Charge) -> int | None:
+def _taken(charge: Charge) -> int | None:
     """What a callback says was taken or is held, without knowing what was asked for."""
     if charge.status == "captured":
         return charge.amount_captured
     return charge.amount_authorized if charge.amount_authorized is not None else charge.amount
 
 
-def _charge_result(charge: _Charge, amount: int | None) -> Result:
+def _charge_result(charge: Charge, amount: int | None) -> Result:
     currency = common.upper(charge.currency)
     if charge.status in ("captured", "authorized"):
         captured = charge.status == "captured"
@@ -336,7 +258,7 @@ def _charge_result(charge: _Charge, amount: int | None) -> Result:
     return msgspec.structs.replace(unknown("unknown_status"), provider_ref=charge.id)
 
 
-def _done(charge: _Charge, status: str, amount: int | None, *, captured: bool) -> Result:
+def _done(charge: Charge, status: str, amount: int | None, *, captured: bool) -> Result:
     if charge.status == status:
         return _approved(charge, amount, captured=captured)
     if charge.status == "pending":
@@ -344,17 +266,17 @@ def _done(charge: _Charge, status: str, amount: int | None, *, captured: bool) -
     return msgspec.structs.replace(unknown("not_done"), provider_ref=charge.id)
 
 
-def _approved(charge: _Charge, amount: int | None, *, captured: bool) -> Result:
+def _approved(charge: Charge, amount: int | None, *, captured: bool) -> Result:
     return Result(Outcome.APPROVED, charge.id, amount, common.upper(charge.currency), captured)
 
 
-def _read_refund(instruction: Instruction, refund: _Refund) -> Result:
+def _read_refund(instruction: Instruction, refund: Refund) -> Result:
     if refund.reference != instruction.reference:
         return unknown("reference_mismatch")
     return _refund_result(refund)
 
 
-def _refund_result(refund: _Refund) -> Result:
+def _refund_result(refund: Refund) -> Result:
     currency = common.upper(refund.currency)
     if refund.status == "succeeded":
         return Result(Outcome.APPROVED, refund.id, refund.amount, currency)
@@ -365,8 +287,8 @@ def _refund_result(refund: _Refund) -> Result:
     return msgspec.structs.replace(unknown("unknown_status"), provider_ref=refund.id)
 
 
-def _decline(provider_ref: str, reason: _Reason | None, fallback: str) -> Result:
-    given = reason or _Reason()
+def _decline(provider_ref: str, reason: Reason | None, fallback: str) -> Result:
+    given = reason or Reason()
     code, decline_code = common.word(given.code), common.word(given.decline_code)
     return Result(
         Outcome.DECLINED,
@@ -379,7 +301,7 @@ def _decline(provider_ref: str, reason: _Reason | None, fallback: str) -> Result
     )
 
 
-def _read_lookup(instruction: Instruction, found: _Lookup) -> Result:
+def _read_lookup(instruction: Instruction, found: Lookup) -> Result:
     if instruction.operation is Operation.REFUND:
         if found.refund is None:
             return unknown("unreadable")

@@ -1,0 +1,95 @@
+"""What the sandbox provider is sent and answers, message by message (docs/sandbox.md). Pure."""
+
+from typing import Literal
+
+import msgspec
+
+from bailiwick.channels.common import Id, Minor
+
+
+class ChargeBody(msgspec.Struct, frozen=True, omit_defaults=True):
+    reference: str
+    amount: int
+    currency: str
+    source: str
+    capture: bool
+    return_url: str | None = None
+    callback_url: str | None = None
+    description: str | None = None
+    overcapture: bool = False
+
+
+class CaptureBody(msgspec.Struct, frozen=True, omit_defaults=True):
+    reference: str
+    amount: int
+    final: bool = True
+
+
+class VoidBody(msgspec.Struct, frozen=True):
+    reference: str
+
+
+class RefundBody(msgspec.Struct, frozen=True, omit_defaults=True):
+    reference: str
+    charge: str
+    amount: int
+    callback_url: str | None = None
+
+
+class Reason(msgspec.Struct, frozen=True):
+    code: str | None = None
+    decline_code: str | None = None
+    message: str | None = None
+
+
+class Capture(msgspec.Struct, frozen=True):
+    reference: Id
+    amount: Minor | None = None
+
+
+class Charge(msgspec.Struct, frozen=True):
+    object: Literal["charge"]
+    id: Id
+    reference: Id
+    status: str
+    amount: Minor | None = None
+    amount_authorized: Minor | None = None
+    amount_captured: Minor | None = None
+    currency: str | None = None
+    decline: Reason | None = None
+    redirect_url: str | None = None
+    capture: Capture | None = None
+
+
+class Refund(msgspec.Struct, frozen=True):
+    object: Literal["refund"]
+    id: Id
+    reference: Id
+    charge: Id
+    status: str
+    amount: Minor | None = None
+    currency: str | None = None
+    failure: Reason | None = None
+
+
+class Lookup(msgspec.Struct, frozen=True):
+    type: str
+    reference: Id
+    status: Literal["succeeded", "failed", "pending"]
+    charge: Charge | None = None
+    refund: Refund | None = None
+
+
+class Fault(msgspec.Struct, frozen=True):
+    code: str
+    message: str | None = None
+
+
+class Failure(msgspec.Struct, frozen=True):
+    error: Fault
+
+
+class Event(msgspec.Struct, frozen=True):
+    id: Id
+    type: str
+    data: msgspec.Raw
