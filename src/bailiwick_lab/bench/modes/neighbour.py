@@ -28,19 +28,18 @@ import msgspec
 
 from bailiwick.resources.webhook_endpoints.routes import ENDPOINTS_MAX
 from bailiwick_lab.bench import figures, processes
+from bailiwick_lab.bench import site as sites
 from bailiwick_lab.bench.load import Endpoint, Load, Outcome, Plan
 from bailiwick_lab.bench.modes.flood import connections
 from bailiwick_lab.bench.parts.apart import Apart, Order, Told, apart
 from bailiwick_lab.bench.parts.silence import Silence, silent_endpoints
-from bailiwick_lab.bench.run import ONE_COUNTRY, SPREAD, Bench, Scenario
+from bailiwick_lab.bench.run import DELAYS, ONE_COUNTRY, SPREAD, Bench, Scenario
 from bailiwick_lab.bench.site import SiteError
 
 Trouble = Literal["quiet", "webhooks", "flood", "lists"]
 TROUBLES: Final[tuple[Trouble, ...]] = ("webhooks", "flood", "lists")
 QUANTILES: Final = ("p50", "p95", "p99")
 _DID: Final = ("per_s", "endpoints", "owed", "tries")
-_LISTED_S = 600.0
-"""How long making the payments that are listed may take."""
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -98,9 +97,14 @@ async def run(bench: Bench, scenario: Scenario, bounds: Bounds, *, rounds: int) 
     neighbours = _Neighbours(bench, scenario, bounds)
     for place in places:
         await neighbours.fill(place)
-    for number in range(rounds):
-        for trouble, place in order(places, number):
-            await neighbours.phase(number + 1, trouble, place)
+    usual = sites.delay(bench.site)
+    sites.set_delay(bench.site, DELAYS[scenario.delay])
+    try:
+        for number in range(rounds):
+            for trouble, place in order(places, number):
+                await neighbours.phase(number + 1, trouble, place)
+    finally:
+        sites.set_delay(bench.site, usual)
     after = await bench.ledgers()
     accounts = figures.account(
         neighbours.references, before.nodes, after.nodes, before.charges, after.charges
@@ -263,8 +267,8 @@ class _Neighbours:
         load = Load([Endpoint(place.access, (place.country,))], self._bench.site.other_secret_key)
         try:
             await load.connect(self._scenario.clients)
-            plan = Plan(self._scenario.clients, _LISTED_S, payments=self._bounds.listed)
-            outcome = await load.run(plan)
+            clients, count = self._scenario.clients, self._bounds.listed
+            outcome = await load.run(Plan(clients, self._scenario.seconds, payments=count))
         finally:
             load.close()
         if len(outcome.references) < self._bounds.listed:
@@ -276,8 +280,8 @@ class _Neighbours:
         scenario = self._scenario
         clients = connections(scenario.rate or 0.0, scenario.clients)
         plan = Plan(clients, scenario.seconds, rate=scenario.rate)
-        load = Load([Endpoint(self._bench.site.access[0].url, ONE_COUNTRY)],
-                    self._bench.site.secret_key)  # fmt: skip
+        access = Endpoint(self._bench.site.access[0].url, ONE_COUNTRY)
+        load = Load([access], self._bench.site.secret_key)
         did: dict[str, Any] = {}
         try:
             await load.connect(clients)
