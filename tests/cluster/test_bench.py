@@ -1,15 +1,18 @@
 """`bailiwick bench` as a user runs it: what it counts must agree; how fast it was is not asked."""
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
 
+import psutil
 import pytest
 
 from bailiwick_lab.bench.share import limited
-from bailiwick_lab.bench.site import Site, SiteError, own_site
+from bailiwick_lab.bench.site import Site, SiteError, ask, own_site
+from tests.waiting import PATIENCE_S, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -148,3 +151,64 @@ def test_scaling_loads_more_and_more_nodes(site: Site) -> None:
     (idle,) = report["heartbeat"]["idle"]
     assert idle["access"] > 0 and idle["node"] > 0 and idle["node_unasked"] > 0
     assert report["heartbeat"]["every_ms"] == 1000
+
+
+def test_a_neighbour_really_makes_trouble(site: Site) -> None:
+    arguments = ("--rate", 40, "--neighbour-rate", 20, "--listed", 150, "--connections", 8)
+    status, report = bench(site, *arguments, "--seconds", 1, mode="neighbour")
+    assert status == 0, report
+    found = report["neighbour"]
+    assert found["accounts"]["problems"] == []
+    assert (found["node"], found["elsewhere"]) == ("europe", "apac")
+    assert found["shares_access"], "there is one only"
+    assert found["bounds"]["listed"] == 150 and found["endpoints"] == 16
+    phases = found["phases"]
+    troubles = [(each["trouble"], each["where"]) for each in phases]
+    assert troubles == [
+        ("quiet", "here"), ("webhooks", "here"), ("webhooks", "elsewhere"), ("flood", "here"),
+        ("quiet", "here"), ("flood", "elsewhere"), ("lists", "here"), ("lists", "elsewhere"),
+    ]  # fmt: skip
+    for each in phases:
+        assert 0 < each["succeeded"] <= each["arrived"], each
+        assert set(each["ms"]) == {"p50", "p95", "p99", "max"} and each["ms"]["p99"] > 0
+        assert each["cores"]["node"] > 0 and 0 <= each["others_share"] <= 1
+        did = each["neighbour"]
+        assert bool(did) is ("neighbour" in each["cores"]) is (each["trouble"] != "quiet")
+        if did:
+            assert did["sent"] > 0 and did["succeeded"] > 0, each
+        if each["trouble"] == "webhooks":
+            # Two events of each payment for each endpoint; none was ever answered.
+            assert did["owed"] == did["succeeded"] * 2 * did["endpoints"] > 0
+            assert did["tries"] > 0 and did["endpoints"] == 16
+    assert len(found["quiet"]["p99"]["rounds"]) == 1 and found["quiet"]["p99"]["lowest"] >= 1
+    for each in found["troubles"]:
+        for name in ("p50", "p95", "p99"):
+            assert each[name]["lowest"] <= each[name]["median"] <= each[name]["highest"]
+    assert set(found["here_by_elsewhere"]) == {"webhooks", "flood", "lists"}
+    assert endpoints_of(site) == [], "what was made is removed"
+
+
+def endpoints_of(site: Site) -> list[str]:
+    url = f"{site.access[0].url}/v1/webhook_endpoints"
+    return [each["id"] for each in ask("GET", url, site.other_secret_key)["data"]]
+
+
+def test_a_neighbour_that_is_interrupted_leaves_nothing(site: Site) -> None:
+    data = str(site.world).removesuffix("/world")
+    running = subprocess.Popen(
+        [sys.executable, "-m", "bailiwick", "bench", "neighbour", "--data", data, "--warmup", "0",
+         "--seconds", "1", "--repeat", "100", "--clients", "2", "--listed", "1"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        bench_itself = psutil.Process(running.pid)
+        wait_until(lambda: endpoints_of(site) and bench_itself.children())
+        beside = bench_itself.children(recursive=True)
+        running.send_signal(signal.SIGINT)
+        assert running.wait(PATIENCE_S) != 0
+    finally:
+        running.kill()
+        running.wait()
+    assert endpoints_of(site) == []
+    psutil.wait_procs(beside, PATIENCE_S)
+    assert [each for each in beside if each.is_running()] == []

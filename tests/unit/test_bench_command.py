@@ -12,7 +12,7 @@ from bailiwick_lab.bench.options import Common
 from bailiwick_lab.commands import bench
 
 REPO = Path(__file__).parents[2]
-MODES = ("open", "flood", "isolation", "scaling", "standby")
+MODES = ("open", "flood", "isolation", "scaling", "standby", "neighbour")
 Measured = list[tuple[Common, dict[str, Any]]]
 
 
@@ -67,6 +67,7 @@ def test_help_is_of_the_mode_alone(mode: str) -> None:
         ("scaling --payments 9", "--payments is an option of: bailiwick bench, bailiwick bench op"),
         ("open --no-locate", "--no-locate is an option of: bailiwick bench"),
         ("standby --node-share=0.3", "--node-share is an option of: bailiwick bench flood"),
+        ("flood --flood-rate 9", "--flood-rate is an option of: bailiwick bench neighbour"),
         ("--mode flood", "bailiwick bench flood"),
         ("--seconds 1 flood", "options of a mode stand after it: bailiwick bench flood --seconds"),
         ("flood --target node --target access", "of one node"),

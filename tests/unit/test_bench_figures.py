@@ -9,7 +9,7 @@ from bailiwick.base.ids import new_id
 from bailiwick_lab.bench import figures, show
 from bailiwick_lab.bench.database import Counts, lane_commits, weak_settings
 from bailiwick_lab.bench.load import AMOUNT
-from bailiwick_lab.bench.modes import flood, isolation, scaling
+from bailiwick_lab.bench.modes import flood, isolation, neighbour, scaling
 from bailiwick_lab.bench.parts import floor
 from bailiwick_lab.bench.site import Charge
 
@@ -228,3 +228,45 @@ def test_a_heartbeat_is_what_one_more_costs() -> None:
     assert found["access_per_node"] == 0.03
     assert found["node_per_access"] == 0.03
     assert scaling.heartbeat([one])["access_per_node"] is None
+
+
+def seen(number: int, trouble: Any, where: str, ms: float, **did: Any) -> neighbour.Phase:
+    return neighbour.Phase(
+        round=number, trouble=trouble, where=where, arrived=100, succeeded=98, dropped=1,
+        errors={"503 overloaded": 1}, succeeded_by_node={"2": 98},
+        ms={"p50": ms / 2, "p95": ms, "p99": ms, "max": ms},
+        cores={"node": 0.5, "neighbour": 0.1}, others_share=0.02, neighbour=did,
+    )  # fmt: skip
+
+
+def test_a_neighbour_is_held_against_quiet_phases_and_against_one_elsewhere() -> None:
+    found = neighbour.summary(
+        [
+            seen(1, "quiet", "here", 10.0), seen(1, "flood", "here", 30.0, per_s=500.0),
+            seen(1, "quiet", "here", 10.0), seen(1, "flood", "elsewhere", 20.0, per_s=400.0),
+            seen(2, "quiet", "here", 10.0), seen(2, "flood", "here", 40.0, per_s=300.0),
+            seen(2, "quiet", "here", 40.0), seen(2, "flood", "elsewhere", 20.0, per_s=500.0),
+        ]
+    )  # fmt: skip
+    assert found["quiet"]["p99"] == {
+        "rounds": [1.0, 4.0], "median": 2.5, "lowest": 1.0, "highest": 4.0,
+    }  # fmt: skip
+    here, elsewhere = found["troubles"]
+    assert [here["where"], elsewhere["where"]] == ["here", "elsewhere"]
+    assert here["p99"]["rounds"] == here["p50"]["rounds"] == [3.0, 2.0]
+    assert elsewhere["p99"]["rounds"] == [2.0, 1.0]
+    assert found["here_by_elsewhere"]["flood"]["p99"]["rounds"] == [1.5, 2.0]
+    assert here["did"] == {"per_s": 400.0}
+    assert (here["arrived"], here["succeeded"], here["errors"]) == (200, 196, {"503 overloaded": 2})
+    assert here["cores"] == {"node": 0.5, "neighbour": 0.1}
+
+
+def test_a_round_turns_and_keeps_quiet_phases_apart() -> None:
+    here = neighbour.Place("here", "europe", "DE", "http://a:1", "http://a:1")
+    away = neighbour.Place("elsewhere", "apac", "IN", "http://a:2", "http://n:1")
+    for places in ([here], [here, away]):
+        first = neighbour.order(places, 0)
+        assert neighbour.order(places, 1) == first[1:] + first[:1]
+        assert neighbour.order(places, len(first)) == first
+        at = [number for number, (trouble, _) in enumerate(first) if trouble == "quiet"]
+        assert at == [0, 1 + len(first[1:-1]) // 2]

@@ -4,9 +4,20 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import psutil
 import pytest
 
-from bailiwick_lab.bench.load import Endpoint, Load, LoadError, Plan, error_name, request_parts
+from bailiwick_lab.bench.load import (
+    LIST,
+    LIST_PATH,
+    Endpoint,
+    Load,
+    LoadError,
+    Plan,
+    error_name,
+    request_parts,
+)
+from bailiwick_lab.bench.parts.apart import NICENESS, Order, apart
 from tests.waiting import PATIENCE_S
 
 Answer = Callable[[int], bytes]
@@ -28,15 +39,20 @@ class Server:
         self.pause_s = pause_s
         self.keys: list[bytes] = []
         self.bodies: list[bytes] = []
+        self.targets: list[bytes] = []
+        self.asked = asyncio.Event()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 lines = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:-2])
-                self.bodies.append(await reader.readexactly(int(lines[b"Content-Length"])))
-                self.keys.append(lines[b"Idempotency-Key"])
+                length = int(lines.get(b"Content-Length", 0))
+                self.bodies.append(await reader.readexactly(length))
+                self.keys.append(lines.get(b"Idempotency-Key", b""))
+                self.targets.append(head.split(b" ", 2)[1])
                 number = len(self.keys)
+                self.asked.set()
                 await asyncio.sleep(self.pause_s)
                 said = self.answer(number)
                 if not said:
@@ -123,6 +139,54 @@ async def test_open_load_whose_connections_are_all_lost_ends() -> None:
         load.close()
     assert sum(outcome.errors.values()) == outcome.sent == 2
     assert outcome.dropped == 18
+
+
+async def test_lists_are_good_only_if_they_hold_payments() -> None:
+    payment = b'{"latest_charge":"ch_1","status":"succeeded"}'
+    said = {
+        1: reply(200, b'{"object":"list","data":[%b]}' % payment),
+        2: reply(200, b'{"object":"list","data":[]}'),
+        3: reply(503, b'{"error":{"code":"overloaded"}}'),
+    }
+    server = Server(lambda number: said[number])
+    async with serving(server) as url:
+        load = Load([Endpoint(url, ("DE",))], "sk_test_x", LIST)
+        await load.connect(1)
+        outcome = await load.run(Plan(1, 60, payments=3))
+        load.close()
+    assert server.targets == [LIST_PATH.encode()] * 3
+    assert outcome.references == [""] and len(outcome.succeeded_s) == 1
+    assert outcome.errors == {"200 without JSON": 1, "503 overloaded": 1}
+
+
+async def test_a_load_apart_gives_way_and_tells_what_it_did() -> None:
+    server = Server(succeeded)
+    async with serving(server) as url:
+        async with apart(Order("payments", [Endpoint(url, ("DE",))], "sk", 2)) as beside:
+            assert psutil.Process(beside.pid).nice() == NICENESS
+            await asyncio.wait_for(server.asked.wait(), PATIENCE_S)
+            told = await beside.end()
+        assert not psutil.pid_exists(beside.pid)
+    assert told.succeeded == told.sent == len(set(told.references)) == len(server.keys) > 0
+    assert (told.dropped, told.errors) == (0, {})
+
+
+async def test_a_load_apart_does_not_outlive_the_block() -> None:
+    class Interrupted(Exception):
+        pass
+
+    server = Server(succeeded)
+    async with serving(server) as url:
+        with pytest.raises(Interrupted):
+            async with apart(Order("payments", [Endpoint(url, ("DE",))], "sk", 2, 9.0)) as beside:
+                raise Interrupted
+    assert not psutil.pid_exists(beside.pid)
+
+
+async def test_a_load_apart_that_reaches_nobody() -> None:
+    with pytest.raises(LoadError, match="ended with status 1"):
+        async with apart(Order("lists", [Endpoint("http://127.0.0.1:1", ("DE",))], "sk", 1)):
+            pass
 
 
 async def test_nobody_listens() -> None:

@@ -68,6 +68,14 @@ class Node:
         assert row is not None
         return Counts(*row)
 
+    async def owed(self, endpoints: list[str]) -> int:
+        """Deliveries that these webhook endpoints are owed."""
+        count: int = await self.connection.fetchval(
+            "SELECT count(*) FROM delivery WHERE endpoint = ANY($1) AND next_at IS NOT NULL",
+            endpoints,
+        )
+        return count
+
     async def commits(self) -> Commits:
         """The counters of this moment."""
         written = await self.connection.fetchval(

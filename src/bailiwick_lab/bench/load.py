@@ -1,4 +1,4 @@
-"""The load generator: one-shot payments over raw keep-alive connections.
+"""The load generator: one-shot payments, or lists, over raw keep-alive connections.
 
 It shares the machine with what it measures, so it does as little as possible: a prepared request
 with only the Idempotency-Key changing, no header parsed, and the two fields that the accounting
@@ -18,6 +18,7 @@ import random
 import secrets
 import time
 from collections import Counter, deque
+from collections.abc import Callable
 from urllib.parse import urlencode, urlsplit
 
 import httptools
@@ -30,6 +31,8 @@ ANSWER_TIMEOUT_S = 60.0
 _CONNECT_AT_ONCE = 64
 _SUCCEEDED = b'"status":"succeeded"'
 _CHARGE = b'"latest_charge":"'
+_LIST = b'"object":"list"'
+LIST_PATH = "/v1/payment_intents?limit=100"
 
 
 class LoadError(Exception):
@@ -55,7 +58,8 @@ class Plan(msgspec.Struct, frozen=True):
 
 class Outcome(msgspec.Struct):
     """What one phase of load saw. ``taken``: seconds for each answer; ``references``: the
-    provider's reference of each succeeded payment, in the same order as ``succeeded_s``."""
+    provider's reference of each succeeded payment (of a list: nothing), in the same order as
+    ``succeeded_s``."""
 
     started: float
     ended: float
@@ -93,12 +97,51 @@ def request_parts(endpoint: Endpoint, country: str, key: str, run: str) -> tuple
     return head.encode("ascii"), b"\r\n\r\n" + body
 
 
+def charged(status: int, body: bytes) -> str | None:
+    """The provider's reference of a payment that succeeded; None of any other answer."""
+    reference = body.find(_CHARGE)
+    if status != 200 or reference < 0 or _SUCCEEDED not in body:
+        return None
+    begin = reference + len(_CHARGE)
+    return body[begin : body.index(b'"', begin)].decode("ascii")
+
+
+def list_parts(endpoint: Endpoint, _country: str, key: str, run: str) -> tuple[bytes, bytes]:
+    """The same of a list of the merchant's newest payments, in all countries; the number says
+    nothing there."""
+    head = (
+        f"GET {LIST_PATH} HTTP/1.1\r\n"
+        f"Host: {urlsplit(endpoint.url).netloc}\r\n"
+        f"Authorization: Bearer {key}\r\n"
+        f"User-Agent: bench-{run}-"
+    )
+    return head.encode("ascii"), b"\r\n\r\n"
+
+
+def listed(status: int, body: bytes) -> str | None:
+    """Nothing of a list that holds payments; None of any other answer."""
+    return "" if status == 200 and _LIST in body and _SUCCEEDED in body else None
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """What is asked. ``parts``: of a request, see ``request_parts``; ``good``: what an answer of
+    this status and body is counted by, None if it is an error."""
+
+    parts: Callable[[Endpoint, str, str, str], tuple[bytes, bytes]]
+    good: Callable[[int, bytes], str | None]
+
+
+PAY = Ask(request_parts, charged)
+LIST = Ask(list_parts, listed)
+
+
 class Load:
     """Open connections and the phases of load sent over them."""
 
-    def __init__(self, endpoints: list[Endpoint], key: str) -> None:
+    def __init__(self, endpoints: list[Endpoint], key: str, ask: Ask = PAY) -> None:
         self._endpoints = endpoints
         self._key = key
+        self._ask = ask
         self._run = secrets.token_hex(8)
         self._connections: list[_Connection] = []
         self._free: deque[_Connection] = deque()
@@ -124,7 +167,7 @@ class Load:
     async def _connect(self, loop: asyncio.AbstractEventLoop, number: int) -> _Connection:
         endpoint = self._endpoints[number % len(self._endpoints)]
         parts = urlsplit(endpoint.url)
-        shots = [request_parts(endpoint, c, self._key, self._run) for c in endpoint.countries]
+        shots = [self._ask.parts(endpoint, c, self._key, self._run) for c in endpoint.countries]
         turn = number // len(self._endpoints)
         try:
             _, connection = await asyncio.wait_for(
@@ -225,10 +268,9 @@ class Load:
         outcome = self._outcome
         taken = time.perf_counter() - since
         outcome.taken_s.append(taken)
-        reference = body.find(_CHARGE)
-        if status == 200 and reference >= 0 and _SUCCEEDED in body:
-            begin = reference + len(_CHARGE)
-            outcome.references.append(body[begin : body.index(b'"', begin)].decode("ascii"))
+        reference = self._ask.good(status, body)
+        if reference is not None:
+            outcome.references.append(reference)
             outcome.succeeded_s.append(taken)
         else:
             name = error_name(status, body)
@@ -312,7 +354,7 @@ class _Connection(asyncio.Protocol):
 
 
 def error_name(status: int, body: bytes) -> str:
-    """Status and code of an answer that is no succeeded payment."""
+    """Status and code of an answer that is not what was asked for."""
     try:
         document = msgspec.json.decode(body)
         error = document.get("error") or {}

@@ -65,7 +65,8 @@ _COMMON = (
     ),
     click.option(
         "--access", type=click.IntRange(1, 16), metavar="N",
-        help="Access processes of the demo that is started (1; for scaling as many as nodes).",
+        help="Access processes of the demo that is started (1; for scaling as many as nodes; for "
+        "neighbour 2).",
     ),
     click.option(
         "--clients", type=click.IntRange(1, 4096), default=64, show_default=True, metavar="N",

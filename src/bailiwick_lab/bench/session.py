@@ -63,7 +63,8 @@ async def turns(bench: Bench, scenarios: list[Scenario]) -> dict[str, Any]:
 
 def adds_up(report: dict[str, Any]) -> bool:
     """Whether every payment was counted alike by all who counted."""
-    accounts = [run["accounts"] for run in (*report["runs"], report.get("isolation")) if run]
+    further = (report.get("isolation"), report.get("neighbour"))
+    accounts = [run["accounts"] for run in (*report["runs"], *further) if run]
     return not any(each["problems"] for each in accounts)
 
 

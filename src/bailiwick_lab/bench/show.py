@@ -42,6 +42,8 @@ def show(report: dict[str, Any]) -> None:
         _show_standby(console, report["standby"])
     if report.get("isolation"):
         _show_isolation(console, report["isolation"])
+    if report.get("neighbour"):
+        _show_neighbour(console, report["neighbour"])
     if report.get("heartbeat"):
         _show_heartbeat(console, report["heartbeat"])
     if report.get("locate"):
@@ -115,6 +117,68 @@ def _show_isolation(console: Console, found: dict[str, Any]) -> None:
     console.print(f"p99 with the node dead is {inside} the spread of A/A. {found['method']}.")
     for problem in found["accounts"]["problems"]:
         console.print(f"[bold red]wrong accounts:[/] {problem}")
+
+
+def _show_neighbour(console: Console, found: dict[str, Any]) -> None:
+    console.print(
+        f"neighbour: one merchant pays {found['rate_per_s']:g}/s at node {found['node']}, "
+        f"{found['share']:.0%} of {found['capacity_per_s']:,.0f}/s; ratios are to quiet phases of "
+        "the same round, of quiet ones the higher by the lower (A/A):"
+    )
+    latency = Table("other merchant", "ms: p50", "p95", "p99", "p50, ratio", "p99, ratio", "rounds")
+    costs = Table("it", "did", "failed payments of the first", "cores", "its client's", "others")
+    for each in (found["quiet"], *found["troubles"]):
+        away = each.get("where") == "elsewhere"
+        name = "elsewhere" if away else each.get("trouble", "quiet")
+        latency.add_row(name, *_latencies(each))
+        costs.add_row(name, *_costs(each))
+    console.print(latency, costs)
+    shared = "machine and the access process" if found["shares_access"] else "machine"
+    for trouble, ratios in found["here_by_elsewhere"].items():
+        console.print(
+            f"{trouble}: p99 {_span(ratios['p99'])} times that with the same at node "
+            f"{found['elsewhere']}: what sharing more than the {shared} costs"
+        )
+    for each in (found["quiet"], *found["troubles"]):
+        _show_failures(console, f"{each.get('trouble', 'quiet')} {each.get('where', '')}", each)
+    for problem in found["accounts"]["problems"]:
+        console.print(f"[bold red]wrong accounts:[/] {problem}")
+
+
+def _latencies(row: dict[str, Any]) -> tuple[str, ...]:
+    ratio = row["p99"]
+    return (
+        *(f"{row['ms'][name]:.1f}" for name in ("p50", "p95", "p99")),
+        *(f"{row[name]['median'] or 0.0:.2f}" for name in ("p50", "p99")),
+        f"{ratio['lowest'] or 0.0:.2f}-{ratio['highest'] or 0.0:.2f}",
+    )
+
+
+def _costs(row: dict[str, Any]) -> tuple[str, ...]:
+    did, cores = row["did"], row["cores"]
+    words = f"{did['per_s']:,.0f}/s" if did else ""
+    if "owed" in did:
+        words += f", {did['owed']:,.0f} owed, {did['tries']:,.0f} tries"
+    return (
+        words,
+        f"{row['arrived'] - row['succeeded']:,} of {row['arrived']:,}",
+        f"{sum(cores.values()):.2f}",
+        f"{cores.get('neighbour', 0.0):.2f}",
+        f"{row['others_share']:.0%}",
+    )
+
+
+def _span(ratios: dict[str, Any]) -> str:
+    if ratios["median"] is None:
+        return "?"
+    return f"{ratios['median']:.2f} ({ratios['lowest']:.2f} to {ratios['highest']:.2f})"
+
+
+def _show_failures(console: Console, where: str, row: dict[str, Any]) -> None:
+    for name, count in row["errors"].items():
+        console.print(f"[yellow]{where}: {count} x {name}[/]")
+    for name, count in row["did_errors"].items():
+        console.print(f"{where}: the other merchant got {count} x {name}")
 
 
 def _show_scaling(console: Console, found: dict[str, Any]) -> None:

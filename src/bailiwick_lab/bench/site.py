@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 
@@ -49,6 +50,7 @@ class Site(msgspec.Struct, frozen=True):
     """The parts of ``demo.json`` that matter here."""
 
     secret_key: str
+    other_secret_key: str
     nodes: list[NodeOf]
     access: list[AccessOf]
     sandbox: AccessOf
@@ -126,12 +128,24 @@ _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 def fetch(url: str, body: dict[str, Any] | None = None) -> bytes:
     """One plain request; loopback never goes through a proxy. Raises SiteError."""
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
+    return _fetched(urllib.request.Request(url, data, {"Content-Type": "application/json"}))
+
+
+def ask(method: str, url: str, key: str, fields: dict[str, str] | None = None) -> dict[str, Any]:
+    """One request of a merchant: ``fields`` as a form. Raises SiteError."""
+    data = None if fields is None else urlencode(fields).encode("ascii")
+    headers = {"Authorization": f"Bearer {key}"}
+    return msgspec.json.decode(
+        _fetched(urllib.request.Request(url, data, headers, method=method)), type=dict[str, Any]
+    )
+
+
+def _fetched(request: urllib.request.Request) -> bytes:
     try:
         with _direct.open(request, timeout=120) as response:
             answer: bytes = response.read()
     except (urllib.error.URLError, OSError) as error:
-        raise SiteError(f"{url}: {error}") from error
+        raise SiteError(f"{request.full_url}: {error}") from error
     return answer
 
 

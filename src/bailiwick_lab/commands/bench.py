@@ -166,6 +166,53 @@ def standby(shared: Common, target: str) -> None:
     _report(shared, lambda bench: replicated.run(bench, scenario, rounds=shared.repeat))
 
 
+@command.command()
+@click.option(
+    "--rate", type=click.FloatRange(0.1, 100_000), default=100.0, show_default=True, metavar="R",
+    help="Payments per second of the measured merchant: well below half of what the machine does.",
+)  # fmt: skip
+@click.option(
+    "--neighbour-rate", type=click.FloatRange(0.1, 100_000), default=50.0, show_default=True,
+    metavar="R", help="Payments per second of which silent endpoints are owed the events.",
+)  # fmt: skip
+@click.option(
+    "--connections", type=click.IntRange(1, 4096), default=64, show_default=True, metavar="N",
+    help="Of the neighbour, to flood and to list.",
+)  # fmt: skip
+@click.option(
+    "--flood-rate", type=click.FloatRange(0.1, 100_000), metavar="R",
+    help="Payments per second of the flood, instead of as many as its connections get answered.",
+)  # fmt: skip
+@click.option(
+    "--listed", type=click.IntRange(1, 1_000_000), default=3000, show_default=True, metavar="N",
+    help="Payments that the neighbour has at each node before, to list.",
+)  # fmt: skip
+@common
+def neighbour(
+    shared: Common,
+    rate: float,
+    neighbour_rate: float,
+    connections: int,
+    flood_rate: float | None,
+    listed: int,
+) -> None:
+    """What one merchant's troubles cost another's payments.
+
+    Rounds of phases: its neighbour at the same node does nothing (twice), has silent webhook
+    endpoints, floods, lists without pause; and does the same at another node of this machine,
+    which takes processors and nothing else.
+    """
+    from bailiwick_lab.bench.modes import neighbour
+
+    scenario = shared.scenario(rate=rate)
+    bounds = neighbour.Bounds(neighbour_rate, connections, flood_rate, listed)
+    _report(
+        shared,
+        lambda bench: neighbour.run(bench, scenario, bounds, rounds=shared.repeat),
+        access=2,
+    )
+
+
 def _nothing_before(context: click.Context, mode: str) -> None:
     """Refuse options that stand before a mode: it would not see them. Raises UsageError."""
     for each in context.command.params:
