@@ -13,6 +13,7 @@ from bailiwick.idempotency.rows import Claim, Refuse, StoredKey
 from bailiwick.orders.attempts import Attempt, AttemptEnd, AttemptNew
 from bailiwick.orders.lanes import lanes
 from bailiwick.orders.rows import OrderCreate, OrderMove, Review
+from bailiwick.records.record import Record
 from bailiwick.resources import declared
 from bailiwick.resources.payments.rows import Payment, PaymentCreate, PaymentMove
 from bailiwick.resources.payments.states import State
@@ -40,6 +41,11 @@ COLUMNS: dict[str, Any] = {
     "refund_find": Refund,
     "refund_list_newest": Refund,
     "refund_list_oldest": Refund,
+    "record_find": Record,
+    "record_lock": Record,
+    "record_lock_owned": Record,
+    "record_list_newest": Record,
+    "record_list_oldest": Record,
     "key_find": StoredKey,
     "fence_read": Fence,
     "endpoint_list": Endpoint,
@@ -79,7 +85,7 @@ async def test_every_file_prepares(name: str, sql: asyncpg.Connection) -> None:
     assert numbers == set(range(1, len(prepared.get_parameters()) + 1)), "no gap in parameters"
     if name in COLUMNS:
         columns = [each.name for each in prepared.get_attributes()]
-        if "_list_" in name and COLUMNS[name] in (Payment, Refund):
+        if "_list_" in name and COLUMNS[name] in (Payment, Refund, Record):
             assert columns.pop() == "following"
         if "_list_" in name and COLUMNS[name] is Refund:
             assert columns.pop() == "charge"

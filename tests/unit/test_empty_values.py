@@ -16,6 +16,18 @@ from bailiwick.wire.forms import struct_from
 from tests import request_structs
 
 # Those that Stripe's format lets a client unset (its SDKs type them `Emptyable`), and two of ours.
+CUSTOMER = {
+    "address",
+    "business_name",
+    "description",
+    "email",
+    "individual_name",
+    "metadata",
+    "name",
+    "phone",
+    "shipping",
+    "tax_exempt",
+}
 UNSETTABLE = {
     "ConfirmPayment": {"receipt_email", "setup_future_usage", "shipping"},
     "UpdatePayment": {
@@ -31,11 +43,19 @@ UNSETTABLE = {
     "CapturePayment": {"metadata"},
     "CreateRefund": {"metadata"},
     "UpdateRefund": {"metadata"},
+    "CreateCustomer": CUSTOMER,
+    "UpdateCustomer": CUSTOMER,
+    "CreateMethod": {"metadata"},
+    "UpdateMethod": {"metadata"},
     "CreateEndpoint": {"description", "metadata"},
     "UpdateEndpoint": {"description", "metadata"},
 }
 IN_OBJECTS = {
     "shipping[address]": {"line1", "line2", "city", "state", "postal_code", "country"},
+    "address": {"line1", "line2", "city", "state", "postal_code", "country"},
+    "invoice_settings": {"default_payment_method"},
+    "billing_details": {"name", "email", "phone", "address"},
+    "billing_details[address]": {"line1", "line2", "city", "state", "postal_code", "country"},
     "payment_method_data[billing_details]": {"name", "email", "phone", "address"},
     "payment_method_data[billing_details][address]": {
         "line1", "line2", "city", "state", "postal_code", "country",
@@ -47,7 +67,8 @@ def least(kind: type[msgspec.Struct]) -> dict[str, Any]:
     """What a request of this kind needs."""
     known = {
         "amount": 5, "currency": "eur", "url": "https://example.com", "token": "tok_visa",
-        "enabled_events": ["*"], "type": "card", "enabled": True,
+        "enabled_events": ["*"], "type": "card", "enabled": True, "name": "A",
+        "address": {"city": "B"}, "card": {"token": "tok_visa"}, "customer": "cus_1",
     }  # fmt: skip
     return {name: known[name] for name in _required(kind)}
 

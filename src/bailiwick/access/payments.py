@@ -24,11 +24,13 @@ Request = falcon.asgi.Request
 Response = falcon.asgi.Response
 
 
-class Payments:
-    """/v1/payment_intents"""
+class Create:
+    """What is made at the node with jurisdiction over a place; ``moves``: money may move at
+    once."""
 
-    def __init__(self, front: Front) -> None:
+    def __init__(self, front: Front, *, moves: bool) -> None:
         self.front = front
+        self._moves = moves
 
     async def on_post(self, request: Request, response: Response) -> None:
         front = self.front
@@ -37,7 +39,7 @@ class Payments:
         params = parse_body(request.content_type, body)
         key = _key(inbound)
         placed = _place(front, inbound, key, params)
-        target, one_shot = target_of(request), may_move_money(params)
+        target, one_shot = target_of(request), self._moves and may_move_money(params)
         delivery = Delivery(front, inbound, placed, target, body, one_shot=one_shot, params=params)
         give(response, await delivery.run())
 

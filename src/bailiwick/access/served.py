@@ -10,7 +10,7 @@ from bailiwick.access.fanout import endpoints, lists
 from bailiwick.access.front import Front
 from bailiwick.access.inbound import Inbound, receive, target_of
 from bailiwick.access.nodes.hop import give, require_region, send_home
-from bailiwick.access.payments import Payments
+from bailiwick.access.payments import Create
 from bailiwick.base.errors import ApiError
 from bailiwick.interlink.resource import ById, ByParam, Everywhere, Merged, Path, Placed, Resource
 from bailiwick.topology.topology import Node
@@ -62,7 +62,7 @@ def _answering(front: Front, where: object, *, public: bool) -> Answering:
         case ByParam():
             return _by_param(front, where)
         case Placed():
-            return Payments(front).on_post
+            return Create(front, moves=where.moves).on_post
         case Merged():
             return _merged(front)
         case Everywhere():

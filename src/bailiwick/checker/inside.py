@@ -230,19 +230,23 @@ _CHILDREN = (
 )
 
 
+_OWNERS = """(SELECT id, merchant, livemode FROM payment
+              UNION ALL SELECT id, merchant, livemode FROM record)"""
+
+
 async def tenants_match(db: Reader, found: Found) -> None:
     """Every row's tenant is its parent's, and no child is without its parent (there are no
     foreign keys on the hot tables)."""
     for table, name, owned in _CHILDREN:
         of = "payment" if table == "refund" else "subject"
         wrong_owner = "OR c.merchant <> p.merchant OR c.livemode <> p.livemode" if owned else ""
-        told = "'merchant ' || c.merchant || ', the payment''s '" if owned else "'?'"
+        told = "'merchant ' || c.merchant || ', the parent''s '" if owned else "'?'"
         await db.compare(found, f"SELECT count(*) FROM {table}")
         await db.broken(
             found,
-            f"""SELECT c.{name}, '{table}: ' || CASE WHEN p.id IS NULL THEN 'no payment '
+            f"""SELECT c.{name}, '{table}: ' || CASE WHEN p.id IS NULL THEN 'no parent '
                        || c.{of} ELSE {told} || p.merchant END
-                  FROM {table} c LEFT JOIN payment p ON p.id = c.{of}
+                  FROM {table} c LEFT JOIN {_OWNERS} p ON p.id = c.{of}
                  WHERE p.id IS NULL {wrong_owner}""",
         )
     await db.broken(
@@ -255,8 +259,8 @@ async def tenants_match(db: Reader, found: Found) -> None:
     )
     await db.broken(
         found,
-        """SELECT k.key, 'key of ' || k.merchant || ' acts on ' || k.object
-             FROM idempotency_key k LEFT JOIN payment p ON p.id = k.object
+        f"""SELECT k.key, 'key of ' || k.merchant || ' acts on ' || k.object
+             FROM idempotency_key k LEFT JOIN {_OWNERS} p ON p.id = k.object
                   LEFT JOIN refund r ON r.id = k.object
             WHERE k.object IS NOT NULL
               AND (k.merchant, k.livemode) IS DISTINCT FROM

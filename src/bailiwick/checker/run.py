@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from bailiwick.checker import across, books, inside, outside, providers, stories, tables
+from bailiwick.checker import across, books, inside, outside, providers, records, stories, tables
 from bailiwick.checker.across import OpenAttempt, OpenReview
 from bailiwick.checker.findings import Findings
 from bailiwick.checker.places import NodePlace, Places
@@ -108,7 +108,7 @@ class _Run:
     async def node(self, db: Reader) -> None:
         """Everything that concerns one node."""
         of = self.findings.of
-        for invariant in inside.INSIDE:
+        for invariant in (*inside.INSIDE, *records.RECORDS):
             await invariant(db, of(invariant))
         rows = await tables.load(db)
         self.payments += len(rows.payments)

@@ -171,7 +171,7 @@ async def read(db: Reader, stories: Stories) -> None:
                   'object', 'payment_intent', 'id', content::json -> 'id',
                   'amount', content::json -> 'amount', 'currency', content::json -> 'currency',
                   'status', content::json -> 'state')::text)
-             FROM event ORDER BY subject, seq"""
+             FROM event WHERE subject ^@ 'pi_' ORDER BY subject, seq"""
     )
     async for event in events:
         stories.tell(event)
@@ -204,9 +204,11 @@ async def stored_answers(db: Reader, found: Found, tables: Tables, edited: set[s
     rows = db.stream(
         """SELECT coalesce(k.key, a.answer_key), k.object, k.subject, a.subject, a.answer_status,
                   coalesce(a.answer_body, a.body)
-             FROM (SELECT * FROM idempotency_key WHERE refused IS NULL) k
+             FROM (SELECT * FROM idempotency_key
+                    WHERE refused IS NULL AND (subject ^@ 'pi_' OR subject IS NULL)) k
              FULL JOIN (SELECT DISTINCT ON (e.subject, e.answer_key) e.*
-                          FROM event e WHERE e.answer_key IS NOT NULL
+                          FROM event e
+                         WHERE e.answer_key IS NOT NULL AND e.subject ^@ 'pi_'
                          ORDER BY e.subject, e.answer_key, e.seq) a
                ON a.merchant = k.merchant AND a.livemode = k.livemode AND a.answer_key = k.key"""
     )

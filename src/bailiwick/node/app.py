@@ -15,6 +15,8 @@ from bailiwick.node.canary import Canary
 from bailiwick.node.explain import Explain
 from bailiwick.node.operations import Operations, Usage, refuse_if_superseded
 from bailiwick.node.service import Node
+from bailiwick.records import records
+from bailiwick.records.record import stays
 from bailiwick.resources import declared, modules
 from bailiwick.resources.payments import placing, stored
 from bailiwick.runtime.database_errors import DATABASE_ERRORS
@@ -42,9 +44,14 @@ class Residency(Route):
         of = None if find is None else await find(self.node, who, identifier)
         if of is None:
             raise ApiError.missing("object", identifier)
-        payment = own(await stored.find(self.node.store, of), who, "object", identifier)
-        stays = placing.must_stay(payment, route.region(request))
-        json_answer(response, regional.Stays(stays))
+        region, store = route.region(request), self.node.store
+        payment = await stored.find(store, of)
+        if payment is not None:
+            must_stay = placing.must_stay(own(payment, who, "object", identifier), region)
+        else:
+            record = own(await records.find(store, of), who, "object", identifier)
+            must_stay = stays(record, region)
+        json_answer(response, regional.Stays(must_stay))
 
 
 class Callback:

@@ -1,6 +1,6 @@
 """What all routes share: who asks, what for and under which key; admitted, done once, answered."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 import falcon.asgi
@@ -36,24 +36,39 @@ _REFUSED_CHARS_MAX = 4_096
 """How much of a request that is wrong anyway is searched for a card number, to tell that first."""
 
 
-async def parameters(request: Request, kind: type[T]) -> tuple[Params, T]:
+Undone = Mapping[str, str]
+"""Parameters of the format that are not done here, and what to do instead."""
+
+
+async def parameters(
+    request: Request, kind: type[T], undone: Undone | None = None
+) -> tuple[Params, T]:
     """The parameters of a body, raw and typed: names and lengths are checked, texts not yet read.
 
     Raises:
-        ApiError: 400 naming the field; for a card number where none is expected, what to send
-            instead.
+        ApiError: 400 naming the field; for a card number where none is expected, and for what is
+            ``undone``, what to do instead.
     """
     params = parse_body(request.content_type, await read_body(request))
     try:
+        for name in undone or ():
+            if undone and name in params:
+                raise ApiError.invalid(
+                    f"{name} is not supported: {undone[name]}.",
+                    param=name,
+                    code="parameter_unsupported",
+                )
         return params, struct_from(params, kind)
     except ApiError:
         refuse_cards(params, chars_max=_REFUSED_CHARS_MAX)
         raise
 
 
-async def checked(request: Request, kind: type[T]) -> tuple[Params, T]:
+async def checked(
+    request: Request, kind: type[T], undone: Undone | None = None
+) -> tuple[Params, T]:
     """The same, without card numbers. Raises ApiError."""
-    params, wish = await parameters(request, kind)
+    params, wish = await parameters(request, kind, undone)
     check_cards(params)
     return params, wish
 

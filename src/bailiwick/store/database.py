@@ -5,14 +5,15 @@ What is written and read is said by who owns it: each has its SQL in a folder of
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import asyncpg
 import msgspec
 
 from bailiwick.runtime.turns import Turns
-from bailiwick.store.lanes import Lane, LaneFull, Verify, Written
+from bailiwick.store.lanes import Lane, LaneFull, Verify, WriteInDoubt, Written
 from bailiwick.store.statements import lean, statement
 
 LOWEST_ID = ""
@@ -25,6 +26,9 @@ LISTS_SHARE = 4
 """One in so many of the reading connections is for lists alone."""
 LISTS_OF_MERCHANT = 2
 LIST_WAIT_S = 10.0
+TRANSACTIONS_MAX = 4
+"""Connections for what is written row by row; opened when they are needed."""
+TRANSACTION_WAIT_S = 5.0
 
 
 class Fence(msgspec.Struct, frozen=True):
@@ -83,6 +87,8 @@ class Store:
         self._pool_max = pool_max
         self._pool: asyncpg.Pool | None = None
         self._lists: asyncpg.Pool | None = None
+        self._writes: asyncpg.Pool | None = None
+        self._unsure = 0  # commits of transactions whose answers were lost
         self._turns = Turns(LISTS_OF_MERCHANT)
         self.epoch = epoch
         self._sure = asyncio.Lock()
@@ -134,6 +140,7 @@ class Store:
         lists = max(1, self._pool_max // LISTS_SHARE)
         self._pool = await pool(max(2, self._pool_max - lists), least=2)
         self._lists = await pool(lists, least=0)
+        self._writes = await pool(TRANSACTIONS_MAX, least=0)
         for lane in self._every:
             await lane.start()
 
@@ -141,7 +148,7 @@ class Store:
         """Finish the batches under way and disconnect."""
         for lane in self._every:
             await lane.stop()
-        for pool in (self._pool, self._lists):
+        for pool in (self._pool, self._lists, self._writes):
             if pool is not None:
                 await pool.close()
 
@@ -170,6 +177,8 @@ class Store:
     async def sure_row(self, name: str, *args: object) -> asyncpg.Record | None:
         """The same, of what is durable: after a commit whose answer was lost, what shows may not
         be (see ``Lane``)."""
+        if self._unsure:
+            await self._be_sure()
         for lane in self._every:
             if lane.doubtful:
                 await self._be_sure()
@@ -178,11 +187,42 @@ class Store:
     async def _be_sure(self) -> None:
         async with self._sure:
             doubtful = [lane for lane in self._every if lane.doubtful]
-            if doubtful:
+            if doubtful or self._unsure:
                 assert self._pool is not None
+                unsure = self._unsure
                 await self._pool.execute(statement("barrier"), timeout=SURE_S)
+                self._unsure -= unsure
             for lane in doubtful:
                 lane.doubtful = False
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[asyncpg.Connection]:
+        """A transaction for what is written seldom and row by row; committed at the end.
+
+        A commit whose answer is lost may have been done: what is read later of what is durable
+        (``sure_row``) waits until that is certain, and a repetition of the request finds its key.
+
+        Raises:
+            WriteInDoubt: the commit's answer was lost. DATABASE_ERRORS: nothing was written.
+        """
+        assert self._writes is not None
+        async with self._writes.acquire(timeout=TRANSACTION_WAIT_S) as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            try:
+                yield connection  # type: ignore[misc]  # a pool's stands in for its connection
+            except BaseException:
+                with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                    await transaction.rollback()
+                raise
+            try:
+                await transaction.commit()
+            except BaseException as error:
+                self._unsure += 1
+                connection.terminate()
+                if isinstance(error, Exception):
+                    raise WriteInDoubt(type(error).__name__) from None
+                raise
 
     async def fence(self) -> Fence:
         """The fence row."""

@@ -6,6 +6,7 @@
 -- `now()`, not `clock_timestamp()`: only what is stable can be looked up in an index. What has a
 -- LIMIT is looked up row by row, whatever the planner expects; the last one bounds what it expects
 -- to update, and what is put behind comes after what is claimed.
+-- What is told of a person stands apart, so that it can be erased (`personal_event`).
 -- $1: endpoints, $2: how many of each, 40 at most, $3: lease in milliseconds, $4: the epoch.
 WITH due AS MATERIALIZED (
     SELECT w.event, w.endpoint, w.subject, w.seq, w.next_at, f.room, b.seq IS NOT NULL AS waits
@@ -45,5 +46,10 @@ UPDATE delivery d
        tries = d.tries + CASE WHEN m.behind IS NULL THEN 1 ELSE 0 END
   FROM mine m LEFT JOIN event e ON m.behind IS NULL AND e.subject = m.subject AND e.seq = m.seq
  WHERE d.event = m.event AND d.endpoint = m.endpoint
-RETURNING d.event, d.endpoint, d.tries, d.subject, d.seq, e.type, e.body, e.content, e.livemode,
+RETURNING d.event, d.endpoint, d.tries, d.subject, d.seq, e.type,
+          CASE WHEN e.body IS NULL AND e.content IS NULL THEN (
+                 SELECT p.body FROM personal_event p
+                  WHERE p.subject = m.subject AND p.seq = m.seq)
+               ELSE e.body END AS body,
+          e.content, e.livemode,
           m.behind IS NULL AS claimed

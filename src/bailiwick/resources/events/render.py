@@ -21,6 +21,6 @@ def event(
         "request": {"id": None, "idempotency_key": None},
         "type": type_,
         "node": node_of(identifier),
-        "payment": subject,
+        "payment": subject if subject.startswith("pi_") else None,
         "sequence": seq,
     }

@@ -10,7 +10,7 @@ from bailiwick.orders.kinds import Kinds
 from bailiwick.resources.events import RESOURCE, render
 from bailiwick.resources.events.params import ListEvents
 from bailiwick.resources.payments.placing import keep_all
-from bailiwick.serving import lists
+from bailiwick.serving import lists, placed_records
 from bailiwick.serving.context import NodeContext
 from bailiwick.serving.lists import Listed
 from bailiwick.serving.params import Retrieve
@@ -58,7 +58,9 @@ async def page(
     rows = await node.store.page(
         "event", who.merchant.id, who.livemode, part, types, part.since_ms, part.until_ms
     )
-    await keep_all(node, region, {row["subject"] for row in rows})
+    subjects = {row["subject"] for row in rows}
+    await keep_all(node, region, subjects)
+    await placed_records.keep_all(node, region, subjects)
 
     def shown(row: Any) -> Object:
         return event_object(node.machine.kinds, row)

@@ -80,6 +80,16 @@ def placed(
     return found, None
 
 
+def here(
+    node: NodeContext, request: falcon.asgi.Request, asked: IdempotentRequest, location: Location
+) -> tuple[Assignment, ApiError | None]:
+    """The assignment of what moves no money, as this node computes it itself, and what to answer
+    unless the key is known here: 421 where another node has jurisdiction, with its address."""
+    held = _held(node, request, asked)
+    found = _matched(node, request, location, held, moves=False)
+    return found, None if found.node == node.number else _misdirected(node, found)
+
+
 def explainable(
     node: NodeContext,
     request: falcon.asgi.Request,

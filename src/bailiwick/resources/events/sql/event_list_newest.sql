@@ -2,12 +2,16 @@
 -- $3: ids below this, $4: ids above this, $5: rows at most, $6: of these types, or null for all,
 -- $7: created at or after, $8: at or before (milliseconds), $9: bytes of bodies, after which no
 -- further row begins. `following`: the id of the row after it, whether or not that is here.
+-- What is told of a person stands apart, so that it can be erased (`personal_event`).
 SELECT id, subject, seq, type, body, content, created_ms, livemode, following
   FROM (SELECT found.*, lead(id) OVER w AS following, row_number() OVER w AS place,
                sum(octet_length(coalesce(body, content))) OVER w
                - octet_length(coalesce(body, content)) AS before
-          FROM (SELECT id, subject, seq, type, body, CASE WHEN body IS NULL THEN content END AS content,
-                       created_ms, livemode
+          FROM (SELECT id, subject, seq, type, CASE WHEN body IS NULL AND content IS NULL THEN (
+                              SELECT p.body FROM personal_event p
+                               WHERE p.subject = event.subject AND p.seq = event.seq)
+                            ELSE body END AS body,
+                       CASE WHEN body IS NULL THEN content END AS content, created_ms, livemode
                   FROM event
                  WHERE merchant = $1 AND livemode = $2 AND id < $3 AND id > $4
                    AND ($6::text[] IS NULL OR type = ANY ($6))

@@ -1,0 +1,63 @@
+"""Records of payers: placed as payments are, and where their place is strict, shown in its region
+only."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from bailiwick.base.errors import ApiError
+from bailiwick.idempotency.requests import Answer, IdempotentRequest
+from bailiwick.interlink.regional import wrong_region
+from bailiwick.jurisdiction.assign import Assignment
+from bailiwick.jurisdiction.locate import Location
+from bailiwick.records.record import Record, stays
+from bailiwick.records.records import Records
+from bailiwick.serving.context import NodeContext
+
+
+def records_of(node: NodeContext) -> Records:
+    """A node's records."""
+    return Records(node.number, node.store, node.endpoints, node.machine.keys)
+
+
+def found_at(location: Location, assignment: Assignment) -> tuple[dict[str, Any], list[int] | None]:
+    """What is kept of where a record was placed: for its details, and in which nodes' regions alone
+    it may be shown."""
+    allowed = [each for each in assignment.considered if each.verdict != "not_allowed"]
+    name = next((each.name for each in allowed if each.node == assignment.node), None)
+    where = {
+        "country": location.country,
+        "subdivision": location.subdivision,
+        "source": location.source,
+    }
+    strict = assignment.residency == "strict"
+    return {"location": where, "node": name}, [each.node for each in allowed] if strict else None
+
+
+async def known(node: NodeContext, asked: IdempotentRequest, otherwise: ApiError) -> Answer:
+    """What a key was told here before the place was another node's; raises ``otherwise``."""
+    replayed = await node.machine.keys.replay(asked)
+    if replayed is None:
+        raise otherwise
+    return replayed
+
+
+def keep(node: NodeContext, region: int, rows: Iterable[Record]) -> None:
+    """Raises ApiError (421) if one of these records must not be shown in the region of node
+    ``region``; 0: it is shown in none."""
+    if region and any(stays(row, region) for row in rows):
+        raise _elsewhere(node)
+
+
+async def keep_all(node: NodeContext, region: int, identifiers: set[str]) -> None:
+    """The same of records by their ids; ids of something else are passed over."""
+    wanted = [each for each in identifiers if not each.startswith("pi_")] if region else []
+    if not wanted:
+        return
+    found = await node.store.rows("record_residency", wanted)
+    if any(region not in row["stays_with"] for row in found):
+        raise _elsewhere(node)
+
+
+def _elsewhere(node: NodeContext) -> ApiError:
+    here = node.world.topology.by_number.get(node.number)
+    return wrong_region("Some of these customers are read", "" if here is None else here.url)
