@@ -26,6 +26,8 @@ class Sink:
 
     Attributes:
         log: what happened, in its order: ``came``, ``answered`` or ``hung up``, path, event.
+        said: whole answers by path, where one is to say more than a status.
+        heads, bodies: of the requests that came.
     """
 
     def __init__(self) -> None:
@@ -33,6 +35,9 @@ class Sink:
         self.statuses: list[int] = []
         self.under_way: Counter[str] = Counter()
         self.most: Counter[str] = Counter()
+        self.said: dict[str, bytes] = {}
+        self.heads: list[dict[str, str]] = []
+        self.bodies: list[bytes] = []
         self.port = 0
 
     def url(self, path: str) -> str:
@@ -50,7 +55,8 @@ class Sink:
                 path = head.split(" ")[1]
                 fields = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if line)
                 named = {name.lower(): value for name, value in fields.items()}
-                await reader.readexactly(int(named["content-length"]))
+                self.bodies.append(await reader.readexactly(int(named["content-length"])))
+                self.heads.append(named)
                 event = named["webhook-id"]
                 self.log.append(("came", path, event))
                 self.under_way[path] += 1
@@ -60,7 +66,8 @@ class Sink:
                 finally:
                     self.under_way[path] -= 1
                 self.log.append(("answered", path, event))
-                writer.write(f"HTTP/1.1 {status} X\r\ncontent-length: 0\r\n\r\n".encode())
+                plain = f"HTTP/1.1 {status} X\r\ncontent-length: 0\r\n\r\n".encode()
+                writer.write(self.said.get(path, plain))
         except (asyncio.IncompleteReadError, ConnectionError):
             if path.startswith("/silent"):
                 self.log.append(("hung up", path, event))

@@ -29,7 +29,7 @@ async def claim(store: NodeStore, *asked: tuple[str, int]) -> list[asyncpg.Recor
 
 async def done(store: NodeStore, row: asyncpg.Record, status: int, again_ms: int | None) -> None:
     columns = [[row[name]] for name in ("event", "endpoint", "tries")]
-    await store.rows("delivery_done", *columns, [status], [again_ms])
+    await store.rows("delivery_done", *columns, [status], [again_ms], [], 64)
 
 
 # --- neighbours -------------------------------------------------------------------------------

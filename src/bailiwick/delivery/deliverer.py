@@ -11,16 +11,18 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-import aiohttp
 import asyncpg
 import structlog
 
 from bailiwick.base.clock import now_ms
-from bailiwick.base.objects import Object, encode
-from bailiwick.delivery.addresses import allowed_url
-from bailiwick.delivery.lookups import ON_BEHALF, GuardedResolver
+from bailiwick.base.ids import node_of
+from bailiwick.base.objects import Object, encode, text
+from bailiwick.delivery.notes import Note, Notes
+from bailiwick.delivery.post import Poster
+from bailiwick.delivery.schedule import again_ms
 from bailiwick.delivery.slots import TOTAL, Slots
-from bailiwick.delivery.webhooks import TRIES_MAX, Endpoint, Endpoints, backoff_ms, signatures
+from bailiwick.delivery.tries import Told, Try, new_name, oldest_kept
+from bailiwick.delivery.webhooks import Endpoint, Endpoints
 from bailiwick.runtime.database_errors import DATABASE_ERRORS
 from bailiwick.runtime.loops import end, forever
 from bailiwick.store.database import Store
@@ -35,47 +37,12 @@ GONE_ENDPOINTS_MAX = 2
 """Endpoints that are no more, of which what is owed is ended in one round."""
 SPACING_S = 0.02
 LEASE_MS = 60_000
-TIMEOUT_S = 15.0
-ANSWER_BYTES_MAX = 65_536
 GONE = 410
+FORGET_EVERY_S = 60.0
+FORGET_MAX = 2_000
+"""Old tries that are forgotten in one statement."""
 
-_Note = tuple[str, str, int, int, int | None]
 log = structlog.get_logger()
-
-
-class Notes:
-    """How deliveries ended, written many at a time over one connection: a flood of them does not
-    take the connections that payments read with."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._notes: list[tuple[_Note, asyncio.Future[None]]] = []
-        self._written: asyncio.Task[None] | None = None
-
-    async def write(self, note: _Note) -> None:
-        """Write and wait; a note that is lost is made again when its lease has run out."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[None] = loop.create_future()
-        self._notes.append((note, future))
-        if self._written is None:
-            self._written = loop.create_task(self._write_all())
-        await future
-
-    async def _write_all(self) -> None:
-        try:
-            while self._notes:
-                batch, self._notes = self._notes, []
-                try:
-                    columns = zip(*(note for note, _ in batch), strict=True)
-                    await self._store.rows("delivery_done", *(list(each) for each in columns))
-                except DATABASE_ERRORS:
-                    log.warning("webhook_notes_lost", count=len(batch))
-                finally:
-                    for _, future in batch:
-                        if not future.done():
-                            future.set_result(None)
-        finally:
-            self._written = None
 
 
 class Deliverer:
@@ -99,7 +66,7 @@ class Deliverer:
         self._endpoints = endpoints
         self._private = private
         self._every_s = every_s
-        self._session: aiohttp.ClientSession | None = None
+        self._poster: Poster | None = None
         self._running: set[asyncio.Task[None]] = set()
         self._random = random.Random()
         self._notes = Notes(store)
@@ -113,26 +80,18 @@ class Deliverer:
 
     async def run(self) -> None:
         """Deliver for ever."""
-        # No limits here: slots are the limit, and one by host would be shared by merchants. Answers
-        # are not unpacked: a small one could become large.
-        connector = aiohttp.TCPConnector(
-            limit=0,
-            limit_per_host=0,
-            use_dns_cache=False,
-            resolver=GuardedResolver(self._private),
-        )
-        timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+        forgetting = asyncio.create_task(forever("webhook_tries", self._forget))
         try:
-            async with aiohttp.ClientSession(
-                connector=connector,
-                timeout=timeout,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=False,
-                auto_decompress=False,
-            ) as self._session:
+            async with Poster(private=self._private) as self._poster:
                 await forever("webhooks", self._step)
         finally:
-            await end(*self._running)
+            await end(forgetting, *self._running)
+
+    async def _forget(self) -> float:
+        """Let go of tries that are older than is kept."""
+        oldest = oldest_kept(now_ms())
+        gone = await self._store.rows("delivery_tries_forget", oldest, FORGET_MAX)
+        return SPACING_S if len(gone) == FORGET_MAX else FORGET_EVERY_S
 
     async def _step(self) -> float:
         self._wake.clear()
@@ -159,7 +118,11 @@ class Deliverer:
         begun = [row for row in claimed if row["endpoint"] in wanted]
         behind = {row["endpoint"] for row in rows if not row["claimed"]}
         self._begin(owners, wanted, begun, behind)
-        dropped = [self._note(row, 0, None) for row in claimed if row["endpoint"] in self._gone]
+        dropped = [
+            self._notes.write(_note(row, 0, None))
+            for row in claimed
+            if row["endpoint"] in self._gone
+        ]
         await asyncio.gather(*dropped)
         return bool(behind or dropped) or len(begun) >= ROUND_MAX
 
@@ -206,43 +169,50 @@ class Deliverer:
 
     async def _deliver(self, row: asyncpg.Record) -> None:
         began_s = time.monotonic()
-        status = 0
+        told: Told | None = None
         endpoint = self._enabled(row["endpoint"])
         try:
-            if endpoint is not None:
-                status = await self._try(row, endpoint)
-            await self._settle(row, status, "" if endpoint is None else endpoint.url)
+            if endpoint is None:
+                await self._notes.write(_note(row, 0, None))
+            else:
+                told = await self._try(row, endpoint)
+                await self._settle(row, endpoint, told)
         finally:
             now_s = time.monotonic()
-            good = 200 <= status < 300
+            good = told is not None and told.good
             if self.slots.ended(row["endpoint"], good=good, began_s=began_s, now_s=now_s):
+                status = 0 if told is None else told.status
                 log.warning("webhook_paused", webhook=row["endpoint"], status=status)
             if self.slots.wants_more(row["endpoint"], now_s):
                 self._wake.set()
 
-    async def _try(self, row: asyncpg.Record, endpoint: Endpoint) -> int:
-        """HTTP status of one try; 0 for no answer."""
-        ON_BEHALF.set(endpoint.merchant)
+    async def _try(self, row: asyncpg.Record, endpoint: Endpoint) -> Told:
+        """One try, and how it went."""
+        assert self._poster is not None
+        began_ms = now_ms()
         try:
-            return await self._post(endpoint, row["event"], bytes(encode(self._shown(row))))
+            body = bytes(encode(self._shown(row)))
+            return await self._poster.post(endpoint, row["event"], body)
         except Exception as error:
             # A defect of ours: tried as often as any other, and no longer.
             log.error("webhook_defect", webhook=endpoint.id, event_id=row["event"], error=error)
-            return 0
+            return Told(endpoint.url, began_ms, now_ms() - began_ms, failure="defect")
 
-    async def _settle(self, row: asyncpg.Record, status: int, url: str) -> None:
-        if 200 <= status < 300:
+    async def _settle(self, row: asyncpg.Record, endpoint: Endpoint, told: Told) -> None:
+        if told.good:
             self.delivered += 1
-            await self._note(row, status, None)
+            await self._notes.write(_tried(row, endpoint, told, "delivered", None))
             return
         self.failed += 1
-        if status == GONE or row["tries"] >= TRIES_MAX:
-            log.warning("webhook_given_up", webhook=row["endpoint"], status=status)
-            await self._note(row, status, None)
-            if status == GONE:
-                await self._disable(row["endpoint"], url)
+        gap_ms = again_ms(row["tries_of_sending"], row["age_ms"], self._random.random())
+        if told.status == GONE or gap_ms is None:
+            log.warning("webhook_given_up", webhook=endpoint.id, status=told.status)
+            follows = "endpoint_disabled" if told.status == GONE else "given_up"
+            await self._notes.write(_tried(row, endpoint, told, follows, None))
+            if told.status == GONE:
+                await self._disable(endpoint.id, told.url)
             return
-        await self._note(row, status, backoff_ms(row["tries"], self._random.random()))
+        await self._notes.write(_tried(row, endpoint, told, "retry", gap_ms))
 
     async def _disable(self, identifier: str, url: str) -> None:
         try:
@@ -251,22 +221,34 @@ class Deliverer:
         except DATABASE_ERRORS:
             log.warning("webhook_not_disabled", webhook=identifier)  # its next 410 does
 
-    async def _post(self, endpoint: Endpoint, event_id: str, body: bytes) -> int:
-        assert self._session is not None
-        if allowed_url(endpoint.url, private=self._private) is not None:
-            return 0
-        headers = signatures(endpoint.secret, event_id, body, now_ms() // 1000)
-        headers["Content-Type"] = "application/json"
-        headers["User-Agent"] = "bailiwick-webhooks"
-        try:
-            async with self._session.post(
-                endpoint.url, data=body, headers=headers, allow_redirects=False
-            ) as answer:
-                await answer.content.read(ANSWER_BYTES_MAX)
-                return answer.status
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
-            return 0
 
-    async def _note(self, row: asyncpg.Record, status: int, again_ms: int | None) -> None:
-        note = (row["event"], row["endpoint"], row["tries"], status, again_ms)
-        await self._notes.write(note)
+def _note(row: asyncpg.Record, status: int, gap_ms: int | None, tried: Try | None = None) -> Note:
+    return Note(row["event"], row["endpoint"], row["tries"], status, gap_ms, tried)
+
+
+def _tried(
+    row: asyncpg.Record, endpoint: Endpoint, told: Told, follows: str, gap_ms: int | None
+) -> Note:
+    """How a try ended, with what is remembered of it."""
+    answered = told.status != 0
+    tried = Try(
+        id=new_name(node_of(row["event"]), told.began_ms),
+        merchant=endpoint.merchant,
+        livemode=endpoint.livemode,
+        event=row["event"],
+        endpoint=endpoint.id,
+        subject=row["subject"],
+        number=row["tries"],
+        resent=row["resent"],
+        created_ms=told.began_ms,
+        took_ms=told.took_ms,
+        url=told.url,
+        status=told.status,
+        failure=told.failure,
+        headers=text(told.headers) if answered else None,
+        body=told.body if answered else None,
+        body_cut=told.cut,
+        follows=follows,
+        next_ms=None if gap_ms is None else told.began_ms + told.took_ms + gap_ms,
+    )
+    return _note(row, told.status, gap_ms, tried)

@@ -25,6 +25,10 @@ ON_BEHALF = contextvars.ContextVar("on_behalf", default="")
 """The merchant for whom the running task connects."""
 
 
+class NotPublic(OSError):
+    """A name leads to an address that webhooks may not go to."""
+
+
 class GuardedResolver(AbstractResolver):
     """Resolves names and passes on only addresses that webhooks may go to."""
 
@@ -39,11 +43,12 @@ class GuardedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """Addresses of a host. Raises OSError when any of them is not public."""
+        """Addresses of a host. Raises NotPublic when any of them is not, OSError when
+        there are none."""
         hosts: list[ResolveResult] = []
         for kind, _, proto, _, address in await self._found(host, port):
             if not self._private and not public_address(address[0]):
-                raise OSError(f"{host} leads to an address that is not public")
+                raise NotPublic(f"{host} leads to an address that is not public")
             hosts.append(
                 ResolveResult(
                     hostname=host,

@@ -1,4 +1,4 @@
-"""Webhooks: a merchant's endpoints, signatures, and how often a delivery is tried.
+"""Webhooks: a merchant's endpoints, and signatures.
 
 What is owed is written with the event itself, so nothing can be forgotten; ``deliverer`` delivers
 it. Signatures:
@@ -10,16 +10,14 @@ import asyncio
 import base64
 import hashlib
 import hmac
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
 
 from bailiwick.store.database import Store
 
-TRIES_MAX = 40
-BACKOFF_MAX_MS = 4 * 3_600_000
-"""With doubling from one second, forty tries reach over more than three days."""
+USER_AGENT = "bailiwick-webhooks"
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -34,6 +32,14 @@ class Endpoint(msgspec.Struct, frozen=True):
     status: str
     created_ms: int
     details: dict[str, Any]
+    old_secret: str | None = None
+    old_until_ms: int | None = None
+
+    def secrets(self, now_ms: int) -> list[str]:
+        """The secrets that sign now, the newest first: two while one is being replaced."""
+        if self.old_secret is None or now_ms >= (self.old_until_ms or 0):
+            return [self.secret]
+        return [self.secret, self.old_secret]
 
     def wants(self, event_type: str) -> bool:
         """Whether it subscribed; ``*`` means all but our own additions."""
@@ -91,22 +97,20 @@ class Endpoints:
         self._by_owner = by_owner
 
 
-def signatures(secret: str, event_id: str, body: bytes, now_s: int) -> dict[str, str]:
-    """The headers that prove an event to be ours, in both conventions."""
+def signatures(secrets: Sequence[str], event_id: str, body: bytes, now_s: int) -> dict[str, str]:
+    """The headers that prove an event to be ours, in both conventions: one signature for each
+    secret, and any of them is proof. At most two: a header is of bounded length."""
     stamp = str(now_s)
-    stripe = hmac.new(secret.encode(), f"{stamp}.".encode() + body, hashlib.sha256).hexdigest()
-    key = base64.b64decode(secret.removeprefix("whsec_") + "==")
-    content = f"{event_id}.{stamp}.".encode() + body
-    standard = base64.b64encode(hmac.new(key, content, hashlib.sha256).digest()).decode()
+    signed, content = f"{stamp}.".encode() + body, f"{event_id}.{stamp}.".encode() + body
+    stripe = [hmac.new(each.encode(), signed, hashlib.sha256).hexdigest() for each in secrets]
     return {
-        "Stripe-Signature": f"t={stamp},v1={stripe}",
+        "Stripe-Signature": ",".join([f"t={stamp}", *(f"v1={each}" for each in stripe)]),
         "webhook-id": event_id,
         "webhook-timestamp": stamp,
-        "webhook-signature": f"v1,{standard}",
+        "webhook-signature": " ".join(f"v1,{_standard(each, content)}" for each in secrets),
     }
 
 
-def backoff_ms(tries: int, share: float) -> int:
-    """How long to wait after a failed try: doubling, bounded, spread by ``share`` (0 to 1)."""
-    full = min(1_000 * 2 ** min(tries, 20), BACKOFF_MAX_MS)
-    return int(full * (0.75 + share / 2))
+def _standard(secret: str, content: bytes) -> str:
+    key = base64.b64decode(secret.removeprefix("whsec_") + "==")
+    return base64.b64encode(hmac.new(key, content, hashlib.sha256).digest()).decode()

@@ -1,5 +1,6 @@
 -- Claim deliveries that are due, endpoint by endpoint: only the earliest undelivered one of each
--- subject and endpoint, so that first occurrences arrive in order.
+-- subject and endpoint, so that first occurrences arrive in order. What is sent again keeps to none,
+-- and holds up nobody.
 -- A later one is put behind (`claimed` is false): until `delivery_done` has seen the one before it
 -- end, or at most until that one is due again. So it is not looked at again and again. The row
 -- before it is locked for that: who is just ending it is not overtaken. Nobody is waited for.
@@ -9,17 +10,18 @@
 -- What is told of a person stands apart, so that it can be erased (`personal_event`).
 -- $1: endpoints, $2: how many of each, 40 at most, $3: lease in milliseconds, $4: the epoch.
 WITH due AS MATERIALIZED (
-    SELECT w.event, w.endpoint, w.subject, w.seq, w.next_at, f.room, b.seq IS NOT NULL AS waits
+    SELECT w.event, w.endpoint, w.subject, w.seq, w.next_at, f.room,
+           b.seq IS NOT NULL AS waits
       FROM unnest($1::text[], $2::integer[]) AS f (endpoint, room)
       JOIN fence ON fence.fenced_at IS NULL AND fence.epoch <= $4
      CROSS JOIN LATERAL (
-           SELECT d.event, d.endpoint, d.subject, d.seq, d.next_at FROM delivery d
+           SELECT d.event, d.endpoint, d.subject, d.seq, d.next_at, d.resent FROM delivery d
             WHERE d.endpoint = f.endpoint AND d.next_at <= now()
             ORDER BY d.next_at LIMIT 40) w
       LEFT JOIN LATERAL (
            SELECT b.seq FROM delivery b
             WHERE b.subject = w.subject AND b.endpoint = w.endpoint
-              AND b.seq < w.seq AND b.next_at IS NOT NULL
+              AND b.seq < w.seq AND b.next_at IS NOT NULL AND b.resent = 0 AND w.resent = 0
             ORDER BY b.seq DESC LIMIT 1) b ON true
 ), chosen AS (
     SELECT r.event, r.endpoint, r.subject, r.seq, NULL::timestamptz AS behind
@@ -31,7 +33,7 @@ WITH due AS MATERIALIZED (
       FROM due w CROSS JOIN LATERAL (
            SELECT b.next_at FROM delivery b
             WHERE b.subject = w.subject AND b.endpoint = w.endpoint
-              AND b.seq < w.seq AND b.next_at IS NOT NULL
+              AND b.seq < w.seq AND b.next_at IS NOT NULL AND b.resent = 0
             ORDER BY b.seq DESC LIMIT 1 FOR SHARE SKIP LOCKED) b
      WHERE w.waits
 ), mine AS MATERIALIZED (
@@ -43,7 +45,9 @@ WITH due AS MATERIALIZED (
 )
 UPDATE delivery d
    SET next_at = greatest(m.behind, clock_timestamp() + $3 * interval '1 millisecond'),
-       tries = d.tries + CASE WHEN m.behind IS NULL THEN 1 ELSE 0 END
+       tries = d.tries + CASE WHEN m.behind IS NULL THEN 1 ELSE 0 END,
+       begun_at = CASE WHEN m.behind IS NULL AND d.begun_at IS NULL THEN now()
+                       ELSE d.begun_at END
   FROM mine m LEFT JOIN event e ON m.behind IS NULL AND e.subject = m.subject AND e.seq = m.seq
  WHERE d.event = m.event AND d.endpoint = m.endpoint
 RETURNING d.event, d.endpoint, d.tries, d.subject, d.seq, e.type,
@@ -52,4 +56,8 @@ RETURNING d.event, d.endpoint, d.tries, d.subject, d.seq, e.type,
                   WHERE p.subject = m.subject AND p.seq = m.seq)
                ELSE e.body END AS body,
           e.content, e.livemode,
-          m.behind IS NULL AS claimed
+          m.behind IS NULL AS claimed, d.resent, d.tries - d.tries_before AS tries_of_sending,
+          (extract(epoch FROM now() - d.begun_at) * 1000)::bigint AS age_ms,
+          CASE WHEN m.behind IS NULL THEN (
+              SELECT count(*) FROM delivery o WHERE o.event = d.event AND o.next_at IS NOT NULL)
+          END AS pending

@@ -1,3 +1,4 @@
 -- All webhook endpoints; they are few and kept in memory.
-SELECT id, merchant, livemode, url, secret, events, status, created_ms, details
+SELECT id, merchant, livemode, url, secret, events, status, created_ms, details,
+       old_secret, old_until_ms
   FROM webhook_endpoint ORDER BY id DESC

@@ -7,9 +7,15 @@ from bailiwick.base.objects import API_VERSION, Object
 
 
 def event(
-    identifier: str, type_: str, body: msgspec.Raw, livemode: bool, subject: str, seq: int
+    identifier: str,
+    type_: str,
+    body: msgspec.Raw,
+    livemode: bool,
+    subject: str,
+    seq: int,
+    pending: int,
 ) -> Object:
-    """An event around the object as it was."""
+    """An event around the object as it was. ``pending``: to how many endpoints it is still owed."""
     return {
         "id": identifier,
         "object": "event",
@@ -17,7 +23,7 @@ def event(
         "created": time_of(identifier) // 1000,
         "data": {"object": body},
         "livemode": livemode,
-        "pending_webhooks": 0,
+        "pending_webhooks": pending,
         "request": {"id": None, "idempotency_key": None},
         "type": type_,
         "node": node_of(identifier),

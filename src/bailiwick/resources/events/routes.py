@@ -44,7 +44,15 @@ async def retrieve(node: NodeContext, who: Principal, identifier: str, params: P
 def event_object(kinds: Kinds, row: Any, *, name: str = "id") -> Object:
     """An event from its stored columns; ``name``: of the one that has its id."""
     body = kinds.event_body(row["subject"], row["body"], row["content"])
-    return render.event(row[name], row["type"], body, row["livemode"], row["subject"], row["seq"])
+    return render.event(
+        row[name],
+        row["type"],
+        body,
+        row["livemode"],
+        row["subject"],
+        row["seq"],
+        row["pending"],
+    )
 
 
 async def page(
