@@ -492,7 +492,8 @@ async def test_a_deleted_customer_is_shown_as_deleted(shop: Site) -> None:
 
 UNCOMPRESSED = """
 DO $$ DECLARE each record; BEGIN
-    FOR each IN SELECT c.relname, a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+    FOR each IN SELECT c.relname, a.attname
+                  FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
                  WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r'
                    AND a.attnum > 0 AND a.attstorage = 'x'
     LOOP EXECUTE format('ALTER TABLE %I ALTER %I SET STORAGE EXTERNAL', each.relname, each.attname);
