@@ -19,7 +19,7 @@ import msgspec
 import pytest
 
 from bailiwick.access.config import AccessSettings
-from bailiwick.checker import inside, providers
+from bailiwick.checker import inside, providers, records
 from bailiwick.cli.main import COMMANDS, bailiwick
 from bailiwick.cli.reviews import REMEDIES
 from bailiwick.control.fleet import FleetSettings
@@ -28,7 +28,9 @@ from bailiwick.node.config import NodeSettings
 from bailiwick.orders.transition import SUSPICIOUS
 from bailiwick.overview.config import OverviewSettings
 from bailiwick.overview.questions import FindPayments, FindTotals
+from bailiwick.resources.customers.params import ListCustomers
 from bailiwick.resources.events.params import ListEvents
+from bailiwick.resources.payment_methods.params import ListMethods
 from bailiwick.resources.payments.params import ListPayments
 from bailiwick.resources.refunds.params import ListRefunds
 from bailiwick.resources.webhook_endpoints.routes import EVENT_TYPES
@@ -313,7 +315,7 @@ def test_every_event_type_is_described() -> None:
 
 def test_every_invariant_and_review_reason_is_described() -> None:
     page = text_of("check.md")
-    for each in (*inside.INSIDE, *providers.BETWEEN):
+    for each in (*inside.INSIDE, *records.RECORDS, *providers.BETWEEN):
         assert f"`{each.__name__}`" in page, each.__name__
     for reason in SUSPICIOUS | set(REMEDIES):
         assert f"`{reason}`" in text_of("operate.md"), reason
@@ -324,7 +326,13 @@ def test_every_invariant_and_review_reason_is_described() -> None:
 
 def test_every_list_filter_is_described() -> None:
     page = text_of("api.md").partition("## Lists")[2].partition("\n## ")[0]
-    kinds = {"payments": ListPayments, "refunds": ListRefunds, "events": ListEvents}
+    kinds: dict[str, type[ListQuery]] = {
+        "payments": ListPayments,
+        "customers": ListCustomers,
+        "payment methods": ListMethods,
+        "refunds": ListRefunds,
+        "events": ListEvents,
+    }
     common = {field.name for field in msgspec.structs.fields(ListQuery)} - {"created"}
     for title, kind in kinds.items():
         row = next(line for line in page.splitlines() if line.startswith(f"| {title} |"))

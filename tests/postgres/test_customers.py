@@ -6,10 +6,11 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 import pytest
+from asyncpg.transaction import Transaction
 
 from bailiwick.base.ids import node_of
 from bailiwick.checker import inside, records, stories, tables
@@ -19,7 +20,9 @@ from bailiwick.checker.reader import snapshot
 from bailiwick_lab.servers import engines
 from bailiwick_lab.servers.engines import PostgresServer
 from tests.canaries import Canaries
+from tests.postgres.hooks_kit import delivering, endpoint, owed, sink, until_paid
 from tests.postgres.lists_kit import One, Site, site
+from tests.store_kit import NodeStore
 
 DE = {"location[country]": "DE"}
 IN = {"location[country]": "IN"}
@@ -84,8 +87,8 @@ async def events(shop: Site, of: str) -> list[tuple[str, int]]:
     return sorted(((each["type"], each["sequence"]) for each in found), key=lambda it: it[1])
 
 
-async def sound(at: One) -> None:
-    """What ``bailiwick check`` holds against a node's database."""
+async def broken(at: One) -> dict[str, Any]:
+    """What ``bailiwick check`` finds wrong in a node's database."""
     found = Findings()
     async with snapshot(NodePlace(at.name, at.dsn)) as db:
         for invariant in (*inside.INSIDE, *records.RECORDS):
@@ -94,7 +97,11 @@ async def sound(at: One) -> None:
         told = stories.Stories(db.node, rows, found)
         await stories.read(db, told)
         await stories.stored_answers(db, found.of(stories.stored_answers), rows, told.edited)
-    assert {each.name: each.examples for each in found.all() if each.count} == {}
+    return {each.name: each.violations for each in found.all() if each.count}
+
+
+async def sound(at: One) -> None:
+    assert await broken(at) == {}
 
 
 # Where they live
@@ -207,19 +214,31 @@ async def test_a_key_is_answered_as_before_byte_for_byte(shop: Site) -> None:
     assert len(await shop.walk("/v1/customers")) == 1
 
 
-async def test_of_many_with_one_key_one_is_made(shop: Site) -> None:
+async def test_of_many_with_one_key_one_is_made(shop: Site, tmp_path: Path) -> None:
     """At two processes of one node: what one has under way the other does not know of."""
-    node = shop.nodes[0]
-    made = await asyncio.gather(
-        *(post(shop, "/v1/customers", key="same", **ANN) for _ in range(8)),
-        *(
-            shop.ask("POST", "/v1/customers", ANN, at=node, headers={"idempotency-key": "same"})
-            for _ in range(8)
-        ),
+    first, second = shop.nodes[0], One(1, "europe")
+    await second.server.start()
+    await second.start(first.dsn, tmp_path)
+    for number in range(1, 6):
+        headers = {"idempotency-key": f"same-{number}"}
+        made = await asyncio.gather(
+            *(
+                shop.ask("POST", "/v1/customers", ANN, at=at, headers=headers)
+                for at in (first, second) * 4
+            )
+        )
+        assert {status for status, _ in made} == {200}
+        assert len({said["id"] for _, said in made}) == 1
+        assert len(await shop.walk("/v1/customers")) == number
+    path = f"/v1/customers/{made[0][1]['id']}"
+    changes = [{f"metadata[k{n}]": n} for n in range(12)]
+    await asyncio.gather(
+        *(shop.ask("POST", path, each, at=(first, second)[n % 2]) for n, each in enumerate(changes))
     )
-    ids = {each["id"] if isinstance(each, dict) else each[1]["id"] for each in made}
-    assert len(ids) == 1 and len(await shop.walk("/v1/customers")) == 1
-    await sound(node)
+    _, now = await shop.ask("GET", path)
+    assert set(now["metadata"]) == {"order", *(f"k{n}" for n in range(12))}
+    await second.stop()
+    await sound(first)
 
 
 async def test_changes_at_once_are_all_made(shop: Site) -> None:
@@ -349,6 +368,110 @@ async def test_fingerprints_tell_a_token_again_to_its_merchant_alone(shop: Site)
     assert ours != await mark("tok_one", "sk_test_other") != await mark("tok_one", "sk_live_first")
 
 
+# Regions, webhooks, lost commits, and what the checker sees
+
+
+async def test_a_strict_place_s_customers_stay_in_its_region(
+    server_dsn: str, tmp_path: Path
+) -> None:
+    async with site(server_dsn, tmp_path, ("europe", "apac"), region="apac") as it:
+        status, said = await it.ask("POST", "/v1/customers", {**ANN, **DE})
+        assert (status, said["error"]["code"]) == (421, "wrong_region")
+        node = it.nodes[0]
+        _, made = await it.ask("POST", "/v1/customers", {**ANN, **DE}, at=node)
+        _, card = await it.ask("POST", "/v1/payment_methods", {**CARD, **DE}, at=node)
+        free = await customer(it, **{"location[country]": "BR"})
+        _, told = await it.ask("GET", "/v1/events", {"type": "customer.created"}, at=node)
+        strict = next(each for each in told["data"] if each["data"]["object"]["id"] == made["id"])
+        for path in (
+            f"/v1/customers/{made['id']}",
+            f"/v1/customers/{made['id']}/payment_methods",
+            f"/v1/payment_methods/{card['id']}",
+            f"/v1/events/{strict['id']}",
+            "/v1/customers",
+            "/v1/payment_methods",
+            "/v1/events",
+        ):
+            status, said = await it.ask("GET", path)
+            assert (status, said["error"]["code"]) == (421, "wrong_region"), path
+        assert (await it.ask("DELETE", f"/v1/customers/{made['id']}"))[0] == 421
+        assert await it.ask("GET", f"/v1/customers/{free['id']}") == (200, free)
+
+
+async def test_webhooks_are_owed_and_delivered_in_order(shop: Site) -> None:
+    node = shop.nodes[0].node
+    sql = await asyncpg.connect(shop.nodes[0].dsn)
+    async with sink() as there:
+        to = await endpoint(sql, "acct_1", there.url("/hook"))
+        await node.endpoints.load(node.store)
+        made = await customer(shop)
+        await post(shop, f"/v1/customers/{made['id']}", name="B")
+        await attached(shop, made["id"])
+        assert await owed(sql, to) == 3, "not what only we have, which * leaves out"
+        assert (await shop.ask("DELETE", f"/v1/customers/{made['id']}"))[0] == 200
+        async with delivering(cast(NodeStore, node.store)):
+            await until_paid(sql, to)
+        told = {row["id"]: row["type"] for row in await sql.fetch("SELECT id, type FROM event")}
+        arrived = [told[each] for each in there.seen("answered", "/hook")]
+        of_customer = [each for each in arrived if each.startswith("customer")]
+        assert of_customer == ["customer.created", "customer.updated", "customer.deleted"]
+        assert sorted(set(arrived) - set(of_customer)) == [
+            "payment_method.attached", "payment_method.detached",
+        ]  # fmt: skip
+    await sql.close()
+
+
+async def test_a_commit_whose_answer_is_lost_is_found_by_its_key(
+    shop: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Done and not told, or not done: the same key does it once."""
+    node = shop.nodes[0]
+    commit = Transaction.commit
+
+    async def done(self: Transaction) -> None:
+        await commit(self)
+        raise ConnectionResetError
+
+    async def never(self: Transaction) -> None:
+        raise ConnectionResetError
+
+    for number, lost in enumerate((done, never), 1):
+        headers = {"idempotency-key": f"lost-{number}"}
+        with monkeypatch.context() as patch:
+            patch.setattr(Transaction, "commit", lost)
+            status, said = await shop.ask("POST", "/v1/customers", ANN, headers=headers, at=node)
+            assert (status, said["error"]["code"]) == (503, "unavailable")
+        assert node.node.store._unsure == 1
+        status, _ = await shop.ask("POST", "/v1/customers", ANN, headers=headers, at=node)
+        assert status == 200 and node.node.store._unsure == 0
+        assert len(await shop.walk("/v1/customers")) == number
+    await sound(node)
+
+
+@pytest.mark.parametrize(
+    ("plant", "seen"),
+    [
+        ("UPDATE record SET version = version + 1 WHERE id LIKE 'cus%'", "records_told"),
+        ("DELETE FROM personal_event WHERE seq = 1 AND subject LIKE 'cus%'", "records_told"),
+        ("UPDATE record SET details = '{}', active = false WHERE id LIKE 'cus%'", "records_told"),
+        ("UPDATE record SET merchant = 'acct_2' WHERE id LIKE 'pm%'", "methods_owned"),
+        ("UPDATE record SET belongs_to = NULL WHERE id LIKE 'pm%'", "methods_owned"),
+        ("DELETE FROM record WHERE id LIKE 'pm%'", "tenants_match"),
+    ],
+    ids=["version", "told", "erased", "merchant", "default", "parent"],
+)  # fmt: skip
+async def test_the_checker_sees_what_is_wrong(shop: Site, plant: str, seen: str) -> None:
+    made = await customer(shop)
+    card = await attached(shop, made["id"])
+    default = {"invoice_settings[default_payment_method]": card["id"]}
+    await post(shop, f"/v1/customers/{made['id']}", **default)
+    await sound(shop.nodes[0])
+    sql = await asyncpg.connect(shop.nodes[0].dsn)
+    await sql.execute(plant)
+    await sql.close()
+    assert seen in await broken(shop.nodes[0])
+
+
 # Erasure
 
 
@@ -365,6 +488,19 @@ async def test_a_deleted_customer_is_shown_as_deleted(shop: Site) -> None:
     assert (await events(shop, made["id"]))[-1] == ("customer.deleted", 2)
     assert (await events(shop, card["id"]))[-1] == ("payment_method.detached", 3)
     await sound(shop.nodes[0])
+
+
+UNCOMPRESSED = """
+DO $$ DECLARE each record; BEGIN
+    FOR each IN SELECT c.relname, a.attname
+                  FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+                 WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r'
+                   AND a.attnum > 0 AND a.attstorage = 'x'
+    LOOP EXECUTE format('ALTER TABLE %I ALTER %I SET STORAGE EXTERNAL', each.relname, each.attname);
+    END LOOP;
+END $$
+"""
+"""So that what is long can be found in files as it is."""
 
 
 def _held(data: Path, words: Canaries) -> set[str]:
@@ -419,9 +555,10 @@ async def test_nothing_personal_is_left_in_the_database_s_files(
     postgres, data = server
     gone, kept = Canaries(), Canaries()
     async with site(postgres.tcp_dsn, tmp_path, ("europe",)) as shop:
+        sql = await asyncpg.connect(shop.nodes[0].dsn)
+        await sql.execute(UNCOMPRESSED)
         erased, _ = await _person(shop, gone), await _person(shop, kept)
         again = await post(shop, "/v1/customers", key="again", **erased["request"])
-        sql = await asyncpg.connect(shop.nodes[0].dsn)
         await sql.execute("ANALYZE")
         for each in (erased["id"], again["id"]):
             assert (await shop.ask("DELETE", f"/v1/customers/{each}"))[0] == 200

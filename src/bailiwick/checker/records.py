@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bailiwick.checker.findings import Found
+from bailiwick.checker.inside import Invariant
 from bailiwick.checker.reader import Reader
 
 
@@ -52,4 +53,6 @@ async def methods_owned(db: Reader, found: Found) -> None:
     )
 
 
-RECORDS = (records_told, methods_owned)
+TOLD = "SELECT count(*) FROM event WHERE NOT subject ^@ 'pi_'"
+"""How many events tell of records: if any, there are records to compare."""
+RECORDS: tuple[Invariant, ...] = (records_told, methods_owned)

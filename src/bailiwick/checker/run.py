@@ -100,6 +100,7 @@ class _Run:
         self.open: list[OpenAttempt] = []
         self.open_reviews: list[OpenReview] = []
         self.payments = self.paid = self.attempts = self.reviews = self.skipped = 0
+        self.told_of_records = 0
         # What is neither set aside nor elsewhere, so that it must be compared with the books.
         self.joinable = self.charged = self.settled = 0
         self.history = None if wanted.history is None else outside.read_lines(wanted.history)
@@ -123,6 +124,7 @@ class _Run:
         self.open += await across.open_attempts(db)
         self.open_reviews += await across.open_reviews(db)
         self.reviews += await db.number("SELECT count(*) FROM review")
+        self.told_of_records += await db.number(records.TOLD)
         for (reference,) in await db.rows("SELECT DISTINCT attempt FROM review"):
             self.reviewed.add(reference)
         if self.history is not None:
@@ -202,6 +204,8 @@ class _Run:
             "refunds_follow_attempts": 0,
             "terminal_stays": 0,
             "deliveries_done_or_due": 0,
+            "records_told": self.told_of_records,
+            "methods_owned": 0,
         }
         for found in self.findings.all():
             found.require_rows(there_are.get(found.name, self.payments))

@@ -52,7 +52,7 @@ async def _rewind(name: str, connection: Any) -> dict[str, Any]:
     from bailiwick.store.statements import statement
 
     done = await connection.execute(statement("relay_rewind"), CONSUMER)
-    waiting = await connection.fetchval("SELECT count(*) FROM event")
+    waiting = await connection.fetchval("SELECT count(*) FROM event WHERE subject ^@ 'pi_'")
     return {"node": name, "events": waiting, "relay": done == "UPDATE 1"}
 
 
@@ -111,7 +111,8 @@ def rebuild(data: Path, dsns: tuple[str, ...], wait_s: float, as_json: bool) -> 
 
 async def _count(name: str, connection: Any) -> dict[str, Any]:
     row = await connection.fetchrow(
-        "SELECT (SELECT node FROM fence) AS number, (SELECT count(*) FROM event) AS events,"
+        "SELECT (SELECT node FROM fence) AS number, (SELECT count(*) FROM event"
+        " WHERE subject ^@ 'pi_') AS events,"
         " (SELECT count(*) FROM payment) AS payments"
     )
     return {"node": name, **dict(row)}
