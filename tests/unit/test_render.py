@@ -114,6 +114,7 @@ def test_an_event_holds_the_object_byte_for_byte() -> None:
 
 def test_a_webhook_s_secret_is_shown_once() -> None:
     row = {"id": "we_1", "details": {}, "created_ms": 1, "events": ["*"], "livemode": False,
-           "status": "enabled", "url": "https://x.example", "secret": "whsec_x", "old_secrets": []}  # fmt: skip
+           "status": "enabled", "url": "https://x.example", "secret": "whsec_x",
+           "old_secrets": []}  # fmt: skip
     assert "secret" not in webhook_endpoint(row, 5)
     assert webhook_endpoint(row, 5, secret=True)["secret"] == "whsec_x"
