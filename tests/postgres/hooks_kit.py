@@ -14,7 +14,7 @@ from bailiwick.base.ids import new_id
 from bailiwick.delivery.deliverer import Deliverer
 from bailiwick.delivery.webhooks import Endpoints
 from bailiwick.node import assembly
-from bailiwick.resources.events.routes import event_object
+from bailiwick.resources.events.shown import event_object
 from tests.store_kit import NodeStore
 
 BODY = '{"object":"payment_intent"}'

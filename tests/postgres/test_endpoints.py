@@ -15,6 +15,7 @@ import pytest
 
 from bailiwick.access.fanout.endpoints import derive
 from bailiwick.access.nodes.forward import NodeClient
+from bailiwick.base.clock import now_ms
 from bailiwick.base.ids import new_id
 from bailiwick.delivery.webhooks import Endpoints
 from bailiwick.interlink import sealed_resource as sealing
@@ -27,6 +28,7 @@ from bailiwick.interlink.sealed_resource import (
     resource_lines,
 )
 from bailiwick.resources.webhook_endpoints.routes import ENDPOINTS_MAX, EndpointItem, EndpointList
+from bailiwick.resources.webhook_endpoints.secret import ACTION, SecretRoll
 from bailiwick.topology.merchants import Merchant, Merchants, Principal, key_hash
 from bailiwick.wire.answers import install_errors
 from bailiwick.wire.server import HttpServer
@@ -83,6 +85,7 @@ async def opened(store: NodeStore) -> AsyncIterator[Door]:
     install_errors(app)
     app.add_route(LIST, EndpointList(node))
     app.add_route(f"{LIST}/{{identifier}}", EndpointItem(node))
+    app.add_route(f"{LIST}/{{identifier}}/{ACTION}", SecretRoll(node))
     server = HttpServer(app)
     await server.start()
     client = NodeClient(f"http://127.0.0.1:{server.port}")
@@ -225,3 +228,82 @@ async def test_empty_metadata_is_dropped_and_changes_at_once_are_all_kept(door: 
     )
     _, shown = await door.ask("GET", path)
     assert shown["metadata"] == {"b": "1", **{f"k{n}": str(n) for n in range(20)}}
+
+
+# --- secrets that are replaced -----------------------------------------------------------------
+
+
+async def roll(
+    door: Door, given: Resource, key: str = "sk_a", action: str = ACTION, **form: str
+) -> tuple[int, Any]:
+    """As access does."""
+    lines = resource_lines(SHARED, KEYS[key], given, action)
+    return await door.ask("PUT", f"{LIST}/{given.id}/{ACTION}", key, form, lines)
+
+
+def fresh(identifier: str, secret: str, at: int | None = None) -> Resource:
+    return Resource(identifier, "whsec_" + secret * 48, at or now_ms())
+
+
+async def test_a_new_secret_is_shown_once_and_the_old_one_overlaps(
+    door: Door, store: NodeStore
+) -> None:
+    _, made = await door.put(resource())
+    given = fresh(made["id"], "b")
+    status, shown = await roll(door, given, expires_in="3600")
+    assert (status, shown["secret"]) == (200, given.secret)
+    assert shown["previous_secrets_expire_at"] == [(given.created_ms + 3_600_000) // 1000]
+    status, again = await roll(door, fresh(made["id"], "b", given.created_ms + 9), expires_in="5")
+    assert status == 200 and "secret" not in again, "the same request"
+    assert again["previous_secrets_expire_at"] == shown["previous_secrets_expire_at"]
+    _, read = await door.ask("GET", f"{LIST}/{made['id']}")
+    assert "secret" not in read and read["previous_secrets_expire_at"]
+    found = Endpoints()
+    await found.load(store)
+    known = found.get(made["id"])
+    assert known is not None
+    assert known.secrets(now_ms()) == [given.secret, made["secret"]]
+    assert known.secrets(given.created_ms + 3_600_000) == [given.secret]
+    await roll(door, fresh(made["id"], "c"), expires_in="0")
+    status, body = await roll(door, given)
+    assert (status, body["error"]["param"]) == (400, "Idempotency-Key"), "an old request"
+    await found.load(store)
+    known = found.get(made["id"])
+    assert known is not None and known.secrets(now_ms()) == ["whsec_" + "c" * 48]
+    _, read = await door.ask("GET", f"{LIST}/{made['id']}")
+    assert "previous_secrets_expire_at" not in read
+
+
+async def test_who_may_replace_a_secret_and_how(door: Door, sql: asyncpg.Connection) -> None:
+    _, made = await door.put(resource())
+    given = fresh(made["id"], "b")
+    before = await sql.fetch("SELECT * FROM webhook_endpoint")
+    assert (await door.ask("POST", f"{LIST}/{made['id']}/{ACTION}"))[1]["error"]["code"] == (
+        "node_addressed"
+    )
+    assert (await door.ask("PUT", f"{LIST}/{made['id']}/{ACTION}"))[0] == 403
+    assert (await roll(door, given, action=""))[0] == 403, "the seal of another request"
+    for key in ("sk_b", "sk_a_live"):
+        assert (await roll(door, given, key))[0] == 404
+    for form, param in (
+        ({"expires_in": "604801"}, "expires_in"),
+        ({"expires_in": "-1"}, "expires_in"),
+        ({"secret": "mine"}, "secret"),
+    ):
+        status, body = await roll(door, given, **form)
+        assert (status, body["error"]["param"]) == (400, param)
+    assert await sql.fetch("SELECT * FROM webhook_endpoint") == before
+    for letter in "bcd":
+        assert (await roll(door, fresh(made["id"], letter)))[0] == 200
+    status, body = await roll(door, fresh(made["id"], "e"))
+    assert (status, body["error"]["param"]) == (400, "expires_in"), "too many at once"
+    assert (await roll(door, fresh(made["id"], "e"), expires_in="0"))[0] == 200
+
+
+async def test_unknown_events_are_refused_with_the_nearest(door: Door) -> None:
+    lines = resource_lines(SHARED, KEYS["sk_a"], resource())
+    for name, said in (("charge.suceeded", "charge.succeeded?"), ("charge.*", "charge.captured")):
+        form = {**WISH, "enabled_events[0]": name}
+        status, body = await door.ask("PUT", LIST, "sk_a", form, lines)
+        assert (status, body["error"]["param"]) == (400, "enabled_events[0]")
+        assert said in body["error"]["message"]

@@ -21,7 +21,7 @@ from bailiwick.checker.places import NodePlace
 from bailiwick.checker.reader import snapshot
 from bailiwick.delivery.outbox import Outbox, Position
 from bailiwick.node import assembly
-from bailiwick.resources.events.routes import event_object
+from bailiwick.resources.events.shown import event_object
 from bailiwick.resources.payments import render
 from bailiwick.resources.payments import stored as payments
 from bailiwick.resources.payments.params import CapturePayment

@@ -105,14 +105,16 @@ def test_an_event_holds_the_object_byte_for_byte() -> None:
     body = msgspec.Raw(b'{"b":1,"a":[2.50,"\xc3\xa9"]}')
     payment = kit.payment()
     shown = event(
-        payment.id.replace("pi_", "evt_"), "payment_intent.created", body, False, payment.id, 1
+        payment.id.replace("pi_", "evt_"), "payment_intent.created", body, False, payment.id, 1, 2
     )
     assert bytes(body) in bytes(encode(shown))
     assert (shown["sequence"], shown["payment"], shown["node"]) == (1, payment.id, 1)
+    assert shown["pending_webhooks"] == 2
 
 
 def test_a_webhook_s_secret_is_shown_once() -> None:
     row = {"id": "we_1", "details": {}, "created_ms": 1, "events": ["*"], "livemode": False,
-           "status": "enabled", "url": "https://x.example", "secret": "whsec_x"}  # fmt: skip
-    assert "secret" not in webhook_endpoint(row)
-    assert webhook_endpoint(row, secret=True)["secret"] == "whsec_x"
+           "status": "enabled", "url": "https://x.example", "secret": "whsec_x",
+           "old_secrets": []}  # fmt: skip
+    assert "secret" not in webhook_endpoint(row, 5)
+    assert webhook_endpoint(row, 5, secret=True)["secret"] == "whsec_x"

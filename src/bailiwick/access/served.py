@@ -66,7 +66,7 @@ def _answering(front: Front, where: object, *, public: bool) -> Answering:
         case Merged():
             return _merged(front)
         case Everywhere():
-            return _everywhere(front)
+            return _everywhere(front, where.action)
         case _:
             raise TypeError(f"nobody knows where {where!r} is")
 
@@ -137,7 +137,7 @@ def _merged(front: Front) -> Answering:
     return answer
 
 
-def _everywhere(front: Front) -> Answering:
+def _everywhere(front: Front, action: str) -> Answering:
     async def answer(request: Request, response: Response, identifier: str | None = None) -> None:
         inbound = receive(front, request, response)
         if request.method == "GET":
@@ -147,6 +147,8 @@ def _everywhere(front: Front) -> Answering:
         body = await read_body(request)
         if identifier is None:
             await endpoints.create(front, inbound, response, body)
+        elif action:
+            await endpoints.act(front, inbound, response, action, identifier, body)
         else:
             await endpoints.change(front, inbound, response, request.method, identifier, body)
 

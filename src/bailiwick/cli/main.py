@@ -21,6 +21,8 @@ COMMANDS: dict[str, str] = {
     "topology": "Show and check nodes, jurisdictions and rules.",
     "usage": "Show every node's usage state and how it changed.",
     "reviews": "List and settle what a person must decide.",
+    "webhooks": "Send events to a webhook endpoint again.",
+    "listen": "Forward events to a server on this machine as they happen: for development.",
     "overview": "See and count the payments of all nodes in one place.",
     "check": "Check every money invariant over all nodes and the providers' books.",
     "access": "Run one access process.",

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import getpass
 import json
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any
 
 import click
 
-T = TypeVar("T")
+from bailiwick.cli.over_nodes import fail, over_nodes, where
 
 REMEDIES = {
     "late_success": "The provider took money after it had said no. Refund it there by its "
@@ -51,23 +49,8 @@ UPDATE review SET closed_at = now(), closed_by = $4, note = $5
  WHERE subject = $1 AND attempt = $2 AND reason = $3 AND closed_at IS NULL RETURNING subject"""
 
 
-def _where(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that say which databases."""
-    for option in (
-        click.option("--json", "as_json", is_flag=True, help="Print JSON."),
-        click.option("--dsn", metavar="DSN", help="One node's database, instead of --data."),
-        click.option(
-            "--data", type=click.Path(path_type=Path, file_okay=False),
-            default=Path("demo-data"), show_default=True, metavar="DIR",
-            help="Folder of a running demo.",
-        ),
-    ):  # fmt: skip
-        function = option(function)
-    return function
-
-
 @click.group("reviews", invoke_without_command=True)
-@_where
+@where
 @click.option("--all", "everything", is_flag=True, help="Closed ones too.")
 @click.pass_context
 def command(
@@ -77,7 +60,7 @@ def command(
     context.obj = (data, dsn)
     if context.invoked_subcommand is not None:
         return
-    found = _over_nodes(data, dsn, lambda node, db: _listed(node, db, everything))
+    found = over_nodes(data, dsn, lambda node, db: _listed(node, db, everything))
     rows = sorted((row for rows in found for row in rows), key=lambda row: str(row["opened_at"]))
     if as_json:
         click.echo(json.dumps(rows, ensure_ascii=False, indent=2))
@@ -89,7 +72,7 @@ def command(
 
 
 @command.command()
-@_where
+@where
 @click.option("--payment", required=True, metavar="ID")
 @click.option("--attempt", required=True, metavar="ID")
 @click.option("--reason", required=True, help="As it is listed.")
@@ -111,18 +94,18 @@ def close(
     from bailiwick.base.cards import has_card_number
 
     if has_card_number(note):
-        _fail("the note holds a card number: leave it out")
+        fail("the note holds a card number: leave it out")
     data, dsn = _inherited(context, data, dsn)
     who = by or _user()
 
     async def closing(_: str, db: Any) -> bool:
         return await db.fetchval(_CLOSE, payment, attempt, reason, who, note) is not None
 
-    done = any(_over_nodes(data, dsn, closing))
+    done = any(over_nodes(data, dsn, closing))
     if as_json:
         click.echo(json.dumps({"closed": done}))
     if not done:
-        _fail("there is no such open review; 'bailiwick reviews' lists them")
+        fail("there is no such open review; 'bailiwick reviews' lists them")
     if not as_json:
         click.echo("Closed.")
 
@@ -141,29 +124,6 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return "operator"
-
-
-def _over_nodes(data: Path, dsn: str | None, work: Callable[[str, Any], Awaitable[T]]) -> list[T]:
-    """Do something on each node's database. Exits with the remedy when one cannot be used."""
-    import asyncpg
-
-    from bailiwick.checker.places import PlaceError, from_folder
-
-    async def each(node: str, where: str) -> T:
-        connection = await asyncpg.connect(where, timeout=10)
-        try:
-            return await work(node, connection)
-        finally:
-            await connection.close()
-
-    async def every(nodes: list[tuple[str, str]]) -> list[T]:
-        return list(await asyncio.gather(*(each(*node) for node in nodes)))
-
-    try:
-        nodes = [("", dsn)] if dsn else [(n.name, n.dsn) for n in from_folder(data).nodes]
-        return asyncio.run(every(nodes))
-    except (PlaceError, OSError, TimeoutError, ValueError, asyncpg.PostgresError) as error:
-        _fail(str(error) or type(error).__name__)
 
 
 async def _listed(node: str, db: Any, everything: bool) -> list[dict[str, Any]]:
@@ -189,7 +149,3 @@ def _show(row: dict[str, Any]) -> None:
     else:
         click.echo(f"  {row['remedy']}")
     click.echo()
-
-
-def _fail(message: str) -> NoReturn:
-    raise click.ClickException(message)

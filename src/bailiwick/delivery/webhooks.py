@@ -15,6 +15,8 @@ from typing import Any
 
 import msgspec
 
+from bailiwick.delivery.event_types import covers
+from bailiwick.delivery.secrets import Old, valid
 from bailiwick.store.database import Store
 
 USER_AGENT = "bailiwick-webhooks"
@@ -32,22 +34,16 @@ class Endpoint(msgspec.Struct, frozen=True):
     status: str
     created_ms: int
     details: dict[str, Any]
-    old_secret: str | None = None
-    old_until_ms: int | None = None
+    old_secrets: list[Old] = []
 
     def secrets(self, now_ms: int) -> list[str]:
-        """The secrets that sign now, the newest first: two while one is being replaced."""
-        if self.old_secret is None or now_ms >= (self.old_until_ms or 0):
-            return [self.secret]
-        return [self.secret, self.old_secret]
+        """The secrets that sign now, the newest first: several while one is being replaced."""
+        earlier = valid(self.old_secrets, now_ms) if self.old_secrets else []
+        return [self.secret, *(each.secret for each in earlier if each.secret is not None)]
 
     def wants(self, event_type: str) -> bool:
         """Whether it subscribed; ``*`` means all but our own additions."""
-        if self.status != "enabled":
-            return False
-        if event_type in self.events:
-            return True
-        return "*" in self.events and not event_type.startswith("bailiwick.")
+        return self.status == "enabled" and covers(self.events, event_type)
 
 
 class Endpoints:
@@ -89,6 +85,7 @@ class Endpoints:
             values = list(row)
             values[5] = msgspec.json.decode(values[5])
             values[8] = msgspec.json.decode(values[8])
+            values[9] = msgspec.json.decode(values[9], type=list[Old])
             found.append(Endpoint(*values))
         self._by_id = {each.id: each for each in found}
         by_owner: dict[tuple[str, bool], list[Endpoint]] = {}
@@ -99,7 +96,7 @@ class Endpoints:
 
 def signatures(secrets: Sequence[str], event_id: str, body: bytes, now_s: int) -> dict[str, str]:
     """The headers that prove an event to be ours, in both conventions: one signature for each
-    secret, and any of them is proof. At most two: a header is of bounded length."""
+    secret, and any of them is proof."""
     stamp = str(now_s)
     signed, content = f"{stamp}.".encode() + body, f"{event_id}.{stamp}.".encode() + body
     stripe = [hmac.new(each.encode(), signed, hashlib.sha256).hexdigest() for each in secrets]

@@ -42,7 +42,14 @@ class Merged(msgspec.Struct, frozen=True, tag="merged"):
 
 
 class Everywhere(msgspec.Struct, frozen=True, tag="everywhere"):
-    """All nodes alike: it lives at each of them."""
+    """All nodes alike: it lives at each of them.
+
+    Attributes:
+        action: what is done to the one that the path names, if more than reading and changing it:
+            the last part of the path. Access chooses what all nodes must have alike.
+    """
+
+    action: str = ""
 
 
 Where = ById | ByParam | Placed | Merged | Everywhere

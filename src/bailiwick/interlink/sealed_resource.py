@@ -29,17 +29,20 @@ class Resource(msgspec.Struct, frozen=True):
 _decoder = msgspec.json.Decoder(Resource)
 
 
-def resource_lines(secret: bytes, who: Principal, resource: Resource) -> list[bytes]:
-    """The header lines that tell a node. ``secret``: what access and nodes share."""
+def resource_lines(
+    secret: bytes, who: Principal, resource: Resource, action: str = ""
+) -> list[bytes]:
+    """The header lines that tell a node. ``secret``: what access and nodes share; ``action``: what
+    is done to one that exists."""
     text = msgspec.json.encode(resource)
     return [
         b"%b: %b\r\n" % (HEADER.encode("ascii"), text),
-        f"{SEAL}: {_seal(secret, who, text)}\r\n".encode("ascii"),
+        f"{SEAL}: {_seal(secret, who, text, action)}\r\n".encode("ascii"),
     ]
 
 
 def read_resource(
-    secret: bytes, who: Principal, text: str | None, proof: str | None
+    secret: bytes, who: Principal, text: str | None, proof: str | None, action: str = ""
 ) -> Resource | None:
     """What access has chosen for ``who``; None when the proof is not genuine.
 
@@ -47,7 +50,7 @@ def read_resource(
         ValueError: it is genuine, and yet no new endpoint; says why.
     """
     raw = (text or "").encode("latin-1", "replace")
-    if not sealing.fits(_seal(secret, who, raw), proof):
+    if not sealing.fits(_seal(secret, who, raw, action), proof):
         return None
     found = _decoder.decode(raw)  # msgspec's errors are ValueErrors
     if not is_id(found.id, "we") or node_of(found.id) != 0:
@@ -55,6 +58,7 @@ def read_resource(
     return found
 
 
-def _seal(secret: bytes, who: Principal, text: bytes) -> str:
+def _seal(secret: bytes, who: Principal, text: bytes, action: str = "") -> str:
     mode = "live" if who.livemode else "test"
-    return sealing.seal(secret, f"endpoint|{who.merchant.id}|{mode}", text)
+    done = f"|{action}" if action else ""
+    return sealing.seal(secret, f"endpoint|{who.merchant.id}|{mode}" + done, text)

@@ -22,7 +22,7 @@ from bailiwick.node.config import Loaded, callback_base
 from bailiwick.orders.callbacks import Callbacks
 from bailiwick.orders.machine import Machine
 from bailiwick.orders.resolver import Resolver
-from bailiwick.resources.events.routes import event_object
+from bailiwick.resources.events.shown import event_object
 from bailiwick.resources.payments.rows import TABLE
 from bailiwick.routing.gateways import Gateways
 from bailiwick.runtime.loops import end, forever

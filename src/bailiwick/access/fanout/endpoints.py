@@ -90,6 +90,37 @@ async def create(
     give(response, _first_told(answers))
 
 
+async def act(
+    front: Front,
+    inbound: Inbound,
+    response: falcon.asgi.Response,
+    action: str,
+    identifier: str,
+    body: bytes,
+) -> None:
+    """POST of an action that needs a new secret: the same one at every node.
+
+    Raises:
+        ApiError: 400 without an Idempotency-Key: a repetition must bring nodes that were away to
+            the same secret.
+    """
+    key = inbound.idempotency_key
+    if key is None:
+        raise ApiError.invalid(
+            "Send an Idempotency-Key: when a node is away, the same request again brings it to the "
+            "same secret.",
+            param="Idempotency-Key",
+            code="parameter_missing",
+        )
+    target = _target(identifier) + b"/" + action.encode("ascii")
+    # No client's key has a line end in it: none makes an endpoint with this secret.
+    named = f"{action}\n{identifier}\n{key}"
+    _, signing = derive(front.internal_secret, inbound.principal, named)
+    resource = Resource(identifier, signing, now_ms())
+    extra = resource_lines(front.internal_secret, inbound.principal, resource, action)
+    give(response, _first_told(await _to_all(front, inbound, "PUT", target, body, extra)))
+
+
 async def change(
     front: Front,
     inbound: Inbound,

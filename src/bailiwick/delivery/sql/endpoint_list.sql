@@ -1,4 +1,4 @@
 -- All webhook endpoints; they are few and kept in memory.
 SELECT id, merchant, livemode, url, secret, events, status, created_ms, details,
-       old_secret, old_until_ms
+       old_secrets
   FROM webhook_endpoint ORDER BY id DESC

@@ -2,6 +2,8 @@
 
 from bailiwick.interlink.resource import ById, Merged, Path, Resource
 
+_ITS = ById("evt", "event")
+
 RESOURCE = Resource(
     object="event",
     prefix="evt",
@@ -9,6 +11,7 @@ RESOURCE = Resource(
     table="event",
     paths=(
         Path("/v1/events", {"GET": Merged()}),
-        Path("/v1/events/{identifier}", {"GET": ById("evt", "event")}),
+        Path("/v1/events/{identifier}", {"GET": _ITS}),
+        Path("/v1/events/{identifier}/retry", {"POST": _ITS}),
     ),
 )

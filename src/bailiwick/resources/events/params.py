@@ -2,9 +2,10 @@
 
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta
 
-from bailiwick.serving.params import ListQuery, Text
+from bailiwick.serving.params import Expand, ListQuery, Text
 
 
 class ListEvents(ListQuery, frozen=True):
@@ -12,3 +13,10 @@ class ListEvents(ListQuery, frozen=True):
 
     type: Text | None = None
     types: Annotated[list[Text], Meta(max_length=20)] | None = None
+
+
+class RetryEvent(msgspec.Struct, frozen=True):
+    """POST /v1/events/{id}/retry: see https://docs.stripe.com/cli/events/resend."""
+
+    webhook_endpoint: Text | None = None
+    expand: Expand = []

@@ -5,10 +5,12 @@ from typing import Any
 
 from bailiwick.base.errors import ApiError
 from bailiwick.base.objects import Object
+from bailiwick.delivery.event_types import matching
 from bailiwick.interlink.paging import Room
-from bailiwick.orders.kinds import Kinds
-from bailiwick.resources.events import RESOURCE, render
+from bailiwick.resources.events import RESOURCE
 from bailiwick.resources.events.params import ListEvents
+from bailiwick.resources.events.retry import EventRetry
+from bailiwick.resources.events.shown import event_object, find
 from bailiwick.resources.payments.placing import keep_all
 from bailiwick.serving import lists, placed_records
 from bailiwick.serving.context import NodeContext
@@ -28,31 +30,13 @@ class EventList(Route):
         await lists.answer(self.node, request, response, page)
 
 
-async def _find(node: NodeContext, who: Principal, identifier: str) -> Any:
-    return await node.store.row("event_find", who.merchant.id, who.livemode, identifier)
-
-
 async def retrieve(node: NodeContext, who: Principal, identifier: str, params: Params) -> Object:
     """GET /v1/events/{id}"""
     check_expand(struct_from(params, Retrieve).expand, NOTHING)
-    row = await _find(node, who, identifier)
+    row = await find(node, who, identifier)
     if row is None:
         raise ApiError.missing("event", identifier)
     return event_object(node.machine.kinds, row)
-
-
-def event_object(kinds: Kinds, row: Any, *, name: str = "id") -> Object:
-    """An event from its stored columns; ``name``: of the one that has its id."""
-    body = kinds.event_body(row["subject"], row["body"], row["content"])
-    return render.event(
-        row[name],
-        row["type"],
-        body,
-        row["livemode"],
-        row["subject"],
-        row["seq"],
-        row["pending"],
-    )
 
 
 async def page(
@@ -78,22 +62,21 @@ async def page(
 
 
 def _types(query: ListEvents) -> list[str] | None:
-    """Which types of events are wanted; None: all."""
-    if query.type is None or query.types is None:
-        one = None if query.type is None else [query.type]
-        wanted = query.types or one
-    else:
+    """Which types of events are wanted; None: all. Of a group, those that it stands for now."""
+    if query.type is not None and query.types is not None:
         raise ApiError.invalid("Only one of type and types can be given.", param="types")
-    if wanted is not None and any("*" in each for each in wanted):
+    if query.type is not None:
+        return matching(query.type)
+    if query.types and any("*" in each for each in query.types):
         raise ApiError.invalid(
-            "Groups of event types (*) are not supported: name each type in types[].",
-            param="type" if query.types is None else "types",
+            "types[] takes names of event types; a group of them (*) goes into type.",
+            param="types",
         )
-    return wanted
+    return query.types or None
 
 
 async def _its_payment(node: NodeContext, who: Principal, identifier: str) -> str | None:
-    row = await _find(node, who, identifier)
+    row = await find(node, who, identifier)
     return None if row is None else str(row["subject"])
 
 
@@ -105,3 +88,4 @@ def routes(node: NodeContext) -> Iterable[Mounted]:
     """Where events are served."""
     yield "/v1/events", EventList(node), ""
     yield "/v1/events/{identifier}", Reader(node, retrieve), ""
+    yield "/v1/events/{identifier}/retry", EventRetry(node), ""

@@ -12,6 +12,7 @@ RESOURCE = Resource(
     table="webhook_endpoint",
     paths=(
         Path("/v1/webhook_endpoints", {"POST": _ALL, "GET": _ALL}),
+        Path(f"{_ONE}/roll_secret", {"POST": Everywhere("roll_secret")}),
         Path(_ONE, {"GET": _ALL, "POST": _ALL, "DELETE": _ALL}),
     ),
 )

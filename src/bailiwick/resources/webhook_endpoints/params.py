@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from bailiwick.delivery.secrets import OVERLAP_MAX_S, OVERLAP_S
 from bailiwick.serving.params import Expand, Metadata, Text
 
 
@@ -40,4 +41,12 @@ class UpdateEndpoint(msgspec.Struct, frozen=True):
     description: Text | None | UnsetType = UNSET
     metadata: Metadata | None | UnsetType = UNSET
     disabled: bool | None = None
+    expand: Expand = []
+
+
+class RollSecret(msgspec.Struct, frozen=True):
+    """POST /v1/webhook_endpoints/{id}/roll_secret: for how many seconds the secret before is still
+    valid."""
+
+    expires_in: Annotated[int, Meta(ge=0, le=OVERLAP_MAX_S)] = OVERLAP_S
     expand: Expand = []

@@ -1,9 +1,10 @@
 """Webhook endpoints as API objects. Pure; see https://docs.stripe.com/api/webhook_endpoints."""
 
 from bailiwick.base.objects import Object
+from bailiwick.delivery.secrets import valid
 
 
-def webhook_endpoint(row: Object, *, secret: bool = False) -> Object:
+def webhook_endpoint(row: Object, now_ms: int, *, secret: bool = False) -> Object:
     """A webhook endpoint; its secret is shown once, when it is made."""
     details = row["details"]
     shown = {
@@ -19,4 +20,7 @@ def webhook_endpoint(row: Object, *, secret: bool = False) -> Object:
         "status": row["status"],
         "url": row["url"],
     }
+    expiring = valid(row["old_secrets"], now_ms)
+    if expiring:
+        shown["previous_secrets_expire_at"] = [each.until_ms // 1000 for each in expiring]
     return {**shown, "secret": row["secret"]} if secret else shown

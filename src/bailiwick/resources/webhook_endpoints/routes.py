@@ -7,18 +7,23 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from bailiwick.base.errors import ApiError
-from bailiwick.base.objects import Object, page
-from bailiwick.base.sealing import SEAL
+from bailiwick.base.objects import page
 from bailiwick.base.tenancy import own
 from bailiwick.delivery.addresses import allowed_url
+from bailiwick.delivery.event_types import problem
 from bailiwick.delivery.webhooks import Endpoint
 from bailiwick.interlink import paging
-from bailiwick.interlink.sealed_resource import HEADER, Resource, read_resource
-from bailiwick.resources.webhook_endpoints import render
+from bailiwick.interlink.sealed_resource import Resource
 from bailiwick.resources.webhook_endpoints.params import (
     CreateEndpoint,
     ListEndpoints,
     UpdateEndpoint,
+)
+from bailiwick.resources.webhook_endpoints.secret import (
+    SecretRoll,
+    given_by_access,
+    node_addressed,
+    shown,
 )
 from bailiwick.serving import route
 from bailiwick.serving.context import NodeContext
@@ -29,44 +34,18 @@ from bailiwick.wire.answers import json_answer
 from bailiwick.wire.forms import struct_from
 
 ENDPOINTS_MAX = 16
-EVENT_TYPES = frozenset(
-    {
-        "*",
-        "payment_intent.created",
-        "payment_intent.processing",
-        "payment_intent.requires_action",
-        "payment_intent.amount_capturable_updated",
-        "payment_intent.succeeded",
-        "payment_intent.payment_failed",
-        "payment_intent.canceled",
-        "refund.created",
-        "refund.updated",
-        "refund.failed",
-        "bailiwick.payment_intent.updated",
-        "bailiwick.late_success",
-        "bailiwick.capture_refused",
-        "bailiwick.cancel_refused",
-    }
-)
-
-
-def _shown(endpoint: Endpoint, *, secret: bool = False) -> Object:
-    return render.webhook_endpoint(msgspec.structs.asdict(endpoint), secret=secret)
 
 
 def _check(node: NodeContext, url: str | UnsetType, events: list[str] | UnsetType) -> None:
     if not isinstance(url, UnsetType):
-        problem = allowed_url(url, private=node.private_addresses)
-        if problem is not None:
-            raise ApiError.invalid(f"Invalid URL: {problem}.", param="url", code="url_invalid")
+        wrong = allowed_url(url, private=node.private_addresses)
+        if wrong is not None:
+            raise ApiError.invalid(f"Invalid URL: {wrong}.", param="url", code="url_invalid")
     for place, name in enumerate([] if isinstance(events, UnsetType) else events):
         # Types of the format that never happen here may be subscribed to: SDK users list them.
-        plain = name.replace("_", "").replace(".", "")
-        known = name in EVENT_TYPES or ("." in name and plain.isalnum() and plain.islower())
-        if not known:
-            raise ApiError.invalid(
-                f"Unknown event type: {name[:80]}.", param=f"enabled_events[{place}]"
-            )
+        wrong = problem(name)
+        if wrong is not None:
+            raise ApiError.invalid(wrong, param=f"enabled_events[{place}]")
 
 
 class EndpointList(Route):
@@ -76,7 +55,7 @@ class EndpointList(Route):
         """Write an endpoint under the id that access gives; repeating it changes nothing."""
         node = self.node
         who = route.principal(request, node)
-        given = self._given(request, who)
+        given = given_by_access(node, request, who)
         _, wish = await route.checked(request, CreateEndpoint)
         _check(node, wish.url, wish.enabled_events)
         async with node.endpoints.changing:
@@ -85,28 +64,12 @@ class EndpointList(Route):
         if (endpoint.url, endpoint.events) != (wish.url, wish.enabled_events):
             raise ApiError.mismatch()  # its id follows from the key, which was used before
         # A secret is shown once: whoever repeats the request has got it, or makes another endpoint.
-        json_answer(response, _shown(endpoint, secret=made))
+        json_answer(response, shown(endpoint, secret=made))
 
     async def on_post(self, request: Request, response: Response) -> None:
         """Not here: it would be known to this node alone."""
         route.principal(request, self.node)
-        raise ApiError.invalid(
-            "Webhook endpoints are made through an access process, which makes them at every "
-            "node: send this request to the address of the API, not to a node.",
-            code="node_addressed",
-        )
-
-    def _given(self, request: Request, who: Principal) -> Resource:
-        """What access has chosen. Raises ApiError: 403 from anybody else, 400 for nonsense."""
-        secret = self.node.refusals.secret
-        text, proof = request.get_header(HEADER), request.get_header(SEAL)
-        try:
-            given = read_resource(secret, who, text, proof)
-        except ValueError as error:
-            raise ApiError.invalid(f"{HEADER}: {error}", param=HEADER) from None
-        if given is None:
-            raise ApiError.forbidden("Only access processes may choose an endpoint's id.")
-        return given
+        raise node_addressed()
 
     async def _put(self, who: Principal, given: Resource, wish: CreateEndpoint) -> bool:
         """Whether it was made now. Raises ApiError (400) where there are enough."""
@@ -153,7 +116,7 @@ class EndpointList(Route):
             owned = [each for each in owned if each.id > query.ending_before]
         forward = query.ending_before is None
         kept = owned[: query.limit] if forward else owned[-query.limit :]
-        objects = [_shown(endpoint) for endpoint in kept]
+        objects = [shown(endpoint) for endpoint in kept]
         more = len(owned) > query.limit
         json_answer(response, page(objects, "/v1/webhook_endpoints", more))
 
@@ -168,7 +131,7 @@ class EndpointItem(Route):
         """Retrieve."""
         who = route.principal(request, self.node)
         await self.node.endpoints.load(self.node.store)
-        json_answer(response, _shown(self._own(who, identifier)))
+        json_answer(response, shown(self._own(who, identifier)))
 
     async def on_post(self, request: Request, response: Response, identifier: str) -> None:
         """Update."""
@@ -180,7 +143,7 @@ class EndpointItem(Route):
             await node.endpoints.load(node.store)
             await self._update(self._own(who, identifier), wish)
             await node.endpoints.load(node.store)
-        json_answer(response, _shown(self._own(who, identifier)))
+        json_answer(response, shown(self._own(who, identifier)))
 
     async def _update(self, old: Endpoint, wish: UpdateEndpoint) -> None:
         details: dict[str, Any] = dict(old.details)
@@ -216,4 +179,5 @@ class EndpointItem(Route):
 def routes(node: NodeContext) -> Iterable[Mounted]:
     """Where webhook endpoints are served."""
     yield "/v1/webhook_endpoints", EndpointList(node), ""
+    yield "/v1/webhook_endpoints/{identifier}/roll_secret", SecretRoll(node), ""
     yield "/v1/webhook_endpoints/{identifier}", EndpointItem(node), ""

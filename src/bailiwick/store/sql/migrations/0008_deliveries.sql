@@ -34,7 +34,5 @@ CREATE INDEX delivery_try_by_endpoint ON delivery_try (endpoint, id);
 CREATE INDEX delivery_try_by_event ON delivery_try (event, endpoint, number);
 ALTER TABLE delivery_try ALTER COLUMN headers SET STATISTICS 0, ALTER COLUMN body SET STATISTICS 0;
 
--- A secret that was replaced signs beside the new one for a while.
-ALTER TABLE webhook_endpoint
-    ADD COLUMN old_secret   text,
-    ADD COLUMN old_until_ms bigint;
+-- Secrets that were replaced, the newest first: each signs beside the new one for a while.
+ALTER TABLE webhook_endpoint ADD COLUMN old_secrets json NOT NULL DEFAULT '[]';
