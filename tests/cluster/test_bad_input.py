@@ -31,7 +31,7 @@ def json_body(**changes: object) -> str:
 CASES: dict[str, tuple[str, str | bytes, str | None]] = {
     "unknown currency": (FORM, good(currency="xyz"), "currency"),
     "withdrawn currency": (FORM, good(currency="hrk"), "currency"),
-    "no currency": (FORM, "amount=5&location[country]=DE", "currency"),
+    "no currency": (FORM, "amount=500&location[country]=DE", "currency"),
     "fraction": (FORM, good(amount="19.99"), "amount"),
     "exponent": (FORM, good(amount="1e3"), "amount"),
     "negative": (FORM, good(amount="-5"), "amount"),
@@ -47,15 +47,15 @@ CASES: dict[str, tuple[str, str | bytes, str | None]] = {
     "unknown country": (FORM, good(**{"location[country]": "ZZ"}), "location[country]"),
     "subdivision elsewhere": (FORM, GOOD + "&location[subdivision]=US-CA", "location[subdivision]"),
     "impossible point": (
-        FORM, "amount=5&currency=eur&location[coordinates]=95,10", "location[coordinates]",
+        FORM, "amount=500&currency=eur&location[coordinates]=95,10", "location[coordinates]",
     ),
     "open sea": (
-        FORM, "amount=5&currency=eur&location[coordinates]=-40,-120", "location[coordinates]",
+        FORM, "amount=500&currency=eur&location[coordinates]=-40,-120", "location[coordinates]",
     ),
     "no address": (
-        FORM, "amount=5&currency=eur&location[ip_address]=1.2.3", "location[ip_address]",
+        FORM, "amount=500&currency=eur&location[ip_address]=1.2.3", "location[ip_address]",
     ),
-    "no place": (FORM, "amount=5&currency=eur", "location"),
+    "no place": (FORM, "amount=500&currency=eur", "location"),
     "bad escape": (FORM, GOOD + "&description=%zz", "description"),
     "bad UTF-8": (FORM, GOOD.encode() + b"&description=\xff\xfe", None),
     "NUL": (FORM, GOOD + "&description=a%00b", "description"),

@@ -75,7 +75,7 @@ def test_methods_dress_and_undress() -> None:
 
 @pytest.mark.parametrize("state", [state.value for state in State])
 @pytest.mark.parametrize(
-    "change", [{"amount": 5}, {"currency": "eur"}, {"payment_method": "pm_card_visa"}],
+    "change", [{"amount": 500}, {"currency": "eur"}, {"payment_method": "pm_card_visa"}],
     ids=["amount", "currency", "payment_method"],
 )  # fmt: skip
 def test_what_the_charge_depends_on_is_fixed_with_it(state: str, change: dict[str, Any]) -> None:

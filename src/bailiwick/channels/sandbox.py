@@ -37,6 +37,7 @@ PROFILE = Profile(
     visibility_ms=5_000,
     replay_ms=_WEEK_MS,
     methods=("card", "upi", "bank_transfer", "wallet"),
+    exponents={"ISK": 2, "UGX": 2, "MGA": 0},  # it takes the minor units of our API
     partial_approval=True,
     secrets=("api_key", "callback_secret"),
     shared_tokens=rf"{common.TEST_CARDS}|pm_sandbox_[A-Za-z0-9_]+",

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from bailiwick.base.errors import ApiError
-from bailiwick.base.money import payment_currency
+from bailiwick.base.money import check_multiple, payment_amount, payment_currency
 from bailiwick.interlink.refusals import NO_GATEWAY
 from bailiwick.orders.transition import Transition
 from bailiwick.resources.payments.charging import VAULT, with_vault
@@ -62,6 +62,8 @@ def captured(payment: Payment, request: CapturePayment) -> Progress:
             "final_capture out.",
             param="final_capture",
         )
+    if request.amount_to_capture is not None:
+        check_multiple(request.amount_to_capture, payment.currency, "amount_to_capture")
     progress = payment.progress
     changes: dict[str, Any] = {"metadata": merged(progress.metadata, request.metadata)}
     if request.statement_descriptor is not None:
@@ -89,6 +91,7 @@ def updated(payment: Payment, request: UpdatePayment, now_ms: int) -> Step:
     change = Change.EDIT
     if not isinstance(request.amount, UnsetType):
         _before_charge(payment, "amount")
+        payment_amount(request.amount, payment.currency, payment.details.method_types)
         columns["amount"] = request.amount
     if not isinstance(request.currency, UnsetType):
         _before_charge(payment, "currency")

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from bailiwick.base.errors import ApiError
+from bailiwick.base.money import payment_amount, payment_currency
 from bailiwick.jurisdiction.locate import Evidence
 from bailiwick.serving.params import Amount, Expand, ListQuery, LongText, Metadata, Text
 
@@ -200,6 +201,9 @@ def plain(given: msgspec.Struct | None) -> dict[str, Any] | None:
 def refuse_unsupported(request: CreatePayment | ConfirmPayment) -> None:
     """Refuse what would be taken for done although it is not, and what is done for nobody. Raises
     ApiError (400)."""
+    if isinstance(request, CreatePayment):
+        currency = payment_currency(request.currency)
+        payment_amount(request.amount, currency, request.payment_method_types or ())
     check_return_url(request.return_url)
     if request.error_on_requires_action:
         raise ApiError.invalid(
