@@ -24,6 +24,7 @@ UNSETTABLE = {
         "metadata",
         "receipt_email",
         "statement_descriptor",
+        "statement_descriptor_suffix",
         "customer",
         "setup_future_usage",
         "shipping",
