@@ -37,7 +37,7 @@ CASES: dict[str, tuple[str, str | bytes, str | None]] = {
     "negative": (FORM, good(amount="-5"), "amount"),
     "zero": (FORM, good(amount="0"), "amount"),
     "huge": (FORM, good(amount="9" * 30), "amount"),
-    "too much": (FORM, good(amount="100000000000"), "amount"),
+    "too much": (FORM, good(amount="1000000000000"), "amount"),
     "amount twice": (FORM, GOOD + "&amount=5", "amount"),
     "broken nesting": (FORM, GOOD + "&metadata[a=b", "metadata[a"),
     "value and object": (FORM, GOOD + "&metadata=x&metadata[a]=b", "metadata[a]"),
