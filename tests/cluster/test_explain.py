@@ -17,7 +17,7 @@ CURRENCIES = ("eur", "usd", "inr", "brl", "jpy", "kwd", "gbp", "clp")
 def wish(numbers: random.Random, countries: list[str]) -> dict[str, str]:
     """A random payment: explicit country, coordinates or IP address."""
     found = {
-        "amount": str(numbers.randrange(1, 500_000)),
+        "amount": str(10 * numbers.randrange(5, 50_000)),
         "currency": numbers.choice(CURRENCIES),
         "confirm": "true",
         "payment_method": "pm_card_visa",

@@ -207,7 +207,7 @@ def test_a_payer_is_sent_nowhere_strange(demo: dict[str, Any], at: str, url: str
     server, browser = pair(demo, at)
     made = server.pay(confirm="false")
     confirm = f"/v1/payment_intents/{made['id']}/confirm"
-    create = {"amount": "5", "currency": "eur", "location[country]": "DE", "return_url": url}
+    create = {"amount": "500", "currency": "eur", "location[country]": "DE", "return_url": url}
     for status, said in (
         server.post("/v1/payment_intents", **create),
         server.post("/v1/explain", **create),

@@ -44,6 +44,8 @@ FIELDS = (
     "description", "statement_descriptor", "customer", "return_url", "receipt_email",
     "metadata[note]", "shipping[name]", "shipping[phone]", "shipping[carrier]",
     "shipping[tracking_number]", "shipping[address][line1]", "shipping[address][postal_code]",
+    "payment_method_data[billing_details][name]", "payment_method_data[billing_details][email]",
+    "payment_method_data[billing_details][address][line1]",
 )  # fmt: skip
 SAID_BY_THE_PAYER = frozenset({"ip_address", "latitude", "longitude"})
 
@@ -58,6 +60,7 @@ def form(canaries: Canaries, **more: str) -> dict[str, str]:
     """A payment in India with a canary in every field."""
     found = {name: canaries(name) for name in FIELDS}
     found["return_url"] = f"https://shop.example/{found['return_url']}"
+    found["payment_method_data[type]"] = "card"
     found["receipt_email"] = f"{found['receipt_email']}@example.com"
     found[f"metadata[{canaries('metadata key')}]"] = "x"
     return {

@@ -212,7 +212,7 @@ def test_every_currency_survives_the_round_trip(name: str) -> None:
         sent = re.search(rb'(?:^|&)amount=(\d+)|"amount":(\d+)', body)
         assert sent is not None
         theirs = int(sent[1] or sent[2])
-        exponent = found.profile.exponents.get(currency, CURRENCIES[currency].exponent)
+        exponent = found.profile.exponents.get(currency, CURRENCIES[currency].iso_exponent)
         own = CURRENCIES[currency].exponent
         assert theirs * 10**own == amount * 10**exponent
         exchange = Exchange(Phase.ANSWERED, Reply(200, {}, _approval(name, order, theirs)))
@@ -230,7 +230,7 @@ def test_every_currency_survives_the_round_trip(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("currency", "amount", "sent"),
-    [("ISK", 5, 500), ("UGX", 5, 500), ("MGA", 1000, 10), ("JPY", 500, 500), ("KWD", 5120, 5120)],
+    [("ISK", 500, 500), ("UGX", 500, 500), ("MGA", 10, 10), ("JPY", 500, 500), ("KWD", 5120, 5120)],
 )
 def test_the_provider_s_own_exponents(currency: str, amount: int, sent: int) -> None:
     found = CHANNELS["stripe"]
@@ -238,9 +238,7 @@ def test_the_provider_s_own_exponents(currency: str, amount: int, sent: int) -> 
     assert b"amount=%d&" % sent in found.request(order, ACCOUNTS["stripe"]).body
 
 
-@pytest.mark.parametrize(
-    ("currency", "amount"), [("KWD", 5124), ("MGA", 1050), ("IQD", 1000), ("XXX", 1)]
-)
+@pytest.mark.parametrize(("currency", "amount"), [("KWD", 5124), ("IQD", 1000), ("XXX", 1)])
 @pytest.mark.parametrize("operation", [Operation.CHARGE, Operation.CAPTURE, Operation.REFUND])
 def test_amounts_it_cannot_express_are_not_sent(
     currency: str, amount: int, operation: Operation
@@ -251,14 +249,6 @@ def test_amounts_it_cannot_express_are_not_sent(
     with pytest.raises(CannotExpress, match="cannot express") as refused:
         found.request(order, ACCOUNTS["stripe"])
     assert refused.value.param == "amount"
-
-
-def test_an_amount_between_our_units_is_no_amount() -> None:
-    profile = CHANNELS["stripe"].profile
-    assert common.from_provider(profile, 550, "ISK") is None
-    assert common.from_provider(profile, 500, "ISK") == 5
-    assert common.from_provider(profile, 10, "MGA") == 1000
-    assert common.from_provider(profile, 10, "ZZZ") is None
 
 
 @pytest.mark.parametrize(("name", "case"), ALL_CASES, ids=lambda x: getattr(x, "name", x))

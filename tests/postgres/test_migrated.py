@@ -25,6 +25,7 @@ from bailiwick.resources.events.shown import event_object
 from bailiwick.resources.payments import render
 from bailiwick.resources.payments import stored as payments
 from bailiwick.resources.payments.params import CapturePayment
+from bailiwick.resources.payments.rows import Payment
 from bailiwick.resources.refunds.params import CreateRefund
 from bailiwick.store import migrate as migrations_module
 from bailiwick.store.database import Page
@@ -97,7 +98,7 @@ async def test_payments_and_events_read_as_they_were_told(opened: NodeStore) -> 
         told = [each for each in shown if each["payment"] == payment.id]
         latest = max(told, key=lambda each: int(each["sequence"]))["data"]["object"]
         if latest["object"] == "payment_intent" and len(told) > 1:
-            assert json.loads(msgspec.json.encode(render.payment_intent(payment))) == latest
+            assert _reads_as(payment, latest)
         attempts = await opened.attempts(payment.id)
         assert [each.number for each in attempts] == list(range(1, payment.attempts + 1))
         assert {each.subject for each in attempts} <= {payment.id}
@@ -108,9 +109,14 @@ async def test_a_key_is_answered_as_before(opened: NodeStore) -> None:
     assert stored is not None and stored.answer_status == 200
     said = json.loads(stored.answer_body or "")
     payment = await opened.payment(said["id"])
-    assert payment is not None and said == json.loads(
-        msgspec.json.encode(render.payment_intent(payment))
-    )
+    assert payment is not None and _reads_as(payment, said)
+
+
+def _reads_as(payment: Payment, told: dict[str, Any]) -> bool:
+    """Whether a payment is shown as it was told of; fields that are newer are empty."""
+    now = json.loads(msgspec.json.encode(render.payment_intent(payment)))
+    newer = {name: now.pop(name) for name in set(now) - set(told)}
+    return now == told and not any(newer.values())
 
 
 async def _of(store: NodeStore, state: str) -> list[Any]:

@@ -8,7 +8,7 @@ from msgspec import UNSET
 
 from bailiwick.base.errors import ApiError
 from bailiwick.jurisdiction.assign import Assignment, Considered
-from bailiwick.resources.payments import charging, create, editing
+from bailiwick.resources.payments import charging, create, editing, params
 from bailiwick.resources.payments.params import ConfirmPayment, CreatePayment, UpdatePayment
 from bailiwick.resources.payments.rows import Progress
 from bailiwick.resources.payments.states import State
@@ -75,7 +75,7 @@ def test_methods_dress_and_undress() -> None:
 
 @pytest.mark.parametrize("state", [state.value for state in State])
 @pytest.mark.parametrize(
-    "change", [{"amount": 5}, {"currency": "eur"}, {"payment_method": "pm_card_visa"}],
+    "change", [{"amount": 500}, {"currency": "eur"}, {"payment_method": "pm_card_visa"}],
     ids=["amount", "currency", "payment_method"],
 )  # fmt: skip
 def test_what_the_charge_depends_on_is_fixed_with_it(state: str, change: dict[str, Any]) -> None:
@@ -167,3 +167,98 @@ def test_what_is_shown_of_an_assignment_is_bounded() -> None:
     assert len(charging.routing_shown(routing)["considered"]) == charging.CONSIDERED_MAX
     assert editing.reasons(Routing(None, "priority", looked)).startswith("g0: x; ")
     assert editing.reasons(Routing(None, "priority", ())) == "none is configured"
+
+
+AUTOMATIC = {"enabled": True, "allow_redirects": "always"}
+
+
+def automatic(**values: Any) -> Any:
+    payment = draft(**values)
+    details = msgspec.structs.replace(payment.details, automatic_methods=AUTOMATIC)
+    return msgspec.structs.replace(payment, details=details)
+
+
+def test_automatic_methods_need_an_address_to_come_back_to() -> None:
+    with pytest.raises(ApiError, match="must provide a return_url") as refused:
+        editing.dressed(automatic(), ConfirmPayment(), None)
+    assert (refused.value.status, refused.value.param) == (400, "return_url")
+    back = "https://shop.example/back"
+    assert editing.dressed(automatic(), ConfirmPayment(return_url=back), None)
+    stored = automatic(progress=Progress(payment_method="pm_card_visa", return_url=back))
+    assert editing.dressed(stored, ConfirmPayment(), None)
+    assert editing.dressed(draft(), ConfirmPayment(), None)
+
+
+@pytest.mark.parametrize(
+    ("automatic", "return_url", "needed"),
+    [(None, None, False), ({"enabled": True}, None, True), ({"enabled": False}, None, False),
+     ({"enabled": True, "allow_redirects": "never"}, None, False),
+     (AUTOMATIC, None, True), (AUTOMATIC, "https://shop.example", False)],
+)  # fmt: skip
+def test_when_an_address_is_needed(
+    automatic: dict[str, Any] | None, return_url: str | None, needed: bool
+) -> None:
+    assert params.needs_return(automatic, return_url) is needed
+
+
+@pytest.mark.parametrize(
+    ("more", "param"),
+    [({"automatic_payment_methods": AUTOMATIC, "payment_method_types": ["card"]},
+      "automatic_payment_methods"),
+     ({"automatic_payment_methods": AUTOMATIC, "confirmation_method": "manual"},
+      "automatic_payment_methods"),
+     ({"allowed_payment_method_types": ["card"], "payment_method_types": ["card"]},
+      "allowed_payment_method_types"),
+     ({"automatic_payment_methods": AUTOMATIC, "confirm": True}, "return_url"),
+     ({"error_on_requires_action": True}, "error_on_requires_action"),
+     ({"off_session": True}, "off_session"), ({"amount": 49}, "amount")],
+)  # fmt: skip
+def test_what_contradicts_itself_is_refused(more: dict[str, Any], param: str) -> None:
+    wish = {"amount": 500, "currency": "eur", **more}
+    with pytest.raises(ApiError) as refused:
+        params.refuse_unsupported(msgspec.convert(wish, CreatePayment))
+    assert refused.value.param == param
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"off_session": True, "confirm": True}, {"confirmation_method": "manual"},
+     {"automatic_payment_methods": {"enabled": False}, "payment_method_types": ["card"]},
+     {"automatic_payment_methods": AUTOMATIC, "return_url": "https://a.example", "confirm": True}],
+)  # fmt: skip
+def test_what_does_not_is_taken(more: dict[str, Any]) -> None:
+    wish = {"amount": 500, "currency": "eur", **more}
+    params.refuse_unsupported(msgspec.convert(wish, CreatePayment))
+
+
+def test_a_manual_payment_is_confirmed_by_the_server_alone() -> None:
+    payment = draft()
+    editing.check_key(payment, public=True)
+    details = msgspec.structs.replace(payment.details, confirmation_method="manual")
+    manual = msgspec.structs.replace(payment, details=details)
+    editing.check_key(manual, public=False)
+    with pytest.raises(ApiError, match="using your publishable key"):
+        editing.check_key(manual, public=True)
+
+
+BILLING = params.BillingDetails(
+    name="Ann", phone=None, address=params.Address(country="DE", city=None)
+)
+WITH_BILLING = params.MethodData("card", params.CardToken("tok_visa"), BILLING)
+
+
+def test_who_pays_goes_with_the_payment_method() -> None:
+    kept = {"name": "Ann", "address": {"country": "DE"}}
+    wish = msgspec.convert({"amount": 500, "currency": "eur"}, CreatePayment)
+    wish = msgspec.structs.replace(wish, payment_method_data=WITH_BILLING)
+    assert create.first_progress(wish, "tok_visa").billing == kept
+    confirmed = ConfirmPayment(payment_method_data=WITH_BILLING)
+    after = editing.dressed(draft(), confirmed, "tok_visa")
+    assert after.progress.billing == kept
+    assert editing.dressed(after, ConfirmPayment(), None).progress.billing == kept
+    assert editing.dressed(after, ConfirmPayment(), "pm_card_visa").progress.billing is None
+    assert updated(draft(), payment_method_data=WITH_BILLING).progress.billing == kept
+    assert updated(after, payment_method="pm_card_visa").progress.billing is None
+    assert updated(after, description="other").progress.billing == kept
+    alone = params.MethodData("card", None, BILLING)
+    assert updated(draft(), payment_method_data=alone).progress.billing == kept

@@ -36,6 +36,7 @@ UNSETTABLE = {
         "metadata",
         "receipt_email",
         "statement_descriptor",
+        "statement_descriptor_suffix",
         "customer",
         "setup_future_usage",
         "shipping",

@@ -1,15 +1,20 @@
 """Money: an integer of minor units and a currency of our frozen ISO 4217 table.
 
 Source: ISO 4217 list one of 2026-01-01 (and list three for the withdrawn codes). CLDR is not
-used: its exponents differ from the standard for more than ten currencies.
+used: its exponents differ from the standard for more than ten currencies. In three currencies the
+minor unit of the API, and so of all we store, is Stripe's and not the standard's (``_AT_STRIPE``);
+which amounts may be charged is Stripe's too: https://docs.stripe.com/currencies, read 2026-09.
 """
+
+from collections.abc import Collection
 
 import msgspec
 
 from bailiwick.base.errors import ApiError
 
-AMOUNT_MAX = 99_999_999_999
-"""Largest amount of one payment, in minor units (twelve digits are what ISO 8583 carries)."""
+AMOUNT_MAX = 999_999_999_999
+"""Largest amount of one payment, in minor units: twelve digits, Stripe's most for a card, and what
+ISO 8583 carries."""
 
 _ACTIVE: dict[int, str] = {
     0: ("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"),
@@ -32,20 +37,72 @@ _WITHDRAWN: dict[int, str] = {
 }
 
 
+# https://docs.stripe.com/currencies#special-cases and #zero-decimal: ISK and UGX have no minor unit
+# but are written with two zeros; the ariary's fifths are not written at all.
+_AT_STRIPE = {"ISK": 2, "UGX": 2, "MGA": 0}
+
+# There too, and https://docs.stripe.com/currencies#three-decimal: of an amount that is charged,
+# captured or refunded. HUF and TWD are whole in payouts only.
+_MULTIPLES = {"ISK": 100, "UGX": 100} | dict.fromkeys(("BHD", "JOD", "KWD", "OMR", "TND"), 10)
+
+# https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts, in minor units. Stripe
+# measures in the currency that it settles in; we convert nothing, so what stands not here has none.
+_MINIMUMS = {
+    30: "GBP",
+    50: "ARS AUD BRL CAD CHF COP EUR IDR ILS INR JPY KRW NZD PHP RUB SGD USD ZAR",
+    200: "AED MYR PLN RON",
+    250: "DKK",
+    300: "NOK SEK",
+    400: "HKD",
+    1_000: "MXN THB",
+    1_500: "CZK",
+    17_500: "HUF",
+}
+_WITHOUT_MINIMUM = frozenset({"ideal"})
+"""Types of payment methods that Stripe takes the smallest amounts by."""
+
+PAYOUT_MULTIPLES = {**_MULTIPLES, "HUF": 100, "TWD": 100}
+"""Of what so much must be paid out; see ``_MULTIPLES``."""
+
+
 class Currency(msgspec.Struct, frozen=True):
-    """One currency: its ISO 4217 code, decimal places of its minor unit, and whether withdrawn."""
+    """One currency.
+
+    Attributes:
+        code: of ISO 4217.
+        exponent: decimal places of its minor unit on our API, and in all we store.
+        iso_exponent: those of ISO 4217, which providers use if they declare nothing else.
+        withdrawn: it can only be refunded.
+        multiple: amounts are multiples of so many minor units.
+        minimum: the smallest charge, in minor units; see ``payment_amount``.
+    """
 
     code: str
     exponent: int
+    iso_exponent: int
     withdrawn: bool = False
+    multiple: int = 1
+    minimum: int = 1
 
 
-CURRENCIES: dict[str, Currency] = {
-    code: Currency(code, exponent, withdrawn)
-    for table, withdrawn in ((_WITHDRAWN, True), (_ACTIVE, False))
-    for exponent, codes in table.items()
-    for code in codes.split()
-}
+def _table() -> dict[str, Currency]:
+    minimums = {code: least for least, codes in _MINIMUMS.items() for code in codes.split()}
+    return {
+        code: Currency(
+            code,
+            _AT_STRIPE.get(code, exponent),
+            exponent,
+            withdrawn,
+            _MULTIPLES.get(code, 1),
+            minimums.get(code, _MULTIPLES.get(code, 1)),
+        )
+        for table, withdrawn in ((_WITHDRAWN, True), (_ACTIVE, False))
+        for exponent, codes in table.items()
+        for code in codes.split()
+    }
+
+
+CURRENCIES: dict[str, Currency] = _table()
 
 
 class Money(msgspec.Struct, frozen=True):
@@ -103,3 +160,44 @@ def payment_currency(code: str) -> str:
             code="invalid_currency",
         )
     return found.code
+
+
+def check_multiple(amount: int, currency: str, param: str) -> None:
+    """Refuse a part of a unit that the currency's minor unit could write but nobody can pay.
+
+    Raises:
+        ApiError: 400 naming ``param``.
+    """
+    unit = CURRENCIES[currency].multiple
+    if amount % unit == 0:
+        return
+    whole = Money(unit, currency).decimal()
+    raise ApiError.invalid(
+        f"Invalid {param}: {amount}. An amount in {currency} must be divisible by {unit} "
+        f"({whole} {currency}).",
+        param=param,
+        code="parameter_invalid_integer",
+    )
+
+
+def payment_amount(amount: int, currency: str, methods: Collection[str] = ()) -> None:
+    """Refuse an amount that may not be charged in a currency; ``methods``: by which types.
+
+    Raises:
+        ApiError: 400, ``amount_too_small``, ``amount_too_large`` or no multiple; names ``amount``.
+    """
+    least = CURRENCIES[currency].minimum
+    if amount < least and not (methods and _WITHOUT_MINIMUM.issuperset(methods)):
+        raise _outside(f"Amount must be at least {_shown(least, currency)}.", "amount_too_small")
+    if amount > AMOUNT_MAX:
+        most = AMOUNT_MAX - AMOUNT_MAX % CURRENCIES[currency].multiple
+        raise _outside(f"Amount must be no more than {_shown(most, currency)}.", "amount_too_large")
+    check_multiple(amount, currency, "amount")
+
+
+def _shown(amount: int, currency: str) -> str:
+    return f"{Money(amount, currency).decimal()} {currency} (amount={amount})"
+
+
+def _outside(message: str, code: str) -> ApiError:
+    return ApiError.invalid(message, param="amount", code=code)

@@ -127,8 +127,8 @@ def from_provider(profile: Profile, amount: int | None, currency: str | None) ->
 
 
 def _shift(profile: Profile, currency: str) -> int:
-    standard = CURRENCIES[currency].exponent
-    return profile.exponents.get(currency, standard) - standard
+    found = CURRENCIES[currency]
+    return profile.exponents.get(currency, found.iso_exponent) - found.exponent
 
 
 def _power(places: int) -> int:
@@ -140,7 +140,10 @@ def expressible(profile: Profile, amount: int, currency: str) -> bool:
     """Whether the provider takes this currency and this very amount of it."""
     if profile.currencies is not None and currency not in profile.currencies:
         return False
-    return currency in CURRENCIES and amount % profile.multiples.get(currency, 1) == 0
+    if currency not in CURRENCIES:
+        return False
+    lost = _power(max(0, -_shift(profile, currency)))
+    return amount % lost == 0 and amount % profile.multiples.get(currency, 1) == 0
 
 
 def charge_id(instruction: Instruction) -> str:

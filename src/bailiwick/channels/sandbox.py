@@ -47,6 +47,7 @@ PROFILE = Profile(
     visibility_ms=5_000,
     replay_ms=_WEEK_MS,
     methods=("card", "upi", "bank_transfer", "wallet"),
+    exponents={"ISK": 2, "UGX": 2, "MGA": 0},  # it takes the minor units of our API
     partial_approval=True,
     multiple_captures=True,
     overcapture_percent=15,

@@ -44,11 +44,11 @@ PROFILE = Profile(
     replay_ms=23 * 3_600_000,
     methods=("card",),
     currencies=tuple(_CURRENCIES.split()),
-    # ISK and UGX have no minor unit but are sent with two zeros; MGA is sent in whole ariary.
+    # Not as in ISO 4217: ISK and UGX are sent with two zeros, MGA in whole ariary.
     # HUF and TWD are whole in payouts only: charges have two decimals, as in ISO 4217.
     exponents={"ISK": 2, "UGX": 2, "MGA": 0},
-    # Three-decimal amounts must end in 0; whole ariary are a hundred of our minor units.
-    multiples={"BHD": 10, "JOD": 10, "KWD": 10, "OMR": 10, "TND": 10, "MGA": 100},
+    # Three-decimal amounts must end in 0.
+    multiples={"BHD": 10, "JOD": 10, "KWD": 10, "OMR": 10, "TND": 10},
     secrets=("api_key", "callback_secret"),
     shared_tokens=common.TEST_CARDS,
 )

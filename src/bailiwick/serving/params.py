@@ -10,11 +10,11 @@ import msgspec
 from msgspec import Meta, UnsetType
 
 from bailiwick.base.errors import ApiError
-from bailiwick.base.money import AMOUNT_MAX
 
 Text = Annotated[str, Meta(max_length=500)]
 LongText = Annotated[str, Meta(max_length=1000)]
-Amount = Annotated[int, Meta(ge=1, le=AMOUNT_MAX)]
+Amount = Annotated[int, Meta(ge=1)]
+"""Minor units; how many there may be, ``base.money`` says, or what is left of them."""
 METADATA_KEYS_MAX = 50
 METADATA_KEY_CHARS_MAX = 40
 Metadata = Annotated[dict[str, Text], Meta(max_length=METADATA_KEYS_MAX)]

@@ -60,6 +60,7 @@ class Payments:
         async def decide(payment: Payment) -> Step:
             if payment.state in (State.PROCESSING, State.REQUIRES_ACTION):
                 outcomes.moved(payment, Change.CONFIRM, now_ms())  # raises with the remedy
+            editing.check_key(payment, public=attempts_max is not None)
             if attempts_max is not None and payment.attempts >= attempts_max:
                 raise editing.too_many_attempts(payment.attempts)
             vault = vault_of(request)

@@ -29,7 +29,15 @@ from bailiwick.resources.payments.charging import (
     with_vault,
 )
 from bailiwick.resources.payments.kind import KIND
-from bailiwick.resources.payments.params import CreatePayment, method_of, plain, vault_of, wishes_of
+from bailiwick.resources.payments.params import (
+    CreatePayment,
+    billing_of,
+    method_of,
+    plain,
+    types_of,
+    vault_of,
+    wishes_of,
+)
 from bailiwick.resources.payments.rows import Details, Payment, PaymentCreate, Progress
 from bailiwick.resources.payments.states import State
 from bailiwick.routing.match import Routing, owned_elsewhere, transient
@@ -130,7 +138,9 @@ class PaymentCreation:
             location=where,
             assignment=assignment_shown(assignment),
             capture_method="manual" if manual else "automatic",
-            method_types=tuple(request.payment_method_types or ("card",)),
+            method_types=tuple(types_of(request) or ("card",)),
+            types_allowed=request.allowed_payment_method_types is not None,
+            confirmation_method=request.confirmation_method or "automatic",
             automatic_methods=plain(request.automatic_payment_methods),
         )
         return Payment(
@@ -228,8 +238,10 @@ def first_progress(request: CreatePayment, method: str | None) -> Progress:
         metadata=merged({}, request.metadata),
         receipt_email=request.receipt_email,
         statement_descriptor=request.statement_descriptor,
+        statement_descriptor_suffix=request.statement_descriptor_suffix,
         return_url=request.return_url,
         setup_future_usage=request.setup_future_usage,
         customer=request.customer,
         shipping=plain(request.shipping),
+        billing=billing_of(request),
     )

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from bailiwick.base.errors import ApiError
-from bailiwick.base.money import payment_currency
+from bailiwick.base.money import check_multiple, payment_amount, payment_currency
 from bailiwick.interlink.refusals import NO_GATEWAY
 from bailiwick.orders.transition import Transition
 from bailiwick.resources.payments.charging import VAULT, with_vault
@@ -15,7 +15,11 @@ from bailiwick.resources.payments.params import (
     CapturePayment,
     ConfirmPayment,
     UpdatePayment,
+    billing_of,
+    needs_return,
     plain,
+    return_missing,
+    types_of,
     vault_of,
     wishes_of,
 )
@@ -34,6 +38,8 @@ def dressed(payment: Payment, request: ConfirmPayment, method: str | None) -> Pa
     changes: dict[str, Any] = {}
     if method is not None:
         changes["payment_method"] = method
+    if method is not None or request.payment_method_data is not None:
+        changes["billing"] = billing_of(request)
     changes["vaults"] = with_vault(
         progress.vaults, vault_of(request), method or progress.payment_method
     )
@@ -45,7 +51,9 @@ def dressed(payment: Payment, request: ConfirmPayment, method: str | None) -> Pa
     if not isinstance(request.shipping, UnsetType):
         changes["shipping"] = plain(request.shipping)
     changes["wishes"] = wishes_of(request, progress.wishes)
-    _same_types(payment, request.payment_method_types)
+    if needs_return(payment.details.automatic_methods, request.return_url or progress.return_url):
+        raise return_missing()
+    _same_types(payment, types_of(request))
     if request.capture_method is not None:
         wanted = "manual" if request.capture_method == "manual" else "automatic"
         if wanted != payment.details.capture_method:
@@ -58,10 +66,13 @@ def dressed(payment: Payment, request: ConfirmPayment, method: str | None) -> Pa
 
 def captured(payment: Payment, request: CapturePayment) -> Progress:
     """What a capture changes beside the money. Raises ApiError (400)."""
+    if request.amount_to_capture is not None:
+        check_multiple(request.amount_to_capture, payment.currency, "amount_to_capture")
     progress = payment.progress
     changes: dict[str, Any] = {"metadata": merged(progress.metadata, request.metadata)}
-    if request.statement_descriptor is not None:
-        changes["statement_descriptor"] = request.statement_descriptor
+    for name in ("statement_descriptor", "statement_descriptor_suffix"):
+        if getattr(request, name) is not None:
+            changes[name] = getattr(request, name)
     return _replace(progress, **changes)
 
 
@@ -73,6 +84,7 @@ def updated(payment: Payment, request: UpdatePayment, now_ms: int) -> Step:
         "description",
         "receipt_email",
         "statement_descriptor",
+        "statement_descriptor_suffix",
         "customer",
         "setup_future_usage",
     ):
@@ -85,6 +97,7 @@ def updated(payment: Payment, request: UpdatePayment, now_ms: int) -> Step:
     change = Change.EDIT
     if not isinstance(request.amount, UnsetType):
         _before_charge(payment, "amount")
+        payment_amount(request.amount, payment.currency, payment.details.method_types)
         columns["amount"] = request.amount
     if not isinstance(request.currency, UnsetType):
         _before_charge(payment, "currency")
@@ -94,8 +107,7 @@ def updated(payment: Payment, request: UpdatePayment, now_ms: int) -> Step:
                 "another.",
                 param="currency",
             )
-    if not isinstance(request.payment_method_types, UnsetType):
-        _same_types(payment, request.payment_method_types)
+    _same_types(payment, types_of(request))
     method = _method(request)
     wishes = wishes_of(request, progress.wishes)
     if wishes != progress.wishes:
@@ -108,8 +120,11 @@ def updated(payment: Payment, request: UpdatePayment, now_ms: int) -> Step:
         changes["vaults"] = with_vault(progress.vaults, vault, token)
     if not isinstance(method, UnsetType):
         _before_charge(payment, "payment_method")
-        changes["payment_method"] = method
+        changes |= {"payment_method": method, "billing": billing_of(request)}
         change = Change.DRESS if method is not None else Change.UNDRESS
+    elif not isinstance(request.payment_method_data, UnsetType):
+        _before_charge(payment, "payment_method_data")
+        changes["billing"] = billing_of(request)
     after = moved(payment, change, now_ms, progress=_replace(progress, **changes), **columns)
     event = "bailiwick.payment_intent.updated"
     return Transition(before=payment, after=after, event=event, definite=True)
@@ -170,6 +185,22 @@ def too_many_attempts(attempts: int) -> ApiError:
         "confirm it with the secret key, from your server.",
         code="payment_intent_attempts_exceeded",
     )
+
+
+def check_key(payment: Payment, *, public: bool) -> None:
+    """Refuse a payer's browser where each confirmation is the server's
+    (https://docs.stripe.com/api/payment_intents/object, ``confirmation_method``).
+
+    Raises:
+        ApiError: 400.
+    """
+    if public and payment.details.confirmation_method == "manual":
+        raise ApiError.invalid(
+            f"This PaymentIntent {payment.id} cannot be confirmed using your publishable key "
+            "because its confirmation_method is set to manual. Please use your secret key "
+            "instead, or create a PaymentIntent with confirmation_method set to automatic.",
+            code="payment_intent_invalid_parameter",
+        )
 
 
 def no_gateway(routing: Routing) -> ApiError:

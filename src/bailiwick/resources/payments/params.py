@@ -11,9 +11,22 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from bailiwick.base.errors import ApiError
-from bailiwick.base.money import AMOUNT_MAX
+from bailiwick.base.money import AMOUNT_MAX, payment_amount, payment_currency
 from bailiwick.jurisdiction.locate import Evidence
 from bailiwick.serving.params import Amount, Expand, ListQuery, LongText, Metadata, Text
+
+WITHOUT_EFFECT = {
+    "customer": "stored and shown, and lists can be narrowed to it; no customer is looked up",
+    "off_session": "whether the payer must act is the provider's decision: `requires_action` then",
+    "receipt_email": "stored and shown; no mail is sent",
+    "setup_future_usage": "stored and shown; no payment method is saved",
+    "shipping": "stored and shown; not sent to the provider",
+    "statement_descriptor": "stored and shown; what the provider prints is its own",
+    "statement_descriptor_suffix": "the same",
+    "use_stripe_sdk": "what the payer has to do comes as `redirect_to_url` all the same",
+}
+"""What is taken although nothing follows from it: the table of docs/api.md. Anything else is done,
+or refused by name; ``tests/unit/test_without_effect.py`` holds it against the structs."""
 
 Token = Annotated[str, Meta(max_length=128, pattern=r"^(pm|tok|src|card|ba)_[A-Za-z0-9_]{1,120}$")]
 CaptureMethod = Literal["automatic", "automatic_async", "manual"]
@@ -39,7 +52,7 @@ class Address(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class BillingDetails(msgspec.Struct, frozen=True):
-    """Who pays; checked, not kept."""
+    """Who pays; kept with the payment and shown with its charge."""
 
     name: Text | None | UnsetType = UNSET
     email: Text | None | UnsetType = UNSET
@@ -74,7 +87,8 @@ class MethodOptions(msgspec.Struct, frozen=True):
 
 
 class AutomaticMethods(msgspec.Struct, frozen=True):
-    """Accepted for compatibility: methods follow from the gateways."""
+    """Methods follow from the gateways anyway; what is new is that the payer must be able to come
+    back, see ``needs_return``."""
 
     enabled: bool
     allow_redirects: Literal["always", "never"] = "always"
@@ -101,8 +115,9 @@ class CreatePayment(msgspec.Struct, frozen=True, kw_only=True):
     payment_method_data: MethodData | None = None
     payment_method_options: MethodOptions | None = None
     payment_method_types: Methods | None = None
+    allowed_payment_method_types: Methods | None = None
     automatic_payment_methods: AutomaticMethods | None = None
-    confirmation_method: Literal["automatic"] = "automatic"
+    confirmation_method: Literal["automatic", "manual"] | None = None
     description: LongText | None = None
     metadata: Metadata = {}
     receipt_email: Text | None = None
@@ -127,6 +142,7 @@ class ConfirmPayment(msgspec.Struct, frozen=True):
     payment_method_options: MethodOptions | None = None
     capture_method: CaptureMethod | None = None
     payment_method_types: Methods | None = None
+    allowed_payment_method_types: Methods | None = None
     receipt_email: Text | None | UnsetType = UNSET
     return_url: Annotated[str, Meta(max_length=2000)] | None = None
     setup_future_usage: Literal["off_session", "on_session"] | None | UnsetType = UNSET
@@ -147,11 +163,13 @@ class UpdatePayment(msgspec.Struct, frozen=True):
     payment_method: Token | None | UnsetType = UNSET
     payment_method_data: MethodData | UnsetType = UNSET
     payment_method_options: MethodOptions | UnsetType = UNSET
-    payment_method_types: Methods | UnsetType = UNSET
+    payment_method_types: Methods | None = None
+    allowed_payment_method_types: Methods | None = None
     description: LongText | None | UnsetType = UNSET
     metadata: Metadata | None | UnsetType = UNSET
     receipt_email: Text | None | UnsetType = UNSET
     statement_descriptor: Annotated[str, Meta(max_length=22)] | None | UnsetType = UNSET
+    statement_descriptor_suffix: Annotated[str, Meta(max_length=22)] | None | UnsetType = UNSET
     customer: Text | None | UnsetType = UNSET
     setup_future_usage: Literal["off_session", "on_session"] | None | UnsetType = UNSET
     shipping: Shipping | None | UnsetType = UNSET
@@ -165,6 +183,7 @@ class CapturePayment(msgspec.Struct, frozen=True):
     final_capture: bool = True
     metadata: Metadata | None | UnsetType = UNSET
     statement_descriptor: Annotated[str, Meta(max_length=22)] | None = None
+    statement_descriptor_suffix: Annotated[str, Meta(max_length=22)] | None = None
     expand: Expand = []
 
 
@@ -188,6 +207,21 @@ def method_of(request: CreatePayment | ConfirmPayment) -> str | None:
     if request.payment_method_data is not None and request.payment_method_data.card is not None:
         return request.payment_method_data.card.token
     return None
+
+
+def billing_of(request: CreatePayment | ConfirmPayment | UpdatePayment) -> dict[str, Any] | None:
+    """Who pays by the payment method that a request brings, as it is stored."""
+    data = request.payment_method_data
+    if data is None or isinstance(data, UnsetType) or data.billing_details is None:
+        return None
+    given = plain(data.billing_details) or {}
+    if given.get("address") is not None:
+        given["address"] = _filled(given["address"]) or None
+    return _filled(given) or None
+
+
+def _filled(given: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def vault_of(request: CreatePayment | ConfirmPayment | UpdatePayment) -> str | None:
@@ -220,9 +254,25 @@ def wishes_of(
     return tuple(found)
 
 
+def types_of(request: CreatePayment | ConfirmPayment | UpdatePayment) -> list[str] | None:
+    """The types of payment methods that a request allows, under either of their names.
+
+    Raises:
+        ApiError: 400, both names are used.
+    """
+    older, newer = request.payment_method_types, request.allowed_payment_method_types
+    if older is not None and newer is not None:
+        raise _only_one("allowed_payment_method_types", "payment_method_types")
+    return newer if older is None else older
+
+
 def refuse_unsupported(request: CreatePayment | ConfirmPayment) -> None:
-    """Refuse what would be taken for done although it is not, and what is done for nobody. Raises
-    ApiError (400)."""
+    """Refuse what contradicts itself, what would be taken for done although it is not, and what is
+    done for nobody. Raises ApiError (400)."""
+    types = types_of(request)
+    if isinstance(request, CreatePayment):
+        payment_amount(request.amount, payment_currency(request.currency), types or ())
+        _check_create(request)
     check_return_url(request.return_url)
     if request.error_on_requires_action:
         raise ApiError.invalid(
@@ -230,6 +280,48 @@ def refuse_unsupported(request: CreatePayment | ConfirmPayment) -> None:
             "PaymentIntent when it has a status of requires_action.",
             param="error_on_requires_action",
         )
+
+
+def _check_create(request: CreatePayment) -> None:
+    automatic = request.automatic_payment_methods
+    if automatic is not None and automatic.enabled:
+        for other in ("confirmation_method", "payment_method_types"):
+            if getattr(request, other) is not None:
+                raise _only_one("automatic_payment_methods", other)
+        if request.confirm and needs_return(plain(automatic), request.return_url):
+            raise return_missing()
+    if request.off_session and not request.confirm:
+        raise ApiError.invalid(
+            "off_session can only be used with confirm=true: send it with the confirmation.",
+            param="off_session",
+        )
+
+
+def _only_one(one: str, other: str) -> ApiError:
+    return ApiError.invalid(
+        f"You may only specify one of these parameters: {one}, {other}.", param=one
+    )
+
+
+def needs_return(automatic: dict[str, Any] | None, return_url: str | None) -> bool:
+    """Whether a confirmation lacks an address to come back to: where the client asked for automatic
+    methods, any of which may send the payer elsewhere
+    (https://docs.stripe.com/api/payment_intents/create, ``automatic_payment_methods``)."""
+    if automatic is None or not automatic["enabled"] or return_url is not None:
+        return False
+    return automatic.get("allow_redirects") != "never"
+
+
+def return_missing() -> ApiError:
+    """The answer to a confirmation that lacks an address to come back to."""
+    return ApiError.invalid(
+        "This PaymentIntent takes automatic payment methods. Because some of them might redirect "
+        "your customer off of your page, you must provide a return_url. If you don't want to "
+        "accept redirect-based payment methods, set automatic_payment_methods[enabled] to true "
+        "and automatic_payment_methods[allow_redirects] to never when creating PaymentIntents.",
+        param="return_url",
+        code="parameter_missing",
+    )
 
 
 _RETURN_URL = re.compile(r"https?://[^\s/?#\x00-\x20\x7f][\x21-\x7e]*", re.IGNORECASE | re.ASCII)

@@ -71,6 +71,7 @@ def payment_intent(
         "amount_capturable": payment.amount_capturable,
         "amount_details": {"tip": {}},
         "amount_received": payment.amount_received,
+        "allowed_payment_method_types": details.method_types if details.types_allowed else None,
         "application": None,
         "application_fee_amount": None,
         "automatic_payment_methods": details.automatic_methods,
@@ -78,28 +79,36 @@ def payment_intent(
         "cancellation_reason": progress.cancellation_reason,
         "capture_method": details.capture_method,
         "client_secret": details.client_secret,
-        "confirmation_method": "automatic",
+        "confirmation_method": details.confirmation_method,
         "created": payment.created_ms // 1000,
         "currency": payment.currency.lower(),
         "customer": progress.customer,
+        "customer_account": None,
         "description": progress.description,
+        "excluded_payment_method_types": None,
+        "hooks": None,
         "last_payment_error": progress.last_error,
         "latest_charge": charge or payment.charge_attempt,
         "livemode": payment.livemode,
+        "managed_payments": None,
         "metadata": progress.metadata,
         "next_action": next_action,
         "on_behalf_of": None,
+        "payment_details": None,
         "payment_method": progress.payment_method,
         "payment_method_options": _method_options(progress),
         "payment_method_types": details.method_types,
+        "payment_method_configuration_details": None,
+        "payment_record": None,
+        "presentment_details": None,
         "processing": None,
         "receipt_email": progress.receipt_email,
         "review": None,
         "setup_future_usage": progress.setup_future_usage,
-        "shipping": progress.shipping,
+        "shipping": _shipping(progress),
         "source": None,
         "statement_descriptor": progress.statement_descriptor,
-        "statement_descriptor_suffix": None,
+        "statement_descriptor_suffix": progress.statement_descriptor_suffix,
         "status": status,
         "transfer_data": None,
         "transfer_group": None,
@@ -203,11 +212,11 @@ def charge(payment: Payment, view: ChargeView) -> Object:
     return {
         "id": view.id,
         "object": "charge",
+        **_NO_CHARGE_FIELDS,
         "amount": view.amount,
         "amount_captured": payment.amount_received if holds else view.amount if late else 0,
         "amount_refunded": payment.amount_refunded + payment.amount_refunding if holds else 0,
-        "balance_transaction": None,
-        "billing_details": {"address": None, "email": None, "name": None, "phone": None},
+        "billing_details": _billing(payment, view),
         "captured": late or (holds and payment.state == states.State.SUCCEEDED),
         "created": time_of(view.id) // 1000,
         "currency": payment.currency.lower(),
@@ -216,15 +225,10 @@ def charge(payment: Payment, view: ChargeView) -> Object:
         "disputed": False,
         "failure_code": failure.get("code"),
         "failure_message": failure.get("message"),
+        "fraud_details": {},
         "livemode": payment.livemode,
         "metadata": payment.progress.metadata,
-        "outcome": None
-        if not failed
-        else {
-            "network_status": "declined_by_network",
-            "reason": failure.get("decline_code") or failure.get("code"),
-            "type": "issuer_declined",
-        },
+        "outcome": _outcome(view, failed=failed) if failed or holds or late else None,
         "paid": holds or late,
         "payment_intent": payment.id,
         "payment_method": payment.progress.payment_method,
@@ -233,8 +237,11 @@ def charge(payment: Payment, view: ChargeView) -> Object:
         "refunded": (
             holds
             and payment.state == states.State.SUCCEEDED
-            and payment.amount_received == payment.amount_refunded
+            and 0 < payment.amount_received == payment.amount_refunded
         ),
+        "shipping": _shipping(payment.progress),
+        "statement_descriptor": payment.progress.statement_descriptor,
+        "statement_descriptor_suffix": payment.progress.statement_descriptor_suffix,
         "status": "succeeded" if holds or late else "failed" if failed else "pending",
         "gateway": view.gateway,
         "provider_reference": view.provider_ref,
@@ -265,3 +272,78 @@ def _method_details(payment: Payment, view: ChargeView) -> Object:
 
 def _able(possible: bool) -> str:
     return "available" if possible else "unavailable"
+
+
+_NO_CHARGE_FIELDS = dict.fromkeys(
+    (
+        "application",
+        "application_fee",
+        "application_fee_amount",
+        "authorization_code",
+        "balance_transaction",
+        "calculated_statement_descriptor",
+        "failure_balance_transaction",
+        "level3",
+        "on_behalf_of",
+        "presentment_details",
+        "radar_options",
+        "receipt_number",
+        "receipt_url",
+        "refunds",
+        "review",
+        "source",
+        "source_transfer",
+        "transfer",
+        "transfer_data",
+        "transfer_group",
+    )
+)
+"""What Stripe's charges have and ours know nothing of."""
+
+
+def _outcome(view: ChargeView, *, failed: bool) -> Object:
+    """How a charge ended: https://docs.stripe.com/api/charges/object, ``outcome``."""
+    failure = view.failure or {}
+    sent = "not_sent_to_network" if view.state == "unsent" else "declined_by_network"
+    return {
+        "advice_code": None,
+        "network_advice_code": None,
+        "network_decline_code": None,
+        "network_status": sent if failed else "approved_by_network",
+        "reason": failure.get("decline_code") or failure.get("code"),
+        "seller_message": failure.get("message") if failed else "Payment complete.",
+        "type": "issuer_declined" if failed else "authorized",
+    }
+
+
+def _shipping(progress: Progress) -> Object | None:
+    given = progress.shipping
+    if given is None:
+        return None
+    return {
+        "address": _address(given.get("address")),
+        "carrier": given.get("carrier"),
+        "name": given.get("name"),
+        "phone": given.get("phone"),
+        "tracking_number": given.get("tracking_number"),
+    }
+
+
+def _address(given: Object | None) -> Object | None:
+    return None if given is None else {name: given.get(name) for name in _ADDRESS}
+
+
+def _billing(payment: Payment, view: ChargeView) -> Object:
+    """Who pays by a charge: what the client said is known of the latest alone."""
+    latest = payment.charge_attempt == view.id
+    given: Object = (payment.progress.billing or {}) if latest else {}
+    return {
+        "address": _address(given.get("address")),
+        "email": given.get("email"),
+        "name": given.get("name"),
+        "phone": given.get("phone"),
+        "tax_id": given.get("tax_id"),
+    }
+
+
+_ADDRESS = ("city", "country", "line1", "line2", "postal_code", "state")

@@ -26,7 +26,10 @@ TABLE = OrderTable(
 
 
 class Details(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is fixed when a payment is created."""
+    """What is fixed when a payment is created.
+
+    ``types_allowed``: the types were given as those allowed, the newer name of the parameter.
+    """
 
     client_secret: str
     location: dict[str, Any]
@@ -34,6 +37,8 @@ class Details(msgspec.Struct, frozen=True, omit_defaults=True):
     capture_method: str = "automatic"
     method_types: tuple[str, ...] = ("card",)
     automatic_methods: dict[str, Any] | None = None
+    types_allowed: bool = False
+    confirmation_method: str = "automatic"
 
 
 class Hold(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -58,7 +63,8 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
 
     ``method``: the type of payment method by which the latest gateway takes it. ``vaults``: for its
     tokens that belong to a vault, which; the latest last. ``wishes``: what its hold should be able
-    to do (``multicapture``, ``overcapture``).
+    to do (``multicapture``, ``overcapture``). ``billing``: who pays by the latest payment method,
+    as the client says.
     """
 
     payment_method: str | None = None
@@ -68,10 +74,12 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     metadata: dict[str, str] = {}
     receipt_email: str | None = None
     statement_descriptor: str | None = None
+    statement_descriptor_suffix: str | None = None
     return_url: str | None = None
     setup_future_usage: str | None = None
     customer: str | None = None
     shipping: dict[str, Any] | None = None
+    billing: dict[str, Any] | None = None
     routing: dict[str, Any] | None = None
     last_error: dict[str, Any] | None = None
     action_url: str | None = None

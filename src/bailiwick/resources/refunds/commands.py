@@ -5,6 +5,7 @@ import msgspec
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.base.ids import is_id, new_id
+from bailiwick.base.money import check_multiple
 from bailiwick.base.tenancy import own
 from bailiwick.channels.base import Operation
 from bailiwick.idempotency.requests import Answer, IdempotentRequest
@@ -126,6 +127,7 @@ def check(payment: Payment, amount: int, free: int) -> None:
             param="amount",
             code="amount_too_large",
         )
+    check_multiple(amount, payment.currency, "amount")
 
 
 def updated(payment: Payment, row: Refund, request: UpdateRefund, now_ms: int) -> Step:

@@ -1,0 +1,149 @@
+"""Every field of the SDKs' classes is in our objects: null or empty where we have nothing."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from bailiwick.base.objects import encode
+from bailiwick.resources.events.render import event
+from bailiwick.resources.payments import render
+from bailiwick.resources.payments.rows import Details, Progress
+from bailiwick.resources.refunds.render import refund
+from bailiwick.resources.webhook_endpoints.render import webhook_endpoint
+from tests.unit import payment_kit as kit
+
+CLASSES: dict[str, dict[str, str]] = json.loads(
+    Path(__file__).with_name("api_fields.json").read_text()
+)["classes"]
+OURS = {
+    "PaymentIntent": {"node", "location", "assignment", "routing"},
+    "Charge": {"gateway", "provider_reference"},
+    "Event": {"node", "payment", "sequence", "subject"},
+    # A decline says also which charge failed, as Stripe's answers of 402 do.
+    "PaymentIntent.LastPaymentError": {"charge"},
+}
+# Stripe leaves these out too: of platforms' events, and after the one answer with the secret.
+LEFT_OUT = {"Event": {"account", "context"}, "WebhookEndpoint": {"secret"}}
+FULL = Progress(
+    payment_method="pm_card_visa",
+    receipt_email="ann@shop.example",
+    return_url="https://shop.example/back",
+    action_url="https://bank.example/3ds",
+    customer="cus_1",
+    shipping={"name": "Ann", "address": {"city": "Bonn"}},
+    billing={"name": "Ann", "address": {"country": "DE"}},
+    last_error={"type": "card_error", "code": "card_declined", "charge": "ch_1"},
+    canceled_ms=kit.NOW,
+)
+DETAILS = Details(
+    "cs_1",
+    {"country": "DE"},
+    {"node": 1, "name": "europe"},
+    automatic_methods={"enabled": True, "allow_redirects": "never"},
+    types_allowed=True,
+)
+FAILED = msgspec.Raw(b'{"code":"card_declined","decline_code":"lost_card","message":"No."}')
+
+
+def wrong(shown: dict[str, Any], kind: str, *, whole: bool) -> list[str]:
+    """Where an object differs from its class; ``whole``: optional fields must be there too."""
+    fields = CLASSES[kind]
+    known = {*fields, *OURS.get(kind, ())}
+    found = [f"{kind}: {name} is not a field" for name in shown if name not in known]
+    for name, said in fields.items():
+        optional, null = said.startswith("?"), "|null" in said
+        inner = said.rpartition(" ")[2] if " " in said else None
+        if name not in shown:
+            needed = (whole and name not in LEFT_OUT.get(kind, set())) or not optional
+            found += [f"{kind}: {name} is missing"] if needed else []
+        elif shown[name] is None:
+            found += [] if optional or null else [f"{kind}: {name} is null"]
+        elif inner is not None and isinstance(shown[name], dict):
+            found += wrong(shown[name], inner, whole=False)
+    return found
+
+
+def plain(shown: Any) -> Any:
+    return json.loads(bytes(encode(shown)))
+
+
+def objects() -> list[tuple[str, dict[str, Any]]]:
+    """Objects of each class, as empty and as full as they come."""
+    made: list[tuple[str, dict[str, Any]]] = []
+    for state in ("requires_payment_method", "requires_action", "succeeded", "canceled"):
+        for progress in (Progress(), FULL):
+            payment = kit.payment(state=state, progress=progress, details=DETAILS)
+            made.append(("PaymentIntent", plain(render.payment_intent(payment))))
+    for state in ("permitted", "approved", "declined", "unsent", "late"):
+        payment = kit.payment(progress=FULL)
+        identifier = payment.id.replace("pi_", "ch_")
+        view = render.charge_view(kit.attempt(id=identifier, state=state, result=FAILED))
+        for holder in (payment, msgspec.structs.replace(payment, charge_attempt=view.id)):
+            made.append(("Charge", plain(render.charge(holder, view))))
+    made.append(("Refund", plain(refund(kit.refund(), kit.payment()))))
+    body = encode({"id": "pi_1"})
+    made.append(
+        (
+            "Event",
+            plain(
+                event(
+                    kit.new_id("evt", 1, kit.NOW),
+                    "payment_intent.succeeded",
+                    body,
+                    False,
+                    "pi_1",
+                    2,
+                )
+            ),
+        )
+    )
+    endpoint: dict[str, Any] = {
+        "id": "we_1",
+        "details": {},
+        "created_ms": kit.NOW,
+        "events": ["*"],
+        "livemode": False,
+        "status": "enabled",
+        "url": "https://shop.example",
+        "secret": "whsec_1",
+    }
+    for secret in (False, True):
+        made.append(("WebhookEndpoint", plain(webhook_endpoint(endpoint, secret=secret))))
+    return made
+
+
+MADE = objects()
+
+
+@pytest.mark.parametrize(("kind", "shown"), MADE, ids=[f"{n}-{k}" for n, (k, _) in enumerate(MADE)])
+def test_every_field_is_there(kind: str, shown: dict[str, Any]) -> None:
+    assert not wrong(shown, kind, whole=True)
+
+
+def test_what_is_missing_null_or_invented_is_found() -> None:
+    good = MADE[0][1]
+    assert not wrong(good, "PaymentIntent", whole=True)
+    less = {name: value for name, value in good.items() if name != "amount_received"}
+    assert wrong(less, "PaymentIntent", whole=True) == ["PaymentIntent: amount_received is missing"]
+    null = {**good, "status": None}
+    assert wrong(null, "PaymentIntent", whole=True) == ["PaymentIntent: status is null"]
+    more = {**good, "amount_recieved": 0}
+    assert wrong(more, "PaymentIntent", whole=True) == [
+        "PaymentIntent: amount_recieved is not a field"
+    ]
+    short = {**good, "shipping": {"address": {"city": "Bonn"}}}
+    assert len(wrong(short, "PaymentIntent", whole=True)) == 5
+
+
+def test_who_pays_is_known_of_the_latest_charge_alone() -> None:
+    payment = kit.payment(progress=FULL)
+    latest = payment.id.replace("pi_", "ch_")
+    view = render.charge_view(kit.attempt(id=latest, state="approved"))
+    assert plain(render.charge(payment, view))["billing_details"]["name"] is None
+    now = msgspec.structs.replace(payment, charge_attempt=latest)
+    told = plain(render.charge(now, view))["billing_details"]
+    assert (told["name"], told["address"]["country"]) == ("Ann", "DE")
+    assert told["address"]["city"] is None
