@@ -47,6 +47,7 @@ class Done:
         )
         self.intents = client.v1.payment_intents
         self.refunds = client.v1.refunds
+        self.customers, self.methods = client.v1.customers, client.v1.payment_methods
         self.history: list[dict[str, Any]] = []
 
     def pay(self, country: str = "DE", **more: Any) -> Any:
@@ -97,6 +98,17 @@ class Done:
         for token in ("charge_then_500", "reset_before", "pending", "decline_then_success"):
             self.pay(payment_method=f"pm_sandbox_{token}")
         self.pay(payment_method="pm_sandbox_wrong_amount")
+        self.save()
+
+    def save(self) -> None:
+        """A customer with a card, and one who was erased with it."""
+        place: Any = {"country": "DE"}
+        card: Any = {"type": "card", "card": {"token": "pm_card_visa"}, "location": place}
+        for gone in (False, True):
+            made = self.customers.create({"name": "Ann", "location": place})  # type: ignore[typeddict-unknown-key]
+            self.methods.attach(self.methods.create(card).id, {"customer": made.id})
+            if gone:
+                self.customers.delete(made.id)
 
 
 @pytest.fixture(scope="module")
