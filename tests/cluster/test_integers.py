@@ -7,6 +7,7 @@ import pytest
 from api_kit import Api, at_both
 from msgspec import Struct, inspect
 
+from bailiwick.resources.charges.params import ListCharges
 from bailiwick.resources.events.params import ListEvents
 from bailiwick.resources.payments import params as payments
 from bailiwick.resources.refunds import params as refunds
@@ -27,6 +28,7 @@ ROUTES: dict[type[Struct], tuple[str, str]] = {
     refunds.CreateRefund: ("POST", "/v1/refunds"),
     payments.ListPayments: ("GET", "/v1/payment_intents"),
     refunds.ListRefunds: ("GET", "/v1/refunds"),
+    ListCharges: ("GET", "/v1/charges"),
     ListEvents: ("GET", "/v1/events"),
     ListEndpoints: ("GET", "/v1/webhook_endpoints"),
 }

@@ -29,6 +29,7 @@ UNSETTABLE = {
         "shipping",
     },
     "CapturePayment": {"metadata"},
+    "UpdateCharge": {"description", "metadata", "receipt_email", "shipping"},
     "CreateRefund": {"metadata"},
     "UpdateRefund": {"metadata"},
     "CreateEndpoint": {"description", "metadata"},

@@ -45,7 +45,17 @@ class Everywhere(msgspec.Struct, frozen=True, tag="everywhere"):
     """All nodes alike: it lives at each of them."""
 
 
-Where = ById | ByParam | Placed | Merged | Everywhere
+class Refused(msgspec.Struct, frozen=True, tag="refused"):
+    """Nowhere: Stripe's API has it and this one does not; the answer is 400.
+
+    Attributes:
+        remedy: why, and what to do instead.
+    """
+
+    remedy: str
+
+
+Where = ById | ByParam | Placed | Merged | Everywhere | Refused
 
 
 class Path(msgspec.Struct, frozen=True):

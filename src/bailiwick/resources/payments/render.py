@@ -4,13 +4,16 @@ https://docs.stripe.com/api/payment_intents and https://docs.stripe.com/api/char
 ``location``, ``node``, ``assignment`` and ``routing`` are ours.
 """
 
+from typing import Any
+
 import msgspec
+from msgspec import UNSET
 
 from bailiwick.base.ids import time_of
 from bailiwick.base.objects import Object, encode
 from bailiwick.orders.attempts import Attempt
 from bailiwick.resources.payments import states
-from bailiwick.resources.payments.rows import Payment, Progress
+from bailiwick.resources.payments.rows import ChargeNotes, Payment, Progress
 
 # What a payer's browser sees with a publishable key; what stands in none of these is left out, at
 # every depth: a new field is private until it is named here.
@@ -194,6 +197,15 @@ def charge_seen(
     return ChargeView(identifier, state, amount, gateway, provider_ref, failure)
 
 
+def noted(payment: Payment, charge: str, name: str) -> Any:
+    """A field that a client may note on a charge: its own, else its payment's."""
+    own = getattr(payment.progress.charges.get(charge, _NO_NOTES), name)
+    return getattr(payment.progress, name) if own is UNSET else own
+
+
+_NO_NOTES = ChargeNotes()
+
+
 def charge(payment: Payment, view: ChargeView) -> Object:
     """An attempt to charge as a ``charge``."""
     late = view.state == "late"  # taken after a definite no: real money, booked apart
@@ -212,12 +224,12 @@ def charge(payment: Payment, view: ChargeView) -> Object:
         "created": time_of(view.id) // 1000,
         "currency": payment.currency.lower(),
         "customer": payment.progress.customer,
-        "description": payment.progress.description,
+        "description": noted(payment, view.id, "description"),
         "disputed": False,
         "failure_code": failure.get("code"),
         "failure_message": failure.get("message"),
         "livemode": payment.livemode,
-        "metadata": payment.progress.metadata,
+        "metadata": noted(payment, view.id, "metadata"),
         "outcome": None
         if not failed
         else {
@@ -229,8 +241,9 @@ def charge(payment: Payment, view: ChargeView) -> Object:
         "payment_intent": payment.id,
         "payment_method": payment.progress.payment_method,
         "payment_method_details": {"type": payment.progress.method},
-        "receipt_email": payment.progress.receipt_email,
+        "receipt_email": noted(payment, view.id, "receipt_email"),
         "refunded": holds and 0 < payment.amount_received == payment.amount_refunded,
+        "shipping": noted(payment, view.id, "shipping"),
         "status": "succeeded" if holds or late else "failed" if failed else "pending",
         "gateway": view.gateway,
         "provider_reference": view.provider_ref,

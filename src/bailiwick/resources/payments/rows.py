@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from bailiwick.orders.rows import OrderCreate, OrderMove
 from bailiwick.orders.table import OrderTable
@@ -35,11 +36,21 @@ class Details(msgspec.Struct, frozen=True, omit_defaults=True):
     automatic_methods: dict[str, Any] | None = None
 
 
+class ChargeNotes(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a client noted on one charge; where a field is unset, the payment's is shown."""
+
+    description: str | None | UnsetType = UNSET
+    metadata: dict[str, str] | UnsetType = UNSET
+    receipt_email: str | None | UnsetType = UNSET
+    shipping: dict[str, Any] | None | UnsetType = UNSET
+
+
 class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     """What may change during a payment's life, beside the guarded columns.
 
     ``method``: the type of payment method by which the latest gateway takes it. ``vaults``: for its
-    tokens that belong to a vault, which; the latest last.
+    tokens that belong to a vault, which; the latest last. ``charges``: by its id, what was noted on
+    a charge alone.
     """
 
     payment_method: str | None = None
@@ -59,6 +70,7 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     canceled_ms: int | None = None
     cancellation_reason: str | None = None
     confirmed_elsewhere: dict[str, Any] | None = None
+    charges: dict[str, ChargeNotes] = {}
 
 
 class Payment(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -39,6 +39,7 @@ EVENT_TYPES = frozenset(
         "payment_intent.succeeded",
         "payment_intent.payment_failed",
         "payment_intent.canceled",
+        "charge.updated",
         "refund.created",
         "refund.updated",
         "refund.failed",
