@@ -6,7 +6,7 @@ from typing import Any
 import falcon.asgi
 
 from bailiwick.access import browser
-from bailiwick.access.fanout import endpoints, lists
+from bailiwick.access.fanout import endpoints, lists, search
 from bailiwick.access.front import Front
 from bailiwick.access.inbound import Inbound, receive, target_of
 from bailiwick.access.nodes.hop import give, require_region, send_home
@@ -21,6 +21,7 @@ from bailiwick.interlink.resource import (
     Placed,
     Refused,
     Resource,
+    Searched,
 )
 from bailiwick.topology.topology import Node
 from bailiwick.wire.forms import parse_body
@@ -74,6 +75,8 @@ def _answering(front: Front, where: object, *, public: bool) -> Answering:
             return Payments(front).on_post
         case Merged():
             return _merged(front)
+        case Searched():
+            return _searched(front)
         case Everywhere():
             return _everywhere(front)
         case Refused():
@@ -144,6 +147,13 @@ def _named(front: Front, names: dict[str, str], params: dict[str, Any]) -> tuple
 def _merged(front: Front) -> Answering:
     async def answer(request: Request, response: Response) -> None:
         await lists.list_all(front, receive(front, request, response), request, response)
+
+    return answer
+
+
+def _searched(front: Front) -> Answering:
+    async def answer(request: Request, response: Response) -> None:
+        await search.search_all(front, receive(front, request, response), request, response)
 
     return answer
 

@@ -41,6 +41,10 @@ class Merged(msgspec.Struct, frozen=True, tag="merged"):
     narrowed: dict[str, str] = {}
 
 
+class Searched(msgspec.Struct, frozen=True, tag="searched"):
+    """All nodes, what they find merged."""
+
+
 class Everywhere(msgspec.Struct, frozen=True, tag="everywhere"):
     """All nodes alike: it lives at each of them."""
 
@@ -55,7 +59,7 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     remedy: str
 
 
-Where = ById | ByParam | Placed | Merged | Everywhere | Refused
+Where = ById | ByParam | Placed | Merged | Searched | Everywhere | Refused
 
 
 class Path(msgspec.Struct, frozen=True):

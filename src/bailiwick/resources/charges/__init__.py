@@ -1,6 +1,6 @@
 """Charges: attempts to charge, as the API shows them."""
 
-from bailiwick.interlink.resource import ById, Merged, Path, Refused, Resource
+from bailiwick.interlink.resource import ById, Merged, Path, Refused, Resource, Searched
 
 _ITS = ById("ch", "charge")
 _ONE = "/v1/charges/{identifier}"
@@ -20,7 +20,8 @@ RESOURCE = Resource(
     table="charge",
     paths=(
         Path("/v1/charges", {"GET": Merged({"payment_intent": "pi"}), "POST": _NOT_MADE}),
-        Path(_ONE, {"GET": _ITS, "POST": _ITS}),
         Path(f"{_ONE}/capture", {"POST": _NOT_CAPTURED}),
+        Path("/v1/charges/search", {"GET": Searched()}),
+        Path(_ONE, {"GET": _ITS, "POST": _ITS}),
     ),
 )

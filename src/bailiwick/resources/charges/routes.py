@@ -10,6 +10,7 @@ from bailiwick.orders import attempt_store
 from bailiwick.resources.charges import RESOURCE, stored
 from bailiwick.resources.charges.commands import Charges
 from bailiwick.resources.charges.params import ListCharges, UpdateCharge
+from bailiwick.resources.charges.search import SEARCHED, ChargeSearch
 from bailiwick.resources.charges.stored import Charged
 from bailiwick.resources.payments.placing import keep
 from bailiwick.resources.payments.render import charge, charge_view, payment_intent
@@ -113,5 +114,6 @@ PAYMENT_OF = {"ch": _its_payment}
 def routes(node: NodeContext) -> Iterable[Mounted]:
     """Where charges are served."""
     yield "/v1/charges", ChargeList(node, RESOURCE.paths[0]), ""
+    yield SEARCHED.path, ChargeSearch(node, SEARCHED, EXPANDABLE), ""
     yield "/v1/charges/{identifier}", ChargeItem(node), ""
-    yield "/v1/charges/{identifier}/capture", Refusing(node, RESOURCE.paths[2]), ""
+    yield "/v1/charges/{identifier}/capture", Refusing(node, RESOURCE.paths[1]), ""
