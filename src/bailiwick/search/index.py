@@ -71,13 +71,24 @@ async def _look(
     amounts, times = _ranges(wanted.amounts), _ranges(numbers.scaled(wanted.seconds, 1000))
     plain = (wanted.terms, wanted.lacking, amounts, times, limit)
     if wanted.every:
-        name = "search_all_walk" if walk or not wanted.terms else "search_all_terms"
+        name = "search_all_ids" if walk else _by(wanted)
         rows = await store.list_rows(name, *where, *plain, *numbers.ends(wanted.amounts))
     elif walk or wanted.lacking or amounts or times:
-        rows = await store.list_rows("search_any_walk", *where, *plain)
+        rows = await store.list_rows("search_any_ids", *where, *plain)
     else:
         rows = await store.list_rows("search_any_terms", *where, wanted.terms, limit)
     return [row["id"] for row in rows]
+
+
+def _by(wanted: Wanted) -> str:
+    """The statement that finds all conditions by what leaves least: a term, a span of time, or of
+    amounts."""
+    if wanted.terms:
+        return "search_all_terms"
+    since = numbers.ends(wanted.seconds)[0]
+    if since > 0 or wanted.amounts == numbers.ALL:
+        return "search_all_ids"
+    return "search_all_amounts"
 
 
 def _ranges(spans: Spans) -> list[Any]:

@@ -4,6 +4,6 @@
 SELECT id
   FROM (SELECT id FROM search_entry
          WHERE terms && $6::bigint[]
-           AND kind = $2 AND merchant = $1 AND livemode = $3 AND id < $4 AND id >= $5
+           AND (kind = $2 AND merchant = $1 AND livemode = $3 AND id < $4 AND id >= $5) IS TRUE
         OFFSET 0) found
  ORDER BY id DESC LIMIT $7
