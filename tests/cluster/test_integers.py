@@ -7,10 +7,12 @@ import pytest
 from api_kit import Api, at_both
 from msgspec import Struct, inspect
 
+from bailiwick.resources.charges.params import ListCharges
 from bailiwick.resources.events.params import ListEvents
 from bailiwick.resources.payments import params as payments
 from bailiwick.resources.refunds import params as refunds
 from bailiwick.resources.webhook_endpoints.params import ListEndpoints
+from bailiwick.serving.params import SearchQuery
 from tests import request_structs
 
 # At and past: what the types allow, 32 and 64 bits, what a float holds, the digits that are read.
@@ -27,6 +29,8 @@ ROUTES: dict[type[Struct], tuple[str, str]] = {
     refunds.CreateRefund: ("POST", "/v1/refunds"),
     payments.ListPayments: ("GET", "/v1/payment_intents"),
     refunds.ListRefunds: ("GET", "/v1/refunds"),
+    ListCharges: ("GET", "/v1/charges"),
+    SearchQuery: ("GET", "/v1/payment_intents/search"),
     ListEvents: ("GET", "/v1/events"),
     ListEndpoints: ("GET", "/v1/webhook_endpoints"),
 }
@@ -80,6 +84,8 @@ def _needs(api: Api, kind: type[Struct]) -> dict[str, Any]:
         return {"pi": api.pay(confirm="false")["id"]}
     if kind is payments.CapturePayment:
         return {"pi": api.pay(capture_method="manual")["id"]}
+    if kind is SearchQuery:
+        return {"params": {"query": "amount>1"}}
     if kind is refunds.CreateRefund:
         return {"params": {"payment_intent": api.pay()["id"]}}
     return {}

@@ -113,7 +113,10 @@ READS: dict[str, list[Any]] = {
     "payment_list_oldest": ["acct_1", False, "~", "", 10, 0, 2**53],
     "event_list_newest": ["acct_1", False, "~", "", 10],
     "refund_list_newest": ["acct_1", False, "~", "", 10],
+    "charge_list_newest": ["acct_1", False, "~", "", 10, "pi_~", "pi_", 0, 2**53],
+    "charge_list_oldest": ["acct_1", False, "~", "", 10, "pi_~", "pi_", 0, 2**53],
     "payment_owned": ["pi_1", "acct_1", False],
+    "charge_owned": ["ch_1", "acct_1", False],
     "refund_owned": ["re_1", "acct_1", False],
     "event_owned": ["evt_1", "acct_1", False],
     "charges_find": [["ch_1", "ch_2"]],
@@ -129,6 +132,39 @@ async def test_reads_only_use_indexes(full: NodeStore, sql: asyncpg.Connection) 
         for node in nodes(json.loads(explained)[0]["Plan"]):
             big = node.get("Relation Name") in ("payment", "attempt", "idempotency_key", "event")
             assert not (big and node["Node Type"] == "Seq Scan"), (name, node)
+
+
+async def test_searches_are_answered_by_their_indexes(
+    store: NodeStore, sql: asyncpg.Connection
+) -> None:
+    """Of 200,000 entries, of two merchants: also by the plan for arguments that are not known."""
+    await sql.execute(f"""
+        INSERT INTO search_entry (kind, merchant, livemode, id, amount, created_ms, terms)
+        SELECT 'pi', 'acct_' || n % 2, false, 'pi_' || lpad(n::text, 26, '0'), n % 100000, n,
+               ARRAY[1, 2 + n % 3, 1000 + n] FROM generate_series(1, {ROWS}) n;
+        ANALYZE search_entry;
+    """)
+    pool: Any = store._lists
+    every = [asyncpg.Range(None, None)]
+    where = ["acct_1", "pi", False, "pi_~", f"pi_{ROWS - 2_000:026}"]
+    for name, arguments, index in (
+        ("search_border", [*where, 2000], "search_entry_pkey"),
+        ("search_all_terms", [*where, [1001], [], every, every, 11, 0, 10**6],
+         "search_entry_terms"),
+        ("search_any_terms", [*where, [1001, 1003], 11], "search_entry_terms"),
+        ("search_all_amounts", [*where, [], [], every, every, 11, 7, 9], "search_entry_amount"),
+        ("search_all_ids", [*where, [1], [2], every, every, 11, 0, 10**9], "search_entry_pkey"),
+        ("search_any_ids", [*where, [1], [2], every, every, 11], "search_entry_pkey"),
+    ):  # fmt: skip
+        for mode in ("force_custom_plan", "force_generic_plan"):
+            async with pool.acquire() as connection:
+                await connection.execute(f"SET plan_cache_mode = {mode}")
+                explain = f"EXPLAIN (FORMAT JSON) {statement(name)}"
+                found = nodes(json.loads(await connection.fetchval(explain, *arguments))[0]["Plan"])
+                await connection.execute("RESET plan_cache_mode")
+            used = {each.get("Index Name") for each in found}
+            assert used - {None} == {index}, (name, mode, found)
+            assert not [each for each in found if each["Node Type"] == "Seq Scan"], (name, mode)
 
 
 async def test_deliveries_are_claimed_by_index_whatever_is_owed(

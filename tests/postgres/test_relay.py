@@ -183,7 +183,7 @@ async def test_windows_of_transactions_are_all_gone_through(
 ) -> None:
     await pay(store)
     await drain(relay)
-    relay._window = 16
+    relay._reading.window = 16
     for _ in range(200):
         await sql.execute("SELECT pg_current_xact_id()")
     last = await pay(store)

@@ -11,10 +11,12 @@ import pytest
 from bailiwick.checker import across, outside, places, stories, transitions
 from bailiwick.checker.findings import Findings
 from bailiwick.checker.stories import Stories, tell_all
-from bailiwick.checker.tables import Payment, Refund, Tables
+from bailiwick.checker.tables import Attempt, Payment, Refund, Tables
 from bailiwick.resources.payments import states
 
 SUCCEEDED = Payment("pi_1", "succeeded", 500, "EUR", 0, 500, 0, 0, "ch_1")
+
+CHARGE = Attempt("ch_1", "pi_1", "charge", "bank", "approved", 500, "EUR", None, 0, False)
 
 
 def body(status: str, received: int = 0, **more: Any) -> bytes:
@@ -39,12 +41,13 @@ TOLD = [
     ("refund.created", REFUND),
     ("bailiwick.payment_intent.updated", body("succeeded", 500)),
     ("bailiwick.late_success", body("succeeded", 500)),
+    ("charge.updated", body("succeeded", id="ch_1", object="charge")),
 ]
 
 
 def wrong(told: list[tuple[str, bytes]], first: int = 1) -> set[str]:
     findings = Findings()
-    tables = Tables({"pi_1": SUCCEEDED}, {}, {"re_1": Refund("pi_1", "pending", 100)})
+    tables = Tables({"pi_1": SUCCEEDED}, {"ch_1": CHARGE}, {"re_1": Refund("pi_1", "pending", 100)})
     events = [("pi_1", first + place, *each) for place, each in enumerate(told)]
     tell_all(Stories("n", tables, findings), events)  # type: ignore[arg-type]
     return {each.name for each in findings.all() if each.count}
@@ -68,6 +71,8 @@ def test_a_whole_life_is_right() -> None:
         (4, ("refund.created", body("pending", id="re_2", object="refund")),
          {"events_name_their_object"}),
         (5, ("refund.updated", body("pending", id="re_1", object="refund", amount=99)),
+         {"events_name_their_object"}),
+        (6, ("charge.updated", body("succeeded", id="ch_2", object="charge")),
          {"events_name_their_object"}),
         (6, ("bailiwick.late_success", b"{"), {"events_name_their_object"}),
         (6, ("bailiwick.late_success", body("succeeded", 499)), {"payment_is_its_last_event"}),

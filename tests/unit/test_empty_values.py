@@ -12,6 +12,7 @@ import pytest
 from msgspec import UNSET, UnsetType, inspect
 
 from bailiwick.base.errors import ApiError
+from bailiwick.search.language import QUERY_CHARS_MAX
 from bailiwick.wire.forms import struct_from
 from tests import request_structs
 
@@ -42,6 +43,7 @@ UNSETTABLE = {
         "shipping",
     },
     "CapturePayment": {"metadata"},
+    "UpdateCharge": {"description", "metadata", "receipt_email", "shipping"},
     "CreateRefund": {"metadata"},
     "UpdateRefund": {"metadata"},
     "CreateCustomer": CUSTOMER,
@@ -64,11 +66,14 @@ IN_OBJECTS = {
 }  # fmt: skip
 
 
+LONGEST = {("SearchQuery", "query"): QUERY_CHARS_MAX + 1}
+
+
 def least(kind: type[msgspec.Struct]) -> dict[str, Any]:
     """What a request of this kind needs."""
     known = {
         "amount": 5, "currency": "eur", "url": "https://example.com", "token": "tok_visa",
-        "enabled_events": ["*"], "type": "card", "enabled": True, "name": "A",
+        "enabled_events": ["*"], "type": "card", "enabled": True, "name": "A", "query": "amount>1",
         "address": {"city": "B"}, "card": {"token": "tok_visa"}, "customer": "cus_1",
     }  # fmt: skip
     return {name: known[name] for name in _required(kind)}
@@ -146,5 +151,5 @@ def test_every_text_of_every_parameter_is_bounded() -> None:
             if (kind.__name__, name) in {("ListPayments", "created")} or name == "created":
                 continue
             with pytest.raises(ApiError):
-                struct_from(put("x" * 2_001), kind)
+                struct_from(put("x" * LONGEST.get((kind.__name__, name), 2_001)), kind)
             assert where is not UNSET

@@ -6,13 +6,23 @@ from typing import Any
 import falcon.asgi
 
 from bailiwick.access import browser
-from bailiwick.access.fanout import endpoints, lists
+from bailiwick.access.fanout import endpoints, lists, search
 from bailiwick.access.front import Front
 from bailiwick.access.inbound import Inbound, receive, target_of
 from bailiwick.access.nodes.hop import give, require_region, send_home
 from bailiwick.access.payments import Create
 from bailiwick.base.errors import ApiError
-from bailiwick.interlink.resource import ById, ByParam, Everywhere, Merged, Path, Placed, Resource
+from bailiwick.interlink.resource import (
+    ById,
+    ByParam,
+    Everywhere,
+    Merged,
+    Path,
+    Placed,
+    Refused,
+    Resource,
+    Searched,
+)
 from bailiwick.topology.topology import Node
 from bailiwick.wire.forms import parse_body
 from bailiwick.wire.protocol import read_body
@@ -65,8 +75,12 @@ def _answering(front: Front, where: object, *, public: bool) -> Answering:
             return Create(front, moves=where.moves).on_post
         case Merged():
             return _merged(front)
+        case Searched():
+            return _searched(front)
         case Everywhere():
             return _everywhere(front, where.action)
+        case Refused():
+            return _refused(front, where)
         case _:
             raise TypeError(f"nobody knows where {where!r} is")
 
@@ -133,6 +147,21 @@ def _named(front: Front, names: dict[str, str], params: dict[str, Any]) -> tuple
 def _merged(front: Front) -> Answering:
     async def answer(request: Request, response: Response) -> None:
         await lists.list_all(front, receive(front, request, response), request, response)
+
+    return answer
+
+
+def _searched(front: Front) -> Answering:
+    async def answer(request: Request, response: Response) -> None:
+        await search.search_all(front, receive(front, request, response), request, response)
+
+    return answer
+
+
+def _refused(front: Front, where: Refused) -> Answering:
+    async def answer(request: Request, response: Response, **_: str) -> None:
+        receive(front, request, response)
+        raise ApiError.invalid(where.remedy)
 
     return answer
 

@@ -262,9 +262,11 @@ async def tenants_match(db: Reader, found: Found) -> None:
         f"""SELECT k.key, 'key of ' || k.merchant || ' acts on ' || k.object
              FROM idempotency_key k LEFT JOIN {_OWNERS} p ON p.id = k.object
                   LEFT JOIN refund r ON r.id = k.object
+                  LEFT JOIN attempt a ON a.id = k.object
             WHERE k.object IS NOT NULL
               AND (k.merchant, k.livemode) IS DISTINCT FROM
-                  (coalesce(p.merchant, r.merchant), coalesce(p.livemode, r.livemode))""",
+                  (coalesce(p.merchant, r.merchant, a.merchant),
+                   coalesce(p.livemode, r.livemode, a.livemode))""",
     )
 
 

@@ -50,8 +50,9 @@ class Told:
         keys = list({line["key"] for line in history if line.get("key")})
         payments = list({line["payment"] for line in history if line.get("payment")})
         for key, payment in await db.rows(
-            """SELECT k.key, coalesce(r.payment, k.object) FROM idempotency_key k
-                 LEFT JOIN refund r ON r.id = k.object
+            """SELECT k.key, coalesce(r.payment, a.subject, k.object)
+                 FROM idempotency_key k LEFT JOIN refund r ON r.id = k.object
+                 LEFT JOIN attempt a ON a.id = k.object
                 WHERE k.key = ANY ($1::text[]) AND k.object IS NOT NULL""",
             keys,
         ):

@@ -10,11 +10,11 @@ import msgspec
 from bailiwick.checker import transitions
 from bailiwick.checker.findings import Findings, Found
 from bailiwick.checker.reader import Reader
-from bailiwick.checker.tables import Payment, Tables
+from bailiwick.checker.tables import Attempt, Payment, Refund, Tables
 
 
 class _Body(msgspec.Struct, frozen=True, gc=False):
-    """What is read of an event's object: a payment or a refund."""
+    """What is read of an event's object: a payment, a charge or a refund."""
 
     id: str
     object: str
@@ -42,7 +42,8 @@ def terminal_stays() -> None:
 
 
 def events_name_their_object() -> None:
-    """An event's body is the object as it was: it names its payment or one of its refunds."""
+    """An event's body is the object as it was: it names its payment, or one of its charges or
+    refunds."""
 
 
 def payment_is_its_last_event() -> None:
@@ -88,7 +89,7 @@ class Stories:
         wrong = self._misnamed(payment, body)
         if wrong is not None:
             self._named.broken(self._node, payment, f"version {seq}: {wrong}")
-        status = self._status if body.object == "refund" else body.status
+        status = body.status if body.object == "payment_intent" else self._status
         self._moved(payment, seq, kind, status, followed)
         self._status = status
         if body.object == "payment_intent":
@@ -106,6 +107,10 @@ class Stories:
     def _misnamed(self, payment: str, body: _Body) -> str | None:
         if body.object == "payment_intent":
             return None if body.id == payment else f"the body is about {body.id}"
+        if body.object == "charge":
+            attempt = self._tables.attempts.get(body.id)
+            mine = attempt is not None and attempt.payment == payment
+            return None if mine else f"charge {body.id} is not one of this payment"
         if body.object != "refund":
             return f"the body is a {body.object}"
         refund = self._tables.refunds.get(body.id)
@@ -214,8 +219,8 @@ async def stored_answers(db: Reader, found: Found, tables: Tables, edited: set[s
     )
     async for key, target, payment, answered, status, body in rows:
         found.compare()
-        refund = tables.refunds.get(target or "")
-        owner = refund.payment if refund is not None else target
+        part = _part(tables, target)
+        owner = part.payment if part is not None else target
         if owner is not None and owner not in tables.payments:
             found.broken(db.node, key, f"acts on {target}, which does not exist")
         elif owner is not None and payment != owner:
@@ -234,6 +239,11 @@ async def stored_answers(db: Reader, found: Found, tables: Tables, edited: set[s
                 found.broken(db.node, key, wrong)
 
 
+def _part(tables: Tables, target: str | None) -> Refund | Attempt | None:
+    """The refund or charge with an id: what belongs to a payment, and has an amount of its own."""
+    return tables.refunds.get(target or "") or tables.attempts.get(target or "")
+
+
 def _wrong_answer(
     body: str, target: str, owner: str, tables: Tables, edited: set[str]
 ) -> str | None:
@@ -250,8 +260,8 @@ def _wrong_answer(
         subject, expected, amount = answer.id or "nothing", target, answer.amount or 0
     if subject != expected:
         return f"acts on {expected}, its answer is about {subject}"
-    refund = tables.refunds.get(expected)
-    true = refund.amount if refund is not None else tables.payments[owner].amount
+    part = _part(tables, expected)
+    true = part.amount if part is not None else tables.payments[owner].amount
     if amount != true and owner not in edited:
         return f"its answer says {amount}, {expected} is about {true}"
     return None

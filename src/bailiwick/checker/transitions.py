@@ -21,7 +21,8 @@ CREATED = "payment_intent.created"
 UPDATED = "bailiwick.payment_intent.updated"
 LATE = "bailiwick.late_success"
 REFUNDS = frozenset({"refund.created", "refund.updated", "refund.failed"})
-ADJUSTMENTS = REFUNDS | {LATE, UPDATED}
+NOTED = "charge.updated"
+ADJUSTMENTS = REFUNDS | {LATE, UPDATED, NOTED}
 """What may still happen to a payment that has ended; none of it changes the status."""
 
 _SAME = {(status, status) for status in STATUSES}
@@ -49,6 +50,7 @@ MOVES: dict[str, frozenset[tuple[str, str]]] = {
     "bailiwick.cancel_refused": frozenset({(PROCESSING, CAPTURE), (PROCESSING, PROCESSING)}),
     UPDATED: frozenset(_SAME | {(METHOD, CONFIRMATION), (CONFIRMATION, METHOD)}),
     LATE: frozenset(_SAME),
+    NOTED: frozenset(_SAME),
     # What was captured of a hold can be refunded while the rest is held, or is being captured.
     **{
         name: frozenset({(SUCCEEDED, SUCCEEDED), (CAPTURE, CAPTURE), (PROCESSING, PROCESSING)})

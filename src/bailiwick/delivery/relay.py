@@ -17,7 +17,6 @@ import hashlib
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from enum import Enum
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -29,6 +28,7 @@ from bailiwick.bus import event_stream
 from bailiwick.bus.base import BusError, BusRefused
 from bailiwick.bus.event_stream import MESSAGE_BYTES_MAX
 from bailiwick.delivery.outbox import Backlog, Claim, Outbox, OutboxRow, Position
+from bailiwick.delivery.reading import Left, Reading, place_of
 from bailiwick.runtime import telemetry
 from bailiwick.runtime.crash import crash_point
 from bailiwick.runtime.database_errors import DATABASE_ERRORS
@@ -44,21 +44,11 @@ LOOK_S = 2.0
 REPORT_S = 2.0
 SUMMARIZE_S = 5.0
 PAUSE_MAX_S = 5.0
-_WINDOW_MIN, _WINDOW, _WINDOW_MAX = 16, 1_024, 1 << 40
 
 if TYPE_CHECKING:
     from bailiwick.bus.client import Bus
 
 log = telemetry.logger()
-
-
-class Left(Enum):
-    """What a pass has left for us: nothing (perhaps another process relays, or the node is
-    fenced), more that can be sent at once, or what a transaction that still runs has begun."""
-
-    NOTHING = 0
-    MORE = 1
-    LATER = 2
 
 
 class Leaving(msgspec.Struct, frozen=True):
@@ -103,7 +93,7 @@ class Relay:
         self._secret = secret
         self._epoch = epoch
         self._written = written
-        self._window = _WINDOW
+        self._reading = Reading(outbox)
         self._seen = -1
         self._looked_at = self._reported_at = self._summarized_at = 0.0
         self._summarized = 0
@@ -189,12 +179,12 @@ class Relay:
             position, reason = _begin(claim, stream, last)
             if reason is not None:
                 log.info("relay_begins_again", reason=reason)
-            rows, after, left = await self._read(position, claim)
+            rows, after, left = await self._reading.page(position, claim, PAGE)
             sent = await self._send(rows)
             if sent.done == len(rows):
                 position = after
             elif sent.done:
-                position = _at(rows[sent.done - 1], position)
+                position = place_of(rows[sent.done - 1], position)
             if sent.published:
                 crash_point("relay.acked")
             # Nothing but the passing of transactions is not worth a commit.
@@ -207,30 +197,6 @@ class Relay:
         if sent.trouble is not None:
             raise sent.trouble
         return left
-
-    async def _read(
-        self, position: Position, claim: Claim
-    ) -> tuple[list[OutboxRow], Position, Left]:
-        """A page, the place after it, and what is left then."""
-        if position.sweeping:
-            rows = await self._outbox.sweep(position, PAGE)
-            if len(rows) == PAGE:
-                return rows, _at(rows[-1], position), Left.MORE
-            return rows, Position(False, position.xact), Left.MORE
-        # Transactions by windows: sorting all that has gathered, for each page of it, would
-        # take longer the more there is.
-        below = min(claim.horizon, position.xact + self._window)
-        rows = await self._outbox.follow(position, below, PAGE)
-        if len(rows) == PAGE:
-            self._window = max(self._window // 2, _WINDOW_MIN)
-            return rows, _at(rows[-1], position), Left.MORE
-        if len(rows) < PAGE // 4:
-            self._window = min(self._window * 4, _WINDOW_MAX)
-        if below < claim.horizon:
-            return rows, Position(False, below), Left.MORE
-        # A place may be above the horizon: what a sweep began with was that of another moment.
-        after = Position(False, below) if below > position.xact else position
-        return rows, after, Left.LATER if claim.busy else Left.NOTHING
 
     async def _send(self, rows: Sequence[OutboxRow]) -> Sent:
         """Publish rows, one message after another: each only when the one before is on the
@@ -374,9 +340,3 @@ def message_id(identifiers: Sequence[str]) -> str:
     """
     digest = hashlib.sha256("\0".join(identifiers).encode()).hexdigest()[:32]
     return f"{identifiers[0]}-{len(identifiers)}-{digest}"
-
-
-def _at(row: OutboxRow, before: Position) -> Position:
-    """The place after a row; a sweep keeps where following begins."""
-    xact = before.xact if before.sweeping else row.xact
-    return Position(before.sweeping, xact, row.subject, row.seq)

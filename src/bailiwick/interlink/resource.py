@@ -41,6 +41,10 @@ class Merged(msgspec.Struct, frozen=True, tag="merged"):
     narrowed: dict[str, str] = {}
 
 
+class Searched(msgspec.Struct, frozen=True, tag="searched"):
+    """All nodes, what they find merged."""
+
+
 class Everywhere(msgspec.Struct, frozen=True, tag="everywhere"):
     """All nodes alike: it lives at each of them.
 
@@ -52,7 +56,17 @@ class Everywhere(msgspec.Struct, frozen=True, tag="everywhere"):
     action: str = ""
 
 
-Where = ById | ByParam | Placed | Merged | Everywhere
+class Refused(msgspec.Struct, frozen=True, tag="refused"):
+    """Nowhere: Stripe's API has it and this one does not; the answer is 400.
+
+    Attributes:
+        remedy: why, and what to do instead.
+    """
+
+    remedy: str
+
+
+Where = ById | ByParam | Placed | Merged | Searched | Everywhere | Refused
 
 
 class Path(msgspec.Struct, frozen=True):

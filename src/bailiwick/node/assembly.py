@@ -44,3 +44,8 @@ def kinds() -> Kinds:
     for each in declared("OBJECTS", "kind", "handlers"):
         objects |= each
     return Kinds(_every_kind(), handlers, objects)
+
+
+def search_fills() -> list[str]:
+    """The statements that write entries of what can be searched, by name."""
+    return [each.fill for each in declared("SEARCHED", "search")]

@@ -27,6 +27,7 @@ from bailiwick.resources.payments.rows import TABLE
 from bailiwick.routing.gateways import Gateways
 from bailiwick.runtime.loops import end, forever
 from bailiwick.runtime.settings import SettingsError
+from bailiwick.search.filler import Filler, SearchOutbox
 from bailiwick.store.database import Store
 from bailiwick.store.migrate import migrate
 from bailiwick.topology.current import CurrentWorld
@@ -84,6 +85,12 @@ class Node:
                 self.writing_epoch,
                 lambda: sum(lane.rows for lane in self.store.lanes.values()),
             )
+        self.filler = Filler(
+            SearchOutbox(settings.dsn),
+            assembly.search_fills(),
+            self.writing_epoch,
+            lambda: sum(lane.rows for lane in self.store.lanes.values()),
+        )
         self._tasks: list[asyncio.Task[None]] = []
 
     def assemble(self, gateways: Gateways) -> None:
@@ -146,6 +153,7 @@ class Node:
         loops = (
             forever("resolver", self.resolver.step),
             self.deliverer.run(),
+            self.filler.run(),
             forever("watch", self._watch),
             *(forever(name, step) for name, step in assembly.tasks(self.machine).items()),
             self.current.watch(),

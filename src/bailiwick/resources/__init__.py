@@ -11,6 +11,7 @@ A resource's folder has what it needs of these, and nothing outside it names it:
 * ``kind.py``: it is a kind of orders (``KIND``), with its transition table in ``states.py``;
 * ``handlers.py``: what outcomes of operations do to orders (``HANDLERS``), what it writes beside
   orders (``PARTS``); ``OBJECTS``, here or there: its objects as they are now;
+* ``search.py``: what of it can be searched (``SEARCHED``);
 * ``sql/``: its statements.
 """
 

@@ -120,14 +120,14 @@ async def paged(
     name: Callable[[RowT], str],
 ) -> Listed:
     """The answer of as many rows as there is room for. ``following``: the id after the last."""
-    kept = await _fitting(rows, shown, room)
+    kept = await fitting(rows, shown, room)
     after = name(rows[len(kept)]) if len(kept) < len(rows) else following
     if query.ending_before is not None:
         kept.reverse()
     return Listed(list_object(kept, of.path, after is not None), after)
 
 
-async def _fitting(
+async def fitting(
     rows: Sequence[RowT], shown: Callable[[RowT], Object], room: Room
 ) -> list[msgspec.Raw]:
     """The first rows as objects, as many as there is room for."""

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta, UnsetType
 
 from bailiwick.base.errors import ApiError
+from bailiwick.search.language import QUERY_CHARS_MAX
 
 Text = Annotated[str, Meta(max_length=500)]
 LongText = Annotated[str, Meta(max_length=1000)]
@@ -25,6 +26,16 @@ class Retrieve(msgspec.Struct, frozen=True):
     """Query of a GET of one object."""
 
     client_secret: Text | None = None
+    expand: Expand = []
+
+
+class SearchQuery(msgspec.Struct, frozen=True):
+    """Query of a GET of a search."""
+
+    query: Annotated[str, Meta(max_length=QUERY_CHARS_MAX)]
+    limit: Annotated[int, Meta(ge=1, le=100)] = 10
+    page: Text | None = None
+    partial: Literal["allow"] | None = None
     expand: Expand = []
 
 

@@ -14,6 +14,8 @@ from bailiwick.base.keys import check_key, fresh_key, of_payer, request_hash
 from bailiwick.idempotency.requests import Answer, IdempotentRequest, Refused
 from bailiwick.interlink.authenticate import authenticate
 from bailiwick.interlink.refusals import NO_GATEWAY, stored
+from bailiwick.interlink.resource import Path
+from bailiwick.interlink.resource import Refused as RefusedThere
 from bailiwick.runtime.telemetry import Metrics
 from bailiwick.serving.card_check import refuse_cards
 from bailiwick.serving.context import NodeContext
@@ -233,3 +235,18 @@ class Reader(Route):
         who = principal(request, self.node)
         params = query(request)
         json_answer(response, await self._read(self.node, who, *named.values(), params))
+
+
+class Refusing(Route):
+    """A path of which some methods are refused, with the remedy that its resource declares."""
+
+    def __init__(self, node: NodeContext, path: Path) -> None:
+        super().__init__(node)
+        self._path = path
+
+    async def on_post(self, request: Request, response: Response, **_: str) -> None:
+        """Refuse."""
+        principal(request, self.node)
+        where = self._path.methods["POST"]
+        assert isinstance(where, RefusedThere), "it was mounted for that"
+        raise ApiError.invalid(where.remedy)

@@ -32,19 +32,21 @@ class Page(msgspec.Struct):
 
     Attributes:
         next: the id of the object that comes after these at that node.
+        total_count: of a search that asked for it.
     """
 
     data: list[msgspec.Raw]
     has_more: bool
     next: str | None = None
+    total_count: int | None = None
 
 
-class _Named(msgspec.Struct):
+class Named(msgspec.Struct):
     id: str
 
 
 _page = msgspec.json.Decoder(Page)
-_named = msgspec.json.Decoder(_Named)
+_named = msgspec.json.Decoder(Named)
 
 
 def merge(
@@ -142,7 +144,7 @@ async def list_all(
         inbound.lines += front.region_line, Room().line
         give(response, await send_home(front, nodes[0], inbound, "GET", target))
         return
-    asking = _Asking(front, inbound, target, limit, backwards=bool(params.get("ending_before")))
+    asking = Asking(front, inbound, target, limit, backwards=bool(params.get("ending_before")))
     room = paging.share(len(nodes), limit)
     try:
         async with front.pages.holding(room.most * len(nodes), TIMEOUT_S):
@@ -166,7 +168,7 @@ async def list_all(
         ) from None
 
 
-class _Asking:
+class Asking:
     """One list, asked of several nodes.
 
     Attributes:
@@ -245,6 +247,11 @@ class _Asking:
                 "(partial=allow lists the others)",
                 self._staying[0].url,
             )
+
+    @property
+    def counts(self) -> list[int]:
+        """How many matches each node has, where that was asked."""
+        return [it.total_count for it in self._pages.values() if it.total_count is not None]
 
     @property
     def holes(self) -> dict[str, list[str]]:

@@ -5,16 +5,86 @@ from collections.abc import Iterable
 from bailiwick.base.errors import ApiError
 from bailiwick.base.objects import Object
 from bailiwick.base.tenancy import own
+from bailiwick.interlink.paging import Room
 from bailiwick.orders import attempt_store
+from bailiwick.resources.charges import RESOURCE, stored
+from bailiwick.resources.charges.commands import Charges
+from bailiwick.resources.charges.params import ListCharges, UpdateCharge
+from bailiwick.resources.charges.search import SEARCHED, ChargeSearch
+from bailiwick.resources.charges.stored import Charged
+from bailiwick.resources.payments.placing import keep
 from bailiwick.resources.payments.render import charge, charge_view, payment_intent
 from bailiwick.resources.payments.stored import find as find_payment
+from bailiwick.serving import lists, route
 from bailiwick.serving.context import NodeContext
+from bailiwick.serving.lists import Listed
 from bailiwick.serving.params import Retrieve
-from bailiwick.serving.route import Mounted, Reader, check_expand
+from bailiwick.serving.route import (
+    Mounted,
+    Refusing,
+    Request,
+    Response,
+    Route,
+    check_expand,
+)
 from bailiwick.topology.merchants import Principal
+from bailiwick.wire.answers import json_answer
 from bailiwick.wire.forms import Params, struct_from
 
 EXPANDABLE = frozenset({"payment_intent"})
+
+
+class ChargeList(Refusing):
+    """/v1/charges"""
+
+    async def on_get(self, request: Request, response: Response) -> None:
+        """A page of charges."""
+        await lists.answer(self.node, request, response, page)
+
+
+class ChargeItem(Route):
+    """/v1/charges/{identifier}"""
+
+    def __init__(self, node: NodeContext) -> None:
+        super().__init__(node)
+        self._charges = Charges(node.machine)
+
+    async def on_get(self, request: Request, response: Response, identifier: str) -> None:
+        """Retrieve."""
+        who = route.principal(request, self.node)
+        params = route.query(request)
+        json_answer(response, await retrieve(self.node, who, identifier, params))
+
+    async def on_post(self, request: Request, response: Response, identifier: str) -> None:
+        """Update what is noted on it."""
+        who = route.principal(request, self.node)
+        params, wish = await route.checked(request, UpdateCharge)
+        check_expand(wish.expand, EXPANDABLE)
+        asked = route.asked(request, who, "update_charge", identifier, params, wish.expand)
+        await self.answer(response, asked, lambda: self._charges.update(asked, identifier, wish))
+
+
+async def page(
+    node: NodeContext, who: Principal, params: Params, region: int, room: Room
+) -> Listed:
+    """GET /v1/charges"""
+    query = struct_from(params, ListCharges)
+    wishes = lists.wishes(query, EXPANDABLE)
+    of = query.payment_intent
+    merchant, livemode = who.merchant.id, who.livemode
+    if of is not None and not await node.store.owned("payment", of, merchant, livemode):
+        raise ApiError.missing("payment_intent", of, param="payment_intent")
+    part = await lists.page_of(node, who, query, RESOURCE, room, here=of is not None)
+    found, following = await stored.page(node.store, merchant, livemode, part, query.customer, of)
+    keep(node, region, (payment.details.assignment for payment, _ in found))
+
+    def shown(row: Charged) -> Object:
+        it = charge(*row)
+        if wishes:
+            it["payment_intent"] = payment_intent(row[0])
+        return it
+
+    return await lists.paged(query, RESOURCE, room, found, following, shown, lambda row: row[1].id)
 
 
 async def retrieve(node: NodeContext, who: Principal, identifier: str, params: Params) -> Object:
@@ -43,4 +113,7 @@ PAYMENT_OF = {"ch": _its_payment}
 
 def routes(node: NodeContext) -> Iterable[Mounted]:
     """Where charges are served."""
-    yield "/v1/charges/{identifier}", Reader(node, retrieve), ""
+    yield "/v1/charges", ChargeList(node, RESOURCE.paths[0]), ""
+    yield SEARCHED.path, ChargeSearch(node, SEARCHED, EXPANDABLE), ""
+    yield "/v1/charges/{identifier}", ChargeItem(node), ""
+    yield "/v1/charges/{identifier}/capture", Refusing(node, RESOURCE.paths[1]), ""

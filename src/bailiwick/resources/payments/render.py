@@ -4,13 +4,16 @@ https://docs.stripe.com/api/payment_intents and https://docs.stripe.com/api/char
 ``location``, ``node``, ``assignment`` and ``routing`` are ours.
 """
 
+from typing import Any
+
 import msgspec
+from msgspec import UNSET
 
 from bailiwick.base.ids import time_of
 from bailiwick.base.objects import Object, encode
 from bailiwick.orders.attempts import Attempt
 from bailiwick.resources.payments import states
-from bailiwick.resources.payments.rows import Payment, Progress
+from bailiwick.resources.payments.rows import ChargeNotes, Payment, Progress
 
 # What a payer's browser sees with a publishable key; what stands in none of these is left out, at
 # every depth: a new field is private until it is named here.
@@ -105,7 +108,7 @@ def payment_intent(
         "receipt_email": progress.receipt_email,
         "review": None,
         "setup_future_usage": progress.setup_future_usage,
-        "shipping": _shipping(progress),
+        "shipping": _shipping(progress.shipping),
         "source": None,
         "statement_descriptor": progress.statement_descriptor,
         "statement_descriptor_suffix": progress.statement_descriptor_suffix,
@@ -203,6 +206,15 @@ def charge_seen(
     return ChargeView(identifier, state, amount, gateway, provider_ref, failure)
 
 
+def noted(payment: Payment, charge: str, name: str) -> Any:
+    """A field that a client may note on a charge: its own, else its payment's."""
+    own = getattr(payment.progress.charges.get(charge, _NO_NOTES), name)
+    return getattr(payment.progress, name) if own is UNSET else own
+
+
+_NO_NOTES = ChargeNotes()
+
+
 def charge(payment: Payment, view: ChargeView) -> Object:
     """An attempt to charge as a ``charge``."""
     late = view.state == "late"  # taken after a definite no: real money, booked apart
@@ -221,25 +233,25 @@ def charge(payment: Payment, view: ChargeView) -> Object:
         "created": time_of(view.id) // 1000,
         "currency": payment.currency.lower(),
         "customer": payment.progress.customer,
-        "description": payment.progress.description,
+        "description": noted(payment, view.id, "description"),
         "disputed": False,
         "failure_code": failure.get("code"),
         "failure_message": failure.get("message"),
         "fraud_details": {},
         "livemode": payment.livemode,
-        "metadata": payment.progress.metadata,
+        "metadata": noted(payment, view.id, "metadata"),
         "outcome": _outcome(view, failed=failed) if failed or holds or late else None,
         "paid": holds or late,
         "payment_intent": payment.id,
         "payment_method": payment.progress.payment_method,
         "payment_method_details": _method_details(payment, view),
-        "receipt_email": payment.progress.receipt_email,
+        "receipt_email": noted(payment, view.id, "receipt_email"),
         "refunded": (
             holds
             and payment.state == states.State.SUCCEEDED
             and 0 < payment.amount_received == payment.amount_refunded
         ),
-        "shipping": _shipping(payment.progress),
+        "shipping": _shipping(noted(payment, view.id, "shipping")),
         "statement_descriptor": payment.progress.statement_descriptor,
         "statement_descriptor_suffix": payment.progress.statement_descriptor_suffix,
         "status": "succeeded" if holds or late else "failed" if failed else "pending",
@@ -316,8 +328,7 @@ def _outcome(view: ChargeView, *, failed: bool) -> Object:
     }
 
 
-def _shipping(progress: Progress) -> Object | None:
-    given = progress.shipping
+def _shipping(given: Object | None) -> Object | None:
     if given is None:
         return None
     return {

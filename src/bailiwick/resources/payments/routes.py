@@ -28,6 +28,7 @@ from bailiwick.resources.payments.params import (
 )
 from bailiwick.resources.payments.render import ChargeView, charge, charge_seen, charge_view
 from bailiwick.resources.payments.rows import Payment
+from bailiwick.resources.payments.search import SEARCHED, PaymentSearch
 from bailiwick.runtime import trace
 from bailiwick.serving import lists, route
 from bailiwick.serving.context import NodeContext
@@ -217,6 +218,7 @@ def routes(node: NodeContext) -> Iterable[Mounted]:
     """Where payments are served."""
     intent = PaymentIntent(node)
     yield "/v1/payment_intents", PaymentIntents(node), ""
+    yield SEARCHED.path, PaymentSearch(node, SEARCHED, EXPANDABLE), ""
     yield "/v1/payment_intents/{identifier}", intent, ""
     for verb in ("confirm", "capture", "cancel"):
         yield f"/v1/payment_intents/{{identifier}}/{verb}", intent, verb

@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from bailiwick.orders.rows import OrderCreate, OrderMove
 from bailiwick.orders.table import OrderTable
@@ -58,13 +59,22 @@ class Hold(msgspec.Struct, frozen=True, omit_defaults=True):
     captures: int = 0
 
 
+class ChargeNotes(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a client noted on one charge; where a field is unset, the payment's is shown."""
+
+    description: str | None | UnsetType = UNSET
+    metadata: dict[str, str] | UnsetType = UNSET
+    receipt_email: str | None | UnsetType = UNSET
+    shipping: dict[str, Any] | None | UnsetType = UNSET
+
+
 class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     """What may change during a payment's life, beside the guarded columns.
 
     ``method``: the type of payment method by which the latest gateway takes it. ``vaults``: for its
     tokens that belong to a vault, which; the latest last. ``wishes``: what its hold should be able
     to do (``multicapture``, ``overcapture``). ``billing``: who pays by the latest payment method,
-    as the client says.
+    as the client says. ``charges``: by its id, what was noted on a charge alone.
     """
 
     payment_method: str | None = None
@@ -88,6 +98,7 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     confirmed_elsewhere: dict[str, Any] | None = None
     wishes: tuple[str, ...] = ()
     hold: Hold | None = None
+    charges: dict[str, ChargeNotes] = {}
 
 
 class Payment(msgspec.Struct, frozen=True, omit_defaults=True):

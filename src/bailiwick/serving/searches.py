@@ -1,0 +1,92 @@
+"""Searches: a query is read, matches are found, and shown as they are now.
+
+https://docs.stripe.com/search. What is found is what the table of entries knows, which is a little
+behind; what is shown of it is read afresh.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from bailiwick.base.objects import Object
+from bailiwick.interlink import paging, search_page
+from bailiwick.interlink.paging import Room
+from bailiwick.search import index
+from bailiwick.search.declared import Searchable
+from bailiwick.search.language import parse
+from bailiwick.search.terms import Scope, wanted
+from bailiwick.serving import lists, route
+from bailiwick.serving.context import NodeContext
+from bailiwick.serving.params import SearchQuery
+from bailiwick.serving.route import Request, Response, Route
+from bailiwick.topology.merchants import Principal
+from bailiwick.wire.answers import json_answer
+from bailiwick.wire.forms import Params, struct_from
+
+TOTAL = "total_count"
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """An object that was found: its id, and how it is shown."""
+
+    id: str
+    object: Callable[[], Object]
+
+
+class Searcher(Route):
+    """A GET of a search of one resource."""
+
+    def __init__(self, node: NodeContext, of: Searchable, expandable: frozenset[str]) -> None:
+        super().__init__(node)
+        self._of = of
+        self._expandable = expandable
+
+    @abstractmethod
+    async def read(
+        self, ids: list[str], wishes: list[str], bytes_most: int, region: int
+    ) -> Sequence[Shown]:
+        """Objects by their ids, newest first: all, or the first for whose stored texts there is
+        room. ``region``: to whose access process the answer goes; raises ApiError (421) for what
+        must stay in another."""
+
+    async def on_get(self, request: Request, response: Response) -> None:
+        """A page of what is found, newest first."""
+        who = route.principal(request, self.node)
+        by_access = request.get_header("Bailiwick-Epoch") is not None
+        room = paging.told(request.get_header(paging.HEADER), by_access=by_access)
+        page, following = await self._page(who, route.query(request), route.region(request), room)
+        if following is not None:
+            response.set_header(paging.NEXT, following)
+        json_answer(response, page)
+
+    async def _page(
+        self, who: Principal, params: Params, region: int, room: Room
+    ) -> tuple[Object, str | None]:
+        asked = struct_from(params, SearchQuery)
+        wishes = [wish.removeprefix("data.") for wish in asked.expand if wish != TOTAL]
+        route.check_expand(wishes, self._expandable)
+        of = self._of
+        query = parse(asked.query, of.fields, of.name)
+        scope = Scope(of.resource.prefix, who.merchant.id, who.livemode)
+        looked_for = wanted(query, scope)
+        search = search_page.search_of(who.merchant.id, who.livemode, of.path, asked.query)
+        after = None if asked.page is None else search_page.last_of(search, asked.page)
+        store = self.node.store
+        ids = await index.find(store, scope, looked_for, after, asked.limit + 1)
+        found = await self.read(ids[: asked.limit], wishes, room.most, region) if ids else []
+        kept = await lists.fitting(found, lambda each: each.object(), room)
+        following = ids[len(kept)] if len(kept) < len(ids) else None
+        more = following is not None
+        page: Object = {
+            "object": "search_result",
+            "url": of.path,
+            "has_more": more,
+            "data": kept,
+            "next_page": search_page.token(search, found[len(kept) - 1].id)
+            if more and kept
+            else None,
+        }
+        if TOTAL in asked.expand:
+            page[TOTAL] = await index.count(store, scope, looked_for)
+        return page, following
