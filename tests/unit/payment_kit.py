@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from bailiwick.base.ids import new_id
-from bailiwick.channels.base import Outcome, Result
+from bailiwick.channels.base import Instruction, Operation, Outcome, Result
 from bailiwick.orders.attempts import Attempt
 from bailiwick.resources.payments.outcomes import Step
 from bailiwick.resources.payments.rows import Details, Payment, Progress
@@ -54,7 +54,6 @@ def attempt(**values: Any) -> Attempt:
         "amount": 1000,
         "currency": "EUR",
         "key": "key-1",
-        "instruction": msgspec.Raw(b"{}"),
         "provider_ref": None,
         "result": None,
         "age_ms": 0,
@@ -62,7 +61,14 @@ def attempt(**values: Any) -> Attempt:
         "checks": 0,
         "replays": 0,
     }
-    return Attempt(**{**given, **values})
+    given |= values
+    asked = Instruction(
+        Operation(given["operation"]),
+        given["key"] or given["id"],
+        given["amount"],
+        given["currency"],
+    )
+    return Attempt(**{"instruction": msgspec.Raw(msgspec.json.encode(asked)), **given})
 
 
 def refund(**values: Any) -> Refund:

@@ -237,7 +237,7 @@ def test_a_refused_capture_leaves_the_hold() -> None:
 def test_a_hold_that_has_run_out_closes_the_payment(code: str) -> None:
     step = checked(capture(held("capturing", CAPTURE), CAPTURE, kit.declined(code)))
     assert (step.after.state, step.after.amount_capturable) == ("canceled", 0)
-    assert step.after.progress.cancellation_reason == "automatic"
+    assert step.after.progress.cancellation_reason == "expired"
 
 
 def test_an_unknown_capture_keeps_everything() -> None:

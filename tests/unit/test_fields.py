@@ -96,6 +96,7 @@ def objects() -> list[tuple[str, dict[str, Any]]]:
                     False,
                     "pi_1",
                     2,
+                    0,
                 )
             ),
         )
@@ -109,9 +110,10 @@ def objects() -> list[tuple[str, dict[str, Any]]]:
         "status": "enabled",
         "url": "https://shop.example",
         "secret": "whsec_1",
+        "old_secrets": [],
     }
     for secret in (False, True):
-        made.append(("WebhookEndpoint", plain(webhook_endpoint(endpoint, secret=secret))))
+        made.append(("WebhookEndpoint", plain(webhook_endpoint(endpoint, kit.NOW, secret=secret))))
     return made
 
 

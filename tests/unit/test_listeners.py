@@ -16,6 +16,7 @@ import pytest
 from access_kit import ATLAS, access, write_world
 from test_access_cli import command_line
 
+from bailiwick import resources
 from bailiwick.access.app import build
 from bailiwick.access.front import Front
 from bailiwick.access.nodes.forward import HopError, NodeClient
@@ -28,12 +29,7 @@ from bailiwick.orders.machine import Machine
 from bailiwick.wire import server as http
 from bailiwick_lab.servers.ports import free_port
 
-CLIENTS = {
-    "/v1/payment_intents", "/v1/payment_intents/{identifier}", "/v1/refunds",
-    "/v1/refunds/{identifier}", "/v1/charges/{identifier}", "/v1/events",
-    "/v1/events/{identifier}", "/v1/webhook_endpoints", "/v1/webhook_endpoints/{identifier}",
-    "/v1/explain",
-}  # fmt: skip
+CLIENTS = {path.template for each in resources.every() for path in each.paths} | {"/v1/explain"}
 ALIVE = {"/healthz", "/readyz"}
 OPERATORS = {"/usage", "/metrics"}
 LISTENERS = {
@@ -41,9 +37,6 @@ LISTENERS = {
     "access listen": CLIENTS
     | ALIVE
     | {
-        "/v1/payment_intents/{identifier}/confirm",
-        "/v1/payment_intents/{identifier}/capture",
-        "/v1/payment_intents/{identifier}/cancel",
         "/v1/topology",
         "/v1/nodes/{node_name}/callbacks/{gateway}",
     },
@@ -53,9 +46,6 @@ LISTENERS = {
     | ALIVE
     | OPERATORS
     | {
-        "/v1/payment_intents/{identifier}/confirm",
-        "/v1/payment_intents/{identifier}/capture",
-        "/v1/payment_intents/{identifier}/cancel",
         "/v1/callbacks/{gateway}",
         "/usage/gateways",
         "/internal/refusals",

@@ -63,15 +63,31 @@ def whole(tree: ast.AST) -> Iterator[str]:
                     yield each.attr
 
 
+def used(trees: Collection[ast.AST]) -> Iterator[Path]:
+    """The folders of the resources that these modules use."""
+    for tree in trees:
+        for node in ast.walk(tree):
+            module = (node.module or "") if isinstance(node, ast.ImportFrom) else ""
+            if module.startswith("bailiwick.resources."):
+                yield ROOT / "resources" / module.split(".")[2]
+
+
 def answering(kind: type[msgspec.Struct]) -> Iterator[ast.AST]:
-    """The modules that may answer a request with this struct: its resource's; for one that several
-    share, all resources'."""
+    """The modules that may answer a request with this struct: its resource's, and those of the
+    resources that it uses; for one that several share, all resources'."""
     folders = [ROOT / "serving", ROOT / "jurisdiction", ROOT / "node"]
     package = ROOT.parent / kind.__module__.rpartition(".")[0].replace(".", "/")
     shared = package.parent == ROOT
-    folders += (ROOT / "resources").iterdir() if shared else [package]
+    if shared:
+        folders += (ROOT / "resources").iterdir()
+    else:
+        folders += {package, *used(list(parsed(package)))}
     for folder in folders:
-        yield from (ast.parse(file.read_text()) for file in folder.glob("*.py"))
+        yield from parsed(folder)
+
+
+def parsed(folder: Path) -> Iterator[ast.AST]:
+    yield from (ast.parse(file.read_text()) for file in folder.glob("*.py"))
 
 
 def unread(kind: type[msgspec.Struct]) -> set[str]:

@@ -14,7 +14,7 @@ from bailiwick.idempotency.requests import Answer, IdempotentRequest
 from bailiwick.orders import attempt_store
 from bailiwick.orders.machine import Machine
 from bailiwick.orders.transition import Part, Transition
-from bailiwick.resources.charges.params import UpdateCharge, refuse_unsupported
+from bailiwick.resources.charges.params import UpdateCharge
 from bailiwick.resources.payments.kind import KIND
 from bailiwick.resources.payments.outcomes import Step, moved
 from bailiwick.resources.payments.params import plain
@@ -42,7 +42,6 @@ class Charges:
         attempt = own(found, asked, "charge", identifier)
         if attempt.operation != "charge":
             raise ApiError.missing("charge", identifier)
-        refuse_unsupported(request)
 
         async def decide(payment: Payment) -> Step:
             fresh = await attempt_store.find(self._machine.store, identifier)

@@ -9,7 +9,7 @@ from bailiwick.interlink.paging import Room
 from bailiwick.orders import attempt_store
 from bailiwick.resources.charges import RESOURCE, stored
 from bailiwick.resources.charges.commands import Charges
-from bailiwick.resources.charges.params import ListCharges, UpdateCharge
+from bailiwick.resources.charges.params import UNDONE_UPDATE, ListCharges, UpdateCharge
 from bailiwick.resources.charges.search import SEARCHED, ChargeSearch
 from bailiwick.resources.charges.stored import Charged
 from bailiwick.resources.payments.placing import keep
@@ -58,7 +58,7 @@ class ChargeItem(Route):
     async def on_post(self, request: Request, response: Response, identifier: str) -> None:
         """Update what is noted on it."""
         who = route.principal(request, self.node)
-        params, wish = await route.checked(request, UpdateCharge)
+        params, wish = await route.checked(request, UpdateCharge, UNDONE_UPDATE)
         check_expand(wish.expand, EXPANDABLE)
         asked = route.asked(request, who, "update_charge", identifier, params, wish.expand)
         await self.answer(response, asked, lambda: self._charges.update(asked, identifier, wish))

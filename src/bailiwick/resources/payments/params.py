@@ -245,8 +245,8 @@ def wishes_of(
     if options is None or isinstance(options, UnsetType) or options.card is None:
         return known
     found = list(known)
-    for name in ("multicapture", "overcapture"):
-        wish = getattr(options.card, f"request_{name}")
+    for given in ("request_multicapture", "request_overcapture"):
+        wish, name = getattr(options.card, given), given.removeprefix("request_")
         if wish is not None and name in found:
             found.remove(name)
         if wish == "if_available":
