@@ -337,7 +337,7 @@ PLANTS = {
         "payment", "id = '{parts}'",
         "UPDATE payment SET amount_received = amount_received + 700 WHERE {where}",
         {"captures_within_hold", "balances_replay", "payment_is_its_last_event",
-         "succeeded_means_one_charge", "stored_answers"},
+         "succeeded_means_one_charge"},
     ),
     "a refund is forgotten": (
         "payment", "id = '{refunded}'", "UPDATE payment SET amount_refunded = 0 WHERE {where}",

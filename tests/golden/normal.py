@@ -15,7 +15,9 @@ _PATTERNS = (
     ("bank", re.compile(r'(?<="provider_reference":")[^"]+')),
     ("bank", re.compile(r"(?<=/pay/)[0-9A-Z-]+")),
 )
-_TIME = re.compile(r'("(?:created|canceled_at)":|\bcreated(?:\[[a-z]+\])?=)\d{10}(?!\d)')
+_TIME = re.compile(
+    r'("(?:created|canceled_at|capture_before)":|\bcreated(?:\[[a-z]+\])?=)\d{10}(?!\d)'
+)
 _FIGURE = re.compile(r'("(?:database_lag_ms|queue_ms|error_rate|room|stale_s)":)[0-9.]+')
 _REQUEST_ID = re.compile(r"\breq_[0-9a-f]{24}\b")
 _DURATION = re.compile(r"(;dur=)[0-9.]+")

@@ -275,7 +275,7 @@ async def test_history_cannot_be_changed(sql: asyncpg.Connection, table: str, ch
 @pytest.mark.parametrize(
     "row",
     [
-        "amount_received = 1001", "amount_received = -1", "amount_capturable = 1001",
+        "amount_received = 2001", "amount_received = -1", "amount_capturable = 1001",
         "amount_refunded = 501", "amount_refunding = 501", "amount_refunding = -1",
         "amount_refunded = 300, amount_refunding = 201", "amount = 0", "state = 'failed'",
         "currency = 'eur'",
