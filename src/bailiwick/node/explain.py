@@ -27,8 +27,11 @@ class Explain:
         asked = route.asked(request, who, "create", "", params, [])
         location = placing.located(node, who, wish.location)
         assignment = placing.explainable(node, request, asked, wish, location)
-        payment = PaymentCreation(node.machine).draft(asked, wish, location, assignment)
-        found = node.gateways.match(wanted(payment, who.merchant.strategy))
+        creation = PaymentCreation(node.machine)
+        saved = await creation.payer(asked, wish)
+        payment = creation.draft(asked, wish, location, assignment, saved)
+        token = None if saved is None else saved.token
+        found = node.gateways.match(wanted(payment, who.merchant.strategy, token=token))
         document = {
             "object": "explanation",
             "location": payment.details.location,

@@ -8,6 +8,7 @@ together with the key (its commit is the permit to send), call and write how it 
 from typing import Any
 
 import msgspec
+from msgspec import UnsetType
 
 from bailiwick.base.clock import now_ms
 from bailiwick.channels.base import Instruction, Operation
@@ -25,10 +26,12 @@ from bailiwick.resources.payments.params import (
     CapturePayment,
     ConfirmPayment,
     UpdatePayment,
+    is_saved,
     method_of,
     vault_of,
 )
 from bailiwick.resources.payments.rows import Payment
+from bailiwick.resources.payments.saved.payer import Saved, check_owner, resolved
 from bailiwick.resources.payments.states import Change, State
 from bailiwick.routing.gateways import check_part
 
@@ -66,15 +69,17 @@ class Payments:
             vault = vault_of(request)
             if vault is not None and not self._gateways.has_vault(vault, asked.livemode):
                 raise editing.unknown_vault(vault)
-            dressed = editing.dressed(payment, request, method_of(request))
+            saved = await self._by_saved(asked, payment, request)
+            dressed = editing.dressed(payment, request, method_of(request), saved)
             if dressed.progress.payment_method is None:
                 raise editing.method_missing("the confirmation")
-            routing = self._gateways.match(wanted(dressed, asked.merchant.strategy))
+            token = None if saved is None else saved.token
+            routing = self._gateways.match(wanted(dressed, asked.merchant.strategy, token=token))
             if routing.gateway is None:
                 raise editing.no_gateway(routing)
-            new = self._machine.rows.attempt_new(
-                dressed, charge_instruction(dressed, routing.method), routing.gateway, asked.key
-            )
+            check_owner(self._machine, saved, routing)
+            instruction = charge_instruction(dressed, routing.method, token)
+            new = self._machine.rows.attempt_new(dressed, instruction, routing.gateway, asked.key)
             after = moved(
                 payment,
                 Change.CONFIRM,
@@ -94,6 +99,18 @@ class Payments:
             )
 
         return await self._machine.command.change(asked, KIND, identifier, decide)
+
+    async def _by_saved(
+        self, asked: IdempotentRequest, payment: Payment, request: ConfirmPayment
+    ) -> Saved | None:
+        """The saved payment method that a confirmation is to charge, as it is now: it may have
+        been detached since the payment was made. Raises ApiError (400)."""
+        progress = payment.progress
+        method = method_of(request) or progress.payment_method
+        if not is_saved(method):
+            return None
+        vault = vault_of(request) or progress.vaults.get(method or "")
+        return await resolved(self._machine, asked, progress.customer, method, vault)
 
     async def capture(
         self, asked: IdempotentRequest, identifier: str, request: CapturePayment
@@ -155,9 +172,28 @@ class Payments:
             vault = vault_of(request)
             if vault is not None and not self._gateways.has_vault(vault, asked.livemode):
                 raise editing.unknown_vault(vault)
-            return editing.updated(payment, request, now_ms())
+            saved = await self._changed_payer(asked, payment, request)
+            return editing.updated(payment, request, now_ms(), saved)
 
         return await self._machine.command.change(asked, KIND, identifier, decide)
+
+    async def _changed_payer(
+        self, asked: IdempotentRequest, payment: Payment, request: UpdatePayment
+    ) -> Saved | None:
+        """The saved payment method that an update gives a payment, or leaves it with another
+        customer. Raises ApiError (400)."""
+        progress = payment.progress
+        method, customer = editing.method_given(request), request.customer
+        if isinstance(customer, UnsetType):
+            customer = progress.customer
+        if isinstance(method, UnsetType):
+            if customer == progress.customer:
+                return None
+            method = progress.payment_method
+        elif customer == progress.customer and not is_saved(method):
+            return None
+        vault = vault_of(request) or progress.vaults.get(method or "")
+        return await resolved(self._machine, asked, customer, method, vault)
 
 
 _instruction = msgspec.json.Decoder(Instruction)

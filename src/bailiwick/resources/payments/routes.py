@@ -24,6 +24,8 @@ from bailiwick.resources.payments.params import (
     CreatePayment,
     ListPayments,
     UpdatePayment,
+    bound,
+    check_token,
     refuse_unsupported,
 )
 from bailiwick.resources.payments.render import ChargeView, charge, charge_seen, charge_view
@@ -81,7 +83,7 @@ class PaymentIntents(Route):
             return await self._creation.create(asked, wish, location, assignment)
 
         async def shed(reason: str) -> Answer:
-            if reason == "overloaded" and not assignment.goes_on:
+            if reason == "overloaded" and (bound(wish) or not assignment.goes_on):
                 raise overloaded()
             with node.load.tombstone():
                 return await node.machine.tombstones.refuse(asked, reason)
@@ -127,6 +129,7 @@ class PaymentIntent(Route):
         """Update."""
         who = route.principal(request, self.node)
         params, wish = await route.checked(request, UpdatePayment)
+        check_token(wish)
         route.check_expand(wish.expand, EXPANDABLE)
         asked = route.asked(request, who, "update", identifier, params, wish.expand)
         await self.answer(response, asked, lambda: self._payments.update(asked, identifier, wish))
