@@ -155,6 +155,7 @@ class Bank:
         done = Result(
             Outcome.APPROVED, f"b_{instruction.reference}", instruction.amount,
             instruction.currency, not held,
+            agreement=f"agr_{instruction.reference}" if instruction.store else None,
         )  # fmt: skip
         replace = msgspec.structs.replace
         answers = {

@@ -1,17 +1,34 @@
 """Payments by a customer and its saved payment methods: whose they are, and what is sent."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
+import msgspec
 import pytest
 
 from bailiwick.base.ids import new_id
-from bailiwick.channels.base import Operation
+from bailiwick.channels.base import CallbackEvent, Operation
+from bailiwick.orders import attempt_store
+from bailiwick.orders.callbacks import Callbacks
+from bailiwick.orders.resolver import Resolver
+from tests.postgres.hooks_kit import endpoint
 from tests.postgres.lists_kit import One, Site, site
 from tests.postgres.node_kit import Bank, Banks
-from tests.postgres.test_customers import DE, IN, attached, customer, method, post
+from tests.postgres.test_customers import (
+    DE,
+    IN,
+    attached,
+    customer,
+    events,
+    method,
+    post,
+    sound,
+)
+from tests.waiting import until
 
 PAY = {"amount": "1000", "currency": "eur", **DE}
 INTENTS = "/v1/payment_intents"
@@ -285,3 +302,172 @@ async def test_payments_without_a_customer_ask_the_database_nothing_more(
     asked.clear()
     await pay(shop, customer=who, payment_method=card, confirm="true")
     assert [each for each in asked if each.startswith("record")] == ["record_find"]
+
+
+# Saved with a payment
+
+SAVE = {"payment_method": "pm_card_visa", "setup_future_usage": "off_session", "confirm": "true"}
+
+
+async def cards_of(shop: Site, who: str) -> list[Any]:
+    status, listed = await shop.ask("GET", f"/v1/customers/{who}/payment_methods")
+    assert status == 200, listed
+    found: list[Any] = listed["data"]
+    return found
+
+
+async def test_a_payment_saves_its_card_for_its_customer(shop: Site) -> None:
+    one = shop.nodes[0]
+    who = (await customer(shop))["id"]
+    sql = await asyncpg.connect(one.dsn)
+    to = await endpoint(sql, "acct_1", "https://shop.example/hook")
+    await one.node.endpoints.load(one.node.store)
+    name = "payment_method_data[billing_details][name]"
+    billing = {name: "Ann B.", "payment_method_data[type]": "card"}
+    paid = await pay(shop, customer=who, **SAVE, **billing)
+    card = paid["payment_method"]
+    assert (paid["status"], paid["setup_future_usage"]) == ("succeeded", "off_session")
+    assert await sql.fetch(
+        "SELECT seq FROM delivery WHERE endpoint = $1 AND subject = $2", to, card
+    ) == [(1,)]
+    await sql.close()
+    (kept,) = await cards_of(shop, who)
+    assert (kept["id"], kept["customer"], kept["node"]) == (card, who, "europe")
+    assert (kept["card"]["brand"], kept["card"]["last4"]) == ("visa", "4242")
+    assert (kept["card"]["vault"], kept["billing_details"]["name"]) == ("bank", "Ann B.")
+    assert kept["card"]["fingerprint"] == (await method(shop))["card"]["fingerprint"]
+    charge = (await shop.ask("GET", f"/v1/charges/{paid['latest_charge']}"))[1]
+    assert charge["payment_method"] == card
+    assert await events(shop, card) == [("payment_method.attached", 1)]
+    assert one.bank.calls[0].store
+    again = await pay(shop, customer=who, payment_method=card, off_session="true", confirm="true")
+    assert (again["status"], again["payment_method"]) == ("succeeded", card)
+    told = one.bank.calls[1]
+    assert (told.payment_method, told.off_session, told.store) == ("pm_card_visa", True, False)
+    assert told.agreement == f"agr_{paid['latest_charge']}"
+    here = await pay(shop, customer=who, payment_method=card, confirm="true", setup_future_usage="on_session")  # fmt: skip
+    assert here["payment_method"] == card and one.bank.calls[2].agreement is None
+    assert len(await cards_of(shop, who)) == 1, "what is saved is not saved again"
+    await sound(one)
+
+
+async def test_nothing_is_saved_before_the_provider_has_said_yes(shop: Site) -> None:
+    one = shop.nodes[0]
+    who = (await customer(shop))["id"]
+    one.bank.script[Operation.CHARGE] = ["decline", "act"]
+    status, said = await shop.ask("POST", INTENTS, {**PAY, **SAVE, "customer": who})
+    assert (status, said["error"]["code"]) == (402, "card_declined")
+    assert await cards_of(shop, who) == []
+    declined = said["error"]["payment_intent"]["id"]
+    waiting = await post(shop, f"{INTENTS}/{declined}/confirm", payment_method="pm_card_visa")
+    assert (waiting["status"], waiting["payment_method"]) == ("requires_action", "pm_card_visa")
+    assert await cards_of(shop, who) == []
+    charge = waiting["latest_charge"]
+    done = one.bank.decide(charge, "approve")
+    notice = CallbackEvent("n1", Operation.CHARGE, charge, done.provider_ref, done)
+    body = msgspec.json.encode(notice)
+    await Callbacks(one.node.machine).take("bank", {"signature": "genuine"}, body)
+    paid = (await shop.ask("GET", f"{INTENTS}/{declined}"))[1]
+    (kept,) = await cards_of(shop, who)
+    assert (paid["status"], paid["payment_method"]) == ("succeeded", kept["id"])
+    await sound(one)
+
+
+async def test_an_unknown_outcome_saves_once_when_it_ends(shop: Site) -> None:
+    one = shop.nodes[0]
+    who = (await customer(shop))["id"]
+    one.bank.script[Operation.CHARGE] = ["lost"]
+    unsure = await pay(shop, customer=who, **SAVE)
+    assert (unsure["status"], await cards_of(shop, who)) == ("processing", [])
+    resolver = Resolver(one.node.machine, 0.01)
+    for _ in range(2):
+        attempt = await attempt_store.find(one.node.store, unsure["latest_charge"])
+        assert attempt is not None
+        await resolver.resolve(attempt)
+    (kept,) = await cards_of(shop, who)
+    paid = (await shop.ask("GET", f"{INTENTS}/{unsure['id']}"))[1]
+    assert (paid["status"], paid["payment_method"]) == ("succeeded", kept["id"])
+    await sound(one)
+
+
+async def test_a_hold_saves_and_a_payment_without_customer_does_not(shop: Site) -> None:
+    who = (await customer(shop))["id"]
+    held = await pay(shop, customer=who, capture_method="manual", **SAVE)
+    (kept,) = await cards_of(shop, who)
+    assert (held["status"], held["payment_method"]) == ("requires_capture", kept["id"])
+    nobody = await pay(shop, **SAVE)
+    assert (nobody["status"], nobody["payment_method"]) == ("succeeded", "pm_card_visa")
+    assert not shop.nodes[0].bank.calls[1].store
+    made = await pay(shop, customer=who, payment_method="pm_card_mastercard")
+    done = await post(shop, f"{INTENTS}/{made['id']}/confirm", setup_future_usage="on_session")
+    assert [each["id"] for each in await cards_of(shop, who)] == [
+        done["payment_method"], kept["id"],
+    ]  # fmt: skip
+    await sound(shop.nodes[0])
+
+
+async def test_a_customer_has_room_for_so_many(shop: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    who, _ = await ann(shop)
+    monkeypatch.setattr("bailiwick.resources.payments.saved.payer.METHODS_MAX", 1)
+    full = (400, "parameter_invalid", "setup_future_usage")
+    assert await refusal(shop, {**PAY, **SAVE, "customer": who}) == full
+    assert shop.nodes[0].bank.calls == []
+
+
+@pytest.mark.parametrize("crossing", [False, True], ids=["before", "meanwhile"])
+async def test_a_customer_that_is_erased_meanwhile_gets_none(shop: Site, crossing: bool) -> None:
+    """Who erases a customer and who saves for it take turns at its row."""
+    one = shop.nodes[0]
+    who = (await customer(shop))["id"]
+    gate = one.bank.hold_back()
+    paying = asyncio.ensure_future(pay(shop, customer=who, **SAVE))
+    await until(lambda: bool(one.bank.calls))
+    sql = await asyncpg.connect(one.dsn)
+    try:
+        if crossing:
+            async with sql.transaction():
+                await sql.fetch("SELECT FROM record WHERE id = $1 FOR UPDATE", who)
+                gate.set()
+                await until(lambda: _waits(sql))
+                await sql.execute("UPDATE record SET details = '{}' WHERE id = $1", who)
+        else:
+            assert (await shop.ask("DELETE", f"/v1/customers/{who}"))[0] == 200
+            gate.set()
+        assert (await paying)["status"] == "succeeded"
+        assert await sql.fetchval("SELECT count(*) FROM record WHERE id ^@ 'pm_'") == 0
+    finally:
+        await sql.close()
+    if not crossing:
+        await sound(one)
+
+
+async def _waits(sql: asyncpg.Connection) -> bool:
+    """Whether somebody waits for what this connection has locked."""
+    return bool(
+        await sql.fetchval(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+        )
+    )
+
+
+async def test_an_agreement_is_told_to_its_own_account_alone(shop: Site) -> None:
+    one = shop.nodes[0]
+    first, second = Bank("first", priority=1), Bank("second", priority=2)
+    one.use(Banks(first, second))
+    who = (await customer(shop))["id"]
+    first.script[Operation.CHARGE] = ["retryable"]
+    card = (await pay(shop, customer=who, **SAVE))["payment_method"]
+    (kept,) = await cards_of(shop, who)
+    assert kept["card"]["vault"] == "second", "of the one that took it"
+    await pay(shop, customer=who, payment_method=card, off_session="true", confirm="true")
+    assert [each.agreement is not None for each in second.calls] == [False, True]
+    assert len(first.calls) == 1
+
+
+async def test_an_erased_customer_leaves_no_saved_card(shop: Site) -> None:
+    who = (await customer(shop))["id"]
+    card = (await pay(shop, customer=who, **SAVE))["payment_method"]
+    assert (await shop.ask("DELETE", f"/v1/customers/{who}"))[0] == 200
+    assert (await shop.ask("GET", f"/v1/payment_methods/{card}"))[1].get("customer") is None
+    await sound(shop.nodes[0])

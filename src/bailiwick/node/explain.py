@@ -28,10 +28,9 @@ class Explain:
         location = placing.located(node, who, wish.location)
         assignment = placing.explainable(node, request, asked, wish, location)
         creation = PaymentCreation(node.machine)
-        saved = await creation.payer(asked, wish)
-        payment = creation.draft(asked, wish, location, assignment, saved)
-        token = None if saved is None else saved.token
-        found = node.gateways.match(wanted(payment, who.merchant.strategy, token=token))
+        payer = await creation.payer(asked, wish)
+        payment = creation.draft(asked, wish, location, assignment, payer.saved)
+        found = node.gateways.match(wanted(payment, who.merchant.strategy, token=payer.token))
         document = {
             "object": "explanation",
             "location": payment.details.location,

@@ -45,10 +45,16 @@ def wanted(
 
 
 def charge_instruction(
-    payment: Payment, method: str | None, token: str | None = None
+    payment: Payment,
+    method: str | None,
+    token: str | None = None,
+    *,
+    off_session: bool = False,
+    agreement: str | None = None,
 ) -> Instruction:
     """What the gateway is asked to do for a payment; ``method``: by which type it takes it;
-    ``token``: see ``wanted``."""
+    ``token``: see ``wanted``; ``off_session``: nobody is there to authenticate, but may have agreed
+    before (``agreement``)."""
     progress = payment.progress
     return Instruction(
         operation=Operation.CHARGE,
@@ -62,6 +68,9 @@ def charge_instruction(
         return_url=progress.return_url,
         payment=payment.id,
         overcapture="overcapture" in progress.wishes,
+        store=progress.saving is not None,
+        off_session=off_session,
+        agreement=agreement if off_session else None,
     )
 
 
@@ -94,7 +103,10 @@ def with_owner(vaults: dict[str, str], token: str | None, vault: str | None) -> 
 
 
 class Profiles(Protocol):
-    """Where gateways' channels are known."""
+    """Where gateways are known."""
+
+    def vault_of(self, name: str) -> str:
+        """The vault of a gateway."""
 
     def profile_of(self, name: str) -> Profile | None:
         """What the channel of a gateway declares; None for a gateway that is not configured."""
@@ -108,12 +120,16 @@ def routed(payment: Payment, routing: Routing, profiles: Profiles) -> Progress:
     if payment.details.capture_method == "manual" and routing.gateway is not None:
         profile = profiles.profile_of(routing.gateway)
         hold = None if profile is None else hold_by(profile, progress.wishes)
+    saving = progress.saving
+    if saving is not None and routing.gateway is not None:
+        saving = _replace(saving, vault=profiles.vault_of(routing.gateway))
     return _replace(
         progress,
         routing=routing_shown(routing),
         method=routing.method or progress.method,
         vaults=with_owner(progress.vaults, progress.payment_method, routing.owner),
         hold=hold,
+        saving=saving,
     )
 
 

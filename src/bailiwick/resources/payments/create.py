@@ -20,6 +20,7 @@ from bailiwick.jurisdiction.locate import Location
 from bailiwick.orders.attempts import AttemptNew
 from bailiwick.orders.machine import Machine
 from bailiwick.orders.row_builder import content
+from bailiwick.records.record import Record
 from bailiwick.resources.payments import editing, render
 from bailiwick.resources.payments.charging import (
     CONSIDERED_MAX,
@@ -40,7 +41,14 @@ from bailiwick.resources.payments.params import (
     wishes_of,
 )
 from bailiwick.resources.payments.rows import Details, Payment, PaymentCreate, Progress
-from bailiwick.resources.payments.saved.payer import Saved, check_owner, resolved
+from bailiwick.resources.payments.saved.payer import (
+    NOBODY,
+    Payer,
+    Saved,
+    check_owner,
+    resolved,
+)
+from bailiwick.resources.payments.saved.saving import planned
 from bailiwick.resources.payments.states import State
 from bailiwick.routing.match import Routing, owned_elsewhere, transient
 from bailiwick.runtime import trace
@@ -51,9 +59,10 @@ _replace = msgspec.structs.replace
 
 
 class PaymentCreation:
-    """Makes payments."""
+    """Makes payments; ``secret``: by which fingerprints of saved payment methods are keyed."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, secret: bytes = b"") -> None:
+        self._secret = secret
         self._machine = machine
         self._gateways = machine.gateways
         self._command = machine.command
@@ -75,10 +84,10 @@ class PaymentCreation:
         """
         alone = bound(request)
         try:
-            saved = await self.payer(asked, request) if alone else None
+            payer = await self.payer(asked, request) if alone else NOBODY
         except ApiError as error:
             return await self._before(asked, error)
-        payment = self.draft(asked, request, location, assignment, saved)
+        payment = self.draft(asked, request, location, assignment, payer.saved)
         attempt: AttemptNew | None = None
         vault = vault_of(request)
         missing = vault is not None and not self._gateways.has_vault(vault, asked.livemode)
@@ -88,16 +97,19 @@ class PaymentCreation:
         if request.confirm:
             if payment.progress.payment_method is None:
                 raise editing.method_missing("it")
-            token = None if saved is None else saved.token
-            routing = self._gateways.match(wanted(payment, asked.merchant.strategy, token=token))
+            wish = wanted(payment, asked.merchant.strategy, token=payer.token)
+            routing = self._gateways.match(wish)
             if routing.gateway is None:
                 goes_on = assignment.goes_on and not alone
                 return await self._not_routed(asked, routing, goes_on=goes_on, others=others)
             try:
-                check_owner(self._machine, saved, routing)
+                check_owner(self._machine, payer.saved, routing)
             except ApiError as error:
                 return await self._before(asked, error)
-            payment, attempt = self._with_charge(asked, payment, routing, routing.gateway, token)
+            if payer.customer is not None:
+                payment = self._saving(payment, payer.customer, routing)
+            off = bool(request.off_session)
+            payment, attempt = self._with_charge(asked, payment, routing, payer, off_session=off)
             trace.mark("routed")
         body = None if attempt else bytes(encode(render.payment_intent(payment)))
         row = self._create_row(asked, payment, attempt, body)
@@ -132,10 +144,23 @@ class PaymentCreation:
             raise error
         return replayed
 
-    async def payer(self, asked: IdempotentRequest, request: CreatePayment) -> Saved | None:
-        """The saved payment method of a request: see ``saved.payer``. Raises ApiError (400)."""
-        method, vault = method_of(request), vault_of(request)
-        return await resolved(self._machine, asked, request.customer, method, vault)
+    async def payer(self, asked: IdempotentRequest, request: CreatePayment) -> Payer:
+        """Who pays by a request: see ``saved.payer``. Raises ApiError (400)."""
+        return await resolved(
+            self._machine,
+            asked,
+            request.customer,
+            method_of(request),
+            vault_of(request),
+            save=request.confirm and request.setup_future_usage is not None,
+        )
+
+    def _saving(self, payment: Payment, customer: Record, routing: Routing) -> Payment:
+        """A payment whose payment method is saved once it has succeeded."""
+        progress = payment.progress
+        token = progress.payment_method or ""
+        plan = planned(payment, customer, token, routing.owner, self._secret, payment.created_ms)
+        return _replace(payment, progress=_replace(progress, saving=plan))
 
     def draft(
         self,
@@ -183,11 +208,19 @@ class PaymentCreation:
         asked: IdempotentRequest,
         payment: Payment,
         routing: Routing,
-        gateway: str,
-        token: str | None,
+        payer: Payer,
+        *,
+        off_session: bool,
     ) -> tuple[Payment, AttemptNew]:
         """The payment as it is once its first attempt is permitted, and that attempt."""
-        instruction = charge_instruction(payment, routing.method, token)
+        instruction = charge_instruction(
+            payment,
+            routing.method,
+            payer.token,
+            off_session=off_session,
+            agreement=payer.agreement,
+        )
+        gateway = routing.gateway or ""
         attempt = self._rows.attempt_new(payment, instruction, gateway, asked.key)
         confirmed = _replace(
             payment,

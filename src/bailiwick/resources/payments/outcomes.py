@@ -17,6 +17,7 @@ from bailiwick.orders.transition import Transition, closed, ended, repeats, revi
 from bailiwick.resources.payments import states
 from bailiwick.resources.payments.holds.captures import counted
 from bailiwick.resources.payments.rows import Payment, Progress
+from bailiwick.resources.payments.saved.saving import saved
 from bailiwick.resources.payments.states import Change, State
 
 EXPIRED = frozenset({"charge_expired_for_capture", "expired"})
@@ -94,7 +95,7 @@ def charge(
     if result.outcome is Outcome.DECLINED:
         error = decline_of(result, attempt)
         progress = _replace(
-            payment.progress, last_error=error, action_url=None, payment_method=None
+            payment.progress, last_error=error, action_url=None, payment_method=None, saving=None
         )
         return Transition(
             before=payment,
@@ -109,7 +110,8 @@ def charge(
 
 def _charged(payment: Payment, attempt: Attempt, result: Result, now_ms: int) -> Step:
     assert result.amount is not None and 0 < result.amount <= payment.amount
-    progress = _replace(payment.progress, last_error=None, action_url=None)
+    progress, beside = saved(payment, attempt, result, now_ms)
+    progress = _replace(progress, last_error=None, action_url=None)
     ends = [ended(attempt, "approved", result)]
     if not result.captured:
         hold = progress.hold
@@ -124,7 +126,12 @@ def _charged(payment: Payment, attempt: Attempt, result: Result, now_ms: int) ->
         )
         event = "payment_intent.amount_capturable_updated"
         return Transition(
-            before=payment, after=after, event=event, definite=True, attempt_ends=ends
+            before=payment,
+            after=after,
+            event=event,
+            definite=True,
+            attempt_ends=ends,
+            beside=beside,
         )
     after = moved(
         payment,
@@ -140,6 +147,7 @@ def _charged(payment: Payment, attempt: Attempt, result: Result, now_ms: int) ->
         event="payment_intent.succeeded",
         definite=True,
         attempt_ends=ends,
+        beside=beside,
         postings=ledger.captured(attempt.gateway, payment.merchant, result.amount),
     )
 

@@ -17,9 +17,7 @@ from bailiwick.jurisdiction.locate import Evidence
 from bailiwick.serving.params import Amount, Expand, ListQuery, LongText, Metadata, Text
 
 WITHOUT_EFFECT = {
-    "off_session": "whether the payer must act is the provider's decision: `requires_action` then",
     "receipt_email": "stored and shown; no mail is sent",
-    "setup_future_usage": "stored and shown; no payment method is saved",
     "shipping": "stored and shown; not sent to the provider",
     "statement_descriptor": "stored and shown; what the provider prints is its own",
     "statement_descriptor_suffix": "the same",

@@ -15,6 +15,7 @@ from bailiwick.records.record import Record
 from bailiwick.records.records import find_all
 from bailiwick.resources.payments.charging import VAULT
 from bailiwick.resources.payments.params import is_saved
+from bailiwick.resources.payments.saved.saving import METHODS_MAX
 from bailiwick.routing.match import Kind, Routing
 
 _REUSED = (
@@ -35,17 +36,50 @@ class Saved(msgspec.Struct, frozen=True):
 
     token: str
     vault: str | None
+    agreement: str | None = None
+
+
+class Payer(msgspec.Struct, frozen=True):
+    """Who pays, as far as it is kept here.
+
+    Attributes:
+        saved: by which payment method; None: by a provider's own token, or nothing yet.
+        customer: whose it is to be from now on; None: it is not to be saved, or is already.
+    """
+
+    saved: Saved | None = None
+    customer: Record | None = None
+
+    @property
+    def token(self) -> str | None:
+        """What a provider knows the payment method by, if not as the payment does."""
+        return None if self.saved is None else self.saved.token
+
+    @property
+    def agreement(self) -> str | None:
+        """The provider's reference of what the payer has agreed to."""
+        return None if self.saved is None else self.saved.agreement
+
+
+NOBODY = Payer()
 
 
 async def resolved(
-    machine: Machine, who: Owner, customer: str | None, method: str | None, vault: str | None
-) -> Saved | None:
-    """The saved payment method that a payment is to be charged by; None where it names a
-    provider's own token, or nothing. Asks the database only if there is something to look up.
+    machine: Machine,
+    who: Owner,
+    customer: str | None,
+    method: str | None,
+    vault: str | None,
+    *,
+    save: bool = False,
+) -> Payer:
+    """Who is to pay, and by which saved payment method. Asks the database only if there is
+    something to look up.
 
     Args:
         customer, method: as the payment will have them.
         vault: the one that the request names.
+        save: the payment method is to be the customer's once the payment has succeeded.
 
     Raises:
         ApiError: 400, there is no such customer or payment method of this merchant and mode, it
@@ -57,10 +91,14 @@ async def resolved(
     if ours is not None:
         _here(machine, ours, "pm", "PaymentMethod", "payment_method")
     rows = await find_all(machine.store, {each for each in (customer, ours) if each is not None})
+    owner = None
     if customer is not None:
-        _theirs(rows.get(customer), who, customer, "customer", "customer")
+        owner = _theirs(rows.get(customer), who, customer, "customer", "customer")
     if ours is None:
-        return None
+        if not save or owner is None or method is None:
+            return NOBODY
+        await _check_room(machine, owner.id)
+        return Payer(customer=owner)
     row = _theirs(rows.get(ours), who, ours, "PaymentMethod", "payment_method")
     _attached(row, customer)
     card = row.details["card"]
@@ -69,7 +107,18 @@ async def resolved(
         raise ApiError.invalid(
             f"This payment method belongs to the vault '{known}': leave {VAULT} out.", param=VAULT
         )
-    return Saved(card["token"], known or vault)
+    return Payer(Saved(card["token"], known or vault, card.get("agreement")))
+
+
+async def _check_room(machine: Machine, customer: str) -> None:
+    """Raises ApiError (400) where a customer has no room for a payment method more."""
+    (count,) = await machine.store.rows("record_count", customer)
+    if count[0] >= METHODS_MAX:
+        raise ApiError.invalid(
+            f"A customer has at most {METHODS_MAX} payment methods: detach one first, or leave out "
+            "setup_future_usage.",
+            param="setup_future_usage",
+        )
 
 
 def _here(machine: Machine, identifier: str, prefix: str, kind: str, param: str) -> None:
