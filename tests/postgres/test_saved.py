@@ -345,7 +345,8 @@ async def test_a_payment_saves_its_card_for_its_customer(shop: Site) -> None:
     told = one.bank.calls[1]
     assert (told.payment_method, told.off_session, told.store) == ("pm_card_visa", True, False)
     assert told.agreement == f"agr_{paid['latest_charge']}"
-    here = await pay(shop, customer=who, payment_method=card, confirm="true", setup_future_usage="on_session")  # fmt: skip
+    wish = {"customer": who, "payment_method": card, "setup_future_usage": "on_session"}
+    here = await pay(shop, confirm="true", **wish)
     assert here["payment_method"] == card and one.bank.calls[2].agreement is None
     assert len(await cards_of(shop, who)) == 1, "what is saved is not saved again"
     await sound(one)
