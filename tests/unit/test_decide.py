@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from bailiwick.base.errors import ApiError
-from bailiwick.channels.base import Result
+from bailiwick.channels.base import Result, no_such_method
 from bailiwick.ledger.postings import Posting
 from bailiwick.orders import attempts
 from bailiwick.orders.attempts import Attempt, AttemptNew
@@ -101,6 +101,17 @@ def test_a_declined_charge(state: str) -> None:
     }  # fmt: skip
     assert step.definite and step.postings is None and only_end(step) == ("declined", None)
     assert step.event == "payment_intent.payment_failed"
+
+
+def test_an_unknown_payment_method_is_named() -> None:
+    row = kit.attempt(payment_method="pm_mine")
+    step = checked(charge(kit.payment(), row, no_such_method()))
+    assert step.error == step.after.progress.last_error == {
+        "type": "invalid_request_error", "code": "resource_missing", "param": "payment_method",
+        "message": "No such PaymentMethod: 'pm_mine'", "charge": "ch_1",
+    }  # fmt: skip
+    assert only_end(step) == ("declined", None) and step.postings is None
+    assert (step.after.state, step.after.open_attempt) == ("requires_payment_method", None)
 
 
 def test_an_unsent_charge_is_closed_as_such() -> None:

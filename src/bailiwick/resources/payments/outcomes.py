@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from bailiwick.channels.base import Instruction, NotBuilt, Outcome, Result
+from bailiwick.channels.base import NO_SUCH_METHOD, Instruction, NotBuilt, Outcome, Result
 from bailiwick.ledger import postings as ledger
 from bailiwick.orders.attempts import NO_CHARGE, OPEN, Attempt, AttemptNew
 from bailiwick.orders.rows import Review
@@ -38,7 +38,17 @@ def moved(payment: Payment, change: Change, now_ms: int, **values: Any) -> Payme
 
 
 def decline_of(result: Result, attempt: Attempt) -> dict[str, Any]:
-    """A decline in the shape of ``last_payment_error``."""
+    """A decline in the shape of ``last_payment_error``; an unknown payment method is an error of
+    the request, as at https://docs.stripe.com/error-codes#resource-missing."""
+    if result.detail == NO_SUCH_METHOD:
+        method = _instruction.decode(attempt.instruction).payment_method
+        return {
+            "type": "invalid_request_error",
+            "code": "resource_missing",
+            "message": f"No such PaymentMethod: '{method}'",
+            "param": "payment_method",
+            "charge": attempt.id,
+        }
     code = result.code or "card_declined"
     ours = result.detail == "not_expressible"
     error = {
