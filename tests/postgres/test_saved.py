@@ -72,6 +72,8 @@ async def test_a_saved_card_is_paid_with_by_its_token(shop: Site) -> None:
     charge = (await shop.ask("GET", f"/v1/charges/{paid['latest_charge']}"))[1]
     assert (charge["customer"], charge["payment_method"]) == (who, card)
     assert sent(shop.nodes[0]) == ["pm_card_visa"]
+    refund = await post(shop, "/v1/refunds", payment_intent=paid["id"])
+    assert (refund["customer"], refund["payment_method"]) == (who, card)
     for path in (f"{INTENTS}/{paid['id']}", "/v1/charges", "/v1/events?limit=100", INTENTS):
         assert "pm_card_visa" not in json.dumps((await shop.ask("GET", path))[1]), path
 
@@ -89,6 +91,18 @@ async def test_it_is_confirmed_later_and_again_after_a_decline(shop: Site) -> No
     done = await post(shop, path, payment_method=card)
     assert (done["status"], done["payment_method"]) == ("succeeded", card)
     assert sent(one) == ["pm_card_visa", "pm_card_visa"]
+
+
+async def test_a_provider_that_does_not_know_the_token_is_not_quoted(shop: Site) -> None:
+    """What the answer names is the client's payment method, never the provider's token."""
+    one = shop.nodes[0]
+    who, card = await ann(shop)
+    one.bank.script[Operation.CHARGE] = ["unheard"]
+    wish = {**PAY, "customer": who, "payment_method": card, "confirm": "true"}
+    status, said = await shop.ask("POST", INTENTS, wish)
+    assert (status, said["error"]["code"]) == (400, "resource_missing")
+    assert said["error"]["message"] == f"No such PaymentMethod: '{card}'"
+    assert "pm_card_visa" not in json.dumps(said)
 
 
 async def test_a_customer_alone_is_checked_and_kept(shop: Site) -> None:

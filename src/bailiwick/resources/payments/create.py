@@ -301,6 +301,7 @@ def first_progress(
         statement_descriptor_suffix=request.statement_descriptor_suffix,
         return_url=request.return_url,
         setup_future_usage=request.setup_future_usage,
+        no_action=request.error_on_requires_action,
         customer=request.customer,
         shipping=plain(request.shipping),
         billing=billing_of(request),
