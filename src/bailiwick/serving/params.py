@@ -25,7 +25,6 @@ Expand = Annotated[list[Text], Meta(max_length=10)]
 class Retrieve(msgspec.Struct, frozen=True):
     """Query of a GET of one object."""
 
-    client_secret: Text | None = None
     expand: Expand = []
 
 
