@@ -5,7 +5,7 @@ Names and meanings follow the Stripe v1 API (https://docs.stripe.com/api/payment
 """
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -14,6 +14,7 @@ from bailiwick.base.errors import ApiError
 from bailiwick.base.ids import is_id
 from bailiwick.base.money import AMOUNT_MAX, payment_amount, payment_currency
 from bailiwick.jurisdiction.locate import Evidence
+from bailiwick.resources.payments import undone
 from bailiwick.serving.params import (
     Amount,
     Expand,
@@ -113,6 +114,8 @@ class Shipping(msgspec.Struct, frozen=True):
 class CreatePayment(msgspec.Struct, frozen=True, kw_only=True):
     """POST /v1/payment_intents and /v1/explain."""
 
+    UNDONE: ClassVar = undone.CREATE
+
     amount: Amount
     currency: Annotated[str, Meta(max_length=16)]
     confirm: bool = False
@@ -143,6 +146,8 @@ class CreatePayment(msgspec.Struct, frozen=True, kw_only=True):
 class ConfirmPayment(msgspec.Struct, frozen=True):
     """POST /v1/payment_intents/{id}/confirm."""
 
+    UNDONE: ClassVar = undone.CONFIRM
+
     payment_method: Token | None = None
     payment_method_data: MethodData | None = None
     payment_method_options: MethodOptions | None = None
@@ -164,6 +169,8 @@ class ConfirmPayment(msgspec.Struct, frozen=True):
 class UpdatePayment(msgspec.Struct, frozen=True):
     """POST /v1/payment_intents/{id}; empty text unsets, an absent field stays."""
 
+    UNDONE: ClassVar = undone.UPDATE
+
     amount: Amount | UnsetType = UNSET
     currency: Annotated[str, Meta(max_length=16)] | UnsetType = UNSET
     payment_method: Token | None | UnsetType = UNSET
@@ -184,6 +191,8 @@ class UpdatePayment(msgspec.Struct, frozen=True):
 
 class CapturePayment(msgspec.Struct, frozen=True):
     """POST /v1/payment_intents/{id}/capture; an amount of 0 releases what is left."""
+
+    UNDONE: ClassVar = undone.ANY
 
     amount_to_capture: Annotated[int, Meta(ge=0, le=AMOUNT_MAX)] | None = None
     final_capture: bool = True
@@ -208,6 +217,8 @@ class RetrievePayment(Retrieve, frozen=True):
 
 class ListPayments(ListQuery, frozen=True):
     """GET /v1/payment_intents"""
+
+    UNDONE: ClassVar = undone.LIST
 
     customer: Text | None = None
 
