@@ -41,6 +41,10 @@ class Merged(msgspec.Struct, frozen=True, tag="merged"):
     narrowed: dict[str, str] = {}
 
 
+class Summed(msgspec.Struct, frozen=True, tag="summed"):
+    """All nodes, what they have added up; without one of them there is no answer."""
+
+
 class Searched(msgspec.Struct, frozen=True, tag="searched"):
     """All nodes, what they find merged."""
 
@@ -66,7 +70,7 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     remedy: str
 
 
-Where = ById | ByParam | Placed | Merged | Searched | Everywhere | Refused
+Where = ById | ByParam | Placed | Merged | Summed | Searched | Everywhere | Refused
 
 
 class Path(msgspec.Struct, frozen=True):

@@ -2,10 +2,13 @@
 
 Accounts are named by what they stand for: ``receivable:<gateway>`` (a provider holds money for
 us), ``merchant:<id>`` (we owe it to the merchant), ``unexpected:<merchant>`` (money that came
-for a payment that had ended without; a person decides).
+for a payment that had ended without; a person decides). Which of them a movement debits and credits
+is said in ``movements.py``.
 """
 
 import msgspec
+
+from bailiwick.ledger.movements import MOVEMENTS
 
 
 class Posting(msgspec.Struct, frozen=True):
@@ -18,25 +21,35 @@ class Posting(msgspec.Struct, frozen=True):
 
 def captured(gateway: str, merchant: str, amount: int) -> list[Posting]:
     """The provider took the payer's money."""
-    return _posting(f"receivable:{gateway}", f"merchant:{merchant}", amount)
+    return _posting("captured", gateway, merchant, amount)
 
 
 def refunded(gateway: str, merchant: str, amount: int) -> list[Posting]:
     """The provider gave money back to the payer."""
-    return _posting(f"merchant:{merchant}", f"receivable:{gateway}", amount)
+    return _posting("refunded", gateway, merchant, amount)
 
 
 def refund_returned(gateway: str, merchant: str, amount: int) -> list[Posting]:
     """A refund that had succeeded came back."""
-    return captured(gateway, merchant, amount)
+    return _posting("refund_returned", gateway, merchant, amount)
 
 
 def unexpected(gateway: str, merchant: str, amount: int) -> list[Posting]:
     """Money was taken for an attempt that had ended without."""
-    return _posting(f"receivable:{gateway}", f"unexpected:{merchant}", amount)
+    return _posting("unexpected", gateway, merchant, amount)
 
 
-def _posting(debit: str, credit: str, amount: int) -> list[Posting]:
+def balance_account(merchant: str) -> str:
+    """The account whose sum is what a merchant is owed."""
+    return f"merchant:{merchant}"
+
+
+def _posting(movement: str, gateway: str, merchant: str, amount: int) -> list[Posting]:
     if amount <= 0:
         raise ValueError("a posting moves a positive amount")
-    return [Posting(debit, credit, amount)]
+    debit, credit = _SIDES[movement]
+    owners = {"receivable": gateway, "merchant": merchant, "unexpected": merchant}
+    return [Posting(f"{debit}:{owners[debit]}", f"{credit}:{owners[credit]}", amount)]
+
+
+_SIDES = {name: (each.debit, each.credit) for name, each in MOVEMENTS.items()}

@@ -1,0 +1,67 @@
+"""Every movement of money, in one table: which account gains, which one loses, what it is called.
+
+A movement becomes a posting to ``debit`` from ``credit``. Accounts are kinds, each of one owner:
+``receivable`` (of a gateway: what its provider holds for us), ``merchant`` (what we owe to the
+merchant: its balance) and ``unexpected`` (of a merchant: money that came for a payment that had
+ended without; a person decides). So what credits ``merchant`` adds to the merchant's balance, and
+what debits it takes from it. Pure; the documentation has the same table, and a test holds the two
+against each other.
+"""
+
+import msgspec
+
+
+class Movement(msgspec.Struct, frozen=True):
+    """One movement of money.
+
+    Attributes:
+        when: what has happened, in words.
+        debit, credit: the kinds of the accounts that gain and lose.
+        about: the object that moved it, and whose id is the balance transaction's source; the
+            charge, where it is a payment.
+        type: the balance transaction's ``type``; None where no merchant's balance changes.
+        category: its ``reporting_category``, the finer word.
+        fee: it is what the movement before it in the same version costs.
+    """
+
+    when: str
+    debit: str
+    credit: str
+    about: str
+    type: str | None = None
+    category: str | None = None
+    fee: bool = False
+
+    @property
+    def sign(self) -> int:
+        """1 where it adds to a merchant's balance, -1 where it takes from it, else 0."""
+        return (self.credit == "merchant") - (self.debit == "merchant")
+
+
+MOVEMENTS: dict[str, Movement] = {
+    "captured": Movement(
+        "captured", "receivable", "merchant", "payment_intent", "charge", "charge"
+    ),
+    "refunded": Movement("refunded", "merchant", "receivable", "refund", "refund", "refund"),
+    "refund_returned": Movement(
+        "a refund came back",
+        "receivable",
+        "merchant",
+        "refund",
+        "refund_failure",
+        "refund_failure",
+    ),
+    "unexpected": Movement(
+        "money for an attempt that had ended without", "receivable", "unexpected", "payment_intent"
+    ),
+}
+
+
+def seen(about: str, gained: bool) -> Movement:
+    """The movement of a stored posting, by the object that its version tells of and by whether the
+    merchant's balance gained. Raises KeyError for one that is in no table."""
+    sign = 1 if gained else -1
+    for each in MOVEMENTS.values():
+        if (each.about, each.sign) == (about, sign) and not each.fee:
+            return each
+    raise KeyError(about)
