@@ -30,6 +30,7 @@ from bailiwick_sandbox.bank.records import (
 from bailiwick_sandbox.bank.sources import SOURCES
 from bailiwick_sandbox.callbacks import Callbacks
 from bailiwick_sandbox.config import Config
+from bailiwick_sandbox.disputes import DisputeDesk
 from bailiwick_sandbox.faults import CALLBACK_KINDS, LIES, Fault, FaultBoard
 from bailiwick_sandbox.spoil import INTERNAL, UNREADABLE
 from bailiwick_sandbox.web.exchange import Answer, Exchange, answer, error, refused
@@ -70,6 +71,7 @@ class Service:
         self.faults = FaultBoard(config.server.seed)
         self.delay = Delay(config.server.seed)
         self.callbacks = Callbacks()
+        self.disputes = DisputeDesk(self)
         self.calls: dict[str, dict[str, int]] = {name: {} for name in books.ledgers}
         self._hosts = tuple(config.server.callback_hosts)
         self._once: OrderedDict[tuple[str, str, str], None] = OrderedDict()
@@ -79,6 +81,7 @@ class Service:
     def start(self) -> None:
         """Take up what an earlier run left unfinished; needs a running loop."""
         self.callbacks.start()
+        self.disputes.start()
         for ledger, row in list(self.books.unfinished()):
             self._schedule(ledger, row)
 
@@ -90,7 +93,7 @@ class Service:
         own: Fault | None = None
         if source is not None and source.fault and source.fault_on == "charge":
             own = self._own(ledger, "charge", request.reference, source.fault)
-        await self._perform(exchange, ledger, "charge", partial(self._charge, ledger, request), own)
+        await self.perform(exchange, ledger, "charge", partial(self._charge, ledger, request), own)
 
     async def capture(
         self, exchange: Exchange, ledger: Ledger, charge_id: str, body: bytes
@@ -99,14 +102,14 @@ class Service:
         request = checks.decode(_CAPTURE, body)
         own = self._own_of(ledger, charge_id, "capture", request.reference)
         act = partial(self._capture, ledger, charge_id, request)
-        await self._perform(exchange, ledger, "capture", act, own)
+        await self.perform(exchange, ledger, "capture", act, own)
 
     async def void(self, exchange: Exchange, ledger: Ledger, charge_id: str, body: bytes) -> None:
         """POST /{provider}/charges/{id}/void."""
         request = checks.decode(_VOID, body)
         own = self._own_of(ledger, charge_id, "void", request.reference)
         act = partial(self._void, ledger, charge_id, request)
-        await self._perform(exchange, ledger, "void", act, own)
+        await self.perform(exchange, ledger, "void", act, own)
 
     async def refund(self, exchange: Exchange, ledger: Ledger, body: bytes) -> None:
         """POST /{provider}/refunds."""
@@ -114,7 +117,7 @@ class Service:
         self._check_urls(None, request.callback_url)
         own = self._own_of(ledger, request.charge, "refund", request.reference)
         act = partial(self._refund, ledger, request)
-        await self._perform(exchange, ledger, "refund", act, own)
+        await self.perform(exchange, ledger, "refund", act, own)
 
     async def query(self, exchange: Exchange, ledger: Ledger, reference: str) -> None:
         """GET /{provider}/operations/{reference}."""
@@ -123,7 +126,7 @@ class Service:
         if known is not None and known[0] == "charge":
             own = self._own_of(ledger, known[1], "query", reference)
         act = partial(self._query, ledger, reference)
-        await self._perform(exchange, ledger, "query", act, own)
+        await self.perform(exchange, ledger, "query", act, own)
 
     def payer_answers(self, ledger: Ledger, charge_id: str, approve: bool) -> Charge:
         """The payer pressed a button on the redirect page; raises Refusal."""
@@ -186,7 +189,7 @@ class Service:
 
     # The faults on the way.
 
-    async def _perform(
+    async def perform(
         self, exchange: Exchange, ledger: Ledger, operation: str, act: Act, own: Fault | None
     ) -> None:
         counts = self.calls[ledger.name]

@@ -63,7 +63,14 @@ def encode(data: Any) -> bytes:
 
 def instruct(channel: str, operation: Operation, **more: Any) -> Instruction:
     """A usual instruction; everything but a charge refers to one."""
-    references = {"charge": "ch_a1", "capture": "cap_a1", "void": "void_a1", "refund": "re_a1"}
+    references = {
+        "charge": "ch_a1",
+        "capture": "cap_a1",
+        "void": "void_a1",
+        "refund": "re_a1",
+        "evidence": "ev_a1",
+        "concede": "con_a1",
+    }
     given: dict[str, Any] = {"reference": references[operation], "amount": 1099, "currency": "EUR"}
     if operation is Operation.CHARGE:
         given |= {
@@ -75,6 +82,8 @@ def instruct(channel: str, operation: Operation, **more: Any) -> Instruction:
         }
     else:
         given |= {"provider_ref": OBJECT_IDS[channel][0], "charge_reference": "ch_a1"}
+    if operation is Operation.EVIDENCE:
+        given["evidence"] = {"uncategorized_text": "They have it & were glad."}
     return Instruction(operation, **(given | more))
 
 

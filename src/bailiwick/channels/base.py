@@ -14,12 +14,19 @@ import msgspec
 
 
 class Operation(StrEnum):
-    """What a provider is asked to do. All but the first refer to an earlier charge."""
+    """What a provider is asked to do. All but the first refer to an earlier charge; the last two
+    to a dispute of one: evidence against it, and that it is accepted as lost."""
 
     CHARGE = "charge"
     CAPTURE = "capture"
     VOID = "void"
     REFUND = "refund"
+    EVIDENCE = "evidence"
+    CONCEDE = "concede"
+
+
+ON_CHARGES = (Operation.CHARGE, Operation.CAPTURE, Operation.VOID, Operation.REFUND)
+"""Those that every channel has."""
 
 
 class Outcome(StrEnum):
@@ -75,8 +82,10 @@ class Instruction(msgspec.Struct, frozen=True, omit_defaults=True):
         payment_method_type: how the payer pays (``card``).
         payment_method: the payer's payment method token, passed through.
         provider_ref: the provider's id of the object acted upon: the charge for capture, void
-            and refund; for a query of an operation, what the provider called it, if known.
+            and refund, the dispute for what is about one; for a query of an operation, what the
+            provider called it, if known.
         charge_reference: our reference of the charge acted upon.
+        evidence: against a dispute: texts by the names of the API's fields.
     """
 
     operation: Operation
@@ -95,6 +104,7 @@ class Instruction(msgspec.Struct, frozen=True, omit_defaults=True):
     payment: str | None = None
     final: bool = True
     overcapture: bool = False
+    evidence: dict[str, str] = {}
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -193,6 +203,35 @@ def unknown(detail: str) -> Result:
     return Result(Outcome.UNKNOWN, detail=detail)
 
 
+class DisputeNotice(msgspec.Struct, frozen=True):
+    """How a dispute of a charge stands, as its provider tells it.
+
+    Attributes:
+        provider_ref: the provider's id of it.
+        status: a word of the API: ``needs_response``, ``warning_closed``, ``lost`` and so on.
+        amount: disputed minor units of ``currency``.
+        sequence: counts its changes at the provider: what is older than known is no news.
+        funds: ``held`` (still with the merchant), ``withdrawn``, or ``reinstated`` afterwards.
+        fee: minor units that the provider takes, and gives back, with the amount.
+        due_ms: until when evidence is taken (Unix time in milliseconds).
+        submissions: how often evidence was.
+        refundable: the charge may be refunded all the same.
+    """
+
+    provider_ref: str
+    status: str
+    amount: int
+    currency: str
+    reason: str
+    sequence: int
+    funds: str = "held"
+    fee: int = 0
+    due_ms: int | None = None
+    past_due: bool = False
+    submissions: int = 0
+    refundable: bool = False
+
+
 class CallbackEvent(msgspec.Struct, frozen=True):
     """A callback whose signature was checked.
 
@@ -204,6 +243,7 @@ class CallbackEvent(msgspec.Struct, frozen=True):
             (unsigned, static token), so that the node asks the provider.
         dated: it was signed long ago, or ahead of time: the node asks the provider before it
             believes ``result``.
+        dispute: it is about a dispute of the charge, and says nothing of the operation.
     """
 
     notice_id: str
@@ -212,6 +252,7 @@ class CallbackEvent(msgspec.Struct, frozen=True):
     provider_ref: str | None = None
     result: Result | None = None
     dated: bool = False
+    dispute: DisputeNotice | None = None
 
 
 class CallbackRefused(Exception):
@@ -222,7 +263,8 @@ class Profile(msgspec.Struct, frozen=True):
     """What a channel declares about itself; routing, resolver, contract suite and docs use it.
 
     Attributes:
-        resolve: per operation, the ways to end an unknown, in the order to try them.
+        resolve: per operation, the ways to end an unknown, in the order to try them; an operation
+            that is not there the channel does not have.
         visibility_ms: how long a finished operation may stay invisible to a look-up: before
             that, "not found" means nothing.
         replay_ms: how long the provider recognises a repeated reference; after that a repeat

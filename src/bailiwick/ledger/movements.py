@@ -51,6 +51,29 @@ MOVEMENTS: dict[str, Movement] = {
         "refund_failure",
         "refund_failure",
     ),
+    "dispute_withdrawn": Movement(
+        "a dispute took it", "merchant", "receivable", "dispute", "adjustment", "dispute"
+    ),
+    "dispute_fee": Movement(
+        "the fee of that", "merchant", "receivable", "dispute", "adjustment", "dispute", fee=True
+    ),
+    "dispute_reinstated": Movement(
+        "a dispute gave it back",
+        "receivable",
+        "merchant",
+        "dispute",
+        "adjustment",
+        "dispute_reversal",
+    ),
+    "dispute_fee_returned": Movement(
+        "the fee with it",
+        "receivable",
+        "merchant",
+        "dispute",
+        "adjustment",
+        "dispute_reversal",
+        fee=True,
+    ),
     "unexpected": Movement(
         "money for an attempt that had ended without", "receivable", "unexpected", "payment_intent"
     ),

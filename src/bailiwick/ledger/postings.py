@@ -34,6 +34,18 @@ def refund_returned(gateway: str, merchant: str, amount: int) -> list[Posting]:
     return _posting("refund_returned", gateway, merchant, amount)
 
 
+def dispute_withdrawn(gateway: str, merchant: str, amount: int, fee: int = 0) -> list[Posting]:
+    """The provider took a disputed amount, and its fee, out of what it holds for us."""
+    fees = _posting("dispute_fee", gateway, merchant, fee) if fee else []
+    return _posting("dispute_withdrawn", gateway, merchant, amount) + fees
+
+
+def dispute_reinstated(gateway: str, merchant: str, amount: int, fee: int = 0) -> list[Posting]:
+    """The provider gave both back: the dispute was won."""
+    fees = _posting("dispute_fee_returned", gateway, merchant, fee) if fee else []
+    return _posting("dispute_reinstated", gateway, merchant, amount) + fees
+
+
 def unexpected(gateway: str, merchant: str, amount: int) -> list[Posting]:
     """Money was taken for an attempt that had ended without."""
     return _posting("unexpected", gateway, merchant, amount)

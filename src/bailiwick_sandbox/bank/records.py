@@ -12,7 +12,16 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 ChargeStatus = Literal["authorized", "captured", "declined", "pending", "action_required", "voided"]
 RefundStatus = Literal["succeeded", "pending", "failed"]
-Operation = Literal["charge", "capture", "void", "refund"]
+DisputeStatus = Literal[
+    "warning_needs_response",
+    "warning_under_review",
+    "warning_closed",
+    "needs_response",
+    "under_review",
+    "won",
+    "lost",
+]
+Operation = Literal["charge", "capture", "void", "refund", "evidence", "concede"]
 
 # Twelve digits is what the amount field of an ISO 8583 message can carry.
 MAX_AMOUNT = 999_999_999_999
@@ -87,6 +96,13 @@ class RefundRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     charge: Annotated[str, Meta(max_length=64)]
     amount: Amount
     callback_url: Url | None = None
+
+
+class DisputeRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """The body of POST /{provider}/disputes/{id}/evidence and /close (without evidence)."""
+
+    reference: Reference
+    evidence: dict[str, str] = {}
 
 
 class Charge(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -167,6 +183,67 @@ class Refund(Struct, frozen=True, omit_defaults=True, gc=False):
     next_at: int = 0
 
 
+class Dispute(Struct, frozen=True, omit_defaults=True, gc=False):
+    """One dispute of a charge. ``funds``: whether its amount and fee are with the merchant.
+
+    ``sequence`` counts its changes; ``next_status`` and ``next_at`` say how and when it goes on by
+    itself: decided, or lost when no evidence came in time.
+    """
+
+    provider: str
+    id: str
+    charge: str
+    amount: int
+    currency: str
+    reason: str
+    status: DisputeStatus
+    created: int
+    updated: int
+    due_at: int
+    fee: int = 0
+    sequence: int = 1
+    funds: Literal["held", "withdrawn", "reinstated"] = "held"
+    submissions: int = 0
+    past_due: bool = False
+    next_status: DisputeStatus | Literal[""] = ""
+    next_at: int = 0
+
+
+class Submission(Struct, frozen=True, omit_defaults=True, gc=False):
+    """What a merchant sent about a dispute, once for each reference: evidence, or that it is
+    conceded."""
+
+    provider: str
+    id: str
+    reference: str
+    dispute: str
+    charge: str
+    kind: Literal["evidence", "concede"]
+    created: int
+    evidence: dict[str, str] = {}
+
+
+class DisputeView(Struct, frozen=True, gc=False):
+    """A dispute as it is answered and told; ``refundable``: its charge, all the same."""
+
+    id: str
+    charge: str
+    charge_reference: str
+    amount: int
+    currency: str
+    reason: str
+    status: DisputeStatus
+    funds: str
+    fee: int
+    due_at: int
+    past_due: bool
+    submissions: int
+    sequence: int
+    refundable: bool
+    created: int
+    object: str = "dispute"
+
+
 class CaptureView(Struct, frozen=True, gc=False):
     """One of a charge's captures as it is answered."""
 
@@ -216,6 +293,29 @@ class OperationView(Struct, frozen=True, gc=False):
     status: Literal["succeeded", "failed", "pending"]
     charge: ChargeView
     refund: RefundView | None
+    dispute: DisputeView | UnsetType = UNSET
+
+
+def dispute_view(row: Dispute, charge: Charge) -> DisputeView:
+    """The answer about a dispute of a charge."""
+    inquiry = row.status.startswith("warning_")
+    return DisputeView(
+        row.id,
+        row.charge,
+        charge.reference,
+        row.amount,
+        row.currency,
+        row.reason,
+        row.status,
+        row.funds,
+        row.fee,
+        row.due_at,
+        row.past_due,
+        row.submissions,
+        row.sequence,
+        inquiry or row.status == "won",
+        row.created,
+    )
 
 
 def charge_view(row: Charge, lie: str = "") -> ChargeView:

@@ -24,7 +24,8 @@ class Source(Struct, frozen=True):
     """What happens to a charge of this source.
 
     ``then`` is how an action or a pending charge ends, or that a declined one is approved after
-    all; ``fault`` happens once to the first operation ``fault_on`` of each reference.
+    all; ``fault`` happens once to the first operation ``fault_on`` of each reference; ``disputes``
+    are the reasons for which a charge is disputed once it is captured.
     """
 
     effect: Effect = "approve"
@@ -33,6 +34,7 @@ class Source(Struct, frozen=True):
     refund: Literal["succeeded", "pending", "failed_later"] = "succeeded"
     fault: str = ""
     fault_on: str = "charge"
+    disputes: tuple[str, ...] = ()
 
 
 _DECLINED = "Your card was declined."
@@ -63,8 +65,7 @@ _APPROVED: Final = """
     au cn hk in jp my nz sg tw th_credit th_debit
     riskLevelElevated cvcCheckFail avsZipFail cvcCheckFailElevatedRisk avsZipFailElevatedRisk
     avsLine1Fail avsFail avsUnchecked domesticPricing bypassPending bypassPendingInternational
-    createDispute createDisputeProductNotReceived createDisputeInquiry createIssuerFraudRecord
-    createMultipleDisputes createCe3EligibleDispute createComplianceDispute
+    createIssuerFraudRecord
     threeDSecureOptional threeDSecureOptionalProcessingError amex_threeDSecureNotSupported
 """
 
@@ -100,6 +101,12 @@ _CARDS: Final[dict[str, Source]] = {
     "threeDSecureRequiredChargeDeclined": Source("action", decline=GENERIC, then="declined"),
     "pendingRefund": Source(refund="pending"),
     "refundFail": Source(refund="failed_later"),
+    "createDispute": Source(disputes=("fraudulent",)),
+    "createDisputeProductNotReceived": Source(disputes=("product_not_received",)),
+    "createDisputeInquiry": Source(disputes=("inquiry",)),
+    "createMultipleDisputes": Source(disputes=("fraudulent", "product_not_received")),
+    "createCe3EligibleDispute": Source(disputes=("fraudulent",)),
+    "createComplianceDispute": Source(disputes=("noncompliant",)),
 }
 
 # Our own; a pending charge ends after the setting ``settle_ms``.
@@ -153,6 +160,8 @@ def describe() -> dict[str, dict[str, str]]:
             told["fault_on"] = source.fault_on
         if source.refund != "succeeded":
             told["refund"] = source.refund
+        if source.disputes:
+            told["disputes"] = " ".join(source.disputes)
         if source.decline:
             told["code"] = source.decline.code
             told["decline_code"] = source.decline.decline_code or ""

@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from bailiwick_sandbox.bank.books import Books, Ledger
 from bailiwick_sandbox.bank.records import (
     Charge,
+    DisputeView,
     OperationView,
     RefundView,
     capture_view,
     charge_view,
+    dispute_view,
     refund_view,
 )
 
@@ -31,6 +34,8 @@ def operation_view(books: Books, ledger: Ledger, reference: str, lie: str = "") 
         status = row.status
     elif kind == "capture":
         charge_id = ledger.captures[row_id].charge
+    elif kind in ("evidence", "concede"):
+        charge_id = ledger.submissions[row_id].charge
     elif kind == "void":
         charge_id = ledger.voids[row_id].charge
     else:
@@ -42,7 +47,11 @@ def operation_view(books: Books, ledger: Ledger, reference: str, lie: str = "") 
         shown = capture_view(charge, ledger.captures[row_id], lie)
     else:
         shown = charge_view(charge, "" if refund is not None else lie)
-    return OperationView(kind, reference, status, shown, refund)
+    dispute: DisputeView | UnsetType = UNSET
+    if kind in ("evidence", "concede"):
+        sent = ledger.submissions[row_id]
+        dispute = dispute_view(ledger.disputes[sent.dispute], charge)
+    return OperationView(kind, reference, status, shown, refund, dispute)
 
 
 def _charge_status(row: Charge) -> Status:
@@ -72,6 +81,8 @@ def export(books: Books, provider: str | None) -> dict[str, Any]:
         "captures": [_plain(row) for ledger in ledgers for row in ledger.captures.values()],
         "voids": [_plain(row) for ledger in ledgers for row in ledger.voids.values()],
         "refunds": [_plain(row) for ledger in ledgers for row in ledger.refunds.values()],
+        "disputes": [_plain(row) for ledger in ledgers for row in ledger.disputes.values()],
+        "submissions": [_plain(row) for ledger in ledgers for row in ledger.submissions.values()],
     }
 
 

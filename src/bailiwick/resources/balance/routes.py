@@ -74,14 +74,15 @@ async def page(
 
 def _kind(name: str) -> tuple[str, int]:
     """The object and the sign of the movements of a type. Raises ApiError (400)."""
-    types = {each.type: (each.about, each.sign) for each in MOVEMENTS.values() if each.type}
-    found = types.get(name)
-    if found is None:
+    types = {each.type for each in MOVEMENTS.values() if each.type}
+    found = {(each.about, each.sign) for each in MOVEMENTS.values() if each.type == name}
+    if not found:
         raise ApiError.invalid(
             f"Invalid type: there are transactions of the types {', '.join(sorted(types))}.",
             param="type",
         )
-    return found
+    ((about, sign), *others) = found
+    return about, 0 if others else sign  # an adjustment may go either way
 
 
 async def _own(node: NodeContext, who: Principal, identifier: str) -> BalanceTransaction | None:

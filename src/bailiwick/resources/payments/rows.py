@@ -68,13 +68,21 @@ class ChargeNotes(msgspec.Struct, frozen=True, omit_defaults=True):
     shipping: dict[str, Any] | None | UnsetType = UNSET
 
 
+class DisputeNote(msgspec.Struct, frozen=True):
+    """A dispute, as its payment knows it: of which charge, and whether that may be refunded."""
+
+    charge: str
+    refundable: bool
+
+
 class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     """What may change during a payment's life, beside the guarded columns.
 
     ``method``: the type of payment method by which the latest gateway takes it. ``vaults``: for its
     tokens that belong to a vault, which; the latest last. ``wishes``: what its hold should be able
     to do (``multicapture``, ``overcapture``). ``billing``: who pays by the latest payment method,
-    as the client says. ``charges``: by its id, what was noted on a charge alone.
+    as the client says. ``charges``: by its id, what was noted on a charge alone. ``disputes``: by
+    their ids, of its charges.
     """
 
     payment_method: str | None = None
@@ -99,6 +107,7 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     wishes: tuple[str, ...] = ()
     hold: Hold | None = None
     charges: dict[str, ChargeNotes] = {}
+    disputes: dict[str, DisputeNote] = {}
 
 
 class Payment(msgspec.Struct, frozen=True, omit_defaults=True):
