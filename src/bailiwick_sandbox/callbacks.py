@@ -17,7 +17,7 @@ import time
 import aiohttp
 import msgspec
 
-from bailiwick_sandbox.bank.records import ChargeView, DisputeView, RefundView
+from bailiwick_sandbox.bank.answers import ChargeView, DisputeView, RefundView
 from bailiwick_sandbox.config import ProviderConfig
 from bailiwick_sandbox.faults import Fault
 

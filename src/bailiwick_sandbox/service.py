@@ -13,6 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from bailiwick_sandbox.bank import checks
+from bailiwick_sandbox.bank.answers import capture_view, charge_view, refund_view
 from bailiwick_sandbox.bank.books import Books, Ledger, wall_ms
 from bailiwick_sandbox.bank.delay import Delay
 from bailiwick_sandbox.bank.records import (
@@ -23,9 +24,6 @@ from bailiwick_sandbox.bank.records import (
     RefundRequest,
     Refusal,
     VoidRequest,
-    capture_view,
-    charge_view,
-    refund_view,
 )
 from bailiwick_sandbox.bank.sources import SOURCES
 from bailiwick_sandbox.callbacks import Callbacks

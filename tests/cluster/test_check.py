@@ -88,6 +88,8 @@ class Done:
         self.intents.capture(parts.id, {"amount_to_capture": 800, "final_capture": False})
         self.refunded = self.pay(amount=5000)
         self.refund = self.refunds.create({"payment_intent": self.refunded.id, "amount": 400})
+        for name in ("createDispute", "createDisputeInquiry"):
+            self.pay(payment_method=f"pm_card_{name}")
         draft = self.pay(confirm=False)
         self.intents.update(draft.id, {"amount": 600})
         self.intents.confirm(

@@ -7,7 +7,9 @@ import pytest
 from api_kit import Api, at_both
 from msgspec import Struct, inspect
 
+from bailiwick.resources.balance.params import ListTransactions
 from bailiwick.resources.charges.params import ListCharges
+from bailiwick.resources.disputes.params import ListDisputes
 from bailiwick.resources.events.params import ListEvents
 from bailiwick.resources.payments import params as payments
 from bailiwick.resources.refunds import params as refunds
@@ -29,6 +31,8 @@ ROUTES: dict[type[Struct], tuple[str, str]] = {
     refunds.CreateRefund: ("POST", "/v1/refunds"),
     payments.ListPayments: ("GET", "/v1/payment_intents"),
     refunds.ListRefunds: ("GET", "/v1/refunds"),
+    ListDisputes: ("GET", "/v1/disputes"),
+    ListTransactions: ("GET", "/v1/balance_transactions"),
     ListCharges: ("GET", "/v1/charges"),
     SearchQuery: ("GET", "/v1/payment_intents/search"),
     ListEvents: ("GET", "/v1/events"),

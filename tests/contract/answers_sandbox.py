@@ -38,6 +38,28 @@ def bank_refund(**more: Any) -> dict[str, Any]:
     } | more
 
 
+def bank_dispute(**more: Any) -> dict[str, Any]:
+    """A dispute of the sandbox, after evidence; its id stands where a charge's does else."""
+    return {
+        "object": "dispute",
+        "id": "ch_77",
+        "charge": "ch_66",
+        "charge_reference": "ch_a1",
+        "amount": 1099,
+        "currency": "EUR",
+        "reason": "fraudulent",
+        "status": "under_review",
+        "funds": "withdrawn",
+        "fee": 1500,
+        "due_at": 1_790_500_000_000,
+        "past_due": False,
+        "submissions": 1,
+        "sequence": 2,
+        "refundable": False,
+        "created": 1_790_000_000_000,
+    } | more
+
+
 def bank_error(code: str, message: str = "No.") -> dict[str, Any]:
     """An error of the sandbox."""
     return {"error": {"code": code, "message": message}}
@@ -61,6 +83,8 @@ _HOLD = instruct(_S, Operation.CHARGE, automatic=False)
 _CAPTURE = instruct(_S, Operation.CAPTURE)
 _VOID = instruct(_S, Operation.VOID)
 _REFUND = instruct(_S, Operation.REFUND)
+_EVIDENCE = instruct(_S, Operation.EVIDENCE)
+_CONCEDE = instruct(_S, Operation.CONCEDE)
 _BY_REF = Resolve.REFERENCE
 _AUTH = {"status": "authorized", "amount_captured": 0}
 
@@ -358,6 +382,43 @@ SANDBOX = [
         _REFUND,
         200,
         lookup("refund", "re_a1", "succeeded"),
+        Result(U, detail="unreadable"),
+        _BY_REF,
+    ),
+    _sandbox("evidence", _EVIDENCE, 200, bank_dispute(), Result(A, "ch_77", 1099, "EUR")),
+    _sandbox(
+        "conceded", _CONCEDE, 200, bank_dispute(status="lost"), Result(A, "ch_77", 1099, "EUR")
+    ),
+    _sandbox(
+        "evidence_refused",
+        _EVIDENCE,
+        422,
+        bank_error("dispute_not_open"),
+        Result(D, code="dispute_not_open", message="No.", detail="refused"),
+    ),
+    _sandbox(
+        "evidence_other_dispute",
+        _EVIDENCE,
+        200,
+        bank_dispute(id="dp_2"),
+        Result(U, detail="reference_mismatch"),
+    ),
+    _sandbox(
+        "evidence_bare", _EVIDENCE, 200, {"object": "dispute"}, Result(U, detail="unreadable")
+    ),
+    _sandbox(
+        "query_evidence",
+        _EVIDENCE,
+        200,
+        lookup("evidence", "ev_a1", "succeeded", dispute=bank_dispute()),
+        Result(A, "ch_77", 1099, "EUR"),
+        _BY_REF,
+    ),
+    _sandbox(
+        "query_evidence_bare",
+        _EVIDENCE,
+        200,
+        lookup("evidence", "ev_a1", "succeeded"),
         Result(U, detail="unreadable"),
         _BY_REF,
     ),

@@ -3,6 +3,9 @@
 import asyncio
 import itertools
 import random
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -11,13 +14,20 @@ import pytest
 
 from bailiwick.base.errors import ApiError
 from bailiwick.channels.base import CallbackEvent, DisputeNotice, Operation, Outcome, Result
+from bailiwick.checker import books, inside, stories, tables
+from bailiwick.checker import disputes as checked
+from bailiwick.checker.findings import Findings
+from bailiwick.checker.places import NodePlace
+from bailiwick.checker.reader import snapshot
 from bailiwick.idempotency.requests import Answer
 from bailiwick.resources.disputes import stored
 from bailiwick.resources.disputes.commands import Disputes
 from bailiwick.resources.disputes.params import CloseDispute, Evidence, UpdateDispute
 from bailiwick.resources.refunds.params import CreateRefund
+from tests.postgres.lists_kit import Site, site
 from tests.postgres.node_kit import PROFILE, Bank, Region, asked, balance, body, paid, reviews
 from tests.postgres.rows_kit import counts, sound
+from tests.postgres.test_lists import PAID, pay
 from tests.store_kit import NodeStore
 
 FEE = 1500
@@ -289,3 +299,186 @@ async def test_a_channel_without_evidence_says_so(
     with pytest.raises(ApiError, match="no evidence to submit"):
         await act(region, "update", "v", row.id, UpdateDispute(submit=True))
     assert Result(Outcome.APPROVED) not in bank.done.values()
+
+
+# What the checker sees
+
+
+async def broken(dsn: str) -> set[str]:
+    """What ``bailiwick check`` finds wrong in a node's database."""
+    found = Findings()
+    async with snapshot(NodePlace("europe", dsn)) as db:
+        for invariant in (*inside.INSIDE, checked.disputes_booked_once):
+            await invariant(db, found.of(invariant))
+        rows = await tables.load(db)
+        told = stories.Stories(db.node, rows, found)
+        await stories.read(db, told)
+        await stories.stored_answers(db, found.of(stories.stored_answers), rows, told.edited)
+    return {each.name for each in found.all() if each.count}
+
+
+POSTED = "SELECT subject, seq FROM event WHERE type = 'charge.dispute.funds_{}'"
+AGAIN = (
+    "INSERT INTO posting SELECT subject, seq, (number + 10)::smallint, debit, credit, amount,"
+    " currency, created_ms FROM posting WHERE (subject, seq) IN (" + POSTED + ") AND number = 1"
+)
+LATER = (
+    "INSERT INTO posting SELECT p.subject, e.seq, p.number, p.debit, p.credit, p.amount,"
+    " p.currency, p.created_ms FROM posting p JOIN event e ON e.subject = p.subject"
+    "  AND e.type = 'charge.dispute.closed'"
+    " WHERE (p.subject, p.seq) IN (" + POSTED.format("withdrawn") + ")"
+)
+PLANTS = {
+    "withdrawn twice in one version": (AGAIN.format("withdrawn"), "disputes_booked_once"),
+    "given back twice": (AGAIN.format("reinstated"), "disputes_booked_once"),
+    "withdrawn by two versions": (LATER, "disputes_booked_once"),
+    "never withdrawn": ("UPDATE dispute SET funds = 'held'", "disputes_booked_once"),
+    "never given back": ("UPDATE dispute SET funds = 'withdrawn'", "disputes_booked_once"),
+    "another amount": ("UPDATE dispute SET amount = 900", "disputes_booked_once"),
+    "another fee": ("UPDATE dispute SET fee = 0", "disputes_booked_once"),
+    "asks for ever": ("UPDATE dispute SET open_attempt = 'at_1'", "disputes_booked_once"),
+    "another merchant's": ("UPDATE dispute SET merchant = 'acct_2'", "tenants_match"),
+    "another payment's": ("UPDATE dispute SET payment = 'pi_1'", "events_name_their_object"),
+    "it is gone": ("DELETE FROM dispute", "events_name_their_object"),
+}
+
+
+@pytest.mark.parametrize("name", PLANTS)
+async def test_the_checker_sees_what_is_wrong(
+    region: Region, bank: Bank, sql: asyncpg.Connection, dsn: str, name: str
+) -> None:
+    payment, row = await disputed(region, bank, sql)
+    await act(region, "update", "u", row.id, WIN)
+    news = {"status": "won", "sequence": 3, "funds": "reinstated"}
+    await tell(region, bank, payment["latest_charge"], **news)
+    assert await broken(dsn) == set()
+    plant, seen = PLANTS[name]
+    await sql.execute(plant)
+    assert seen in await broken(dsn)
+
+
+BOOKED = tables.Dispute("du_1", "pi_1", "bank", "dp_1", "under_review", "withdrawn", 10, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("row", "wrong"),
+    [
+        ({}, False),
+        ({"sequence": 3, "status": "won", "funds": "reinstated"}, False),
+        ({"id": "dp_2"}, True),
+        ({"amount": 11}, True),
+        ({"fee": 0}, True),
+        ({"funds": "held"}, True),
+        ({"status": "lost"}, True),
+        ({"status": "lost", "updated": 1000}, False),
+    ],
+    ids=["same", "ahead", "missing", "amount", "fee", "funds", "state", "changed later"],
+)
+def test_the_checker_compares_with_the_books(row: dict[str, Any], wrong: bool) -> None:
+    given = {
+        "provider": "p", "id": "dp_1", "charge": "b_1", "amount": 10, "currency": "EUR",
+        "status": "under_review", "created": 1, "updated": 2, "fee": 1, "sequence": 2,
+        "funds": "withdrawn", **row,
+    }  # fmt: skip
+    theirs = books.Dispute(**given)
+    found = Findings().of(checked.disputes_match_books)
+    known = {(theirs.provider, theirs.id): theirs}
+    mine = {BOOKED.id: BOOKED}
+    checked.disputes_match_books("n", mine, known, {"bank": "p"}, 1000, found)
+    assert bool(found.violations) is wrong
+
+
+# Over HTTP
+
+
+@pytest.fixture
+async def two(server_dsn: str, tmp_path: Path) -> AsyncIterator[Site]:
+    """Two nodes."""
+    async with site(server_dsn, tmp_path, ("europe", "apac")) as made:
+        yield made
+
+
+async def called_back(it: Site, payment: Any, provider_ref: str, **news: Any) -> None:
+    """A provider tells of a dispute, through access."""
+    charge = payment["latest_charge"]
+    told = replace(NEWS, provider_ref=provider_ref, **news)
+    event = CallbackEvent(
+        f"n{next(notices)}", Operation.CHARGE, charge, f"b_{charge}", dispute=told
+    )
+    path = f"/v1/nodes/{payment['node']}/callbacks/bank"
+    status, said = await it.ask(
+        "POST", path, body=msgspec.json.encode(event), headers={"signature": "genuine"}
+    )
+    assert status == 200, said
+
+
+async def test_over_http(two: Site) -> None:
+    here, there = [await pay(two, **PAID, **{"location[country]": place}) for place in ("DE", "IN")]
+    await called_back(two, here, "dp_1")
+    await called_back(two, there, "dp_2", status="warning_needs_response", funds="held", fee=0)
+    ids = await two.walk("/v1/disputes", limit=1)
+    assert len(ids) == 2
+    shown = [(await two.ask("GET", f"/v1/disputes/{each}"))[1] for each in ids]
+    assert shown == (await two.ask("GET", "/v1/disputes", {"limit": 10}))[1]["data"]
+    mine = next(each for each in shown if each["payment_intent"] == here["id"])
+    theirs = next(each for each in shown if each != mine)
+    (moved,) = mine["balance_transactions"]
+    assert (moved["amount"], moved["fee"], moved["net"]) == (-1000, FEE, -1000 - FEE)
+    assert (moved["type"], moved["reporting_category"]) == ("adjustment", "dispute")
+    assert moved["source"] == mine["id"] and theirs["balance_transactions"] == []
+    _, owed = await two.ask("GET", "/v1/balance")
+    assert owed["available"] == [
+        {"amount": 1000 - FEE, "currency": "eur", "source_types": {"card": 1000 - FEE}}
+    ]
+    _, charge = await two.ask("GET", f"/v1/charges/{here['latest_charge']}")
+    assert charge["disputed"] is True
+
+    async def found(**params: Any) -> list[str]:
+        status, page = await two.ask("GET", "/v1/disputes", params)
+        assert status == 200, page
+        return [each["id"] for each in page["data"]]
+
+    assert await found(charge=here["latest_charge"]) == [mine["id"]]
+    assert await found(payment_intent=there["id"]) == [theirs["id"]]
+    assert await found(**{"created[gt]": 4_000_000_000}) == []
+    assert (await two.ask("GET", "/v1/disputes", {"charge": "ch_x"}))[0] == 404
+    other = {"key": "sk_test_other"}
+    assert (await two.ask("GET", f"/v1/disputes/{mine['id']}", **other))[0] == 404
+    assert (await two.ask("GET", "/v1/disputes", **other))[1]["data"] == []
+    expand = {"expand[0]": "charge", "expand[1]": "payment_intent"}
+    _, whole = await two.ask("GET", f"/v1/disputes/{mine['id']}", expand)
+    assert whole["charge"]["id"] == here["latest_charge"]
+    assert whole["payment_intent"]["id"] == here["id"]
+
+    path = f"/v1/disputes/{mine['id']}"
+    for params, name, said in (
+        ({"evidence[receipt]": "file_1"}, "evidence[receipt]", "no files here"),
+        ({"evidence[enhanced_evidence][visa_compliance][fee_acknowledged]": "true"},
+         "evidence[enhanced_evidence]", "not supported"),
+        ({"intended_submission_method": "manual"}, "intended_submission_method", "not supported"),
+        ({"evidence[recipt]": "x"}, "evidence[recipt]", "receipt|nknown"),
+        ({"evidence[service_date]": "x" * 501}, "evidence[service_date]", "500|long"),
+        ({"evidence[uncategorized_text]": "card 4242424242424242"}, "evidence", "card"),
+        ({"submit": "true"}, "evidence", "no evidence"),
+    ):  # fmt: skip
+        status, answer = await two.ask("POST", path, params)
+        assert status == 400, answer
+        assert str(answer["error"].get("param")).startswith(name[:8]), answer
+        assert re.search(said, answer["error"]["message"]), answer
+    status, noted = await two.ask("POST", path, {"metadata[case]": "7"})
+    assert status == 200 and noted["metadata"] == {"case": "7"}
+    assert noted["status"] == "needs_response"
+    status, sent = await two.ask("POST", path, {"evidence[uncategorized_text]": "winning_evidence"})
+    assert status == 200 and sent["status"] == "under_review"
+    assert sent["evidence_details"]["due_by"] == NEWS.due_ms // 1000  # type: ignore[operator]
+    status, done = await two.ask("POST", f"/v1/disputes/{theirs['id']}/close", {})
+    assert status == 200 and done["status"] == "warning_closed"
+    events = (await two.ask("GET", "/v1/events", {"type": "charge.dispute.created"}))[1]["data"]
+    assert {each["data"]["object"]["id"] for each in events} == set(ids)
+    await called_back(two, here, "dp_1", status="won", funds="reinstated", sequence=9)
+    _, page = await two.ask("GET", "/v1/balance_transactions", {"type": "adjustment"})
+    assert [(each["amount"], each["fee"]) for each in page["data"]] == [(1000, -FEE), (-1000, FEE)]
+    _, owed = await two.ask("GET", "/v1/balance")
+    assert owed["available"][0]["amount"] == 2000
+    for node in two.nodes:
+        assert await broken(node.dsn) == set()

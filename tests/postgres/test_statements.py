@@ -15,6 +15,7 @@ from bailiwick.orders.lanes import lanes
 from bailiwick.orders.rows import OrderCreate, OrderMove, Review
 from bailiwick.records.record import Record
 from bailiwick.resources import declared
+from bailiwick.resources.disputes.rows import Dispute, DisputeNew, DisputeNext
 from bailiwick.resources.payments.rows import Payment, PaymentCreate, PaymentMove
 from bailiwick.resources.payments.states import State
 from bailiwick.resources.refunds.rows import Refund, RefundEnd, RefundNew
@@ -30,6 +31,8 @@ FIELDS: dict[tuple[str, str], type[msgspec.Struct]] = {
     ("move", "review"): Review,
     ("refund_moves", "refund_new"): RefundNew,
     ("refund_moves", "refund_end"): RefundEnd,
+    ("dispute_moves", "dispute_new"): DisputeNew,
+    ("dispute_moves", "dispute_next"): DisputeNext,
 }
 COLUMNS: dict[str, Any] = {
     "payment_find": Payment,
@@ -41,6 +44,10 @@ COLUMNS: dict[str, Any] = {
     "refund_find": Refund,
     "refund_list_newest": Refund,
     "refund_list_oldest": Refund,
+    "dispute_find": Dispute,
+    "dispute_told": Dispute,
+    "dispute_list_newest": Dispute,
+    "dispute_list_oldest": Dispute,
     "record_find": Record,
     "record_lock": Record,
     "record_lock_owned": Record,
@@ -85,7 +92,7 @@ async def test_every_file_prepares(name: str, sql: asyncpg.Connection) -> None:
     assert numbers == set(range(1, len(prepared.get_parameters()) + 1)), "no gap in parameters"
     if name in COLUMNS:
         columns = [each.name for each in prepared.get_attributes()]
-        if "_list_" in name and COLUMNS[name] in (Payment, Refund, Record):
+        if "_list_" in name and COLUMNS[name] in (Payment, Refund, Record, Dispute):
             assert columns.pop() == "following"
         if "_list_" in name and COLUMNS[name] is Refund:
             assert columns.pop() == "charge"

@@ -40,16 +40,21 @@ async def postings_balance(db: Reader, found: Found) -> None:
 
 async def balances_replay(db: Reader, found: Found) -> None:
     """Balances equal replay: what the merchant is owed by the postings is amount_received less
-    amount_refunded, and unexpected receipts equal the late successes (rule 2)."""
+    amount_refunded and what disputes have withdrawn, and unexpected receipts equal the late
+    successes (rule 2)."""
     await db.compare(found, "SELECT count(*) FROM payment")
     await db.broken(
         found,
         """SELECT p.id, 'postings owe the merchant ' || coalesce(g.owed, 0) || ', the payment says '
-                  || p.amount_received - p.amount_refunded
+                  || p.amount_received - p.amount_refunded - coalesce(d.gone, 0)
              FROM payment p LEFT JOIN (
                   SELECT subject, -sum(amount) AS owed FROM entry
                    WHERE account LIKE 'merchant:%' GROUP BY subject) g ON g.subject = p.id
-            WHERE coalesce(g.owed, 0) <> p.amount_received - p.amount_refunded""",
+             LEFT JOIN (
+                  SELECT payment, sum(amount + fee) AS gone FROM dispute
+                   WHERE funds = 'withdrawn' GROUP BY payment) d ON d.payment = p.id
+            WHERE coalesce(g.owed, 0)
+                  <> p.amount_received - p.amount_refunded - coalesce(d.gone, 0)""",
     )
     await db.broken(
         found,
@@ -137,12 +142,15 @@ async def captures_within_hold(db: Reader, found: Found) -> None:
 async def one_operation_at_a_time(db: Reader, found: Found) -> None:
     """No attempt N+1 while N is unknown (rule 2): at most one charge or capture, and one void,
     is open per payment; the payment names it, and an earlier charge is never the open one."""
-    await db.compare(found, "SELECT count(*) FROM attempt WHERE operation <> 'refund'")
+    await db.compare(
+        found,
+        "SELECT count(*) FROM attempt WHERE acts_on IS NULL",
+    )
     await db.broken(
         found,
         """SELECT subject, string_agg(id || ' ' || operation || ' ' || state, ', ' ORDER BY number)
              FROM attempt
-            WHERE state IN ('permitted', 'pending', 'unknown') AND operation <> 'refund'
+            WHERE state IN ('permitted', 'pending', 'unknown') AND acts_on IS NULL
             GROUP BY subject
            HAVING count(*) FILTER (WHERE operation <> 'void') > 1
                OR count(*) FILTER (WHERE operation = 'void') > 1
@@ -152,7 +160,7 @@ async def one_operation_at_a_time(db: Reader, found: Found) -> None:
         found,
         """SELECT o.id, 'open, while attempt ' || n.number || ' (' || n.operation || ') followed'
              FROM attempt o JOIN attempt n ON n.subject = o.subject AND n.number > o.number
-            WHERE o.state IN ('permitted', 'pending', 'unknown') AND o.operation <> 'refund'
+            WHERE o.state IN ('permitted', 'pending', 'unknown') AND o.acts_on IS NULL
               AND n.operation IN ('charge', 'capture')""",
     )
     await db.broken(
@@ -163,7 +171,7 @@ async def one_operation_at_a_time(db: Reader, found: Found) -> None:
             WHERE CASE WHEN p.open_attempt IS NULL
                        THEN p.state IN ('processing', 'requires_action', 'capturing', 'voiding')
                        ELSE a.state IS NULL OR a.state NOT IN ('permitted', 'pending', 'unknown')
-                            OR a.operation = 'refund' END""",
+                            OR a.acts_on IS NOT NULL END""",
     )
     await _open_ones_named(db, found)
 
@@ -175,7 +183,7 @@ async def _open_ones_named(db: Reader, found: Found) -> None:
                   || coalesce(p.open_attempt, 'none')
              FROM attempt a JOIN payment p ON p.id = a.subject
                   LEFT JOIN attempt o ON o.id = p.open_attempt
-            WHERE a.state IN ('permitted', 'pending', 'unknown') AND a.operation <> 'refund'
+            WHERE a.state IN ('permitted', 'pending', 'unknown') AND a.acts_on IS NULL
               AND p.open_attempt IS DISTINCT FROM a.id
               AND NOT (a.operation = 'charge' AND a.id = p.charge_attempt
                        AND o.operation IS NOT DISTINCT FROM 'void')""",
@@ -223,6 +231,7 @@ async def events_gap_free(db: Reader, found: Found) -> None:
 _CHILDREN = (
     ("attempt", "id", True),
     ("refund", "id", True),
+    ("dispute", "id", True),
     ("event", "id", True),
     ("posting", "subject || ' posting ' || c.seq || '.' || c.number", False),
     ("review", "subject || ' review ' || c.attempt", False),
@@ -238,7 +247,7 @@ async def tenants_match(db: Reader, found: Found) -> None:
     """Every row's tenant is its parent's, and no child is without its parent (there are no
     foreign keys on the hot tables)."""
     for table, name, owned in _CHILDREN:
-        of = "payment" if table == "refund" else "subject"
+        of = "payment" if table in ("refund", "dispute") else "subject"
         wrong_owner = "OR c.merchant <> p.merchant OR c.livemode <> p.livemode" if owned else ""
         told = "'merchant ' || c.merchant || ', the parent''s '" if owned else "'?'"
         await db.compare(found, f"SELECT count(*) FROM {table}")
@@ -263,10 +272,11 @@ async def tenants_match(db: Reader, found: Found) -> None:
              FROM idempotency_key k LEFT JOIN {_OWNERS} p ON p.id = k.object
                   LEFT JOIN refund r ON r.id = k.object
                   LEFT JOIN attempt a ON a.id = k.object
+                  LEFT JOIN dispute d ON d.id = k.object
             WHERE k.object IS NOT NULL
               AND (k.merchant, k.livemode) IS DISTINCT FROM
-                  (coalesce(p.merchant, r.merchant, a.merchant),
-                   coalesce(p.livemode, r.livemode, a.livemode))""",
+                  (coalesce(p.merchant, r.merchant, a.merchant, d.merchant),
+                   coalesce(p.livemode, r.livemode, a.livemode, d.livemode))""",
     )
 
 

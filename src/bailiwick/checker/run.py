@@ -11,7 +11,17 @@ from typing import Any
 
 import msgspec
 
-from bailiwick.checker import across, books, inside, outside, providers, records, stories, tables
+from bailiwick.checker import (
+    across,
+    books,
+    disputes,
+    inside,
+    outside,
+    providers,
+    records,
+    stories,
+    tables,
+)
 from bailiwick.checker.across import OpenAttempt, OpenReview
 from bailiwick.checker.findings import Findings
 from bailiwick.checker.places import NodePlace, Places
@@ -92,6 +102,7 @@ class _Run:
         self.readers = readers
         self.known = frozenset(found.providers)
         self.by_reference = found.by_reference()
+        self.disputes = {(row.provider, row.id): row for row in found.disputes}
         self.permitted: dict[str, int] = {}
         self.owners: across.KeyOwners = {}
         self.told = outside.Told()
@@ -109,7 +120,7 @@ class _Run:
     async def node(self, db: Reader) -> None:
         """Everything that concerns one node."""
         of = self.findings.of
-        for invariant in (*inside.INSIDE, *records.RECORDS):
+        for invariant in (*inside.INSIDE, disputes.disputes_booked_once, *records.RECORDS):
             await invariant(db, of(invariant))
         rows = await tables.load(db)
         self.payments += len(rows.payments)
@@ -142,6 +153,14 @@ class _Run:
         self.settled += joined.settled
         for invariant in providers.BETWEEN:
             invariant(joined, self.findings.of(invariant))
+        disputes.disputes_match_books(
+            db.node,
+            rows.disputes,
+            self.disputes,
+            db.place.providers,
+            db.taken_ms,
+            self.findings.of(disputes.disputes_match_books),
+        )
         for attempt in rows.attempts.values():
             self.permitted[attempt.id] = attempt.permitted_ms
 

@@ -7,9 +7,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from bailiwick_sandbox.bank.books import Books, Ledger
-from bailiwick_sandbox.bank.records import (
-    Charge,
+from bailiwick_sandbox.bank.answers import (
     DisputeView,
     OperationView,
     RefundView,
@@ -18,6 +16,8 @@ from bailiwick_sandbox.bank.records import (
     dispute_view,
     refund_view,
 )
+from bailiwick_sandbox.bank.books import Books, Ledger
+from bailiwick_sandbox.bank.records import Charge
 
 Status = Literal["succeeded", "failed", "pending"]
 

@@ -19,6 +19,7 @@ from bailiwick.resources.disputes.rows import Dispute
 from bailiwick.resources.disputes.states import ANSWERABLE, CONCEDED, State
 from bailiwick.resources.payments.kind import KIND
 from bailiwick.resources.payments.outcomes import Step
+from bailiwick.resources.payments.params import plain
 from bailiwick.resources.payments.rows import Payment
 from bailiwick.serving.params import merged
 
@@ -135,7 +136,7 @@ def gathered(row: Dispute, given: Evidence | None) -> dict[str, str]:
     Raises:
         ApiError: 400, it would be too long.
     """
-    new = {} if given is None else msgspec.to_builtins(given)
+    new = plain(given) or {}
     found = {name: said for name, said in {**row.details.evidence, **new}.items() if said}
     if sum(map(len, found.values())) > EVIDENCE_CHARS_MAX:
         raise ApiError.invalid(

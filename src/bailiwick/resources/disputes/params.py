@@ -18,24 +18,24 @@ EVIDENCE_CHARS_MAX = 150_000
 class Evidence(msgspec.Struct, frozen=True, omit_defaults=True):
     """What speaks against a dispute: texts; an empty one unsets."""
 
-    access_activity_log: Statement | None = None
-    billing_address: LongText | None = None
-    cancellation_policy_disclosure: Statement | None = None
-    cancellation_rebuttal: Statement | None = None
-    customer_email_address: Text | None = None
-    customer_name: Text | None = None
-    customer_purchase_ip: Text | None = None
-    duplicate_charge_explanation: Statement | None = None
-    duplicate_charge_id: Text | None = None
-    product_description: Statement | None = None
-    refund_policy_disclosure: Statement | None = None
-    refund_refusal_explanation: Statement | None = None
-    service_date: Text | None = None
-    shipping_address: LongText | None = None
-    shipping_carrier: Text | None = None
-    shipping_date: Text | None = None
-    shipping_tracking_number: Text | None = None
-    uncategorized_text: Statement | None = None
+    access_activity_log: Statement | None | UnsetType = UNSET
+    billing_address: LongText | None | UnsetType = UNSET
+    cancellation_policy_disclosure: Statement | None | UnsetType = UNSET
+    cancellation_rebuttal: Statement | None | UnsetType = UNSET
+    customer_email_address: Text | None | UnsetType = UNSET
+    customer_name: Text | None | UnsetType = UNSET
+    customer_purchase_ip: Text | None | UnsetType = UNSET
+    duplicate_charge_explanation: Statement | None | UnsetType = UNSET
+    duplicate_charge_id: Text | None | UnsetType = UNSET
+    product_description: Statement | None | UnsetType = UNSET
+    refund_policy_disclosure: Statement | None | UnsetType = UNSET
+    refund_refusal_explanation: Statement | None | UnsetType = UNSET
+    service_date: Text | None | UnsetType = UNSET
+    shipping_address: LongText | None | UnsetType = UNSET
+    shipping_carrier: Text | None | UnsetType = UNSET
+    shipping_date: Text | None | UnsetType = UNSET
+    shipping_tracking_number: Text | None | UnsetType = UNSET
+    uncategorized_text: Statement | None | UnsetType = UNSET
 
 
 _FILE = "there are no files here: say it in a text, or send the file to your provider"
