@@ -12,7 +12,8 @@ from typing import Any, Protocol
 import msgspec
 
 from bailiwick.base.errors import ApiError
-from bailiwick.channels.base import DisputeNotice, Operation, Result
+from bailiwick.channels.base import Operation, Result
+from bailiwick.channels.dispute_notice import DisputeNotice
 from bailiwick.orders.attempts import Attempt
 from bailiwick.orders.rows import OrderMove
 from bailiwick.orders.table import OrderTable
