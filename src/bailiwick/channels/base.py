@@ -16,8 +16,9 @@ from bailiwick.channels.dispute_notice import DisputeNotice
 
 
 class Operation(StrEnum):
-    """What a provider is asked to do. All but the first refer to an earlier charge; the last two
-    to a dispute of one: evidence against it, and that it is accepted as lost."""
+    """What a provider is asked to do. Those after the first refer to an earlier charge; evidence
+    and to concede, to a dispute of one: what speaks against it, and that it is accepted as lost.
+    The last two send money to the merchant, and call that back."""
 
     CHARGE = "charge"
     CAPTURE = "capture"
@@ -25,10 +26,16 @@ class Operation(StrEnum):
     REFUND = "refund"
     EVIDENCE = "evidence"
     CONCEDE = "concede"
+    PAYOUT = "payout"
+    PAYOUT_CANCEL = "payout_cancel"
 
 
 ON_CHARGES = (Operation.CHARGE, Operation.CAPTURE, Operation.VOID, Operation.REFUND)
 """Those that every channel has."""
+
+
+PAYOUT_CANCELED = "payout_canceled"
+"""Code of a definite no: the payout was canceled at the provider."""
 
 
 class Outcome(StrEnum):
@@ -82,12 +89,16 @@ class Instruction(msgspec.Struct, frozen=True, omit_defaults=True):
         final: for a capture: what is not captured is released (else it stays held).
         overcapture: for a charge: its final capture may take more than is authorized.
         payment_method_type: how the payer pays (``card``).
-        payment_method: the payer's payment method token, passed through.
+        payment_method: the payer's payment method token, passed through; for a payout, the token of
+            its destination.
         provider_ref: the provider's id of the object acted upon: the charge for capture, void
-            and refund, the dispute for what is about one; for a query of an operation, what the
-            provider called it, if known.
+            and refund, the dispute or payout for what is about one; for a query of an operation,
+            what the provider called it, if known.
         charge_reference: our reference of the charge acted upon.
         evidence: against a dispute: texts by the names of the API's fields.
+        store: for a charge: the payer agrees to be charged again by this payment method.
+        off_session: for a charge: the payer is not there, and can do nothing for it.
+        agreement: the provider's reference of what the payer has agreed to, for such a charge.
     """
 
     operation: Operation
@@ -107,6 +118,9 @@ class Instruction(msgspec.Struct, frozen=True, omit_defaults=True):
     final: bool = True
     overcapture: bool = False
     evidence: dict[str, str] = {}
+    store: bool = False
+    off_session: bool = False
+    agreement: str | None = None
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -163,7 +177,9 @@ class Result(msgspec.Struct, frozen=True):
             ``Profile.visibility_ms``.
         retryable: for a decline: another gateway may be tried (the provider is unable, not the
             payer refused).
-        detail: a short machine-readable word for the record; never provider text.
+        detail: a short machine-readable word for the record; never provider text. Of a pending
+            payout, ``in_transit`` says that it was sent on.
+        agreement: of an approved charge that asked to ``store``: the provider's reference of it.
     """
 
     outcome: Outcome
@@ -178,6 +194,7 @@ class Result(msgspec.Struct, frozen=True):
     not_found: bool = False
     retryable: bool = False
     detail: str | None = None
+    agreement: str | None = None
 
 
 class NotBuilt(Result, frozen=True):
@@ -258,6 +275,7 @@ class Profile(msgspec.Struct, frozen=True):
         transport: how requests travel: the name of a module in ``channels.transports``.
         partial_approval: an approval of less than was asked for is legitimate here.
         multiple_captures: a hold can be captured in several parts.
+        agreements: what the payer has agreed to is stored, and told with later charges.
         overcapture_percent: how much more than was authorized a hold's captures may take.
         hold_ms: how long a hold lasts after its authorization.
         shared_tokens: a regular expression, for the whole text, of the payment methods that every
@@ -281,6 +299,7 @@ class Profile(msgspec.Struct, frozen=True):
     partial_approval: bool = False
     multiple_captures: bool = False
     overcapture_percent: int = 0
+    agreements: bool = False
     hold_ms: int = 7 * 24 * 3_600_000
     redirects: bool = True
     signed_callbacks: bool = True

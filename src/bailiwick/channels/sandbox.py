@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from bailiwick.channels import common, sandbox_disputes
+from bailiwick.channels import common, sandbox_disputes, sandbox_payouts
 from bailiwick.channels.base import (
     Account,
     CallbackEvent,
@@ -52,6 +52,7 @@ PROFILE = Profile(
     partial_approval=True,
     multiple_captures=True,
     overcapture_percent=15,
+    agreements=True,
     secrets=("api_key", "callback_secret"),
     shared_tokens=rf"{common.TEST_CARDS}|pm_sandbox_[A-Za-z0-9_]+",
 )
@@ -91,6 +92,8 @@ class SandboxChannel:
             return _parse_failure(instruction, reply)
         if instruction.operation in sandbox_disputes.ABOUT:
             return sandbox_disputes.parse(instruction, reply)
+        if instruction.operation in sandbox_payouts.ABOUT:
+            return sandbox_payouts.parse(instruction, reply)
         if instruction.operation is Operation.REFUND:
             refund = common.decode(reply.body, Refund)
             return unknown("unreadable") if refund is None else _read_refund(instruction, refund)
@@ -142,6 +145,10 @@ class SandboxChannel:
             told = sandbox_disputes.notice(event.id, bytes(event.data), dated=dated)
             if told is not None:
                 return told
+        elif event.type == "payout.updated":
+            told = sandbox_payouts.notice(event.id, bytes(event.data), dated=dated)
+            if told is not None:
+                return told
         else:
             return None
         raise CallbackRefused("the callback's object cannot be read")
@@ -171,9 +178,14 @@ def _order(instruction: Instruction) -> tuple[str, msgspec.Struct]:
             instruction.callback_url,
             instruction.description,
             instruction.overcapture,
+            instruction.store,
+            instruction.off_session,
+            instruction.agreement,
         )
     if instruction.operation in sandbox_disputes.ABOUT:
         return sandbox_disputes.order(instruction)
+    if instruction.operation in sandbox_payouts.ABOUT:
+        return sandbox_payouts.order(instruction)
     charge = common.charge_id(instruction)
     if instruction.operation is Operation.REFUND:
         return "/refunds", RefundBody(reference, charge, amount, instruction.callback_url)
@@ -259,7 +271,8 @@ def _charge_result(charge: Charge, amount: int | None) -> Result:
     currency = common.upper(charge.currency)
     if charge.status in ("captured", "authorized"):
         captured = charge.status == "captured"
-        return Result(Outcome.APPROVED, charge.id, amount, currency, captured)
+        found = Result(Outcome.APPROVED, charge.id, amount, currency, captured)
+        return msgspec.structs.replace(found, agreement=charge.agreement)
     if charge.status == "declined":
         return _decline(charge.id, charge.decline, "card_declined")
     if charge.status == "voided":
@@ -320,6 +333,8 @@ def _read_lookup(instruction: Instruction, found: Lookup) -> Result:
         return _read_refund(instruction, found.refund)
     if instruction.operation in sandbox_disputes.ABOUT:
         return sandbox_disputes.read_lookup(instruction, found)
+    if instruction.operation in sandbox_payouts.ABOUT:
+        return sandbox_payouts.read_lookup(instruction, found)
     if found.charge is None:
         return unknown("unreadable")
     if instruction.operation is Operation.CHARGE:

@@ -17,6 +17,9 @@ class ChargeBody(msgspec.Struct, frozen=True, omit_defaults=True):
     callback_url: str | None = None
     description: str | None = None
     overcapture: bool = False
+    store: bool = False
+    off_session: bool = False
+    agreement: str | None = None
 
 
 class CaptureBody(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -64,6 +67,7 @@ class Charge(msgspec.Struct, frozen=True):
     decline: Reason | None = None
     redirect_url: str | None = None
     capture: Capture | None = None
+    agreement: Id | None = None
 
 
 class Refund(msgspec.Struct, frozen=True):
@@ -103,6 +107,25 @@ class Dispute(msgspec.Struct, frozen=True):
     refundable: bool = False
 
 
+class PayoutBody(msgspec.Struct, frozen=True, omit_defaults=True):
+    reference: str
+    amount: int
+    currency: str
+    destination: str
+    callback_url: str | None = None
+    statement_descriptor: str | None = None
+
+
+class Payout(msgspec.Struct, frozen=True):
+    object: Literal["payout"]
+    id: Id
+    reference: Id
+    status: str
+    amount: Minor | None = None
+    currency: str | None = None
+    failure: Reason | None = None
+
+
 class Lookup(msgspec.Struct, frozen=True):
     type: str
     reference: Id
@@ -110,6 +133,7 @@ class Lookup(msgspec.Struct, frozen=True):
     charge: Charge | None = None
     refund: Refund | None = None
     dispute: Dispute | None = None
+    payout: Payout | None = None
 
 
 class Fault(msgspec.Struct, frozen=True):

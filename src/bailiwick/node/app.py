@@ -17,8 +17,8 @@ from bailiwick.node.operations import Operations, Usage, refuse_if_superseded
 from bailiwick.node.service import Node
 from bailiwick.records import records
 from bailiwick.records.record import stays
-from bailiwick.resources import declared, modules
-from bailiwick.resources.payments import placing, stored
+from bailiwick.resources import declared, every, modules
+from bailiwick.resources.payments import placing
 from bailiwick.runtime.database_errors import DATABASE_ERRORS
 from bailiwick.serving import route
 from bailiwick.serving.route import Request, Response, Route
@@ -45,9 +45,10 @@ class Residency(Route):
         if of is None:
             raise ApiError.missing("object", identifier)
         region, store = route.region(request), self.node.store
-        payment = await stored.find(store, of)
-        if payment is not None:
-            must_stay = placing.must_stay(own(payment, who, "object", identifier), region)
+        kind = self.node.machine.kinds.known(of)
+        if kind is not None:
+            order = await kind.find(store, of)
+            must_stay = placing.must_stay(own(order, who, "object", identifier), region)
         else:
             record = own(await records.find(store, of), who, "object", identifier)
             must_stay = stays(record, region)
@@ -103,6 +104,9 @@ def build(node: Node) -> falcon.asgi.App[Any, Any]:
     for resource in modules("routes"):
         for template, served, suffix in resource.routes(node):
             app.add_route(template, served, suffix=suffix or None)
+    for of in every():
+        for template, served, _ in route.refusals(node, of):
+            app.add_route(template, served)
     app.add_route("/v1/explain", Explain(node))
     app.add_route("/v1/callbacks/{gateway}", Callback(node))
     app.add_route("/healthz", operations, suffix="health")

@@ -16,6 +16,8 @@ from bailiwick_sandbox.bank.records import (
     DisputeStatus,
     Failure,
     Operation,
+    Payout,
+    PayoutStatus,
     Refund,
     RefundStatus,
 )
@@ -52,7 +54,8 @@ class CaptureView(Struct, frozen=True, gc=False):
 
 class ChargeView(Struct, frozen=True, gc=False):
     """A charge as it is answered. ``amount_authorized`` appears after a partial approval only,
-    ``capture`` where the answer is about that one."""
+    ``capture`` where the answer is about that one, ``agreement`` once the payer has agreed to be
+    charged again."""
 
     id: str
     reference: str
@@ -67,6 +70,7 @@ class ChargeView(Struct, frozen=True, gc=False):
     amount_authorized: int | UnsetType = UNSET
     object: str = "charge"
     capture: CaptureView | UnsetType = UNSET
+    agreement: str | UnsetType = UNSET
 
 
 class RefundView(Struct, frozen=True, gc=False):
@@ -83,15 +87,29 @@ class RefundView(Struct, frozen=True, gc=False):
     object: str = "refund"
 
 
+class PayoutView(Struct, frozen=True, gc=False):
+    """A payout as it is answered and told."""
+
+    id: str
+    reference: str
+    amount: int | UnsetType
+    currency: str
+    status: PayoutStatus
+    failure: Failure | None
+    created: int
+    object: str = "payout"
+
+
 class OperationView(Struct, frozen=True, gc=False):
     """What became of a reference."""
 
     type: Operation
     reference: str
     status: Literal["succeeded", "failed", "pending"]
-    charge: ChargeView
+    charge: ChargeView | None
     refund: RefundView | None
     dispute: DisputeView | UnsetType = UNSET
+    payout: PayoutView | UnsetType = UNSET
 
 
 def dispute_view(row: Dispute, charge: Charge) -> DisputeView:
@@ -134,6 +152,7 @@ def charge_view(row: Charge, lie: str = "") -> ChargeView:
         row.redirect_url if row.status == "action_required" else None,
         row.created,
         row.amount_authorized if partial else UNSET,
+        agreement=row.id if row.store and row.approved_at else UNSET,
     )
 
 
@@ -169,6 +188,19 @@ def refund_view(row: Refund, lie: str = "") -> RefundView:
         row.failure,
         row.created,
     )
+
+
+def payout_view(row: Payout, lie: str = "") -> PayoutView:
+    """The answer about a payout; ``lie`` falsifies it on purpose."""
+    amount: int | UnsetType = row.amount
+    currency = row.currency
+    if lie == "wrong_amount":
+        amount = row.amount + 100
+    elif lie == "wrong_currency":
+        currency = _other_currency(currency)
+    elif lie == "missing_amount":
+        amount = UNSET
+    return PayoutView(row.id, row.reference, amount, currency, row.status, row.failure, row.created)
 
 
 def _false_charge(row: Charge, lie: str) -> ChargeView:

@@ -20,7 +20,10 @@ DisputeStatus = Literal[
     "won",
     "lost",
 ]
-Operation = Literal["charge", "capture", "void", "refund", "evidence", "concede"]
+PayoutStatus = Literal["pending", "in_transit", "paid", "failed", "canceled"]
+Operation = Literal[
+    "charge", "capture", "void", "refund", "evidence", "concede", "payout", "payout_cancel"
+]
 
 # Twelve digits is what the amount field of an ISO 8583 message can carry.
 MAX_AMOUNT = 999_999_999_999
@@ -50,7 +53,7 @@ class Decline(Struct, frozen=True, gc=False):
 
 
 class Failure(Struct, frozen=True, gc=False):
-    """Why a refund failed."""
+    """Why a refund or payout failed."""
 
     code: str
     message: str
@@ -58,7 +61,12 @@ class Failure(Struct, frozen=True, gc=False):
 
 class ChargeRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """The body of POST /{provider}/charges; ``overcapture``: the final capture of it may take a
-    little more than was authorized."""
+    little more than was authorized.
+
+    ``store``: the payer agrees that the merchant charges this source again without being there;
+    ``off_session``: nobody is there to authenticate; ``agreement``: the bank's id of the charge by
+    which the payer has agreed to that.
+    """
 
     reference: Reference
     amount: Amount
@@ -69,6 +77,9 @@ class ChargeRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     callback_url: Url | None = None
     description: Annotated[str, Meta(max_length=1000)] | None = None
     overcapture: bool = False
+    store: bool = False
+    off_session: bool = False
+    agreement: Annotated[str, Meta(max_length=64)] | None = None
 
 
 class CaptureRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -102,6 +113,23 @@ class DisputeRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
 
     reference: Reference
     evidence: dict[str, str] = {}
+
+
+class PayoutRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """The body of POST /{provider}/payouts; ``destination``: a bank account or wallet."""
+
+    reference: Reference
+    amount: Amount
+    currency: str
+    destination: Annotated[str, Meta(max_length=200)]
+    callback_url: Url | None = None
+    statement_descriptor: Annotated[str, Meta(max_length=22)] | None = None
+
+
+class RecallRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """The body of POST /{provider}/payouts/{id}/cancel."""
+
+    reference: Reference
 
 
 class Charge(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -138,6 +166,9 @@ class Charge(Struct, frozen=True, omit_defaults=True, gc=False):
     lie: str = ""
     callback_fault: str = ""
     overcapture: bool = False
+    store: bool = False
+    off_session: bool = False
+    agreement: str | None = None
 
 
 class Capture(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -220,3 +251,34 @@ class Submission(Struct, frozen=True, omit_defaults=True, gc=False):
     kind: Literal["evidence", "concede"]
     created: int
     evidence: dict[str, str] = {}
+
+
+class Payout(Struct, frozen=True, omit_defaults=True, gc=False):
+    """One payout; a failed or canceled one gives its amount back. ``left``: what it still becomes
+    by itself, the next of it at ``next_at``."""
+
+    provider: str
+    id: str
+    reference: str
+    amount: int
+    currency: str
+    destination: str
+    status: PayoutStatus
+    created: int
+    updated: int
+    failure: Failure | None = None
+    callback_url: str | None = None
+    left: tuple[PayoutStatus, ...] = ()
+    next_at: int = 0
+
+
+class Recall(Struct, frozen=True, omit_defaults=True, gc=False):
+    """A payout that was canceled by the merchant."""
+
+    provider: str
+    id: str
+    reference: str
+    payout: str
+    amount: int
+    currency: str
+    created: int
