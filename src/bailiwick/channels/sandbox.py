@@ -22,6 +22,7 @@ from bailiwick.channels.base import (
     Request,
     Resolve,
     Result,
+    no_such_method,
     unknown,
 )
 from bailiwick.channels.sandbox_messages import (
@@ -51,6 +52,7 @@ PROFILE = Profile(
     partial_approval=True,
     multiple_captures=True,
     overcapture_percent=15,
+    agreements=True,
     secrets=("api_key", "callback_secret"),
     shared_tokens=rf"{common.TEST_CARDS}|pm_sandbox_[A-Za-z0-9_]+",
 )
@@ -87,7 +89,7 @@ class SandboxChannel:
 
     def parse(self, instruction: Instruction, reply: Reply) -> Result:
         if reply.status != 200:
-            return _parse_failure(reply)
+            return _parse_failure(instruction, reply)
         if instruction.operation is Operation.REFUND:
             refund = common.decode(reply.body, Refund)
             return unknown("unreadable") if refund is None else _read_refund(instruction, refund)
@@ -164,6 +166,9 @@ def _order(instruction: Instruction) -> tuple[str, msgspec.Struct]:
             instruction.callback_url,
             instruction.description,
             instruction.overcapture,
+            instruction.store,
+            instruction.off_session,
+            instruction.agreement,
         )
     charge = common.charge_id(instruction)
     if instruction.operation is Operation.REFUND:
@@ -174,7 +179,7 @@ def _order(instruction: Instruction) -> tuple[str, msgspec.Struct]:
     return path, VoidBody(reference)
 
 
-def _parse_failure(reply: Reply) -> Result:
+def _parse_failure(instruction: Instruction, reply: Reply) -> Result:
     failure = common.decode(reply.body, Failure)
     why = common.refused(reply.status, failure)
     if failure is None or not 400 <= reply.status < 500 or reply.status == 408:
@@ -187,6 +192,8 @@ def _parse_failure(reply: Reply) -> Result:
     if reply.status == 409:
         detail = "reference_mismatch" if code == "reference_mismatch" else "conflict"
         return unknown(detail)
+    if code == "source_unknown" and instruction.operation is Operation.CHARGE:
+        return no_such_method()
     return Result(Outcome.DECLINED, code=code, message=message, detail="refused")
 
 
@@ -248,7 +255,8 @@ def _charge_result(charge: Charge, amount: int | None) -> Result:
     currency = common.upper(charge.currency)
     if charge.status in ("captured", "authorized"):
         captured = charge.status == "captured"
-        return Result(Outcome.APPROVED, charge.id, amount, currency, captured)
+        found = Result(Outcome.APPROVED, charge.id, amount, currency, captured)
+        return msgspec.structs.replace(found, agreement=charge.agreement)
     if charge.status == "declined":
         return _decline(charge.id, charge.decline, "card_declined")
     if charge.status == "voided":

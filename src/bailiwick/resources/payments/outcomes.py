@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from bailiwick.channels.base import Instruction, NotBuilt, Outcome, Result
+from bailiwick.channels.base import NO_SUCH_METHOD, Instruction, NotBuilt, Outcome, Result
 from bailiwick.ledger import postings as ledger
 from bailiwick.orders.attempts import NO_CHARGE, OPEN, Attempt, AttemptNew
 from bailiwick.orders.rows import Review
@@ -17,6 +17,7 @@ from bailiwick.orders.transition import Transition, closed, ended, repeats, revi
 from bailiwick.resources.payments import states
 from bailiwick.resources.payments.holds.captures import counted
 from bailiwick.resources.payments.rows import Payment, Progress
+from bailiwick.resources.payments.saved.saving import saved
 from bailiwick.resources.payments.states import Change, State
 
 EXPIRED = frozenset({"charge_expired_for_capture", "expired"})
@@ -37,8 +38,18 @@ def moved(payment: Payment, change: Change, now_ms: int, **values: Any) -> Payme
     )
 
 
-def decline_of(result: Result, attempt: Attempt) -> dict[str, Any]:
-    """A decline in the shape of ``last_payment_error``."""
+def decline_of(result: Result, attempt: Attempt, method: str | None) -> dict[str, Any]:
+    """A decline in the shape of ``last_payment_error``; an unknown payment method is an error of
+    the request, as at https://docs.stripe.com/error-codes#resource-missing. ``method``: the payment
+    method as the client knows it."""
+    if result.detail == NO_SUCH_METHOD:
+        return {
+            "type": "invalid_request_error",
+            "code": "resource_missing",
+            "message": f"No such PaymentMethod: '{method}'",
+            "param": "payment_method",
+            "charge": attempt.id,
+        }
     code = result.code or "card_declined"
     ours = result.detail == "not_expressible"
     error = {
@@ -92,9 +103,9 @@ def charge(
     if result.outcome is Outcome.APPROVED:
         return _charged(payment, attempt, result, now_ms)
     if result.outcome is Outcome.DECLINED:
-        error = decline_of(result, attempt)
+        error = decline_of(result, attempt, payment.progress.payment_method)
         progress = _replace(
-            payment.progress, last_error=error, action_url=None, payment_method=None
+            payment.progress, last_error=error, action_url=None, payment_method=None, saving=None
         )
         return Transition(
             before=payment,
@@ -109,7 +120,8 @@ def charge(
 
 def _charged(payment: Payment, attempt: Attempt, result: Result, now_ms: int) -> Step:
     assert result.amount is not None and 0 < result.amount <= payment.amount
-    progress = _replace(payment.progress, last_error=None, action_url=None)
+    progress, beside = saved(payment, attempt, result, now_ms)
+    progress = _replace(progress, last_error=None, action_url=None)
     ends = [ended(attempt, "approved", result)]
     if not result.captured:
         hold = progress.hold
@@ -124,7 +136,12 @@ def _charged(payment: Payment, attempt: Attempt, result: Result, now_ms: int) ->
         )
         event = "payment_intent.amount_capturable_updated"
         return Transition(
-            before=payment, after=after, event=event, definite=True, attempt_ends=ends
+            before=payment,
+            after=after,
+            event=event,
+            definite=True,
+            attempt_ends=ends,
+            beside=beside,
         )
     after = moved(
         payment,
@@ -140,6 +157,7 @@ def _charged(payment: Payment, attempt: Attempt, result: Result, now_ms: int) ->
         event="payment_intent.succeeded",
         definite=True,
         attempt_ends=ends,
+        beside=beside,
         postings=ledger.captured(attempt.gateway, payment.merchant, result.amount),
     )
 
@@ -235,7 +253,7 @@ def _captured(payment: Payment, attempt: Attempt, result: Result, now_ms: int) -
     )
 
 
-def _let_go(payment: Payment, change: Change, now_ms: int, **progress: Any) -> tuple[Payment, str]:
+def let_go(payment: Payment, change: Change, now_ms: int, **progress: Any) -> tuple[Payment, str]:
     """The payment once its hold, or what was left of it, is gone; and the event of that."""
     taken = payment.amount_received > 0
     after = moved(
@@ -258,7 +276,7 @@ def _capture_refused(payment: Payment, attempt: Attempt, result: Result, now_ms:
     ends = [ended(attempt, closed(result), result)]
     message = result.message or "The provider refused the capture."
     if result.code in EXPIRED:
-        after, event = _let_go(payment, Change.EXPIRE, now_ms, cancellation_reason="expired")
+        after, event = let_go(payment, Change.EXPIRE, now_ms, cancellation_reason="expired")
         error = refusal("charge_expired_for_capture", message)
     else:
         after = moved(payment, Change.REFUSED, now_ms, open_attempt=None)
@@ -272,53 +290,3 @@ def _capture_refused(payment: Payment, attempt: Attempt, result: Result, now_ms:
 def refusal(code: str, message: str) -> dict[str, Any]:
     """A provider's definite no to a capture, void or refund, as the answer's error."""
     return {"type": "invalid_request_error", "code": code, "message": message}
-
-
-def void(
-    payment: Payment,
-    attempt: Attempt,
-    charged: Attempt,
-    result: Result,
-    now_ms: int,
-    check_ms: int,
-) -> Step | None:
-    """The outcome of a void of the charge ``charged``."""
-    if attempt.state not in OPEN:
-        return after_the_end(payment, attempt, result, now_ms)
-    if payment.open_attempt != attempt.id:
-        return None
-    if result.outcome is Outcome.APPROVED:
-        ends = [ended(attempt, "approved", result)]
-        if charged.state in OPEN:
-            gone = Result(Outcome.DECLINED, detail="voided")
-            ends.append(ended(charged, "declined", gone))
-        after, event = _let_go(payment, Change.VOIDED, now_ms)
-        return Transition(
-            before=payment, after=after, event=event, definite=True, attempt_ends=ends
-        )
-    if result.outcome is Outcome.DECLINED and result.code in EXPIRED:
-        # There was nothing left to let go: the provider itself had.
-        after, event = _let_go(payment, Change.VOIDED, now_ms)
-        ends = [ended(attempt, closed(result), result)]
-        return Transition(
-            before=payment, after=after, event=event, definite=True, attempt_ends=ends
-        )
-    if result.outcome is Outcome.DECLINED:
-        held = payment.amount_capturable > 0
-        after = moved(
-            payment,
-            Change.REFUSED if held else Change.RESUME,
-            now_ms,
-            open_attempt=None if held else charged.id,
-            progress=_replace(payment.progress, cancellation_reason=None),
-        )
-        message = result.message or "The provider refused the cancellation."
-        return Transition(
-            before=payment,
-            after=after,
-            event="bailiwick.cancel_refused",
-            definite=True,
-            error=refusal(result.code or "cancel_refused", message),
-            attempt_ends=[ended(attempt, closed(result), result)],
-        )
-    return waiting(payment, attempt, result, now_ms, check_ms)

@@ -11,15 +11,21 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from bailiwick.base.errors import ApiError
+from bailiwick.base.ids import is_id
 from bailiwick.base.money import AMOUNT_MAX, payment_amount, payment_currency
 from bailiwick.jurisdiction.locate import Evidence
-from bailiwick.serving.params import Amount, Expand, ListQuery, LongText, Metadata, Text
+from bailiwick.serving.params import (
+    Amount,
+    Expand,
+    ListQuery,
+    LongText,
+    Metadata,
+    Retrieve,
+    Text,
+)
 
 WITHOUT_EFFECT = {
-    "customer": "stored and shown, and lists can be narrowed to it; no customer is looked up",
-    "off_session": "whether the payer must act is the provider's decision: `requires_action` then",
     "receipt_email": "stored and shown; no mail is sent",
-    "setup_future_usage": "stored and shown; no payment method is saved",
     "shipping": "stored and shown; not sent to the provider",
     "statement_descriptor": "stored and shown; what the provider prints is its own",
     "statement_descriptor_suffix": "the same",
@@ -194,6 +200,12 @@ class CancelPayment(msgspec.Struct, frozen=True):
     expand: Expand = []
 
 
+class RetrievePayment(Retrieve, frozen=True):
+    """GET /v1/payment_intents/{id}"""
+
+    client_secret: Text | None = None
+
+
 class ListPayments(ListQuery, frozen=True):
     """GET /v1/payment_intents"""
 
@@ -207,6 +219,28 @@ def method_of(request: CreatePayment | ConfirmPayment) -> str | None:
     if request.payment_method_data is not None and request.payment_method_data.card is not None:
         return request.payment_method_data.card.token
     return None
+
+
+def check_token(request: CreatePayment | ConfirmPayment | UpdatePayment) -> None:
+    """Refuse a saved payment method where a provider's token is meant. Raises ApiError (400)."""
+    data = request.payment_method_data
+    if data is None or isinstance(data, UnsetType) or data.card is None:
+        return
+    if is_saved(data.card.token):
+        raise ApiError.invalid(
+            "This is a payment method, and no token of a provider: send it as payment_method.",
+            param="payment_method_data[card][token]",
+        )
+
+
+def is_saved(method: str | None) -> bool:
+    """Whether a payment method is one that we keep, and no provider's token."""
+    return method is not None and is_id(method, "pm")
+
+
+def bound(request: CreatePayment) -> bool:
+    """Whether a payment can be made at one node alone: where its customer lives."""
+    return request.customer is not None or is_saved(request.payment_method)
 
 
 def billing_of(request: CreatePayment | ConfirmPayment | UpdatePayment) -> dict[str, Any] | None:
@@ -274,12 +308,7 @@ def refuse_unsupported(request: CreatePayment | ConfirmPayment) -> None:
         payment_amount(request.amount, payment_currency(request.currency), types or ())
         _check_create(request)
     check_return_url(request.return_url)
-    if request.error_on_requires_action:
-        raise ApiError.invalid(
-            "error_on_requires_action=true is not supported: leave it out and cancel the "
-            "PaymentIntent when it has a status of requires_action.",
-            param="error_on_requires_action",
-        )
+    check_token(request)
 
 
 def _check_create(request: CreatePayment) -> None:
@@ -290,11 +319,12 @@ def _check_create(request: CreatePayment) -> None:
                 raise _only_one("automatic_payment_methods", other)
         if request.confirm and needs_return(plain(automatic), request.return_url):
             raise return_missing()
-    if request.off_session and not request.confirm:
-        raise ApiError.invalid(
-            "off_session can only be used with confirm=true: send it with the confirmation.",
-            param="off_session",
-        )
+    for name in ("off_session", "error_on_requires_action"):
+        if getattr(request, name) and not request.confirm:
+            raise ApiError.invalid(
+                f"{name} can only be used with confirm=true: send it with the confirmation.",
+                param=name,
+            )
 
 
 def _only_one(one: str, other: str) -> ApiError:
