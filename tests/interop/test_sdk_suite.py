@@ -110,7 +110,7 @@ def understood(asked: Asked, said: Said) -> bool:
     return error.get("code") in STATES
 
 
-STATES = {"payment_intent_unexpected_state", "charge_already_refunded"}
+STATES = {"payment_intent_unexpected_state", "charge_already_refunded", "no_account"}
 
 
 def counted(recorded: Recorded) -> Iterator[tuple[Asked, Said]]:

@@ -43,7 +43,7 @@ class Served:
 
 def mount(app: Any, front: Front, every: list[Resource]) -> None:
     """Serve the paths of resources."""
-    prefixes = "|".join(each.prefix for each in every if each.prefix)
+    prefixes = "|".join(name for each in every for name in (each.prefix, *each.older) if name)
     shapes = re.compile(rf"(?:{prefixes})_[A-Za-z0-9_]{{1,255}}")
     for resource in every:
         for path in resource.paths:

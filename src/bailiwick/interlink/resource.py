@@ -102,6 +102,7 @@ class Resource(msgspec.Struct, frozen=True):
         path: of its list.
         paths: all of them.
         prefix: of its ids; what nobody keeps has none.
+        older: prefixes that such ids had once at Stripe, and have in its documentation still.
         table: where a node keeps it; its statements are named after that.
     """
 
@@ -110,6 +111,7 @@ class Resource(msgspec.Struct, frozen=True):
     paths: tuple[Path, ...]
     prefix: str = ""
     table: str = ""
+    older: tuple[str, ...] = ()
 
 
 def narrowed(of: Resource) -> dict[str, str]:
