@@ -63,7 +63,13 @@ def encode(data: Any) -> bytes:
 
 def instruct(channel: str, operation: Operation, **more: Any) -> Instruction:
     """A usual instruction; everything but a charge refers to one."""
-    references = {"charge": "ch_a1", "capture": "cap_a1", "void": "void_a1", "refund": "re_a1"}
+    references = {
+        "charge": "ch_a1",
+        "increment": "inc_a1",
+        "capture": "cap_a1",
+        "void": "void_a1",
+        "refund": "re_a1",
+    }
     given: dict[str, Any] = {"reference": references[operation], "amount": 1099, "currency": "EUR"}
     if operation is Operation.CHARGE:
         given |= {

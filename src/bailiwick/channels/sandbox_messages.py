@@ -25,6 +25,11 @@ class CaptureBody(msgspec.Struct, frozen=True, omit_defaults=True):
     final: bool = True
 
 
+class IncrementBody(msgspec.Struct, frozen=True):
+    reference: str
+    amount: int
+
+
 class VoidBody(msgspec.Struct, frozen=True):
     reference: str
 
@@ -47,6 +52,11 @@ class Capture(msgspec.Struct, frozen=True):
     amount: Minor | None = None
 
 
+class Increment(msgspec.Struct, frozen=True):
+    reference: Id
+    amount: Minor | None = None
+
+
 class Charge(msgspec.Struct, frozen=True):
     object: Literal["charge"]
     id: Id
@@ -59,6 +69,7 @@ class Charge(msgspec.Struct, frozen=True):
     decline: Reason | None = None
     redirect_url: str | None = None
     capture: Capture | None = None
+    increment: Increment | None = None
 
 
 class Refund(msgspec.Struct, frozen=True):

@@ -38,7 +38,7 @@ _CURRENCIES = (
 PROFILE = Profile(
     name="stripe",
     title="Stripe",
-    resolve=dict.fromkeys(Operation, _WAYS),
+    resolve={each: _WAYS for each in Operation if each is not Operation.INCREMENT},
     # Never used: no look-up here answers "not found".
     visibility_ms=0,
     # Keys may be pruned once they are 24 hours old; an hour is kept for clocks and the wait.

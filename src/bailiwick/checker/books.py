@@ -34,6 +34,22 @@ class Charge(msgspec.Struct, frozen=True, gc=False):
         return self.status in ("authorized", "captured")
 
 
+class Increment(msgspec.Struct, frozen=True, gc=False):
+    """An increment in a provider's books; ``amount``: of the authorization after it."""
+
+    provider: str
+    reference: str
+    charge: str
+    amount: int
+    currency: str
+    created: int
+
+    @property
+    def updated(self) -> int:
+        """It never changes."""
+        return self.created
+
+
 class Capture(msgspec.Struct, frozen=True, gc=False):
     """A capture in a provider's books."""
 
@@ -77,7 +93,7 @@ class Refund(msgspec.Struct, frozen=True, gc=False):
     updated: int
 
 
-Row = Charge | Capture | Void | Refund
+Row = Charge | Increment | Capture | Void | Refund
 
 
 class Books(msgspec.Struct, frozen=True):
@@ -88,11 +104,18 @@ class Books(msgspec.Struct, frozen=True):
     captures: list[Capture]
     voids: list[Void]
     refunds: list[Refund]
+    increments: list[Increment] = []
 
     def by_reference(self) -> dict[str, list[Row]]:
         """Every row under the reference that it was asked for with."""
         found: dict[str, list[Row]] = {}
-        for rows in (self.charges, self.captures, self.voids, self.refunds):
+        for rows in (
+            self.charges,
+            self.increments,
+            self.captures,
+            self.voids,
+            self.refunds,
+        ):
             for row in rows:
                 found.setdefault(row.reference, []).append(row)
         return found

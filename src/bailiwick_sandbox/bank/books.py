@@ -11,9 +11,15 @@ from collections.abc import Callable, Iterator
 
 from msgspec.structs import replace
 
-from bailiwick_sandbox.bank.checks import check_currency, mismatch, not_open, same_charge
-from bailiwick_sandbox.bank.identifiers import Numbering
+from bailiwick_sandbox.bank.checks import (
+    check_currency,
+    check_increment,
+    mismatch,
+    not_open,
+    same_charge,
+)
 from bailiwick_sandbox.bank.journal import Entry, Journal
+from bailiwick_sandbox.bank.ledger import Ledger
 from bailiwick_sandbox.bank.records import (
     Capture,
     CaptureRequest,
@@ -21,6 +27,8 @@ from bailiwick_sandbox.bank.records import (
     ChargeRequest,
     ChargeStatus,
     Failure,
+    Increment,
+    IncrementRequest,
     Operation,
     Refund,
     RefundRequest,
@@ -30,51 +38,11 @@ from bailiwick_sandbox.bank.records import (
     VoidRequest,
 )
 from bailiwick_sandbox.bank.sources import PAYER, SOURCES
-from bailiwick_sandbox.config import Config, ProviderConfig
+from bailiwick_sandbox.config import Config
 
 OVERCAPTURE_PERCENT = 15
 """How much more than was authorized the final capture may take, all captures together."""
 _REFUND_FAILED = Failure("expired_or_canceled_card", "The refund was returned by the payer's bank.")
-
-
-class Ledger:
-    """One provider's rows and the indices over them."""
-
-    def __init__(self, provider: ProviderConfig) -> None:
-        self.provider = provider
-        self.name = provider.name
-        self.numbering = Numbering(provider.kind)
-        self.charges: dict[str, Charge] = {}
-        self.captures: dict[str, Capture] = {}
-        self.voids: dict[str, Void] = {}
-        self.refunds: dict[str, Refund] = {}
-        # One reference names one operation, whatever its type: it is what a look-up goes by.
-        self.references: dict[str, tuple[Operation, str]] = {}
-
-    def put(self, entry: Entry) -> None:
-        """Take rows in, new or changed."""
-        if entry.charge is not None:
-            row = entry.charge
-            if row.id not in self.charges:
-                self.references[row.reference] = ("charge", row.id)
-            self.charges[row.id] = row
-        if entry.capture is not None:
-            self.captures[entry.capture.id] = entry.capture
-            self.references[entry.capture.reference] = ("capture", entry.capture.id)
-        if entry.void is not None:
-            self.voids[entry.void.id] = entry.void
-            self.references[entry.void.reference] = ("void", entry.void.id)
-        if entry.refund is not None:
-            self.refunds[entry.refund.id] = entry.refund
-            self.references[entry.refund.reference] = ("refund", entry.refund.id)
-
-    def capture_of(self, reference: str) -> Capture:
-        """The capture that was asked for under a reference; raises KeyError for another one."""
-        return self.captures[self.references[reference][1]]
-
-    def size(self) -> int:
-        """How many rows there are, which is also how many ids were given out."""
-        return len(self.charges) + len(self.captures) + len(self.voids) + len(self.refunds)
 
 
 def wall_ms() -> int:
@@ -209,6 +177,33 @@ class Books:
             updated=now,
         )
         self._commit(ledger, Entry(charge=charge, capture=capture))
+        return charge, False
+
+    def increment(
+        self, ledger: Ledger, charge_id: str, request: IncrementRequest
+    ) -> tuple[Charge, bool]:
+        """Hold more than was authorized, before anything of it is captured."""
+        charge = self.find_charge(ledger, charge_id)
+        seen = self._seen(ledger, request.reference, "increment")
+        if seen is not None:
+            done = ledger.increments[seen]
+            if (done.charge, done.amount) != (charge_id, request.amount):
+                raise mismatch(request.reference)
+            return charge, True
+        check_increment(charge, request.amount)
+        self._check_room()
+        now = self._clock()
+        row = Increment(
+            ledger.name,
+            ledger.numbering.next(now),
+            request.reference,
+            charge.id,
+            request.amount,
+            charge.currency,
+            now,
+        )
+        charge = replace(charge, amount_authorized=request.amount, updated=now)
+        self._commit(ledger, Entry(charge=charge, increment=row))
         return charge, False
 
     def void(self, ledger: Ledger, charge_id: str, request: VoidRequest) -> tuple[Charge, bool]:

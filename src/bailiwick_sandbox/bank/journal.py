@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from bailiwick_sandbox.bank.records import Capture, Charge, Refund, Void
+from bailiwick_sandbox.bank.records import Capture, Charge, Increment, Refund, Void
 
 _HEADER = b'{"books":"bailiwick-sandbox","version":1}\n'
 
@@ -26,6 +26,7 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     capture: Capture | None = None
     void: Void | None = None
     refund: Refund | None = None
+    increment: Increment | None = None
 
 
 class JournalError(Exception):

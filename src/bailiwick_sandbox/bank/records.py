@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 ChargeStatus = Literal["authorized", "captured", "declined", "pending", "action_required", "voided"]
 RefundStatus = Literal["succeeded", "pending", "failed"]
-Operation = Literal["charge", "capture", "void", "refund"]
+Operation = Literal["charge", "increment", "capture", "void", "refund"]
 
 # Twelve digits is what the amount field of an ISO 8583 message can carry.
 MAX_AMOUNT = 999_999_999_999
@@ -61,6 +61,14 @@ class ChargeRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     callback_url: Url | None = None
     description: Annotated[str, Meta(max_length=1000)] | None = None
     overcapture: bool = False
+
+
+class IncrementRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """The body of POST /{provider}/charges/{id}/increment; ``amount``: of the authorization as it
+    is to be, all of it."""
+
+    reference: Reference
+    amount: Amount
 
 
 class CaptureRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -125,6 +133,18 @@ class Charge(Struct, frozen=True, omit_defaults=True, gc=False):
     overcapture: bool = False
 
 
+class Increment(Struct, frozen=True, omit_defaults=True, gc=False):
+    """One increment; ``amount``: of the authorization after it."""
+
+    provider: str
+    id: str
+    reference: str
+    charge: str
+    amount: int
+    currency: str
+    created: int
+
+
 class Capture(Struct, frozen=True, omit_defaults=True, gc=False):
     """One capture; ``requested`` is what was asked for (nothing means all), for comparison."""
 
@@ -175,9 +195,17 @@ class CaptureView(Struct, frozen=True, gc=False):
     final: bool
 
 
+class IncrementView(Struct, frozen=True, gc=False):
+    """One of a charge's increments as it is answered."""
+
+    reference: str
+    amount: int | UnsetType
+
+
 class ChargeView(Struct, frozen=True, gc=False):
-    """A charge as it is answered. ``amount_authorized`` appears after a partial approval only,
-    ``capture`` where the answer is about that one."""
+    """A charge as it is answered. ``amount_authorized`` appears where it is not the amount (after a
+    partial approval or an increment), ``capture`` and ``increment`` where the answer is about that
+    one."""
 
     id: str
     reference: str
@@ -192,6 +220,7 @@ class ChargeView(Struct, frozen=True, gc=False):
     amount_authorized: int | UnsetType = UNSET
     object: str = "charge"
     capture: CaptureView | UnsetType = UNSET
+    increment: IncrementView | UnsetType = UNSET
 
 
 class RefundView(Struct, frozen=True, gc=False):
@@ -223,7 +252,7 @@ def charge_view(row: Charge, lie: str = "") -> ChargeView:
     lie = lie or row.lie
     if lie:
         return _false_charge(row, lie)
-    partial = 0 < row.amount_authorized < row.amount
+    other = row.amount_authorized not in (0, row.amount)
     return ChargeView(
         row.id,
         row.reference,
@@ -235,7 +264,7 @@ def charge_view(row: Charge, lie: str = "") -> ChargeView:
         row.decline,
         row.redirect_url if row.status == "action_required" else None,
         row.created,
-        row.amount_authorized if partial else UNSET,
+        row.amount_authorized if other else UNSET,
     )
 
 
@@ -249,6 +278,18 @@ def capture_view(row: Charge, capture: Capture, lie: str = "") -> ChargeView:
         amount = UNSET
     view = CaptureView(capture.reference, amount, capture.final)
     return msgspec.structs.replace(charge_view(row, lie), capture=view)
+
+
+def increment_view(row: Charge, increment: Increment, lie: str = "") -> ChargeView:
+    """The answer about an increment of a charge; ``lie`` falsifies it on purpose."""
+    amount: int | UnsetType = increment.amount
+    lie = lie or row.lie
+    if lie == "wrong_amount":
+        amount = increment.amount + 100
+    elif lie == "missing_amount":
+        amount = UNSET
+    view = IncrementView(increment.reference, amount)
+    return msgspec.structs.replace(charge_view(row, lie), increment=view)
 
 
 def refund_view(row: Refund, lie: str = "") -> RefundView:

@@ -10,8 +10,8 @@ from urllib.parse import parse_qs
 import msgspec
 
 from bailiwick_sandbox.bank import checks, sources
-from bailiwick_sandbox.bank.books import Ledger
 from bailiwick_sandbox.bank.delay import DelayRequest
+from bailiwick_sandbox.bank.ledger import Ledger
 from bailiwick_sandbox.bank.records import Refusal, charge_view, refund_view
 from bailiwick_sandbox.faults import KINDS, RuleRequest
 from bailiwick_sandbox.service import Service, unauthorized
@@ -79,11 +79,11 @@ class App:
         match path:
             case ["charges"] if method == "POST":
                 await service.charge(exchange, ledger, await exchange.body(self._limit))
-            case ["charges", charge_id, "capture"] if method == "POST":
+            case ["charges", charge_id, "increment" | "capture" | "void" as operation] if (
+                method == "POST"
+            ):
                 body = await exchange.body(self._limit)
-                await service.capture(exchange, ledger, charge_id, body)
-            case ["charges", charge_id, "void"] if method == "POST":
-                await service.void(exchange, ledger, charge_id, await exchange.body(self._limit))
+                await service.change(exchange, ledger, charge_id, operation, body)
             case ["refunds"] if method == "POST":
                 await service.refund(exchange, ledger, await exchange.body(self._limit))
             case ["operations", reference] if method == "GET":

@@ -6,13 +6,15 @@ from typing import Any, Literal
 
 import msgspec
 
-from bailiwick_sandbox.bank.books import Books, Ledger
+from bailiwick_sandbox.bank.books import Books
+from bailiwick_sandbox.bank.ledger import Ledger
 from bailiwick_sandbox.bank.records import (
     Charge,
     OperationView,
     RefundView,
     capture_view,
     charge_view,
+    increment_view,
     refund_view,
 )
 
@@ -29,6 +31,8 @@ def operation_view(books: Books, ledger: Ledger, reference: str, lie: str = "") 
         charge_id = row.charge
         refund = refund_view(row, lie)
         status = row.status
+    elif kind == "increment":
+        charge_id = ledger.increments[row_id].charge
     elif kind == "capture":
         charge_id = ledger.captures[row_id].charge
     elif kind == "void":
@@ -38,7 +42,9 @@ def operation_view(books: Books, ledger: Ledger, reference: str, lie: str = "") 
     charge = books.fresh(ledger, ledger.charges[charge_id])
     if kind == "charge":
         status = _charge_status(charge)
-    if kind == "capture":
+    if kind == "increment":
+        shown = increment_view(charge, ledger.increments[row_id], lie)
+    elif kind == "capture":
         shown = capture_view(charge, ledger.captures[row_id], lie)
     else:
         shown = charge_view(charge, "" if refund is not None else lie)
@@ -69,6 +75,7 @@ def export(books: Books, provider: str | None) -> dict[str, Any]:
             for ledger in ledgers
         },
         "charges": [_plain(row) for ledger in ledgers for row in ledger.charges.values()],
+        "increments": [_plain(row) for ledger in ledgers for row in ledger.increments.values()],
         "captures": [_plain(row) for ledger in ledgers for row in ledger.captures.values()],
         "voids": [_plain(row) for ledger in ledgers for row in ledger.voids.values()],
         "refunds": [_plain(row) for ledger in ledgers for row in ledger.refunds.values()],

@@ -225,7 +225,7 @@ def charge(payment: Payment, view: ChargeView) -> Object:
         "id": view.id,
         "object": "charge",
         **_NO_CHARGE_FIELDS,
-        "amount": view.amount,
+        "amount": payment.amount if holds and _grown(payment) else view.amount,
         "amount_captured": payment.amount_received if holds else view.amount if late else 0,
         "amount_refunded": payment.amount_refunded + payment.amount_refunding if holds else 0,
         "billing_details": _billing(payment, view),
@@ -273,6 +273,7 @@ def _method_details(payment: Payment, view: ChargeView) -> Object:
     details[progress.method] = {
         "amount_authorized": authorized or payment.amount,
         "capture_before": None if before is None else before // 1000,
+        "incremental_authorization": {"status": _able(hold.growing)},
         "multicapture": {"status": _able(hold.several)},
         "overcapture": {
             "maximum_amount_capturable": authorized + authorized * hold.over_percent // 100,
@@ -280,6 +281,11 @@ def _method_details(payment: Payment, view: ChargeView) -> Object:
         },
     }
     return details
+
+
+def _grown(payment: Payment) -> bool:
+    hold = payment.progress.hold
+    return hold is not None and hold.increments > 0
 
 
 def _able(possible: bool) -> str:

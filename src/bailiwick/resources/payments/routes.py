@@ -18,10 +18,12 @@ from bailiwick.resources.payments.commands import Payments
 from bailiwick.resources.payments.create import PaymentCreation
 from bailiwick.resources.payments.holds.expiry import Holds
 from bailiwick.resources.payments.params import (
+    UNDONE_INCREMENT,
     CancelPayment,
     CapturePayment,
     ConfirmPayment,
     CreatePayment,
+    IncrementPayment,
     ListPayments,
     UpdatePayment,
     refuse_unsupported,
@@ -165,6 +167,17 @@ class PaymentIntent(Route):
         asked = route.asked(request, who, "capture", identifier, params, wish.expand)
         await self.answer(response, asked, lambda: self._payments.capture(asked, identifier, wish))
 
+    async def on_post_increment_authorization(
+        self, request: Request, response: Response, identifier: str
+    ) -> None:
+        """Have more held."""
+        who = route.principal(request, self.node)
+        params, wish = await route.checked(request, IncrementPayment, UNDONE_INCREMENT)
+        route.check_expand(wish.expand, EXPANDABLE)
+        asked = route.asked(request, who, "increment", identifier, params, wish.expand)
+        work = functools.partial(self._payments.increment_authorization, asked, identifier, wish)
+        await self.answer(response, asked, work)
+
     async def on_post_cancel(self, request: Request, response: Response, identifier: str) -> None:
         """Cancel."""
         who = route.principal(request, self.node)
@@ -220,7 +233,7 @@ def routes(node: NodeContext) -> Iterable[Mounted]:
     yield "/v1/payment_intents", PaymentIntents(node), ""
     yield SEARCHED.path, PaymentSearch(node, SEARCHED, EXPANDABLE), ""
     yield "/v1/payment_intents/{identifier}", intent, ""
-    for verb in ("confirm", "capture", "cancel"):
+    for verb in ("confirm", "capture", "increment_authorization", "cancel"):
         yield f"/v1/payment_intents/{{identifier}}/{verb}", intent, verb
 
 
