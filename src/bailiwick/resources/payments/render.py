@@ -45,6 +45,31 @@ _PUBLIC_INTENT = frozenset(
         "status",
     }
 )
+REFERENCES = {
+    "payment_intent": {
+        "application": "application",
+        "customer": "customer",
+        "latest_charge": "charge",
+        "on_behalf_of": "account",
+        "payment_method": "payment_method",
+        "payment_record": "payment_record",
+        "review": "review",
+    },
+    "charge": {
+        "application": "application",
+        "application_fee": "application_fee",
+        "balance_transaction": "balance_transaction",
+        "customer": "customer",
+        "failure_balance_transaction": "balance_transaction",
+        "on_behalf_of": "account",
+        "payment_intent": "payment_intent",
+        "review": "review",
+        "source_transfer": "transfer",
+        "transfer": "transfer",
+    },
+}
+"""What names another object and can be expanded, and of which kind that is; what is always null
+here too, as it can be where it is null there."""
 _PUBLIC_ERROR = frozenset(
     {"type", "code", "decline_code", "message", "param", "doc_url", "payment_intent"}
 )

@@ -1,5 +1,6 @@
 """Refunds over HTTP."""
 
+import functools
 from collections.abc import Iterable
 
 from bailiwick.base.errors import ApiError
@@ -8,7 +9,6 @@ from bailiwick.base.tenancy import own
 from bailiwick.interlink.paging import Room
 from bailiwick.orders import attempt_store
 from bailiwick.resources.payments.placing import keep_all
-from bailiwick.resources.payments.render import charge, charge_view, payment_intent
 from bailiwick.resources.payments.stored import find as find_payment
 from bailiwick.resources.refunds import RESOURCE, render, stored
 from bailiwick.resources.refunds.commands import Refunds
@@ -24,12 +24,10 @@ from bailiwick.serving import lists, route
 from bailiwick.serving.context import NodeContext
 from bailiwick.serving.lists import Listed
 from bailiwick.serving.params import Retrieve
-from bailiwick.serving.route import NOTHING, Mounted, Request, Response, Route
+from bailiwick.serving.route import Mounted, Request, Response, Route
 from bailiwick.topology.merchants import Principal
 from bailiwick.wire.answers import json_answer
 from bailiwick.wire.forms import Params, struct_from
-
-EXPANDABLE = frozenset({"payment_intent", "charge"})
 
 
 class RefundList(Route):
@@ -43,7 +41,7 @@ class RefundList(Route):
         """Refund."""
         who = route.principal(request, self.node)
         params, wish = await route.checked(request, CreateRefund, UNDONE_CREATE)
-        route.check_expand(wish.expand, EXPANDABLE)
+        self.node.expansion.wished(wish.expand, RESOURCE.object)
         asked = route.asked(request, who, "refund", "", params, wish.expand)
         await self.answer(response, asked, lambda: self._refunds.create(asked, wish))
 
@@ -69,7 +67,7 @@ class RefundItem(Route):
         """Update the metadata."""
         who = route.principal(request, self.node)
         params, wish = await route.checked(request, UpdateRefund)
-        route.check_expand(wish.expand, EXPANDABLE)
+        self.node.expansion.wished(wish.expand, RESOURCE.object)
         asked = route.asked(request, who, "update_refund", identifier, params, wish.expand)
         await self.answer(response, asked, lambda: self._refunds.update(asked, identifier, wish))
 
@@ -85,26 +83,18 @@ class CancelItem(Route):
         """Cancel."""
         who = route.principal(request, self.node)
         params, wish = await route.checked(request, CancelRefund)
-        route.check_expand(wish.expand, EXPANDABLE)
+        self.node.expansion.wished(wish.expand, RESOURCE.object)
         asked = route.asked(request, who, "cancel_refund", identifier, params, wish.expand)
         await self.answer(response, asked, lambda: self._refunds.cancel(asked, identifier))
 
 
 async def retrieve(node: NodeContext, who: Principal, identifier: str, params: Params) -> Object:
     """GET /v1/refunds/{id}"""
-    query = struct_from(params, Retrieve)
-    route.check_expand(query.expand, EXPANDABLE)
+    node.expansion.wished(struct_from(params, Retrieve).expand, RESOURCE.object)
     row = own(await stored.find(node.store, identifier), who, "refund", identifier)
     owner = await find_payment(node.store, row.payment)
     assert owner is not None, "a refund is one of a payment"
-    expanded: Object = {}
-    if "payment_intent" in query.expand:
-        expanded["payment_intent"] = payment_intent(owner)
-    if "charge" in query.expand and owner.charge_attempt is not None:
-        attempt = await attempt_store.find(node.store, owner.charge_attempt)
-        assert attempt is not None, "a payment names only attempts of its own"
-        expanded["charge"] = charge(owner, charge_view(attempt))
-    return render.refund(row, owner, expanded=expanded)
+    return render.refund(row, owner)
 
 
 async def page(
@@ -112,7 +102,7 @@ async def page(
 ) -> Listed:
     """GET /v1/refunds"""
     query = struct_from(params, ListRefunds)
-    lists.wishes(query, NOTHING)
+    wished = lists.wished(node, query, RESOURCE)
     of = await _payment_of(node, who, query)
     part = await lists.page_of(node, who, query, RESOURCE, room, here=of is not None)
     found, following = await stored.page(node.store, who.merchant.id, who.livemode, part, of)
@@ -121,7 +111,16 @@ async def page(
     def shown(row: tuple[Refund, str | None]) -> Object:
         return render.refund_of(*row)
 
-    return await lists.paged(query, RESOURCE, room, found, following, shown, lambda row: row[0].id)
+    return await lists.paged(
+        query,
+        RESOURCE,
+        room,
+        found,
+        following,
+        shown,
+        lambda row: row[0].id,
+        functools.partial(wished.fill, node.store, who, region) if wished else None,
+    )
 
 
 async def _payment_of(node: NodeContext, who: Principal, query: ListRefunds) -> str | None:
