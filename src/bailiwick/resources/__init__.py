@@ -7,8 +7,8 @@ A resource's folder has what it needs of these, and nothing outside it names it:
 * ``params.py``: what its requests may carry; ``render.py``: how it is shown (``SHOW``: to who acts
   on records of all kinds; ``REFERENCES``: what in it can be expanded);
 * ``routes.py``: who answers there (``routes``), and to which payment, or record, its objects belong
-  (``PAYMENT_OF``): that says where they must stay; how they are read to be expanded (``LOADS``); what is done
-  without anybody asking (``TASKS``);
+  (``PAYMENT_OF``): that says where they must stay; how they are read to be expanded (``LOADS``);
+  what is done without anybody asking (``TASKS``);
 * ``kind.py``: it is a kind of orders (``KIND``), with its transition table in ``states.py``;
 * ``handlers.py``: what outcomes of operations do to orders (``HANDLERS``), what it writes beside
   orders (``PARTS``); ``OBJECTS``, here or there: its objects as they are now;

@@ -19,7 +19,7 @@ LEVELS_MAX = 4
 """How deep, as the format has it; ``data`` of a list is one of them."""
 
 OBJECTS_MAX = 12
-"""Put into one object: with so many of the largest ones it is still what access takes from a node."""
+"""Put into one object: with so many of the largest it is still what access takes from a node."""
 LOADED_BYTES_MAX = 16 * 2**20
 """Of stored texts for one reference of one page; what is beyond stays an id."""
 Load = Callable[[Store, Owner, int, Set[str]], Awaitable[Mapping[str, Object]]]
