@@ -68,16 +68,19 @@ class Expansion:
 
     def _add(self, tree: Tree, wish: str, kind: str, done: str) -> None:
         at, of, rest = tree, kind, wish[len(done) :]
-        while rest:
+        while True:
             names = self._references.get(of, {})
-            name = next((each for each in names if f"{rest}.".startswith(f"{each}.")), None)
+            name = next((n for n in names if rest == n or rest.startswith(f"{n}.")), None)
             if name is None:
                 able = ", ".join(done + each for each in sorted(names)) or "nothing here"
                 raise ApiError.invalid(
                     f"This property cannot be expanded ({wish}). You can expand: {able}.",
                     param="expand",
                 )
-            at, of, rest = at.setdefault(name, {}), names[name], rest[len(name) + 1 :]
+            at, of = at.setdefault(name, {}), names[name]
+            if rest == name:
+                return
+            rest = rest[len(name) + 1 :]
             done += f"{name}."
 
     async def fill(

@@ -160,11 +160,13 @@ def _only(held: Object, names: frozenset[str]) -> Object:
 
 
 def _method_options(progress: Progress) -> Object:
-    """Of ``payment_method_options`` we have one: whose the payment method is."""
-    if not progress.vaults or progress.payment_method is None:
-        return {}
-    vault = progress.vaults.get(progress.payment_method)
-    return {} if vault is None else {"card": {"vault": vault}}
+    """Of ``payment_method_options``, what its hold should be able to do, and whose the payment
+    method is."""
+    card = {f"request_{name}": "if_available" for name in sorted(progress.wishes)}
+    vault = progress.vaults.get(progress.payment_method or "")
+    if vault is not None:
+        card["vault"] = vault
+    return {"card": card} if card else {}
 
 
 def public(body: bytes) -> bytes:
