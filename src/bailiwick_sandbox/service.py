@@ -108,8 +108,9 @@ class Service:
         decoder, act = self._changes[operation]
         request = checks.decode(decoder, body)
         own = self._own_of(ledger, charge_id, operation, request.reference)
-        done = partial(act, ledger, charge_id, request)
-        await self._perform(exchange, ledger, operation, done, own)
+        await self._perform(
+            exchange, ledger, operation, partial(act, ledger, charge_id, request), own
+        )
 
     async def refund(self, exchange: Exchange, ledger: Ledger, body: bytes) -> None:
         """POST /{provider}/refunds."""

@@ -128,7 +128,7 @@ def test_what_is_refused(wish: str, listed: bool, told: str) -> None:
 def test_so_much_at_most() -> None:
     shelf = Shelf().expansion
     four, other = "first.order.first.order", "deep.er.one.order"
-    shelf.wished([four, four, other, f"{other}.first", "first.order_of.order.first"], "order")
+    shelf.wished([four, four, other, "first.order_of.order.first"], "order")
     twelve = [four, "first.order_of.order_of.order_of", "first.order_of.order.none", other,
               "first.order.none"]  # fmt: skip
     shelf.wished(twelve, "order")

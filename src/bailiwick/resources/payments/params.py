@@ -194,7 +194,7 @@ class IncrementPayment(msgspec.Struct, frozen=True):
 
     amount: Amount
     description: LongText | UnsetType = UNSET
-    metadata: Metadata | None | UnsetType = UNSET
+    metadata: Metadata | UnsetType = UNSET
     statement_descriptor: Annotated[str, Meta(max_length=22)] | UnsetType = UNSET
     expand: Expand = []
 

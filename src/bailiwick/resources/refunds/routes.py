@@ -26,7 +26,6 @@ from bailiwick.serving.lists import Listed
 from bailiwick.serving.params import Retrieve
 from bailiwick.serving.route import Mounted, Request, Response, Route
 from bailiwick.topology.merchants import Principal
-from bailiwick.wire.answers import json_answer
 from bailiwick.wire.forms import Params, struct_from
 
 
@@ -61,7 +60,8 @@ class RefundItem(Route):
         """Retrieve."""
         who = route.principal(request, self.node)
         params = route.query(request)
-        json_answer(response, await retrieve(self.node, who, identifier, params))
+        found = await retrieve(self.node, who, identifier, params)
+        await route.show(self.node, request, response, who, found)
 
     async def on_post(self, request: Request, response: Response, identifier: str) -> None:
         """Update the metadata."""
