@@ -108,9 +108,8 @@ class Service:
         decoder, act = self._changes[operation]
         request = checks.decode(decoder, body)
         own = self._own_of(ledger, charge_id, operation, request.reference)
-        await self._perform(
-            exchange, ledger, operation, partial(act, ledger, charge_id, request), own
-        )
+        done = partial(act, ledger, charge_id, request)
+        await self._perform(exchange, ledger, operation, done, own)
 
     async def refund(self, exchange: Exchange, ledger: Ledger, body: bytes) -> None:
         """POST /{provider}/refunds."""
@@ -191,7 +190,8 @@ class Service:
         if until and until <= wall_ms():
             del self._hidden[ledger.name, reference]
             until = 0
-        if until or reference not in ledger.references or _is(fault, "eventual_read"):
+        hidden = until or (fault is not None and fault.kind == "eventual_read")
+        if hidden or reference not in ledger.references:
             return Done(error(404, "not_found", "No operation has this reference."), None)
         return Done(answer(operation_view(self.books, ledger, reference, _lie(fault))), None)
 
@@ -392,10 +392,6 @@ def _carry_out(act: Act, fault: Fault | None) -> Done:
         return act(fault)
     except Refusal as refusal:
         return Done(refused(refusal), None)
-
-
-def _is(fault: Fault | None, kind: str) -> bool:
-    return fault is not None and fault.kind == kind
 
 
 def _lie(fault: Fault | None) -> str:
