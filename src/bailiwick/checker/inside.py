@@ -140,7 +140,7 @@ async def captures_within_hold(db: Reader, found: Found) -> None:
 async def increments_are_held(db: Reader, found: Found) -> None:
     """A payment whose hold was increased is of the amount that its latest increment was granted;
     each is more than the one before, and there are at most ten, declined ones included."""
-    await db.compare(found, "SELECT count(*) FROM attempt WHERE operation = 'increment'")
+    await db.compare(found, "SELECT count(*) FROM payment")
     await db.broken(
         found,
         """SELECT p.id, 'is of ' || p.amount || ', the latest increment granted ' || g.held
