@@ -17,6 +17,9 @@ class ChargeBody(msgspec.Struct, frozen=True, omit_defaults=True):
     callback_url: str | None = None
     description: str | None = None
     overcapture: bool = False
+    store: bool = False
+    off_session: bool = False
+    agreement: str | None = None
 
 
 class CaptureBody(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -70,6 +73,7 @@ class Charge(msgspec.Struct, frozen=True):
     redirect_url: str | None = None
     capture: Capture | None = None
     increment: Increment | None = None
+    agreement: Id | None = None
 
 
 class Refund(msgspec.Struct, frozen=True):

@@ -50,7 +50,12 @@ class Failure(Struct, frozen=True, gc=False):
 
 class ChargeRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """The body of POST /{provider}/charges; ``overcapture``: the final capture of it may take a
-    little more than was authorized."""
+    little more than was authorized.
+
+    ``store``: the payer agrees that the merchant charges this source again without being there;
+    ``off_session``: nobody is there to authenticate; ``agreement``: the bank's id of the charge by
+    which the payer has agreed to that.
+    """
 
     reference: Reference
     amount: Amount
@@ -61,6 +66,9 @@ class ChargeRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     callback_url: Url | None = None
     description: Annotated[str, Meta(max_length=1000)] | None = None
     overcapture: bool = False
+    store: bool = False
+    off_session: bool = False
+    agreement: Annotated[str, Meta(max_length=64)] | None = None
 
 
 class IncrementRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -131,6 +139,9 @@ class Charge(Struct, frozen=True, omit_defaults=True, gc=False):
     lie: str = ""
     callback_fault: str = ""
     overcapture: bool = False
+    store: bool = False
+    off_session: bool = False
+    agreement: str | None = None
 
 
 class Increment(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -205,7 +216,7 @@ class IncrementView(Struct, frozen=True, gc=False):
 class ChargeView(Struct, frozen=True, gc=False):
     """A charge as it is answered. ``amount_authorized`` appears where it is not the amount (after a
     partial approval or an increment), ``capture`` and ``increment`` where the answer is about that
-    one."""
+    one, ``agreement`` once the payer has agreed to be charged again."""
 
     id: str
     reference: str
@@ -221,6 +232,7 @@ class ChargeView(Struct, frozen=True, gc=False):
     object: str = "charge"
     capture: CaptureView | UnsetType = UNSET
     increment: IncrementView | UnsetType = UNSET
+    agreement: str | UnsetType = UNSET
 
 
 class RefundView(Struct, frozen=True, gc=False):
@@ -265,6 +277,7 @@ def charge_view(row: Charge, lie: str = "") -> ChargeView:
         row.redirect_url if row.status == "action_required" else None,
         row.created,
         row.amount_authorized if other else UNSET,
+        agreement=row.id if row.store and row.approved_at else UNSET,
     )
 
 

@@ -141,7 +141,7 @@ def _declined(payment: Payment, attempt: Attempt, result: Result, now_ms: int) -
         progress = _replace(payment.progress, increment=None)
         after = moved(payment, Change.REFUSED, now_ms, open_attempt=None, progress=progress)
         event = "bailiwick.increment_refused"
-    error = decline_of(result, attempt)
+    error = decline_of(result, attempt, payment.progress.payment_method)
     error["charge"] = payment.charge_attempt
     return Transition(
         before=payment,
