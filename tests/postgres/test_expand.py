@@ -144,3 +144,12 @@ async def test_what_is_refused(shop: Site, path: str, wish: str) -> None:
     for at in (None, shop.nodes[0]):
         status, said = await shop.ask("GET", path, {"expand[]": wish}, at=at)
         assert (status, said["error"]["param"]) == (400, "expand"), wish
+
+
+async def test_a_saved_payment_method(shop: Site) -> None:
+    ann, card = await payer(shop)
+    wish = {**PAID, "payment_method": card["id"], "customer": ann["id"]}
+    paid = await post(shop, "/v1/payment_intents", **wish, **{"expand[0]": "payment_method"})
+    assert (paid["status"], paid["payment_method"]) == ("succeeded", card)
+    it = await get(shop, f"/v1/payment_intents/{paid['id']}", "payment_method.customer")
+    assert it["payment_method"] == {**card, "customer": ann}
