@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import falcon.asgi
 import msgspec
@@ -27,6 +27,15 @@ RowT = TypeVar("RowT")
 
 
 Fill = Callable[[Sequence[Object]], Awaitable[None]]
+"""Expands in objects."""
+
+
+class Expanding(Protocol):
+    """A query that may ask for objects in the place of ids."""
+
+    @property
+    def expand(self) -> list[str]:
+        """What to expand."""
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -112,7 +121,7 @@ def wished(node: NodeContext, query: ListQuery, of: Resource) -> Wishes:
     return node.expansion.wished(query.expand, of.object, listed=True)
 
 
-def wishes(query: ListQuery, allowed: frozenset[str]) -> list[str]:
+def wishes(query: Expanding, allowed: frozenset[str]) -> list[str]:
     """``data.x`` of a list as ``x`` of its entries."""
     wishes = [wish.removeprefix("data.") for wish in query.expand]
     route.check_expand(wishes, allowed)
