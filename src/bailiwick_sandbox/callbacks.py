@@ -1,4 +1,4 @@
-"""Telling a merchant's side what became of a charge, a refund or a dispute.
+"""Telling a merchant's side what became of a charge, a refund, a dispute or a payout.
 
 A callback is a POST of ``{"id","type","created","data"}`` with the header ``Sandbox-Signature:
 t=<unix seconds>,v1=<hex HMAC-SHA256 of "t.body" under the callback secret>``. Any 2xx answer ends
@@ -17,11 +17,11 @@ import time
 import aiohttp
 import msgspec
 
-from bailiwick_sandbox.bank.answers import ChargeView, DisputeView, RefundView
+from bailiwick_sandbox.bank.answers import ChargeView, DisputeView, PayoutView, RefundView
 from bailiwick_sandbox.config import ProviderConfig
 from bailiwick_sandbox.faults import Fault
 
-View = ChargeView | RefundView | DisputeView
+View = ChargeView | RefundView | DisputeView | PayoutView
 RETRY_AFTER_S = (0.2, 0.5, 1.0, 2.0, 4.0)
 MAX_WAITING = 10_000
 MAX_CONNECTIONS = 32
@@ -175,4 +175,6 @@ def _inflated(data: View) -> View:
         )
     if isinstance(data, DisputeView):
         return msgspec.structs.replace(data, status="won", funds="reinstated", fee=amount)
+    if isinstance(data, PayoutView):
+        return msgspec.structs.replace(data, status="paid", amount=amount)
     return msgspec.structs.replace(data, status="succeeded", amount=amount)

@@ -30,6 +30,7 @@ from bailiwick_sandbox.callbacks import Callbacks
 from bailiwick_sandbox.config import Config
 from bailiwick_sandbox.disputes import DisputeDesk
 from bailiwick_sandbox.faults import CALLBACK_KINDS, LIES, Fault, FaultBoard
+from bailiwick_sandbox.payouts import PayoutDesk
 from bailiwick_sandbox.spoil import INTERNAL, UNREADABLE
 from bailiwick_sandbox.web.exchange import Answer, Exchange, answer, error, refused
 from bailiwick_sandbox.web.views import operation_view
@@ -70,6 +71,7 @@ class Service:
         self.delay = Delay(config.server.seed)
         self.callbacks = Callbacks()
         self.disputes = DisputeDesk(self)
+        self.payouts = PayoutDesk(self)
         self.calls: dict[str, dict[str, int]] = {name: {} for name in books.ledgers}
         self._hosts = tuple(config.server.callback_hosts)
         self._once: OrderedDict[tuple[str, str, str], None] = OrderedDict()
@@ -80,13 +82,14 @@ class Service:
         """Take up what an earlier run left unfinished; needs a running loop."""
         self.callbacks.start()
         self.disputes.start()
+        self.payouts.start()
         for ledger, row in list(self.books.unfinished()):
             self._schedule(ledger, row)
 
     async def charge(self, exchange: Exchange, ledger: Ledger, body: bytes) -> None:
         """POST /{provider}/charges."""
         request = checks.decode(_CHARGE, body)
-        self._check_urls(request.return_url, request.callback_url)
+        self.check_urls(request.return_url, request.callback_url)
         source = SOURCES.get(request.source)
         own: Fault | None = None
         if source is not None and source.fault and source.fault_on == "charge":
@@ -112,7 +115,7 @@ class Service:
     async def refund(self, exchange: Exchange, ledger: Ledger, body: bytes) -> None:
         """POST /{provider}/refunds."""
         request = checks.decode(_REFUND, body)
-        self._check_urls(None, request.callback_url)
+        self.check_urls(None, request.callback_url)
         own = self._own_of(ledger, request.charge, "refund", request.reference)
         act = partial(self._refund, ledger, request)
         await self.perform(exchange, ledger, "refund", act, own)
@@ -361,7 +364,7 @@ class Service:
     def _redirect_url(self, provider: str, charge_id: str) -> str:
         return f"{self.public_url}/{provider}/pay/{charge_id}"
 
-    def _check_urls(self, return_url: str | None, callback_url: str | None) -> None:
+    def check_urls(self, return_url: str | None, callback_url: str | None) -> None:
         if return_url is not None:
             problem = checks.return_problem(return_url)
             if problem:

@@ -74,7 +74,7 @@ def _answering(front: Front, where: object, *, public: bool) -> Answering:
         case ByParam():
             return _by_param(front, where)
         case Placed():
-            return Create(front, moves=where.moves).on_post
+            return Create(front, moves=where.moves, always=where.always).on_post
         case Located():
             return Ask(front, public=public).on_get
         case Merged():

@@ -14,8 +14,9 @@ import msgspec
 
 
 class Operation(StrEnum):
-    """What a provider is asked to do. All but the first refer to an earlier charge; the last two
-    to a dispute of one: evidence against it, and that it is accepted as lost."""
+    """What a provider is asked to do. Those after the first refer to an earlier charge; evidence
+    and to concede, to a dispute of one: what speaks against it, and that it is accepted as lost.
+    The last two send money to the merchant, and call that back."""
 
     CHARGE = "charge"
     CAPTURE = "capture"
@@ -23,10 +24,16 @@ class Operation(StrEnum):
     REFUND = "refund"
     EVIDENCE = "evidence"
     CONCEDE = "concede"
+    PAYOUT = "payout"
+    PAYOUT_CANCEL = "payout_cancel"
 
 
 ON_CHARGES = (Operation.CHARGE, Operation.CAPTURE, Operation.VOID, Operation.REFUND)
 """Those that every channel has."""
+
+
+PAYOUT_CANCELED = "payout_canceled"
+"""Code of a definite no: the payout was canceled at the provider."""
 
 
 class Outcome(StrEnum):
@@ -80,10 +87,11 @@ class Instruction(msgspec.Struct, frozen=True, omit_defaults=True):
         final: for a capture: what is not captured is released (else it stays held).
         overcapture: for a charge: its final capture may take more than is authorized.
         payment_method_type: how the payer pays (``card``).
-        payment_method: the payer's payment method token, passed through.
+        payment_method: the payer's payment method token, passed through; for a payout, the token of
+            its destination.
         provider_ref: the provider's id of the object acted upon: the charge for capture, void
-            and refund, the dispute for what is about one; for a query of an operation, what the
-            provider called it, if known.
+            and refund, the dispute or payout for what is about one; for a query of an operation,
+            what the provider called it, if known.
         charge_reference: our reference of the charge acted upon.
         evidence: against a dispute: texts by the names of the API's fields.
     """
@@ -161,7 +169,8 @@ class Result(msgspec.Struct, frozen=True):
             ``Profile.visibility_ms``.
         retryable: for a decline: another gateway may be tried (the provider is unable, not the
             payer refused).
-        detail: a short machine-readable word for the record; never provider text.
+        detail: a short machine-readable word for the record; never provider text. Of a pending
+            payout, ``in_transit`` says that it was sent on.
     """
 
     outcome: Outcome

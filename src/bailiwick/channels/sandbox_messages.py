@@ -103,6 +103,25 @@ class Dispute(msgspec.Struct, frozen=True):
     refundable: bool = False
 
 
+class PayoutBody(msgspec.Struct, frozen=True, omit_defaults=True):
+    reference: str
+    amount: int
+    currency: str
+    destination: str
+    callback_url: str | None = None
+    statement_descriptor: str | None = None
+
+
+class Payout(msgspec.Struct, frozen=True):
+    object: Literal["payout"]
+    id: Id
+    reference: Id
+    status: str
+    amount: Minor | None = None
+    currency: str | None = None
+    failure: Reason | None = None
+
+
 class Lookup(msgspec.Struct, frozen=True):
     type: str
     reference: Id
@@ -110,6 +129,7 @@ class Lookup(msgspec.Struct, frozen=True):
     charge: Charge | None = None
     refund: Refund | None = None
     dispute: Dispute | None = None
+    payout: Payout | None = None
 
 
 class Fault(msgspec.Struct, frozen=True):

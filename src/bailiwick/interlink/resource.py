@@ -26,9 +26,11 @@ class ByParam(msgspec.Struct, frozen=True, tag="by_param"):
 
 
 class Placed(msgspec.Struct, frozen=True, tag="placed"):
-    """The node with jurisdiction over the payer's place; with ``moves`` money may move at once."""
+    """The node with jurisdiction over the place; with ``moves`` money may move at once: where the
+    request says so (``confirm``), or with ``always`` whatever it says."""
 
     moves: bool = False
+    always: bool = False
 
 
 class Located(msgspec.Struct, frozen=True, tag="located"):

@@ -1,7 +1,8 @@
 """Every movement of money, in one table: which account gains, which one loses, what it is called.
 
 A movement becomes a posting to ``debit`` from ``credit``. Accounts are kinds, each of one owner:
-``receivable`` (of a gateway: what its provider holds for us), ``merchant`` (what we owe to the
+``receivable`` (of a gateway: what its provider holds for us), ``transit`` (of a gateway: what is on
+its way from its provider to the merchant), ``merchant`` (what we owe to the
 merchant: its balance) and ``unexpected`` (of a merchant: money that came for a payment that had
 ended without; a person decides). So what credits ``merchant`` adds to the merchant's balance, and
 what debits it takes from it. Pure; the documentation has the same table, and a test holds the two
@@ -18,7 +19,7 @@ class Movement(msgspec.Struct, frozen=True):
         when: what has happened, in words.
         debit, credit: the kinds of the accounts that gain and lose.
         about: the object that moved it, and whose id is the balance transaction's source; the
-            charge, where it is a payment.
+            charge, where it is a payment. A canceled payout counts as an object of its own.
         type: the balance transaction's ``type``; None where no merchant's balance changes.
         category: its ``reporting_category``, the finer word.
         fee: it is what the movement before it in the same version costs.
@@ -74,6 +75,30 @@ MOVEMENTS: dict[str, Movement] = {
         "dispute_reversal",
         fee=True,
     ),
+    "payout_made": Movement(
+        "a payout is on its way", "merchant", "transit", "payout", "payout", "payout"
+    ),
+    "payout_paid": Movement("it arrived", "transit", "receivable", "payout"),
+    "payout_failed": Movement(
+        "it failed", "transit", "merchant", "payout", "payout_failure", "payout_reversal"
+    ),
+    "payout_canceled": Movement(
+        "it was canceled",
+        "transit",
+        "merchant",
+        "payout_canceled",
+        "payout_cancel",
+        "payout_reversal",
+    ),
+    "payout_returned": Movement(
+        "it came back after it had arrived",
+        "receivable",
+        "merchant",
+        "payout",
+        "payout_failure",
+        "payout_reversal",
+    ),
+    "payout_late": Movement("it arrived after it had failed", "unexpected", "receivable", "payout"),
     "unexpected": Movement(
         "money for an attempt that had ended without", "receivable", "unexpected", "payment_intent"
     ),

@@ -1,9 +1,9 @@
 """Double entry: which postings follow from which movement of money.
 
 Accounts are named by what they stand for: ``receivable:<gateway>`` (a provider holds money for
-us), ``merchant:<id>`` (we owe it to the merchant), ``unexpected:<merchant>`` (money that came
-for a payment that had ended without; a person decides). Which of them a movement debits and credits
-is said in ``movements.py``.
+us), ``transit:<gateway>`` (it is on its way from there to the merchant), ``merchant:<id>`` (we owe
+it to the merchant), ``unexpected:<merchant>`` (money that came for a payment that had ended
+without; a person decides). Which of them a movement debits and credits is said in ``movements.py``.
 """
 
 import msgspec
@@ -51,6 +51,36 @@ def unexpected(gateway: str, merchant: str, amount: int) -> list[Posting]:
     return _posting("unexpected", gateway, merchant, amount)
 
 
+def payout_made(gateway: str, merchant: str, amount: int) -> list[Posting]:
+    """A payout was permitted: its amount is no longer in the balance."""
+    return _posting("payout_made", gateway, merchant, amount)
+
+
+def payout_paid(gateway: str, merchant: str, amount: int) -> list[Posting]:
+    """It arrived: the provider holds so much less for us."""
+    return _posting("payout_paid", gateway, merchant, amount)
+
+
+def payout_failed(gateway: str, merchant: str, amount: int) -> list[Posting]:
+    """It definitely did not arrive: the balance has it again."""
+    return _posting("payout_failed", gateway, merchant, amount)
+
+
+def payout_canceled(gateway: str, merchant: str, amount: int) -> list[Posting]:
+    """The provider canceled it: the balance has it again."""
+    return _posting("payout_canceled", gateway, merchant, amount)
+
+
+def payout_returned(gateway: str, merchant: str, amount: int) -> list[Posting]:
+    """A bank sent it back after it had arrived."""
+    return _posting("payout_returned", gateway, merchant, amount)
+
+
+def payout_late(gateway: str, merchant: str, amount: int) -> list[Posting]:
+    """It arrived after its amount had been given back."""
+    return _posting("payout_late", gateway, merchant, amount)
+
+
 def balance_account(merchant: str) -> str:
     """The account whose sum is what a merchant is owed."""
     return f"merchant:{merchant}"
@@ -60,7 +90,12 @@ def _posting(movement: str, gateway: str, merchant: str, amount: int) -> list[Po
     if amount <= 0:
         raise ValueError("a posting moves a positive amount")
     debit, credit = _SIDES[movement]
-    owners = {"receivable": gateway, "merchant": merchant, "unexpected": merchant}
+    owners = {
+        "receivable": gateway,
+        "transit": gateway,
+        "merchant": merchant,
+        "unexpected": merchant,
+    }
     return [Posting(f"{debit}:{owners[debit]}", f"{credit}:{owners[credit]}", amount)]
 
 

@@ -119,6 +119,10 @@ class Kinds:
         """The kind of an order, by its id."""
         return self._kinds[subject.partition("_")[0]]
 
+    def known(self, identifier: str) -> Kind | None:
+        """The kind of an order, by its id; None for the id of something else."""
+        return self._kinds.get(identifier.partition("_")[0])
+
     def handler(self, attempt: Attempt) -> Handler:
         """How the outcome of an attempt is decided."""
         prefix = attempt.subject.partition("_")[0]

@@ -16,6 +16,8 @@ from bailiwick_sandbox.bank.records import (
     DisputeStatus,
     Failure,
     Operation,
+    Payout,
+    PayoutStatus,
     Refund,
     RefundStatus,
 )
@@ -83,15 +85,29 @@ class RefundView(Struct, frozen=True, gc=False):
     object: str = "refund"
 
 
+class PayoutView(Struct, frozen=True, gc=False):
+    """A payout as it is answered and told."""
+
+    id: str
+    reference: str
+    amount: int | UnsetType
+    currency: str
+    status: PayoutStatus
+    failure: Failure | None
+    created: int
+    object: str = "payout"
+
+
 class OperationView(Struct, frozen=True, gc=False):
     """What became of a reference."""
 
     type: Operation
     reference: str
     status: Literal["succeeded", "failed", "pending"]
-    charge: ChargeView
+    charge: ChargeView | None
     refund: RefundView | None
     dispute: DisputeView | UnsetType = UNSET
+    payout: PayoutView | UnsetType = UNSET
 
 
 def dispute_view(row: Dispute, charge: Charge) -> DisputeView:
@@ -169,6 +185,19 @@ def refund_view(row: Refund, lie: str = "") -> RefundView:
         row.failure,
         row.created,
     )
+
+
+def payout_view(row: Payout, lie: str = "") -> PayoutView:
+    """The answer about a payout; ``lie`` falsifies it on purpose."""
+    amount: int | UnsetType = row.amount
+    currency = row.currency
+    if lie == "wrong_amount":
+        amount = row.amount + 100
+    elif lie == "wrong_currency":
+        currency = _other_currency(currency)
+    elif lie == "missing_amount":
+        amount = UNSET
+    return PayoutView(row.id, row.reference, amount, currency, row.status, row.failure, row.created)
 
 
 def _false_charge(row: Charge, lie: str) -> ChargeView:

@@ -23,6 +23,8 @@ from bailiwick_sandbox.bank.records import (
     Dispute,
     Failure,
     Operation,
+    Payout,
+    Recall,
     Refund,
     RefundRequest,
     RefundStatus,
@@ -52,6 +54,8 @@ class Ledger:
         self.refunds: dict[str, Refund] = {}
         self.disputes: dict[str, Dispute] = {}
         self.submissions: dict[str, Submission] = {}
+        self.payouts: dict[str, Payout] = {}
+        self.recalls: dict[str, Recall] = {}
         # One reference names one operation, whatever its type: it is what a look-up goes by.
         self.references: dict[str, tuple[Operation, str]] = {}
 
@@ -77,6 +81,12 @@ class Ledger:
             sent = entry.submission
             self.submissions[sent.id] = sent
             self.references[sent.reference] = (sent.kind, sent.id)
+        if entry.payout is not None:
+            self.payouts[entry.payout.id] = entry.payout
+            self.references[entry.payout.reference] = ("payout", entry.payout.id)
+        if entry.recall is not None:
+            self.recalls[entry.recall.id] = entry.recall
+            self.references[entry.recall.reference] = ("payout_cancel", entry.recall.id)
 
     def capture_of(self, reference: str) -> Capture:
         """The capture that was asked for under a reference; raises KeyError for another one."""
@@ -85,7 +95,8 @@ class Ledger:
     def size(self) -> int:
         """How many rows there are, which is also how many ids were given out."""
         paid = len(self.charges) + len(self.captures) + len(self.voids) + len(self.refunds)
-        return paid + len(self.disputes) + len(self.submissions)
+        asked = len(self.disputes) + len(self.submissions)
+        return paid + asked + len(self.payouts) + len(self.recalls)
 
 
 def wall_ms() -> int:
@@ -108,7 +119,8 @@ class Books:
         # Rows of providers that are configured no more are kept on disk and left alone.
         self.unknown_rows = 0
         for entry in journal.replay():
-            row = entry.charge or entry.capture or entry.void or entry.refund or entry.dispute
+            paid = entry.charge or entry.capture or entry.void or entry.refund
+            row = paid or entry.dispute or entry.payout
             ledger = self.ledgers.get(row.provider) if row is not None else None
             if ledger is None:
                 self.unknown_rows += 1

@@ -20,7 +20,10 @@ DisputeStatus = Literal[
     "won",
     "lost",
 ]
-Operation = Literal["charge", "capture", "void", "refund", "evidence", "concede"]
+PayoutStatus = Literal["pending", "in_transit", "paid", "failed", "canceled"]
+Operation = Literal[
+    "charge", "capture", "void", "refund", "evidence", "concede", "payout", "payout_cancel"
+]
 
 # Twelve digits is what the amount field of an ISO 8583 message can carry.
 MAX_AMOUNT = 999_999_999_999
@@ -50,7 +53,7 @@ class Decline(Struct, frozen=True, gc=False):
 
 
 class Failure(Struct, frozen=True, gc=False):
-    """Why a refund failed."""
+    """Why a refund or payout failed."""
 
     code: str
     message: str
@@ -102,6 +105,23 @@ class DisputeRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
 
     reference: Reference
     evidence: dict[str, str] = {}
+
+
+class PayoutRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """The body of POST /{provider}/payouts; ``destination``: a bank account or wallet."""
+
+    reference: Reference
+    amount: Amount
+    currency: str
+    destination: Annotated[str, Meta(max_length=200)]
+    callback_url: Url | None = None
+    statement_descriptor: Annotated[str, Meta(max_length=22)] | None = None
+
+
+class RecallRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """The body of POST /{provider}/payouts/{id}/cancel."""
+
+    reference: Reference
 
 
 class Charge(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -220,3 +240,34 @@ class Submission(Struct, frozen=True, omit_defaults=True, gc=False):
     kind: Literal["evidence", "concede"]
     created: int
     evidence: dict[str, str] = {}
+
+
+class Payout(Struct, frozen=True, omit_defaults=True, gc=False):
+    """One payout; a failed or canceled one gives its amount back. ``left``: what it still becomes
+    by itself, the next of it at ``next_at``."""
+
+    provider: str
+    id: str
+    reference: str
+    amount: int
+    currency: str
+    destination: str
+    status: PayoutStatus
+    created: int
+    updated: int
+    failure: Failure | None = None
+    callback_url: str | None = None
+    left: tuple[PayoutStatus, ...] = ()
+    next_at: int = 0
+
+
+class Recall(Struct, frozen=True, omit_defaults=True, gc=False):
+    """A payout that was canceled by the merchant."""
+
+    provider: str
+    id: str
+    reference: str
+    payout: str
+    amount: int
+    currency: str
+    created: int

@@ -14,6 +14,7 @@ from bailiwick_sandbox.bank.answers import (
     capture_view,
     charge_view,
     dispute_view,
+    payout_view,
     refund_view,
 )
 from bailiwick_sandbox.bank.books import Books, Ledger
@@ -25,6 +26,8 @@ Status = Literal["succeeded", "failed", "pending"]
 def operation_view(books: Books, ledger: Ledger, reference: str, lie: str = "") -> OperationView:
     """What became of a reference that the ledger knows; raises KeyError for another one."""
     kind, row_id = ledger.references[reference]
+    if kind in ("payout", "payout_cancel"):
+        return _payout_view(ledger, reference, lie)
     refund: RefundView | None = None
     status: Status = "succeeded"
     if kind == "refund":
@@ -54,6 +57,18 @@ def operation_view(books: Books, ledger: Ledger, reference: str, lie: str = "") 
     return OperationView(kind, reference, status, shown, refund, dispute)
 
 
+def _payout_view(ledger: Ledger, reference: str, lie: str) -> OperationView:
+    kind, row_id = ledger.references[reference]
+    canceling = kind == "payout_cancel"
+    row = ledger.payouts[ledger.recalls[row_id].payout if canceling else row_id]
+    status: Status = "pending"
+    if canceling or row.status == "paid":
+        status = "succeeded"
+    elif row.status in ("failed", "canceled"):
+        status = "failed"
+    return OperationView(kind, reference, status, None, None, payout=payout_view(row, lie))
+
+
 def _charge_status(row: Charge) -> Status:
     if row.status in ("pending", "action_required"):
         return "pending"
@@ -61,7 +76,7 @@ def _charge_status(row: Charge) -> Status:
     return "succeeded" if row.approved_at else "failed"
 
 
-_HIDDEN = ("next_status", "next_at", "callback_url", "return_url")
+_HIDDEN = ("next_status", "next_at", "left", "callback_url", "return_url")
 
 
 def export(books: Books, provider: str | None) -> dict[str, Any]:
@@ -82,6 +97,8 @@ def export(books: Books, provider: str | None) -> dict[str, Any]:
         "voids": [_plain(row) for ledger in ledgers for row in ledger.voids.values()],
         "refunds": [_plain(row) for ledger in ledgers for row in ledger.refunds.values()],
         "disputes": [_plain(row) for ledger in ledgers for row in ledger.disputes.values()],
+        "payouts": [_plain(row) for ledger in ledgers for row in ledger.payouts.values()],
+        "recalls": [_plain(row) for ledger in ledgers for row in ledger.recalls.values()],
         "submissions": [_plain(row) for ledger in ledgers for row in ledger.submissions.values()],
     }
 

@@ -15,7 +15,8 @@ SELECT e.id, e.subject, e.seq, e.created_ms, o.about, o.source, g.currency, g.am
         WHERE p.subject = e.subject AND p.seq = e.seq AND $6 IN (p.debit, p.credit)
         GROUP BY p.currency) g
   CROSS JOIN LATERAL (
-       SELECT b.body ->> 'object' AS about,
+       SELECT CASE WHEN b.body ->> 'object' = 'payout' AND b.body ->> 'status' = 'canceled'
+                   THEN 'payout_canceled' ELSE b.body ->> 'object' END AS about,
               CASE WHEN b.body ->> 'object' = 'payment_intent' THEN b.body ->> 'latest_charge'
                    ELSE b.body ->> 'id' END AS source
          FROM (SELECT e.body::json AS body) b) o

@@ -3,7 +3,8 @@
 SELECT e.id, o.source
   FROM event e
   CROSS JOIN LATERAL (
-       SELECT b.body ->> 'object' AS about,
+       SELECT CASE WHEN b.body ->> 'object' = 'payout' AND b.body ->> 'status' = 'canceled'
+                   THEN 'payout_canceled' ELSE b.body ->> 'object' END AS about,
               CASE WHEN b.body ->> 'object' = 'payment_intent' THEN b.body ->> 'latest_charge'
                    ELSE b.body ->> 'id' END AS source
          FROM (SELECT e.body::json AS body) b) o
