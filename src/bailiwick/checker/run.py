@@ -111,7 +111,7 @@ class _Run:
         self.open: list[OpenAttempt] = []
         self.open_reviews: list[OpenReview] = []
         self.payments = self.paid = self.attempts = self.reviews = self.skipped = 0
-        self.told_of_records = 0
+        self.told_of_records = self.disputed = 0
         # What is neither set aside nor elsewhere, so that it must be compared with the books.
         self.joinable = self.charged = self.settled = 0
         self.history = None if wanted.history is None else outside.read_lines(wanted.history)
@@ -126,6 +126,7 @@ class _Run:
         self.payments += len(rows.payments)
         self.paid += sum(payment.received > 0 for payment in rows.payments.values())
         self.attempts += len(rows.attempts)
+        self.disputed += len(rows.disputes)
         told = stories.Stories(db.node, rows, self.findings)
         await stories.read(db, told)
         await stories.stored_answers(db, of(stories.stored_answers), rows, told.edited)
@@ -225,6 +226,8 @@ class _Run:
             "deliveries_done_or_due": 0,
             "records_told": self.told_of_records,
             "methods_owned": 0,
+            "disputes_booked_once": self.disputed,
+            "disputes_match_books": 0,
         }
         for found in self.findings.all():
             found.require_rows(there_are.get(found.name, self.payments))
