@@ -77,6 +77,37 @@ class Refund(msgspec.Struct, frozen=True, gc=False):
     updated: int
 
 
+class Payout(msgspec.Struct, frozen=True, gc=False):
+    """A payout in a provider's books."""
+
+    provider: str
+    reference: str
+    id: str
+    amount: int
+    currency: str
+    status: str
+    created: int
+    updated: int
+    charge: str = ""
+
+
+class Recall(msgspec.Struct, frozen=True, gc=False):
+    """A payout that was canceled, in a provider's books."""
+
+    provider: str
+    reference: str
+    payout: str
+    amount: int
+    currency: str
+    created: int
+    charge: str = ""
+
+    @property
+    def updated(self) -> int:
+        """It never changes."""
+        return self.created
+
+
 class Submission(msgspec.Struct, frozen=True, gc=False):
     """What was sent about a dispute in a provider's books; ``kind``: the operation."""
 
@@ -109,7 +140,7 @@ class Dispute(msgspec.Struct, frozen=True, gc=False):
     funds: str = "held"
 
 
-Row = Charge | Capture | Void | Refund | Submission
+Row = Charge | Capture | Void | Refund | Submission | Payout | Recall
 
 
 class Books(msgspec.Struct, frozen=True):
@@ -122,6 +153,8 @@ class Books(msgspec.Struct, frozen=True):
     refunds: list[Refund]
     disputes: list[Dispute] = []
     submissions: list[Submission] = []
+    payouts: list[Payout] = []
+    recalls: list[Recall] = []
 
     def by_reference(self) -> dict[str, list[Row]]:
         """Every row under the reference that it was asked for with."""
@@ -132,6 +165,8 @@ class Books(msgspec.Struct, frozen=True):
             self.voids,
             self.refunds,
             self.submissions,
+            self.payouts,
+            self.recalls,
         ):
             for row in rows:
                 found.setdefault(row.reference, []).append(row)
@@ -140,6 +175,8 @@ class Books(msgspec.Struct, frozen=True):
 
 def kind(row: Row) -> str:
     """The operation that a row records."""
+    if isinstance(row, Recall):
+        return "payout_cancel"
     return row.kind if isinstance(row, Submission) else type(row).__name__.lower()
 
 

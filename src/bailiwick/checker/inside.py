@@ -14,6 +14,10 @@ from bailiwick.checker.findings import Found
 from bailiwick.checker.reader import Reader
 
 Invariant = Callable[[Reader, Found], Awaitable[None]]
+_ORDERS = """(SELECT id, merchant, livemode, currency, version, content_seq, attempts FROM payment
+              UNION ALL
+              SELECT id, merchant, livemode, currency, version, content_seq, attempts
+                FROM payout)"""
 
 
 async def postings_balance(db: Reader, found: Found) -> None:
@@ -23,18 +27,19 @@ async def postings_balance(db: Reader, found: Found) -> None:
     await db.compare(found, "SELECT count(*) FROM posting")
     await db.broken(
         found,
-        """SELECT g.subject, 'posting ' || g.number || ' of version ' || g.seq || ': ' || CASE
+        f"""SELECT g.subject, 'posting ' || g.number || ' of version ' || g.seq || ': ' || CASE
                   WHEN g.amount <= 0 OR g.debit = g.credit THEN 'it moves nothing'
                   WHEN g.currency <> p.currency THEN 'currency ' || g.currency
                   WHEN g.seq > p.version THEN 'a version that never was'
                   ELSE 'accounts ' || g.debit || ' and ' || g.credit END
-             FROM posting g JOIN payment p ON p.id = g.subject
+             FROM posting g JOIN {_ORDERS} p ON p.id = g.subject
             WHERE g.amount <= 0 OR g.debit = g.credit
                OR g.currency <> p.currency OR g.seq > p.version
                OR EXISTS (SELECT FROM unnest(ARRAY[g.debit, g.credit]) AS a (account)
                            WHERE account NOT IN ('merchant:' || p.merchant,
                                                  'unexpected:' || p.merchant)
-                             AND account NOT LIKE 'receivable:_%')""",
+                             AND account NOT LIKE 'receivable:_%'
+                             AND account NOT LIKE 'transit:_%')""",
     )
 
 
@@ -61,11 +66,11 @@ async def balances_replay(db: Reader, found: Found) -> None:
         """SELECT coalesce(g.subject, a.subject), 'unexpected receipts are '
                   || coalesce(g.booked, 0) || ', late successes ' || coalesce(a.late, 0)
              FROM (SELECT subject, -sum(amount) AS booked FROM entry
-                    WHERE account LIKE 'unexpected:%' GROUP BY subject) g
+                    WHERE account LIKE 'unexpected:%' AND subject ^@ 'pi_' GROUP BY subject) g
              FULL JOIN (
                   SELECT l.subject, sum((l.result::json ->> 'amount')::bigint) AS late
                     FROM attempt l
-                   WHERE l.state = 'late' AND EXISTS (
+                   WHERE l.state = 'late' AND l.subject ^@ 'pi_' AND EXISTS (
                          SELECT FROM review r WHERE r.subject = l.subject AND r.attempt = l.id
                             AND r.reason = 'late_success')
                    GROUP BY l.subject) a ON a.subject = g.subject
@@ -152,9 +157,9 @@ async def one_operation_at_a_time(db: Reader, found: Found) -> None:
              FROM attempt
             WHERE state IN ('permitted', 'pending', 'unknown') AND acts_on IS NULL
             GROUP BY subject
-           HAVING count(*) FILTER (WHERE operation <> 'void') > 1
-               OR count(*) FILTER (WHERE operation = 'void') > 1
-               OR count(*) FILTER (WHERE operation <> 'charge') > 1""",
+           HAVING count(*) FILTER (WHERE operation NOT IN ('void', 'payout_cancel')) > 1
+               OR count(*) FILTER (WHERE operation IN ('void', 'payout_cancel')) > 1
+               OR count(*) FILTER (WHERE operation NOT IN ('charge', 'payout')) > 1""",
     )
     await db.broken(
         found,
@@ -195,9 +200,9 @@ async def attempts_complete(db: Reader, found: Found) -> None:
     await db.compare(found, "SELECT count(*) FROM payment")
     await db.broken(
         found,
-        """SELECT p.id, 'says ' || p.attempts || ' attempts, there are ' || coalesce(a.n, 0)
+        f"""SELECT p.id, 'says ' || p.attempts || ' attempts, there are ' || coalesce(a.n, 0)
                   || coalesce(', the last is ' || a.last, '')
-             FROM payment p LEFT JOIN (
+             FROM {_ORDERS} p LEFT JOIN (
                   SELECT subject, count(*) AS n, max(number) AS last FROM attempt GROUP BY subject
                   ) a ON a.subject = p.id
             WHERE p.attempts <> coalesce(a.n, 0) OR p.attempts <> coalesce(a.last, 0)""",
@@ -209,17 +214,17 @@ async def events_gap_free(db: Reader, found: Found) -> None:
     await db.compare(found, "SELECT count(*) FROM event")
     await db.broken(
         found,
-        """SELECT p.id, 'version ' || p.version || ' with ' || coalesce(e.n, 0) || ' events'
+        f"""SELECT p.id, 'version ' || p.version || ' with ' || coalesce(e.n, 0) || ' events'
                   || coalesce(' from ' || e.first || ' to ' || e.last, '')
-             FROM payment p LEFT JOIN (
+             FROM {_ORDERS} p LEFT JOIN (
                   SELECT subject, count(*) AS n, min(seq) AS first, max(seq) AS last
                     FROM event GROUP BY subject) e ON e.subject = p.id
             WHERE e.n IS DISTINCT FROM p.version OR e.first <> 1 OR e.last <> p.version""",
     )
     await db.broken(
         found,
-        """SELECT p.id, 'event ' || p.content_seq || ' should hold its content'
-             FROM payment p LEFT JOIN event e ON e.subject = p.id AND e.seq = p.content_seq
+        f"""SELECT p.id, 'event ' || p.content_seq || ' should hold its content'
+             FROM {_ORDERS} p LEFT JOIN event e ON e.subject = p.id AND e.seq = p.content_seq
             WHERE e.content IS NULL
             UNION ALL
            SELECT a.subject, 'event ' || a.seq || ' should hold the instruction of ' || a.id
@@ -240,6 +245,7 @@ _CHILDREN = (
 
 
 _OWNERS = """(SELECT id, merchant, livemode FROM payment
+              UNION ALL SELECT id, merchant, livemode FROM payout
               UNION ALL SELECT id, merchant, livemode FROM record)"""
 
 
@@ -291,7 +297,7 @@ async def keys_claimed(db: Reader, found: Found) -> None:
                   WHEN k.identity IS NULL THEN 'never claimed'
                   WHEN k.refused IS NOT NULL THEN 'refused here (' || k.refused || ')'
                   ELSE 'claimed for ' || coalesce(k.object, 'nothing') END
-             FROM attempt a JOIN payment p ON p.id = a.subject LEFT JOIN idempotency_key k
+             FROM attempt a JOIN {_ORDERS} p ON p.id = a.subject LEFT JOIN idempotency_key k
                   ON k.identity = {_identity("p.merchant", "p.livemode", "a.key")}
             WHERE a.key IS NOT NULL AND (k.identity IS NULL OR k.refused IS NOT NULL
                   OR k.object IS NULL OR k.object NOT IN (a.subject, coalesce(a.acts_on, '')))""",

@@ -17,6 +17,7 @@ from bailiwick.checker import (
     disputes,
     inside,
     outside,
+    payouts,
     providers,
     records,
     stories,
@@ -111,7 +112,7 @@ class _Run:
         self.open: list[OpenAttempt] = []
         self.open_reviews: list[OpenReview] = []
         self.payments = self.paid = self.attempts = self.reviews = self.skipped = 0
-        self.told_of_records = self.disputed = 0
+        self.told_of_records = self.disputed = self.paid_out = 0
         # What is neither set aside nor elsewhere, so that it must be compared with the books.
         self.joinable = self.charged = self.settled = 0
         self.history = None if wanted.history is None else outside.read_lines(wanted.history)
@@ -120,13 +121,15 @@ class _Run:
     async def node(self, db: Reader) -> None:
         """Everything that concerns one node."""
         of = self.findings.of
-        for invariant in (*inside.INSIDE, disputes.disputes_booked_once, *records.RECORDS):
+        inside_it = (*inside.INSIDE, disputes.disputes_booked_once, *payouts.PAYOUTS)
+        for invariant in (*inside_it, *records.RECORDS):
             await invariant(db, of(invariant))
         rows = await tables.load(db)
         self.payments += len(rows.payments)
         self.paid += sum(payment.received > 0 for payment in rows.payments.values())
         self.attempts += len(rows.attempts)
         self.disputed += len(rows.disputes)
+        self.paid_out += await db.number("SELECT count(*) FROM payout")
         told = stories.Stories(db.node, rows, self.findings)
         await stories.read(db, told)
         await stories.stored_answers(db, of(stories.stored_answers), rows, told.edited)
@@ -228,6 +231,7 @@ class _Run:
             "methods_owned": 0,
             "disputes_booked_once": self.disputed,
             "disputes_match_books": 0,
+            **{each.__name__: self.paid_out for each in payouts.PAYOUTS},
         }
         for found in self.findings.all():
             found.require_rows(there_are.get(found.name, self.payments))
