@@ -12,7 +12,6 @@ from bailiwick.resources.disputes import outcome, stored
 from bailiwick.resources.disputes.params import (
     EVIDENCE_CHARS_MAX,
     CloseDispute,
-    Evidence,
     UpdateDispute,
 )
 from bailiwick.resources.disputes.rows import Dispute
@@ -44,7 +43,7 @@ class Disputes:
             details = _replace(
                 row.details,
                 metadata=merged(row.details.metadata, request.metadata),
-                evidence=gathered(row, request.evidence),
+                evidence=gathered(row, plain(request.evidence)),
             )
             changed = _replace(row, details=details)
             given = request.evidence is not None
@@ -130,14 +129,14 @@ def refuse_closed(row: Dispute, able: dict[State, State]) -> None:
         )
 
 
-def gathered(row: Dispute, given: Evidence | None) -> dict[str, str]:
+def gathered(row: Dispute, given: dict[str, str | None] | None) -> dict[str, str]:
     """All evidence after a request: an empty text removes a field.
 
     Raises:
         ApiError: 400, it would be too long.
     """
-    new = plain(given) or {}
-    found = {name: said for name, said in {**row.details.evidence, **new}.items() if said}
+    both = {**row.details.evidence, **(given or {})}
+    found = {name: said for name, said in both.items() if said}
     if sum(map(len, found.values())) > EVIDENCE_CHARS_MAX:
         raise ApiError.invalid(
             f"Evidence has at most {EVIDENCE_CHARS_MAX} characters in all.", param="evidence"
