@@ -19,6 +19,7 @@ from bailiwick.channels.base import (
 )
 from bailiwick.channels.registry import CHANNELS
 from tests.contract.answers import ACCOUNTS, SECRET, encode, missing
+from tests.contract.answers_payouts import bank_payout
 from tests.contract.answers_sandbox import bank_charge, bank_dispute, bank_refund
 from tests.contract.answers_stripe import intent, refund
 
@@ -296,3 +297,14 @@ def test_a_dispute_says_how_it_stands_and_nothing_of_the_charge() -> None:
         spoiled = bank_event("dispute.updated", bank_dispute(**wrong))
         with pytest.raises(CallbackRefused):
             call("sandbox", spoiled)
+
+
+def test_a_payout_only_says_that_there_is_news() -> None:
+    """Callbacks overtake each other: an older one must not undo what came later."""
+    for status in ("pending", "in_transit", "paid", "failed", "canceled"):
+        notice = call("sandbox", bank_event("payout.updated", bank_payout(status=status)))
+        assert notice is not None and notice.result is None and notice.dispute is None
+        about = (notice.operation, notice.reference, notice.provider_ref)
+        assert about == (Operation.PAYOUT, "po_a1", "ch_77")
+    with pytest.raises(CallbackRefused):
+        call("sandbox", bank_event("payout.updated", {"object": "payout"}))

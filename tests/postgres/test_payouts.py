@@ -41,10 +41,19 @@ from tests.postgres.node_kit import (
 )
 from tests.postgres.test_lists import PAID, pay
 from tests.store_kit import NodeStore
+from tests.waiting import until
 
 WISH = CreatePayout(amount=700, currency="eur", destination="btok_sandbox")
 replace = msgspec.structs.replace
 notices = itertools.count()
+
+
+ROW = (
+    "INSERT INTO payout (id, merchant, livemode, version, content_seq, state, writer, epoch,"
+    " amount, currency, gateway, created_ms, updated_ms) VALUES ($1, $2, false, 1, 1, 'pending', 1, 1, 700,"
+    " $3, 'bank', 1, 1)"
+)
+WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
 
 
 async def pay_out(region: Region, key: str, wish: CreatePayout = WISH) -> Answer:
@@ -212,6 +221,19 @@ async def test_what_was_refunded_or_is_at_another_gateway_is_not_there(
     assert await sql.fetchval("SELECT count(*) FROM payout") == 1
 
 
+async def test_the_database_refuses_what_the_gateway_does_not_hold(
+    region: Region, sql: asyncpg.Connection
+) -> None:
+    await paid(region, "k")
+    row = ROW.replace("'bank'", "'other'")
+    with pytest.raises(asyncpg.CheckViolationError, match="balance_insufficient"):
+        await sql.execute(row, "po_1", "acct_1", "EUR")
+    for merchant, currency in (("acct_2", "EUR"), ("acct_1", "USD")):
+        with pytest.raises(asyncpg.CheckViolationError, match="balance_insufficient"):
+            await sql.execute(ROW, "po_1", merchant, currency)
+    await sql.execute(ROW, "po_1", "acct_1", "EUR")
+
+
 async def test_many_at_once_take_no_more_than_there_is(
     region: Region, bank: Bank, sql: asyncpg.Connection, dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -254,6 +276,31 @@ async def test_two_processes_take_no_more_than_there_is(
     finally:
         await other.close()
     assert await broken(dsn) == set()
+
+
+async def test_one_waits_for_the_other(region: Region, sql: asyncpg.Connection, dsn: str) -> None:
+    """What was not committed when the second began is seen by it: it was not, without the lock."""
+    await paid(region, "k")
+    await paid(region, "k2", currency="usd")
+    first, second = [await asyncpg.connect(dsn) for _ in range(2)]
+    try:
+        begun = first.transaction()
+        await begun.start()
+        await first.execute(ROW, "po_1", "acct_1", "EUR")
+        await sql.execute(ROW, "po_2", "acct_1", "USD")  # other money: it waits for nobody
+        trying = asyncio.create_task(second.execute(ROW, "po_3", "acct_1", "EUR"))
+
+        async def decided() -> bool:
+            return trying.done() or bool(await sql.fetchval(WAITING))
+
+        await until(decided)
+        assert not trying.done()
+        await begun.commit()
+        with pytest.raises(asyncpg.CheckViolationError, match="balance_insufficient"):
+            await trying
+    finally:
+        await first.close()
+        await second.close()
 
 
 @pytest.mark.parametrize("word", ["approve", "lost", "decline", "never", "crash"])

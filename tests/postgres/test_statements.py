@@ -18,6 +18,7 @@ from bailiwick.resources import declared
 from bailiwick.resources.disputes.rows import Dispute, DisputeNew, DisputeNext
 from bailiwick.resources.payments.rows import Payment, PaymentCreate, PaymentMove
 from bailiwick.resources.payments.states import State
+from bailiwick.resources.payouts.rows import Payout, PayoutCreate, PayoutMove
 from bailiwick.resources.refunds.rows import Refund, RefundEnd, RefundNew
 from bailiwick.store import migrate as migrations_module
 from bailiwick.store.database import Fence
@@ -44,6 +45,9 @@ COLUMNS: dict[str, Any] = {
     "refund_find": Refund,
     "refund_list_newest": Refund,
     "refund_list_oldest": Refund,
+    "payout_find": Payout,
+    "payout_list_newest": Payout,
+    "payout_list_oldest": Payout,
     "dispute_find": Dispute,
     "dispute_told": Dispute,
     "dispute_list_newest": Dispute,
@@ -59,7 +63,7 @@ COLUMNS: dict[str, Any] = {
 }
 KINDS = declared("KIND", "kind")
 PARTS = [name for each in declared("PARTS", "handlers") for one in each.values() for name in one]
-FILLED_IN = {"create", "move", *PARTS}
+FILLED_IN = {"create", "move", *PARTS, *(part for of in KINDS for part in of.table.first_parts)}
 """Statements of which a kind of orders makes its own."""
 ELSEWHERE = {"attempt_new": {"instruction"}, "ends": {"check_ms"}}
 """Fields that a record does not take from the document: the event takes the one, and an attempt
@@ -92,12 +96,12 @@ async def test_every_file_prepares(name: str, sql: asyncpg.Connection) -> None:
     assert numbers == set(range(1, len(prepared.get_parameters()) + 1)), "no gap in parameters"
     if name in COLUMNS:
         columns = [each.name for each in prepared.get_attributes()]
-        if "_list_" in name and COLUMNS[name] in (Payment, Refund, Record, Dispute):
+        if "_list_" in name and COLUMNS[name] in (Payment, Refund, Record, Dispute, Payout):
             assert columns.pop() == "following"
         if "_list_" in name and COLUMNS[name] is Refund:
             assert columns.pop() == "charge"
         fields = list(COLUMNS[name].__struct_fields__)
-        if COLUMNS[name] is Payment:  # both are in the content
+        if COLUMNS[name] in (Payment, Payout):  # both are in the content
             fields[fields.index("details") : fields.index("progress") + 1] = ["content"]
         assert columns == fields
 
@@ -154,6 +158,8 @@ def test_no_record_was_forgotten() -> None:
     [
         ("payment_create_row", PaymentCreate),
         ("payment_move_row", PaymentMove),
+        ("payout_create_row", PayoutCreate),
+        ("payout_move_row", PayoutMove),
         ("refuse_row", Refuse),
     ],
 )

@@ -52,6 +52,8 @@ UNSETTABLE = {
     "CreateMethod": {"metadata"},
     "UpdateMethod": {"metadata"},
     "UpdateDispute": {"metadata"},
+    "CreatePayout": {"metadata"},
+    "UpdatePayout": {"metadata"},
     "CreateEndpoint": {"description", "metadata"},
     "UpdateEndpoint": {"description", "metadata"},
 }
@@ -81,6 +83,7 @@ def least(kind: type[msgspec.Struct]) -> dict[str, Any]:
         "amount": 5, "currency": "eur", "url": "https://example.com", "token": "tok_visa",
         "enabled_events": ["*"], "type": "card", "enabled": True, "name": "A", "query": "amount>1",
         "address": {"city": "B"}, "card": {"token": "tok_visa"}, "customer": "cus_1",
+        "destination": "btok_1",
     }  # fmt: skip
     return {name: known[name] for name in _required(kind)}
 
