@@ -50,8 +50,8 @@ notices = itertools.count()
 
 ROW = (
     "INSERT INTO payout (id, merchant, livemode, version, content_seq, state, writer, epoch,"
-    " amount, currency, gateway, created_ms, updated_ms) VALUES ($1, $2, false, 1, 1, 'pending', 1, 1, 700,"
-    " $3, 'bank', 1, 1)"
+    " amount, currency, gateway, created_ms, updated_ms)"
+    " VALUES ($1, $2, false, 1, 1, 'pending', 1, 1, 700, $3, 'bank', 1, 1)"
 )
 WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
 
