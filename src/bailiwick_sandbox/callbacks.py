@@ -2,7 +2,8 @@
 
 A callback is a POST of ``{"id","type","created","data"}`` with the header ``Sandbox-Signature:
 t=<unix seconds>,v1=<hex HMAC-SHA256 of "t.body" under the callback secret>``. Any 2xx answer ends
-it; anything else is tried again five times, with growing pauses. Redirects are not followed.
+it; anything else is tried again eight times within about a minute, with growing pauses. Redirects
+are not followed.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from bailiwick_sandbox.config import ProviderConfig
 from bailiwick_sandbox.faults import Fault
 
 View = ChargeView | RefundView | DisputeView | PayoutView
-RETRY_AFTER_S = (0.2, 0.5, 1.0, 2.0, 4.0)
+RETRY_AFTER_S = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 MAX_WAITING = 10_000
 MAX_CONNECTIONS = 32
 TIMEOUT_S = 5.0

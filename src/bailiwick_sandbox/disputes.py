@@ -104,7 +104,7 @@ class DisputeDesk:
             return
         if changed:
             self._tell(ledger, row)
-            self._schedule(ledger, row)
+        self._schedule(ledger, row)  # of what has not changed, the timer was early by the clock
 
     def _tell(self, ledger: Ledger, row: Dispute) -> None:
         charge = ledger.charges[row.charge]

@@ -13,7 +13,8 @@ import msgspec
 import pytest
 
 from bailiwick.base.errors import ApiError
-from bailiwick.channels.base import CallbackEvent, DisputeNotice, Operation, Outcome, Result
+from bailiwick.channels.base import CallbackEvent, Operation, Outcome, Result
+from bailiwick.channels.dispute_notice import DisputeNotice
 from bailiwick.checker import books, inside, stories, tables
 from bailiwick.checker import disputes as checked
 from bailiwick.checker.findings import Findings

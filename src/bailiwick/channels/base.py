@@ -12,6 +12,8 @@ from typing import Protocol
 
 import msgspec
 
+from bailiwick.channels.dispute_notice import DisputeNotice
+
 
 class Operation(StrEnum):
     """What a provider is asked to do. Those after the first refer to an earlier charge; evidence
@@ -212,33 +214,14 @@ def unknown(detail: str) -> Result:
     return Result(Outcome.UNKNOWN, detail=detail)
 
 
-class DisputeNotice(msgspec.Struct, frozen=True):
-    """How a dispute of a charge stands, as its provider tells it.
+NO_SUCH_METHOD = "no_such_method"
+"""The detail of ``no_such_method``."""
 
-    Attributes:
-        provider_ref: the provider's id of it.
-        status: a word of the API: ``needs_response``, ``warning_closed``, ``lost`` and so on.
-        amount: disputed minor units of ``currency``.
-        sequence: counts its changes at the provider: what is older than known is no news.
-        funds: ``held`` (still with the merchant), ``withdrawn``, or ``reinstated`` afterwards.
-        fee: minor units that the provider takes, and gives back, with the amount.
-        due_ms: until when evidence is taken (Unix time in milliseconds).
-        submissions: how often evidence was.
-        refundable: the charge may be refunded all the same.
-    """
 
-    provider_ref: str
-    status: str
-    amount: int
-    currency: str
-    reason: str
-    sequence: int
-    funds: str = "held"
-    fee: int = 0
-    due_ms: int | None = None
-    past_due: bool = False
-    submissions: int = 0
-    refundable: bool = False
+def no_such_method() -> Result:
+    """A definite no to a charge: the provider's account does not know the payment method."""
+    message = "The provider does not know this payment method."
+    return Result(Outcome.DECLINED, code="resource_missing", message=message, detail=NO_SUCH_METHOD)
 
 
 class CallbackEvent(msgspec.Struct, frozen=True):

@@ -22,6 +22,7 @@ from bailiwick.channels.base import (
     Request,
     Resolve,
     Result,
+    no_such_method,
     unknown,
 )
 from bailiwick.channels.sandbox_messages import (
@@ -87,7 +88,7 @@ class SandboxChannel:
 
     def parse(self, instruction: Instruction, reply: Reply) -> Result:
         if reply.status != 200:
-            return _parse_failure(reply)
+            return _parse_failure(instruction, reply)
         if instruction.operation in sandbox_disputes.ABOUT:
             return sandbox_disputes.parse(instruction, reply)
         if instruction.operation in sandbox_payouts.ABOUT:
@@ -190,7 +191,7 @@ def _order(instruction: Instruction) -> tuple[str, msgspec.Struct]:
     return path, VoidBody(reference)
 
 
-def _parse_failure(reply: Reply) -> Result:
+def _parse_failure(instruction: Instruction, reply: Reply) -> Result:
     failure = common.decode(reply.body, Failure)
     why = common.refused(reply.status, failure)
     if failure is None or not 400 <= reply.status < 500 or reply.status == 408:
@@ -203,6 +204,8 @@ def _parse_failure(reply: Reply) -> Result:
     if reply.status == 409:
         detail = "reference_mismatch" if code == "reference_mismatch" else "conflict"
         return unknown(detail)
+    if code == "source_unknown" and instruction.operation is Operation.CHARGE:
+        return no_such_method()
     return Result(Outcome.DECLINED, code=code, message=message, detail="refused")
 
 

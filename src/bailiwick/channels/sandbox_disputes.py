@@ -6,7 +6,6 @@ from bailiwick.channels import common
 from bailiwick.channels.base import (
     CallbackEvent,
     CannotExpress,
-    DisputeNotice,
     Instruction,
     Operation,
     Outcome,
@@ -14,6 +13,7 @@ from bailiwick.channels.base import (
     Result,
     unknown,
 )
+from bailiwick.channels.dispute_notice import DisputeNotice
 from bailiwick.channels.sandbox_messages import Dispute, EvidenceBody, Lookup
 
 ABOUT = frozenset({Operation.EVIDENCE, Operation.CONCEDE})

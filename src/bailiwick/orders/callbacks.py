@@ -16,12 +16,12 @@ from bailiwick.base.errors import ApiError
 from bailiwick.channels.base import (
     CallbackEvent,
     CallbackRefused,
-    DisputeNotice,
     Instruction,
     Outcome,
     Result,
     agreed,
 )
+from bailiwick.channels.dispute_notice import DisputeNotice
 from bailiwick.orders import attempt_store
 from bailiwick.orders.attempts import NO_CHARGE, OPEN, Attempt
 from bailiwick.orders.machine import Machine

@@ -12,7 +12,8 @@ from typing import Any, Protocol
 import msgspec
 
 from bailiwick.base.errors import ApiError
-from bailiwick.channels.base import DisputeNotice, Operation, Result
+from bailiwick.channels.base import Operation, Result
+from bailiwick.channels.dispute_notice import DisputeNotice
 from bailiwick.orders.attempts import Attempt
 from bailiwick.orders.rows import OrderMove
 from bailiwick.orders.table import OrderTable
@@ -73,8 +74,8 @@ class Handler(msgspec.Struct, frozen=True):
         outcome: order, attempt, what it acts on, result, now and the time of the next look (both in
             milliseconds) to the transition; None for nothing (more) to do. Pure.
         acts_on: reads the row beside order and attempt that it is about; None: there is none.
-        onward: the machine, order, attempt and result to the transition to the next gateway's
-            attempt; None where the result is the last word. Without it no other is tried.
+        onward: the machine, order, attempt and result to the transition to the attempt that follows
+            at once, such as the next gateway's; None where there is none. Without it none does.
         charges: it takes money of the payer: a no after a yes contradicts it.
         may_return: what was done may come back long after.
     """
