@@ -11,8 +11,9 @@ import msgspec
 
 from bailiwick_sandbox.bank import checks
 from bailiwick_sandbox.bank.answers import dispute_view
-from bailiwick_sandbox.bank.books import Ledger, wall_ms
+from bailiwick_sandbox.bank.books import wall_ms
 from bailiwick_sandbox.bank.disputes import Disputes
+from bailiwick_sandbox.bank.ledger import Ledger
 from bailiwick_sandbox.bank.records import Charge, Dispute, DisputeRequest, Refusal
 from bailiwick_sandbox.faults import Fault
 from bailiwick_sandbox.web.exchange import Exchange, answer

@@ -11,7 +11,8 @@ import msgspec
 
 from bailiwick_sandbox.bank import checks
 from bailiwick_sandbox.bank.answers import payout_view
-from bailiwick_sandbox.bank.books import Ledger, wall_ms
+from bailiwick_sandbox.bank.books import wall_ms
+from bailiwick_sandbox.bank.ledger import Ledger
 from bailiwick_sandbox.bank.payouts import Payouts
 from bailiwick_sandbox.bank.records import Payout, PayoutRequest, RecallRequest, Refusal
 from bailiwick_sandbox.faults import LIES, Fault

@@ -14,8 +14,9 @@ import msgspec
 
 from bailiwick_sandbox.bank import checks
 from bailiwick_sandbox.bank.answers import capture_view, charge_view, refund_view
-from bailiwick_sandbox.bank.books import Books, Ledger, wall_ms
+from bailiwick_sandbox.bank.books import Books, wall_ms
 from bailiwick_sandbox.bank.delay import Delay
+from bailiwick_sandbox.bank.ledger import Ledger
 from bailiwick_sandbox.bank.records import (
     CaptureRequest,
     Charge,

@@ -211,7 +211,7 @@ async def test_what_was_refunded_or_is_at_another_gateway_is_not_there(
     region.banks.banks["other"] = other
     bank.usage = "closed"
     await paid(region, "k2", amount=500)
-    with pytest.raises(ApiError, match="any one of its providers .*600"):
+    with pytest.raises(ApiError, match=r"any one of its providers .*600"):
         await pay_out(region, "a", replace(WISH, amount=601))
     bank_closed = replace(WISH, amount=600)
     with pytest.raises(ApiError, match="Retry") as waiting:

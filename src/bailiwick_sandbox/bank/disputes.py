@@ -11,9 +11,10 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from bailiwick_sandbox.bank.books import Books, Ledger
+from bailiwick_sandbox.bank.books import Books
 from bailiwick_sandbox.bank.checks import mismatch
 from bailiwick_sandbox.bank.journal import Entry
+from bailiwick_sandbox.bank.ledger import Ledger
 from bailiwick_sandbox.bank.records import (
     Charge,
     Dispute,

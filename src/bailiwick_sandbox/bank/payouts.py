@@ -12,9 +12,10 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from bailiwick_sandbox.bank.books import Books, Ledger
+from bailiwick_sandbox.bank.books import Books
 from bailiwick_sandbox.bank.checks import check_currency, mismatch
 from bailiwick_sandbox.bank.journal import Entry
+from bailiwick_sandbox.bank.ledger import Ledger
 from bailiwick_sandbox.bank.records import (
     Failure,
     Payout,

@@ -11,8 +11,8 @@ import msgspec
 
 from bailiwick_sandbox.bank import checks, sources
 from bailiwick_sandbox.bank.answers import charge_view, dispute_view, payout_view, refund_view
-from bailiwick_sandbox.bank.books import Ledger
 from bailiwick_sandbox.bank.delay import DelayRequest
+from bailiwick_sandbox.bank.ledger import Ledger
 from bailiwick_sandbox.bank.records import Refusal
 from bailiwick_sandbox.disputes import Verb
 from bailiwick_sandbox.faults import KINDS, RuleRequest

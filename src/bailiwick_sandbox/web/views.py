@@ -17,7 +17,8 @@ from bailiwick_sandbox.bank.answers import (
     payout_view,
     refund_view,
 )
-from bailiwick_sandbox.bank.books import Books, Ledger
+from bailiwick_sandbox.bank.books import Books
+from bailiwick_sandbox.bank.ledger import Ledger
 from bailiwick_sandbox.bank.records import Charge
 
 Status = Literal["succeeded", "failed", "pending"]
