@@ -31,6 +31,7 @@ from bailiwick.channels.base import (
     Request,
     Resolve,
     Result,
+    no_such_method,
 )
 from bailiwick.delivery.webhooks import Endpoints
 from bailiwick.idempotency.requests import Answer, IdempotentRequest
@@ -156,6 +157,7 @@ class Bank:
         done = Result(
             Outcome.APPROVED, f"b_{instruction.reference}", instruction.amount,
             instruction.currency, not held,
+            agreement=f"agr_{instruction.reference}" if instruction.store else None,
         )  # fmt: skip
         replace = msgspec.structs.replace
         answers = {
@@ -165,6 +167,7 @@ class Bank:
             "pending": Result(Outcome.PENDING, done.provider_ref),
             "in_transit": Result(Outcome.PENDING, done.provider_ref, detail="in_transit"),
             "canceled": Result(Outcome.DECLINED, done.provider_ref, code=PAYOUT_CANCELED),
+            "unheard": no_such_method(),
             "act": Result(Outcome.PENDING, done.provider_ref, action_url="https://bank/act"),
         }
         result = answers.get(word, done)

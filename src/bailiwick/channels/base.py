@@ -96,6 +96,9 @@ class Instruction(msgspec.Struct, frozen=True, omit_defaults=True):
             what the provider called it, if known.
         charge_reference: our reference of the charge acted upon.
         evidence: against a dispute: texts by the names of the API's fields.
+        store: for a charge: the payer agrees to be charged again by this payment method.
+        off_session: for a charge: the payer is not there, and can do nothing for it.
+        agreement: the provider's reference of what the payer has agreed to, for such a charge.
     """
 
     operation: Operation
@@ -115,6 +118,9 @@ class Instruction(msgspec.Struct, frozen=True, omit_defaults=True):
     final: bool = True
     overcapture: bool = False
     evidence: dict[str, str] = {}
+    store: bool = False
+    off_session: bool = False
+    agreement: str | None = None
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -173,6 +179,7 @@ class Result(msgspec.Struct, frozen=True):
             payer refused).
         detail: a short machine-readable word for the record; never provider text. Of a pending
             payout, ``in_transit`` says that it was sent on.
+        agreement: of an approved charge that asked to ``store``: the provider's reference of it.
     """
 
     outcome: Outcome
@@ -187,6 +194,7 @@ class Result(msgspec.Struct, frozen=True):
     not_found: bool = False
     retryable: bool = False
     detail: str | None = None
+    agreement: str | None = None
 
 
 class NotBuilt(Result, frozen=True):
@@ -267,6 +275,7 @@ class Profile(msgspec.Struct, frozen=True):
         transport: how requests travel: the name of a module in ``channels.transports``.
         partial_approval: an approval of less than was asked for is legitimate here.
         multiple_captures: a hold can be captured in several parts.
+        agreements: what the payer has agreed to is stored, and told with later charges.
         overcapture_percent: how much more than was authorized a hold's captures may take.
         hold_ms: how long a hold lasts after its authorization.
         shared_tokens: a regular expression, for the whole text, of the payment methods that every
@@ -290,6 +299,7 @@ class Profile(msgspec.Struct, frozen=True):
     partial_approval: bool = False
     multiple_captures: bool = False
     overcapture_percent: int = 0
+    agreements: bool = False
     hold_ms: int = 7 * 24 * 3_600_000
     redirects: bool = True
     signed_callbacks: bool = True

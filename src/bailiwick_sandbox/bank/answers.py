@@ -54,7 +54,8 @@ class CaptureView(Struct, frozen=True, gc=False):
 
 class ChargeView(Struct, frozen=True, gc=False):
     """A charge as it is answered. ``amount_authorized`` appears after a partial approval only,
-    ``capture`` where the answer is about that one."""
+    ``capture`` where the answer is about that one, ``agreement`` once the payer has agreed to be
+    charged again."""
 
     id: str
     reference: str
@@ -69,6 +70,7 @@ class ChargeView(Struct, frozen=True, gc=False):
     amount_authorized: int | UnsetType = UNSET
     object: str = "charge"
     capture: CaptureView | UnsetType = UNSET
+    agreement: str | UnsetType = UNSET
 
 
 class RefundView(Struct, frozen=True, gc=False):
@@ -150,6 +152,7 @@ def charge_view(row: Charge, lie: str = "") -> ChargeView:
         row.redirect_url if row.status == "action_required" else None,
         row.created,
         row.amount_authorized if partial else UNSET,
+        agreement=row.id if row.store and row.approved_at else UNSET,
     )
 
 

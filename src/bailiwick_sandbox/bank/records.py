@@ -61,7 +61,12 @@ class Failure(Struct, frozen=True, gc=False):
 
 class ChargeRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """The body of POST /{provider}/charges; ``overcapture``: the final capture of it may take a
-    little more than was authorized."""
+    little more than was authorized.
+
+    ``store``: the payer agrees that the merchant charges this source again without being there;
+    ``off_session``: nobody is there to authenticate; ``agreement``: the bank's id of the charge by
+    which the payer has agreed to that.
+    """
 
     reference: Reference
     amount: Amount
@@ -72,6 +77,9 @@ class ChargeRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     callback_url: Url | None = None
     description: Annotated[str, Meta(max_length=1000)] | None = None
     overcapture: bool = False
+    store: bool = False
+    off_session: bool = False
+    agreement: Annotated[str, Meta(max_length=64)] | None = None
 
 
 class CaptureRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -158,6 +166,9 @@ class Charge(Struct, frozen=True, omit_defaults=True, gc=False):
     lie: str = ""
     callback_fault: str = ""
     overcapture: bool = False
+    store: bool = False
+    off_session: bool = False
+    agreement: str | None = None
 
 
 class Capture(Struct, frozen=True, omit_defaults=True, gc=False):
