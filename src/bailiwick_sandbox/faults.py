@@ -38,7 +38,18 @@ FaultKind = Literal[
     "callback_stale",
 ]
 FaultOperation = Literal[
-    "charge", "increment", "capture", "void", "refund", "query", "callback", "*"
+    "charge",
+    "increment",
+    "capture",
+    "void",
+    "refund",
+    "evidence",
+    "concede",
+    "payout",
+    "payout_cancel",
+    "query",
+    "callback",
+    "*",
 ]
 
 # What each one does; shown by GET /faults.

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from bailiwick_sandbox.bank import checks
+from bailiwick_sandbox.bank.answers import capture_view, charge_view, increment_view, refund_view
 from bailiwick_sandbox.bank.books import Books, wall_ms
 from bailiwick_sandbox.bank.delay import Delay
 from bailiwick_sandbox.bank.ledger import Ledger
@@ -25,15 +26,13 @@ from bailiwick_sandbox.bank.records import (
     RefundRequest,
     Refusal,
     VoidRequest,
-    capture_view,
-    charge_view,
-    increment_view,
-    refund_view,
 )
 from bailiwick_sandbox.bank.sources import SOURCES
 from bailiwick_sandbox.callbacks import Callbacks
 from bailiwick_sandbox.config import Config
+from bailiwick_sandbox.disputes import DisputeDesk
 from bailiwick_sandbox.faults import CALLBACK_KINDS, LIES, Fault, FaultBoard
+from bailiwick_sandbox.payouts import PayoutDesk
 from bailiwick_sandbox.spoil import INTERNAL, UNREADABLE
 from bailiwick_sandbox.web.exchange import Answer, Exchange, answer, error, refused
 from bailiwick_sandbox.web.views import operation_view
@@ -49,8 +48,7 @@ _REFUND = msgspec.json.Decoder(RefundRequest)
 # How many once-only faults of sources are remembered; the oldest are forgotten first.
 _REMEMBERED = 100_000
 _EARLY_TIMEOUT_S = 3.0
-# Callback faults of a charge that leave each callback alone: a shuffled charge gets its two in
-# the wrong order, by their times and not by chance.
+# Leave each callback alone: a shuffled charge gets its two in the wrong order by their times.
 _IN_ORDER = ("", "callback_shuffle")
 
 
@@ -74,6 +72,8 @@ class Service:
         self.faults = FaultBoard(config.server.seed)
         self.delay = Delay(config.server.seed)
         self.callbacks = Callbacks()
+        self.disputes = DisputeDesk(self)
+        self.payouts = PayoutDesk(self)
         self.calls: dict[str, dict[str, int]] = {name: {} for name in books.ledgers}
         self._hosts = tuple(config.server.callback_hosts)
         self._once: OrderedDict[tuple[str, str, str], None] = OrderedDict()
@@ -88,18 +88,20 @@ class Service:
     def start(self) -> None:
         """Take up what an earlier run left unfinished; needs a running loop."""
         self.callbacks.start()
+        self.disputes.start()
+        self.payouts.start()
         for ledger, row in list(self.books.unfinished()):
             self._schedule(ledger, row)
 
     async def charge(self, exchange: Exchange, ledger: Ledger, body: bytes) -> None:
         """POST /{provider}/charges."""
         request = checks.decode(_CHARGE, body)
-        self._check_urls(request.return_url, request.callback_url)
+        self.check_urls(request.return_url, request.callback_url)
         source = SOURCES.get(request.source)
         own: Fault | None = None
         if source is not None and source.fault and source.fault_on == "charge":
             own = self._own(ledger, "charge", request.reference, source.fault)
-        await self._perform(exchange, ledger, "charge", partial(self._charge, ledger, request), own)
+        await self.perform(exchange, ledger, "charge", partial(self._charge, ledger, request), own)
 
     async def change(
         self, exchange: Exchange, ledger: Ledger, charge_id: str, operation: str, body: bytes
@@ -109,15 +111,15 @@ class Service:
         request = checks.decode(decoder, body)
         own = self._own_of(ledger, charge_id, operation, request.reference)
         done = partial(act, ledger, charge_id, request)
-        await self._perform(exchange, ledger, operation, done, own)
+        await self.perform(exchange, ledger, operation, done, own)
 
     async def refund(self, exchange: Exchange, ledger: Ledger, body: bytes) -> None:
         """POST /{provider}/refunds."""
         request = checks.decode(_REFUND, body)
-        self._check_urls(None, request.callback_url)
+        self.check_urls(None, request.callback_url)
         own = self._own_of(ledger, request.charge, "refund", request.reference)
         act = partial(self._refund, ledger, request)
-        await self._perform(exchange, ledger, "refund", act, own)
+        await self.perform(exchange, ledger, "refund", act, own)
 
     async def query(self, exchange: Exchange, ledger: Ledger, reference: str) -> None:
         """GET /{provider}/operations/{reference}."""
@@ -126,7 +128,7 @@ class Service:
         if known is not None and known[0] == "charge":
             own = self._own_of(ledger, known[1], "query", reference)
         act = partial(self._query, ledger, reference)
-        await self._perform(exchange, ledger, "query", act, own)
+        await self.perform(exchange, ledger, "query", act, own)
 
     def payer_answers(self, ledger: Ledger, charge_id: str, approve: bool) -> Charge:
         """The payer pressed a button on the redirect page; raises Refusal."""
@@ -197,7 +199,7 @@ class Service:
 
     # The faults on the way.
 
-    async def _perform(
+    async def perform(
         self, exchange: Exchange, ledger: Ledger, operation: str, act: Act, own: Fault | None
     ) -> None:
         counts = self.calls[ledger.name]
@@ -371,7 +373,7 @@ class Service:
     def _redirect_url(self, provider: str, charge_id: str) -> str:
         return f"{self.public_url}/{provider}/pay/{charge_id}"
 
-    def _check_urls(self, return_url: str | None, callback_url: str | None) -> None:
+    def check_urls(self, return_url: str | None, callback_url: str | None) -> None:
         if return_url is not None:
             problem = checks.return_problem(return_url)
             if problem:

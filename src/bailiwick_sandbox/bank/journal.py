@@ -14,7 +14,17 @@ from pathlib import Path
 
 import msgspec
 
-from bailiwick_sandbox.bank.records import Capture, Charge, Increment, Refund, Void
+from bailiwick_sandbox.bank.records import (
+    Capture,
+    Charge,
+    Dispute,
+    Increment,
+    Payout,
+    Recall,
+    Refund,
+    Submission,
+    Void,
+)
 
 _HEADER = b'{"books":"bailiwick-sandbox","version":1}\n'
 
@@ -27,6 +37,10 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     void: Void | None = None
     refund: Refund | None = None
     increment: Increment | None = None
+    dispute: Dispute | None = None
+    submission: Submission | None = None
+    payout: Payout | None = None
+    recall: Recall | None = None
 
 
 class JournalError(Exception):

@@ -1,15 +1,21 @@
-"""One provider's rows, and where they are found."""
+"""One provider's rows in memory, as its journal has them."""
 
 from __future__ import annotations
+
+from collections.abc import Sized
 
 from bailiwick_sandbox.bank.identifiers import Numbering
 from bailiwick_sandbox.bank.journal import Entry
 from bailiwick_sandbox.bank.records import (
     Capture,
     Charge,
+    Dispute,
     Increment,
     Operation,
+    Payout,
+    Recall,
     Refund,
+    Submission,
     Void,
 )
 from bailiwick_sandbox.config import ProviderConfig
@@ -27,6 +33,10 @@ class Ledger:
         self.captures: dict[str, Capture] = {}
         self.voids: dict[str, Void] = {}
         self.refunds: dict[str, Refund] = {}
+        self.disputes: dict[str, Dispute] = {}
+        self.submissions: dict[str, Submission] = {}
+        self.payouts: dict[str, Payout] = {}
+        self.recalls: dict[str, Recall] = {}
         # One reference names one operation, whatever its type: it is what a look-up goes by.
         self.references: dict[str, tuple[Operation, str]] = {}
 
@@ -49,6 +59,18 @@ class Ledger:
         if entry.refund is not None:
             self.refunds[entry.refund.id] = entry.refund
             self.references[entry.refund.reference] = ("refund", entry.refund.id)
+        if entry.dispute is not None:
+            self.disputes[entry.dispute.id] = entry.dispute
+        if entry.submission is not None:
+            sent = entry.submission
+            self.submissions[sent.id] = sent
+            self.references[sent.reference] = (sent.kind, sent.id)
+        if entry.payout is not None:
+            self.payouts[entry.payout.id] = entry.payout
+            self.references[entry.payout.reference] = ("payout", entry.payout.id)
+        if entry.recall is not None:
+            self.recalls[entry.recall.id] = entry.recall
+            self.references[entry.recall.reference] = ("payout_cancel", entry.recall.id)
 
     def capture_of(self, reference: str) -> Capture:
         """The capture that was asked for under a reference; raises KeyError for another one."""
@@ -56,5 +78,6 @@ class Ledger:
 
     def size(self) -> int:
         """How many rows there are, which is also how many ids were given out."""
-        rows = (self.charges, self.increments, self.captures, self.voids, self.refunds)
+        rows: tuple[Sized, ...] = (self.charges, self.increments, self.captures, self.voids)
+        rows += (self.refunds, self.disputes, self.submissions, self.payouts, self.recalls)
         return sum(len(each) for each in rows)

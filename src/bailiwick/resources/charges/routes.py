@@ -1,17 +1,19 @@
 """Charges over HTTP."""
 
 import functools
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 from bailiwick.base.errors import ApiError
 from bailiwick.base.objects import Object
 from bailiwick.base.tenancy import Owner, own
 from bailiwick.interlink.paging import Room
 from bailiwick.orders import attempt_store
+from bailiwick.resources.balance import stored as balance
 from bailiwick.resources.charges import RESOURCE, stored
 from bailiwick.resources.charges.commands import Charges
 from bailiwick.resources.charges.params import UNDONE_UPDATE, ListCharges, UpdateCharge
 from bailiwick.resources.charges.search import SEARCHED, ChargeSearch
+from bailiwick.resources.charges.stored import Charged
 from bailiwick.resources.payments.placing import keep, seen
 from bailiwick.resources.payments.render import charge, charge_view
 from bailiwick.resources.payments.stored import find as find_payment
@@ -76,6 +78,10 @@ async def page(
     part = await lists.page_of(node, who, query, RESOURCE, room, here=of is not None)
     found, following = await stored.page(node.store, merchant, livemode, part, query.customer, of)
     keep(node, region, (payment.details.assignment for payment, _ in found))
+    moved = await balance.of(node.store, (payment.id for payment, _ in found))
+
+    def shown(row: Charged) -> Object:
+        return _moved(charge(*row), moved)
 
     return await lists.paged(
         query,
@@ -83,10 +89,16 @@ async def page(
         room,
         found,
         following,
-        lambda row: charge(*row),
+        shown,
         lambda row: row[1].id,
         functools.partial(wished.fill, node.store, who, region) if wished else None,
     )
+
+
+def _moved(it: Object, moved: Mapping[str, Sequence[str]]) -> Object:
+    """A charge with what it did to the balance."""
+    it["balance_transaction"] = next(iter(moved.get(it["id"], ())), None)
+    return it
 
 
 async def retrieve(node: NodeContext, who: Principal, identifier: str, params: Params) -> Object:
@@ -97,14 +109,16 @@ async def retrieve(node: NodeContext, who: Principal, identifier: str, params: P
         raise ApiError.missing("charge", identifier)
     owner = await find_payment(node.store, attempt.subject)
     assert owner is not None, "an attempt is one of an order"
-    return charge(owner, charge_view(attempt))
+    moved = await balance.of(node.store, [owner.id])
+    return _moved(charge(owner, charge_view(attempt)), moved)
 
 
 async def load(store: Store, who: Owner, region: int, identifiers: Set[str]) -> dict[str, Object]:
     """Charges by their ids, as ``expand`` shows them; see ``serving.expansion.Load``."""
     rows = await store.rows("charge_some", sorted(identifiers), LOADED_BYTES_MAX)
     found = [stored.charged(list(row)) for row in rows]
-    return {view.id: charge(it, view) for it, view in found if seen(it, who, region)}
+    moved = await balance.of(store, (payment.id for payment, _ in found))
+    return {view.id: _moved(charge(it, view), moved) for it, view in found if seen(it, who, region)}
 
 
 LOADS = {"charge": load}

@@ -72,6 +72,13 @@ class ChargeNotes(msgspec.Struct, frozen=True, omit_defaults=True):
     shipping: dict[str, Any] | None | UnsetType = UNSET
 
 
+class DisputeNote(msgspec.Struct, frozen=True):
+    """A dispute, as its payment knows it: of which charge, and whether that may be refunded."""
+
+    charge: str
+    refundable: bool
+
+
 class Saving(msgspec.Struct, frozen=True, omit_defaults=True):
     """A payment method that is saved once the payment has succeeded.
 
@@ -99,7 +106,8 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     to do (``multicapture``, ``overcapture``). ``billing``: who pays by the latest payment method,
     as the client says. ``charges``: by its id, what was noted on a charge alone. ``no_action``: a
     charge that waits for the payer is voided; ``forgoing``: one is being voided for that.
-    ``increment``: what else changes once the increment under way has succeeded.
+    ``increment``: what else changes once the increment under way has succeeded. ``disputes``: by
+    their ids, of its charges.
     """
 
     payment_method: str | None = None
@@ -128,6 +136,7 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     no_action: bool = False
     forgoing: bool = False
     increment: dict[str, Any] | None = None
+    disputes: dict[str, DisputeNote] = {}
 
 
 class Payment(msgspec.Struct, frozen=True, omit_defaults=True):

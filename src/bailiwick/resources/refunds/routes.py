@@ -8,6 +8,7 @@ from bailiwick.base.objects import Object
 from bailiwick.base.tenancy import own
 from bailiwick.interlink.paging import Room
 from bailiwick.orders import attempt_store
+from bailiwick.resources.balance import stored as balance
 from bailiwick.resources.payments.placing import keep_all
 from bailiwick.resources.payments.stored import find as find_payment
 from bailiwick.resources.refunds import RESOURCE, render, stored
@@ -94,7 +95,14 @@ async def retrieve(node: NodeContext, who: Principal, identifier: str, params: P
     row = own(await stored.find(node.store, identifier), who, "refund", identifier)
     owner = await find_payment(node.store, row.payment)
     assert owner is not None, "a refund is one of a payment"
-    return render.refund(row, owner)
+    moved = await balance.of(node.store, [row.payment])
+    return {**render.refund(row, owner), **_moved_by(moved.get(row.id, []))}
+
+
+def _moved_by(transactions: list[str]) -> Object:
+    """What a refund did to the balance: when it was paid, and when that came back."""
+    taken, returned, *_ = [*transactions, None, None]
+    return {"balance_transaction": taken, "failure_balance_transaction": returned}
 
 
 async def page(
@@ -107,9 +115,10 @@ async def page(
     part = await lists.page_of(node, who, query, RESOURCE, room, here=of is not None)
     found, following = await stored.page(node.store, who.merchant.id, who.livemode, part, of)
     await keep_all(node, region, {row.payment for row, _ in found})
+    moved = await balance.of(node.store, (row.payment for row, _ in found))
 
     def shown(row: tuple[Refund, str | None]) -> Object:
-        return render.refund_of(*row)
+        return {**render.refund_of(*row), **_moved_by(moved.get(row[0].id, []))}
 
     return await lists.paged(
         query,
