@@ -10,6 +10,7 @@ import pytest
 import stripe
 from chaos_kit import Chaos
 
+from bailiwick.resources.payouts.rows import sending
 from tests.waiting import PATIENCE_S, wait_until
 
 NODE, COUNTRY = "europe", "DE"
@@ -86,8 +87,8 @@ def in_the_books(chaos: Chaos, payout: str) -> list[str]:
     """The statuses of the rows that the provider has of a payout."""
     with urllib.request.urlopen(f"{chaos.demo['sandbox']['url']}/books", timeout=60) as answer:
         books = json.load(answer)
-    mine = f"at_{payout.partition('_')[2]}_"
-    return [row["status"] for row in books["payouts"] if row["reference"].startswith(mine)]
+    mine = sending(payout)
+    return [row["status"] for row in books["payouts"] if row["reference"] == mine]
 
 
 @pytest.mark.parametrize("point", SENT)
