@@ -424,7 +424,7 @@ async def test_a_page_costs_a_few_statements(one: Site) -> None:
     region = {"bailiwick-region": "1"}
     for path, wish, names in (
         ("/v1/payment_intents", {"expand[]": "data.latest_charge"},
-         ["payment_list_newest", "charge_some"]),
+         ["payment_list_newest", "charge_some", "balance_transactions_of"]),
         ("/v1/refunds", {}, ["refund_list_newest", "assignments_find"]),
         ("/v1/events", {}, ["event_list_newest", "assignments_find"]),
         ("/v1/payment_intents", {"starting_after": made[4]["id"]},
