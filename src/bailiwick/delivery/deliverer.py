@@ -48,15 +48,15 @@ log = structlog.get_logger()
 class Deliverer:
     """Delivers what is owed; a slow endpoint delays only itself.
 
-    ``shown``: an event as an object, from the columns of ``deliveries_due``; ``every_s``: how often
-    all endpoints are looked at, in seconds.
+    ``shown``: an event as an object, from the columns of ``deliveries_due`` and the version of the
+    format that the endpoint has; ``every_s``: how often all endpoints are looked at, in seconds.
     """
 
     def __init__(
         self,
         store: Store,
         endpoints: Endpoints,
-        shown: Callable[[asyncpg.Record], Object],
+        shown: Callable[[asyncpg.Record, str], Object],
         *,
         private: bool,
         every_s: float,
@@ -191,7 +191,7 @@ class Deliverer:
         assert self._poster is not None
         began_ms = now_ms()
         try:
-            body = bytes(encode(self._shown(row)))
+            body = bytes(encode(self._shown(row, endpoint.api_version)))
             return await self._poster.post(endpoint, row["event"], body)
         except Exception as error:
             # A defect of ours: tried as often as any other, and no longer.

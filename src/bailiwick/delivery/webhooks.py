@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from bailiwick.base.api_versions import effective
 from bailiwick.delivery.event_types import covers
 from bailiwick.delivery.secrets import Old, valid
 from bailiwick.store.database import Store
@@ -40,6 +41,11 @@ class Endpoint(msgspec.Struct, frozen=True):
         """The secrets that sign now, the newest first: several while one is being replaced."""
         earlier = valid(self.old_secrets, now_ms) if self.old_secrets else []
         return [self.secret, *(each.secret for each in earlier if each.secret is not None)]
+
+    @property
+    def api_version(self) -> str:
+        """As of which version events are shown to it."""
+        return effective(self.details.get("api_version"))
 
     def wants(self, event_type: str) -> bool:
         """Whether it subscribed; ``*`` means all but our own additions."""

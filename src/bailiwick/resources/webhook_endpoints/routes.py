@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from bailiwick.base import api_versions
 from bailiwick.base.errors import ApiError
 from bailiwick.base.objects import page
 from bailiwick.base.tenancy import own
@@ -36,6 +37,19 @@ from bailiwick.wire.forms import struct_from
 ENDPOINTS_MAX = 16
 
 
+def _check_new(wish: CreateEndpoint) -> None:
+    """Refuse what a new endpoint alone may name. Raises ApiError (400)."""
+    wrong = None if wish.api_version is None else api_versions.problem(wish.api_version)
+    if wrong is not None:
+        raise ApiError.invalid(wrong, param="api_version")
+    if wish.connect:
+        raise ApiError.invalid(
+            "There are no connected accounts here, so an endpoint for their events would never "
+            "hear of one: leave connect out.",
+            param="connect",
+        )
+
+
 def _check(node: NodeContext, url: str | UnsetType, events: list[str] | UnsetType) -> None:
     if not isinstance(url, UnsetType):
         wrong = allowed_url(url, private=node.private_addresses)
@@ -58,10 +72,12 @@ class EndpointList(Route):
         given = given_by_access(node, request, who)
         _, wish = await route.checked(request, CreateEndpoint)
         _check(node, wish.url, wish.enabled_events)
+        _check_new(wish)
         async with node.endpoints.changing:
             made = await self._put(who, given, wish)
             endpoint = own(node.endpoints.get(given.id), who, "webhook_endpoint", given.id)
-        if (endpoint.url, endpoint.events) != (wish.url, wish.enabled_events):
+        had = (endpoint.url, endpoint.events, endpoint.details.get("api_version"))
+        if had != (wish.url, wish.enabled_events, wish.api_version):
             raise ApiError.mismatch()  # its id follows from the key, which was used before
         # A secret is shown once: whoever repeats the request has got it, or makes another endpoint.
         json_answer(response, shown(endpoint, secret=made))
