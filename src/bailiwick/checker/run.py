@@ -11,7 +11,17 @@ from typing import Any
 
 import msgspec
 
-from bailiwick.checker import across, books, inside, outside, providers, records, stories, tables
+from bailiwick.checker import (
+    across,
+    books,
+    inside,
+    outside,
+    providers,
+    records,
+    stories,
+    tables,
+    told,
+)
 from bailiwick.checker.across import OpenAttempt, OpenReview
 from bailiwick.checker.findings import Findings
 from bailiwick.checker.places import NodePlace, Places
@@ -109,15 +119,15 @@ class _Run:
     async def node(self, db: Reader) -> None:
         """Everything that concerns one node."""
         of = self.findings.of
-        for invariant in (*inside.INSIDE, *records.RECORDS):
+        for invariant in (*inside.INSIDE, *records.RECORDS, *told.TOLD):
             await invariant(db, of(invariant))
         rows = await tables.load(db)
         self.payments += len(rows.payments)
         self.paid += sum(payment.received > 0 for payment in rows.payments.values())
         self.attempts += len(rows.attempts)
-        told = stories.Stories(db.node, rows, self.findings)
-        await stories.read(db, told)
-        await stories.stored_answers(db, of(stories.stored_answers), rows, told.edited)
+        read = stories.Stories(db.node, rows, self.findings)
+        await stories.read(db, read)
+        await stories.stored_answers(db, of(stories.stored_answers), rows, read.edited)
         await across.one_payment_per_key(db, of(across.one_payment_per_key), self.owners)
         await across.no_card_numbers(db, of(across.no_card_numbers))
         self._between(db, rows)
@@ -204,6 +214,7 @@ class _Run:
             "refunds_follow_attempts": 0,
             "terminal_stays": 0,
             "deliveries_done_or_due": 0,
+            "told_with_their_move": 0,
             "records_told": self.told_of_records,
             "methods_owned": 0,
         }

@@ -9,7 +9,7 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import asyncpg
 import structlog
@@ -56,7 +56,7 @@ class Deliverer:
         self,
         store: Store,
         endpoints: Endpoints,
-        shown: Callable[[asyncpg.Record, str], Object],
+        shown: Callable[[asyncpg.Record, str], Awaitable[Object]],
         *,
         private: bool,
         every_s: float,
@@ -191,7 +191,7 @@ class Deliverer:
         assert self._poster is not None
         began_ms = now_ms()
         try:
-            body = bytes(encode(self._shown(row, endpoint.api_version)))
+            body = bytes(encode(await self._shown(row, endpoint.api_version)))
             return await self._poster.post(endpoint, row["event"], body)
         except Exception as error:
             # A defect of ours: tried as often as any other, and no longer.

@@ -43,7 +43,7 @@ def kinds() -> Kinds:
     objects: dict[str, AsItIs] = {}
     for each in declared("OBJECTS", "kind", "handlers"):
         objects |= each
-    return Kinds(_every_kind(), handlers, objects)
+    return Kinds(_every_kind(), handlers, objects, declared("ALSO", "told"))
 
 
 def search_fills() -> list[str]:

@@ -22,7 +22,7 @@ from bailiwick.node.config import Loaded, callback_base
 from bailiwick.orders.callbacks import Callbacks
 from bailiwick.orders.machine import Machine
 from bailiwick.orders.resolver import Resolver
-from bailiwick.resources.events.shown import event_object
+from bailiwick.resources.events.shown import one
 from bailiwick.resources.payments.rows import TABLE
 from bailiwick.routing.gateways import Gateways
 from bailiwick.runtime.loops import end, forever
@@ -67,7 +67,7 @@ class Node:
         self.deliverer = Deliverer(
             self.store,
             self.endpoints,
-            functools.partial(event_object, self.machine.kinds, name="event"),
+            functools.partial(one, self.machine.kinds, self.store, name="event"),
             private=self.private_addresses,
             every_s=DELIVER_EVERY_S,
         )

@@ -10,7 +10,7 @@ from bailiwick.interlink.paging import Room
 from bailiwick.resources.events import RESOURCE
 from bailiwick.resources.events.params import ListEvents
 from bailiwick.resources.events.retry import EventRetry
-from bailiwick.resources.events.shown import event_object, find
+from bailiwick.resources.events.shown import bodies, event_object, find, one
 from bailiwick.resources.payments.placing import keep_all
 from bailiwick.serving import lists, placed_records
 from bailiwick.serving.context import NodeContext
@@ -36,7 +36,7 @@ async def retrieve(node: NodeContext, who: Principal, identifier: str, params: P
     row = await find(node, who, identifier)
     if row is None:
         raise ApiError.missing("event", identifier)
-    return event_object(node.machine.kinds, row)
+    return await one(node.machine.kinds, node.store, row)
 
 
 async def page(
@@ -54,8 +54,11 @@ async def page(
     await keep_all(node, region, subjects)
     await placed_records.keep_all(node, region, subjects)
 
+    kinds = node.machine.kinds
+    beside = await bodies(kinds, node.store, rows)
+
     def shown(row: Any) -> Object:
-        return event_object(node.machine.kinds, row)
+        return event_object(kinds, row, beside)
 
     after = following(rows)
     return await lists.paged(query, RESOURCE, room, rows, after, shown, lambda row: row["id"])
