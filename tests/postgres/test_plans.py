@@ -137,8 +137,8 @@ async def test_reads_only_use_indexes(full: NodeStore, sql: asyncpg.Connection) 
 async def test_a_page_of_events_or_tries_reads_no_more_than_it_shows(
     store: NodeStore, sql: asyncpg.Connection
 ) -> None:
-    """Of 200,000 rows, each of two events and with a try: in the order of an index, whatever the plan
-    was made for."""
+    """Of 200,000 rows, each of two events and with a try: in the order of an index, whatever the
+    plan was made for."""
     await fill(sql)
     await sql.execute(f"""
         ALTER TABLE event DISABLE TRIGGER event_append_only;
@@ -146,14 +146,15 @@ async def test_a_page_of_events_or_tries_reads_no_more_than_it_shows(
         INSERT INTO delivery_try (id, merchant, livemode, event, endpoint, subject, number, resent,
                                   created_ms, took_ms, url, status, body_cut, follows)
         SELECT 'whd_' || lpad(n::text, 26, '0'), 'acct_1', false, 'evt_' || lpad(n::text, 26, '0'),
-               'we_' || n % 2, 'pi_1', 1, 0, n, 1, 'https://shop.example/', 200, false, 'delivered'
+               'we_' || n % 500, 'pi_1', 1, 0, n, 1, 'https://shop.example/', 200, false,
+               'delivered'
           FROM generate_series(1, {ROWS}) n;
         ANALYZE event, delivery_try;
     """)
     pool: Any = store._lists
     middle = f"evt_{ROWS // 2:026}"
     bounds = {"newest": [f"{middle}_2", ""], "oldest": ["~", f"{middle}_2"]}
-    one = [f"whd_{ROWS // 2:026}", f"whd_{ROWS // 2 - 1000:026}"]
+    one = [f"whd_{ROWS // 2 + 1:026}", ""]
     asked: list[tuple[str, list[Any], str]] = []
     for order, within in bounds.items():
         for types in (None, ["charge.succeeded"]):
