@@ -33,6 +33,7 @@ from bailiwick.store.migrate import migrate
 from bailiwick.topology.current import CurrentWorld
 from bailiwick.topology.joining import join
 from bailiwick.topology.snapshot import World
+from bailiwick.wire.event_streams import Streams
 
 if TYPE_CHECKING:
     from bailiwick.bus.client import Bus
@@ -75,6 +76,7 @@ class Node:
         self.load = Load(self.number, settings.capacity, begins, ends, settings.queue_target_ms)
         self.refusals = Refusals(loaded.internal_secret)
         self.home_histories = HomeHistories(self.atlas)
+        self.streams = Streams()
         self.relay: Relay | None = None
         if bus is not None and settings.events:
             self.relay = Relay(

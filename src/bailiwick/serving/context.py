@@ -10,6 +10,7 @@ from bailiwick.jurisdiction.home_history import HomeHistories
 from bailiwick.orders.machine import Machine
 from bailiwick.store.database import Store
 from bailiwick.topology.snapshot import World
+from bailiwick.wire.event_streams import Streams
 
 
 class NodeContext(Protocol):
@@ -30,6 +31,7 @@ class NodeContext(Protocol):
     load: Load
     refusals: Refusals
     home_histories: HomeHistories
+    streams: Streams
 
     @property
     def world(self) -> World:

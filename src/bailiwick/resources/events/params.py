@@ -15,6 +15,13 @@ class ListEvents(ListQuery, frozen=True):
     types: Annotated[list[Text], Meta(max_length=20)] | None = None
 
 
+class StreamEvents(msgspec.Struct, frozen=True):
+    """GET /v1/events with ``Accept: text/event-stream``."""
+
+    type: Text | None = None
+    types: Annotated[list[Text], Meta(max_length=20)] | None = None
+
+
 class RetryEvent(msgspec.Struct, frozen=True):
     """POST /v1/events/{id}/retry: see https://docs.stripe.com/cli/events/resend."""
 

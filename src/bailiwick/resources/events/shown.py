@@ -10,7 +10,9 @@ from typing import Any
 import msgspec
 
 from bailiwick.base import api_versions
+from bailiwick.base.errors import ApiError
 from bailiwick.base.objects import Object
+from bailiwick.delivery.event_types import matching
 from bailiwick.orders.kinds import Kinds, Named
 from bailiwick.resources.events import render
 from bailiwick.serving.context import NodeContext
@@ -30,6 +32,24 @@ async def find(node: NodeContext, who: Principal, identifier: str) -> Any:
     return await node.store.row(
         "event_find", who.merchant.id, who.livemode, identifier, row, number
     )
+
+
+def types_of(one_of: str | None, some: list[str] | None) -> list[str] | None:
+    """Which types of events are wanted; None: all. Of a group, those that it stands for now.
+
+    Raises:
+        ApiError: 400, both are given, or a group among several.
+    """
+    if one_of is not None and some is not None:
+        raise ApiError.invalid("Only one of type and types can be given.", param="types")
+    if one_of is not None:
+        return matching(one_of)
+    if some and any("*" in each for each in some):
+        raise ApiError.invalid(
+            "types[] takes names of event types; a group of them (*) goes into type.",
+            param="types",
+        )
+    return some or None
 
 
 async def bodies(kinds: Kinds, store: Store, rows: Iterable[Any]) -> Bodies:
