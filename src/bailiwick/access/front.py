@@ -173,6 +173,8 @@ class Front:
 
     async def start(self) -> None:
         """Ask the nodes once, then keep asking and keep watching the world's files."""
+        from bailiwick.access.fanout import endpoint_copies  # it stands on this module
+
         if self.feed is not None:
             await self.feed.start()
         await self.node_monitor.ask_all()
@@ -181,6 +183,7 @@ class Front:
         self._tasks = [
             loop.create_task(self.node_monitor.run(seconds)),
             loop.create_task(self.current.watch()),
+            loop.create_task(endpoint_copies.run(self)),
         ]
 
     async def stop(self) -> None:

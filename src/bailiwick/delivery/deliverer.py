@@ -22,7 +22,8 @@ from bailiwick.delivery.post import Poster
 from bailiwick.delivery.schedule import again_ms
 from bailiwick.delivery.slots import TOTAL, Slots
 from bailiwick.delivery.tries import Told, Try, new_name, oldest_kept
-from bailiwick.delivery.webhooks import Endpoint, Endpoints
+from bailiwick.delivery.webhooks import Endpoint, Endpoints, change
+from bailiwick.interlink.endpoint_copies import TOMBSTONE_MS
 from bailiwick.runtime.database_errors import DATABASE_ERRORS
 from bailiwick.runtime.loops import end, forever
 from bailiwick.store.database import Store
@@ -88,9 +89,10 @@ class Deliverer:
             await end(forgetting, *self._running)
 
     async def _forget(self) -> float:
-        """Let go of tries that are older than is kept."""
+        """Let go of tries, and of endpoints that were deleted, that are older than is kept."""
         oldest = oldest_kept(now_ms())
         gone = await self._store.rows("delivery_tries_forget", oldest, FORGET_MAX)
+        await self._store.rows("endpoints_forget", now_ms() - TOMBSTONE_MS)
         return SPACING_S if len(gone) == FORGET_MAX else FORGET_EVERY_S
 
     async def _step(self) -> float:
@@ -216,7 +218,7 @@ class Deliverer:
 
     async def _disable(self, identifier: str, url: str) -> None:
         try:
-            await self._store.rows("endpoint_disable", identifier, url)
+            await self._store.rows("endpoint_disable", identifier, url, change())
             await self._endpoints.load(self._store)
         except DATABASE_ERRORS:
             log.warning("webhook_not_disabled", webhook=identifier)  # its next 410 does

@@ -21,7 +21,7 @@ STREAMS_OF_ONE = 4
 EVERY_S = 1.0
 """How often is looked for something new."""
 SAID_EVERY_S = 15.0
-"""A stream that has nothing to tell says so: a client that has gone is noticed by that."""
+"""How often a stream that has nothing to tell says where it has come to."""
 LIFE_S = 3600.0
 """After which a client comes again: a key or an address may have changed hands."""
 RETRY_MS = 2_000
@@ -70,7 +70,7 @@ class Streams:
                 code="too_many_streams",
                 status=429,
             )
-            error.headers["retry-after"] = "5"
+            error.headers["retry-after"] = "2"
             raise error
         self._open[owner] += 1
         return Stream(look, first, self.ending, lambda: self._gone(owner))
@@ -119,11 +119,12 @@ class Stream:
                     continue
             try:
                 self._take(await self._look())
+                if not self._ready:
+                    return SSEvent(comment="")  # only by writing is noticed that a client has gone
             except ApiError as error:
                 self._ends_s = 0.0
                 body = msgspec.json.encode(error.body())
                 self._ready.append(SSEvent(event="error", data=body))
-        self._said_s = self._clock()
         return self._ready.popleft()
 
     def _take(self, found: Round) -> None:
@@ -131,6 +132,7 @@ class Stream:
         self._more = found.more
         if found.word != self._words or self._clock() - self._said_s >= SAID_EVERY_S:
             # With where it has come to: who comes again after a long silence goes on from there.
-            said = found.word or "nothing new" if not found.events else found.word or "all told"
+            said = found.word or ("all told" if found.events else "nothing new")
             self._ready.append(SSEvent(comment=said, event_id=found.at))
+            self._said_s = self._clock()
         self._words = found.word

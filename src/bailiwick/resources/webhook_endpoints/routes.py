@@ -7,12 +7,13 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from bailiwick.base import api_versions
+from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.base.objects import page
 from bailiwick.base.tenancy import own
 from bailiwick.delivery.addresses import allowed_url
 from bailiwick.delivery.event_types import problem
-from bailiwick.delivery.webhooks import Endpoint
+from bailiwick.delivery.webhooks import Endpoint, change
 from bailiwick.interlink import paging
 from bailiwick.interlink.sealed_resource import Resource
 from bailiwick.resources.webhook_endpoints.params import (
@@ -93,6 +94,11 @@ class EndpointList(Route):
         await node.endpoints.load(node.store)
         if node.endpoints.get(given.id) is not None:
             return False
+        if await node.store.row("endpoint_deleted", given.id) is not None:
+            raise ApiError.invalid(
+                "The webhook endpoint that this Idempotency-Key made was deleted: use a new key.",
+                param="Idempotency-Key",
+            )
         if len(node.endpoints.of(who.merchant.id, who.livemode)) >= ENDPOINTS_MAX:
             raise ApiError.invalid(
                 f"A merchant has at most {ENDPOINTS_MAX} webhook endpoints: delete one first."
@@ -112,6 +118,7 @@ class EndpointList(Route):
             msgspec.json.encode(wish.enabled_events).decode(),
             given.created_ms,
             msgspec.json.encode(details).decode(),
+            change(),
         )
         await node.endpoints.load(node.store)
         return made is not None
@@ -179,13 +186,16 @@ class EndpointItem(Route):
             msgspec.json.encode(events).decode(),
             status,
             msgspec.json.encode(details).decode(),
+            change(),
         )
 
     async def on_delete(self, request: Request, response: Response, identifier: str) -> None:
         """Delete, with what is still owed to it."""
         node = self.node
         who = route.principal(request, node)
-        gone = await node.store.row("endpoint_delete", identifier, who.merchant.id, who.livemode)
+        gone = await node.store.row(
+            "endpoint_delete", identifier, who.merchant.id, who.livemode, change(), now_ms()
+        )
         if gone is None:
             raise ApiError.missing("webhook_endpoint", identifier)
         await node.endpoints.load(node.store)
