@@ -209,8 +209,21 @@ async def test_they_are_delivered_to_whom_they_are_wanted_by(three: Site) -> Non
             await do(three, "/v1/refunds", payment_intent=paid["id"])
             events = await all_events(three)
             assert [each["pending_webhooks"] for each in events] == [1, 1, 2, 1, 1, 2, 1]
+            assert await all_events(three, delivery_success="false") == events
+            assert await all_events(three, delivery_success="true") == []
             async with delivering(store):
                 await until_paid(sql, every, charges)
+            assert await all_events(three, delivery_success="false") == []
+            taken = await all_events(three, delivery_success="true", type="charge.*")
+            assert names(taken) == ["charge.succeeded", "charge.refunded", "charge.refund.updated"]
+            await sql.execute(
+                "UPDATE delivery SET status = 500 WHERE endpoint = $1 AND event = $2",
+                every,
+                taken[0]["id"],
+            )
+            failed = await all_events(three, delivery_success="false")
+            assert [each["id"] for each in failed] == [taken[0]["id"]]
+            assert (await three.ask("GET", EVENTS, {"delivery_success": "x"}))[0] == 400
             ids = {each["type"]: each["id"] for each in events}
             told_of = server.seen("came", "/charges")
             assert told_of == [ids["charge.succeeded"], ids["charge.refunded"]]

@@ -158,7 +158,7 @@ async def test_a_page_of_events_or_tries_reads_no_more_than_it_shows(
     asked: list[tuple[str, list[Any], str]] = []
     for order, within in bounds.items():
         for types in (None, ["charge.succeeded"]):
-            rest = [20, types, 0, 2**53, 2**30]
+            rest = [20, types, 0, 2**53, None, 2**30]
             asked.append((f"event_list_{order}", ["acct_1", False, *within, *rest],
                           "event_by_merchant"))  # fmt: skip
         for event, endpoint, index in (

@@ -13,6 +13,7 @@ class ListEvents(ListQuery, frozen=True):
 
     type: Text | None = None
     types: Annotated[list[Text], Meta(max_length=20)] | None = None
+    delivery_success: bool | None = None
 
 
 class StreamEvents(msgspec.Struct, frozen=True):

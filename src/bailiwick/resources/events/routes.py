@@ -48,7 +48,14 @@ async def page(
     types = types_of(query.type, query.types)
     part = await lists.page_of(node, who, query, RESOURCE, room)
     rows = await node.store.page(
-        "event", who.merchant.id, who.livemode, part, types, part.since_ms, part.until_ms
+        "event",
+        who.merchant.id,
+        who.livemode,
+        part,
+        types,
+        part.since_ms,
+        part.until_ms,
+        query.delivery_success,
     )
     subjects = {row["subject"] for row in rows}
     await keep_all(node, region, subjects)

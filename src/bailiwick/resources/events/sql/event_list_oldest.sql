@@ -1,7 +1,7 @@
 -- A page of a merchant's events, oldest first (for ending_before). $1: merchant, $2: live mode,
 -- $3: ids below this, $4: ids above this, $5: rows at most, $6: of these types, or null for all,
--- $7: created at or after, $8: at or before (milliseconds), $9: bytes of bodies, after which no
--- further row begins. `number`: which event of a row it is; from the second on its id has that behind
+-- $7: created at or after, $8: at or before (milliseconds), $9: whether all endpoints to which they
+-- are owed have taken them, or null for all, $10: bytes of bodies, after which no further row begins. `number`: which event of a row it is; from the second on its id has that behind
 -- it, and its object is not the one here (`also`). `following`: the id of the row after it, whether or
 -- not that is here. `pending`: to how many webhook endpoints it is still owed, one look into an index
 -- for each row of the page.
@@ -28,8 +28,13 @@ SELECT id, subject, seq, number, type, body, content, created_ms, livemode, foll
                         OR t.number > 1 AND e.id || '_' || t.number > $4
                            AND e.id || '_' || t.number < $3)
                    AND created_ms BETWEEN $7 AND $8
+                   AND ($9::boolean IS NULL OR $9 <> EXISTS (
+                        SELECT FROM delivery d
+                         WHERE d.event = CASE t.number WHEN 1 THEN e.id
+                                         ELSE e.id || '_' || t.number END
+                           AND coalesce(d.status, 0) NOT BETWEEN 200 AND 299))
                  ORDER BY e.id ASC, t.number ASC
                  LIMIT $5 + 1) found
         WINDOW w AS (ORDER BY id ASC)) placed
- WHERE place <= $5 AND before < $9::bigint
+ WHERE place <= $5 AND before < $10::bigint
  ORDER BY id ASC
