@@ -3,8 +3,8 @@
 import asyncio
 import itertools
 import random
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,14 +50,16 @@ async def no_answer(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"{}"})
 
 
-@contextmanager
-def away(*nodes: One) -> Iterator[None]:
+@asynccontextmanager
+async def away(it: Site, *nodes: One) -> AsyncIterator[None]:
+    """These do not answer meanwhile; access knows when they are back."""
     whole = [each._build for each in nodes]
     for each in nodes:
         each._build = no_answer
     yield
     for each, build in zip(nodes, whole, strict=True):
         each._build = build
+    await it.front.node_monitor.ask_all()
 
 
 async def rows_of(node: One) -> Rows:
@@ -108,36 +110,36 @@ async def test_a_change_needs_one_node_and_names_the_others(three: Site) -> None
     europe, apac, americas = three.nodes
     made = await do(three, "POST", LIST, **WISH)
     path = f"{LIST}/{made['id']}"
-    with away(apac, americas):
+    async with away(three, apac, americas):
         changed = await do(three, "POST", path, description="one")
         assert changed["lagging_nodes"] == ["apac", "americas"]
         assert "lagging_nodes" not in await do(three, "GET", path)
-    with away(europe):
+    async with away(three, europe):
         # Only those are there that lag: theirs is the newer change, and the whole row wins.
         late = await do(three, "POST", path, **{"metadata[a]": "1"})
         assert late["lagging_nodes"] == ["europe"] and late["description"] is None
     assert await copying.compare(three.front) == 1
     row = (await alike(three))[made["id"]]
     assert msgspec.json.decode(row["details"])["metadata"] == {"a": "1"}
-    with away(apac):
+    async with away(three, apac):
         assert (await do(three, "DELETE", path))["lagging_nodes"] == ["apac"]
     assert await copying.compare(three.front) == 1
     assert (await alike(three))[made["id"]]["deleted_ms"]
     assert await copying.compare(three.front) == 0, "there is nothing more to bring"
-    with away(*three.nodes):
+    async with away(three, *three.nodes):
         assert (await three.ask("POST", LIST, WISH))[0] == 503
 
 
 async def test_a_key_makes_one_endpoint_and_never_again(three: Site) -> None:
     europe, apac, _ = three.nodes
     keyed = {"idempotency-key": "one"}
-    with away(europe):
+    async with away(three, europe):
         status, made = await three.ask("POST", LIST, WISH, headers=keyed)
         assert status == 200 and made["lagging_nodes"] == ["europe"]
     status, again = await three.ask("POST", LIST, WISH, headers=keyed)
     assert (status, again["id"]) == (200, made["id"]) and "secret" not in again
     assert set(await alike(three)) == {made["id"]}, "the repetition brought it to the first"
-    with away(apac):
+    async with away(three, apac):
         await do(three, "DELETE", f"{LIST}/{made['id']}")
     status, body = await three.ask("POST", LIST, WISH, headers=keyed)
     assert (status, body["error"]["param"]) == (400, "Idempotency-Key")
@@ -152,7 +154,7 @@ async def test_nodes_come_to_the_same_whatever_was_away(three: Site) -> None:
     last: dict[str, int] = {}
     for number in range(40):
         gone = [each for each in three.nodes if chance.random() < 0.4][:2]
-        with away(*gone):
+        async with away(three, *gone):
             if len(made) < 5 or not last:
                 said = await do(three, "POST", LIST, **WISH)
                 made.append(said["id"])
@@ -174,7 +176,7 @@ async def test_nodes_come_to_the_same_whatever_was_away(three: Site) -> None:
 
 async def test_it_happens_by_itself(three: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     apac = three.nodes[1]
-    with away(apac):
+    async with away(three, apac):
         made = await do(three, "POST", LIST, **WISH)
     assert made["id"] not in await rows_of(apac)
     monkeypatch.setattr(copying, "EVERY_S", 0.01)
@@ -198,7 +200,7 @@ async def test_410_at_one_node_disables_everywhere(three: Site) -> None:
             for each in three.nodes:
                 each.node.private_addresses = True
             made = await do(three, "POST", LIST, **{**WISH, "url": server.url("/gone")})
-            await owe(sql, made["id"], 1, merchant="acct_1")
+            await owe(sql, made["id"], 1)
             async with delivering(store):
                 await until_paid(sql, made["id"])
                 await until(lambda: _status(sql, made["id"], "disabled"))
@@ -223,8 +225,8 @@ async def test_what_is_owed_to_a_deleted_one_is_dropped_where_that_is_heard(thre
     made = await do(three, "POST", LIST, **WISH)
     sql = await asyncpg.connect(apac.dsn)
     try:
-        await owe(sql, made["id"], 3, merchant="acct_1")
-        with away(apac):
+        await owe(sql, made["id"], 3)
+        async with away(three, apac):
             await do(three, "DELETE", f"{LIST}/{made['id']}")
         await copying.compare(three.front)
         assert await sql.fetchval("SELECT count(*) FROM delivery WHERE next_at IS NOT NULL") == 0

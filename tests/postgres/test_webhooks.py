@@ -269,7 +269,7 @@ async def test_410_disables_the_address_that_said_so(
             await until_paid(sql, to)
     assert len(server.seen("came", "/good")) == 1
     await sql.execute("UPDATE webhook_endpoint SET status = 'enabled', url = 'https://new/'")
-    await store.rows("endpoint_disable", to, server.url("/good"))
+    await store.rows("endpoint_disable", to, server.url("/good"), 2**62)
     assert await sql.fetchval("SELECT status FROM webhook_endpoint") == "enabled"
 
 
