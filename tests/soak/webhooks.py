@@ -4,9 +4,9 @@ again: none is lost, those of one object arrive in order, memory stays, payments
     python -m tests.soak.webhooks --events 100000
 
 starts a PostgreSQL server, a node with its access process, and the sink (``sink.py``), and takes
-some minutes; a sample of it is among the tests. It exits with 1 if anything is not so. The gaps between
-tries are a hundredth of what they are, or it would take days; nothing else is changed. Node,
-access and the measuring are one process, which so is what memory is measured of.
+some minutes; a sample of it is among the tests. It exits with 1 if anything is not so. The gaps
+between tries are a hundredth of what they are, or it would take days; nothing else is changed.
+Node, access and the measuring are one process, which so is what memory is measured of.
 """
 
 import argparse

@@ -132,7 +132,10 @@ class Joined:
     def _taken(self, node: Node, answer: Answer | None) -> Batch | None:
         """What a node has answered. Raises ApiError (421)."""
         if answer is not None and answer.status == 200:
-            return _batch.decode(answer.body)
+            try:
+                return _batch.decode(answer.body)
+            except msgspec.DecodeError:
+                answer = None  # a node of an earlier release: it has a list, and no streams
         elsewhere = None if answer is None else misdirected(answer)
         if elsewhere is not None and elsewhere.stays and not self._partial:
             what = f"Events of node {node.name} are read (partial=allow tells the others)"
