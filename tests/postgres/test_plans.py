@@ -181,6 +181,34 @@ async def test_a_page_of_events_or_tries_reads_no_more_than_it_shows(
                 assert read * each["Actual Loops"] <= 100, (name, mode, each)
 
 
+async def test_a_stream_reads_what_is_new_and_not_what_a_merchant_ever_had(
+    store: NodeStore, sql: asyncpg.Connection
+) -> None:
+    await fill(sql)
+    first = await sql.fetchval("SELECT max(xact) + 1 FROM event")
+    for number in range(30):
+        await sql.execute(
+            "INSERT INTO event (id, subject, seq, merchant, livemode, type, content, writer,"
+            " created_ms) VALUES ($1, $2, 1, 'acct_1', false, 'x', '{}', 1, 1)",
+            f"evt_z{number:025}",
+            f"pi_z{number:025}",
+        )
+    await sql.execute("SELECT brin_summarize_new_values('event_by_xact')")
+    given = ["acct_1", False, first, 0, first + 5_000, 20, None, 2**30]
+    pool: Any = store._lists
+    for mode in ("force_custom_plan", "force_generic_plan"):
+        async with pool.acquire() as connection:
+            await connection.execute(f"SET plan_cache_mode = {mode}")
+            explain = f"EXPLAIN (ANALYZE, FORMAT JSON) {statement('events_after')}"
+            found = nodes(json.loads(await connection.fetchval(explain, *given))[0]["Plan"])
+            await connection.execute("RESET plan_cache_mode")
+        assert "event_by_xact" in {each.get("Index Name") for each in found}, (mode, found)
+        for each in found:
+            assert each["Node Type"] != "Seq Scan", (mode, each)
+            passed_over = each.get("Rows Removed by Index Recheck", 0)
+            assert passed_over < ROWS / 10, (mode, each)
+
+
 async def test_searches_are_answered_by_their_indexes(
     store: NodeStore, sql: asyncpg.Connection
 ) -> None:
