@@ -74,8 +74,9 @@ def _waits(step: Transition[Payment]) -> tuple[str, ...]:
     if after.charge_attempt != before.charge_attempt:
         return (FAILED,)
     end = step.attempt_ends[0]
+    # One that is voided at once, because nobody will act for the payer, is told when it has failed.
     pending = end.id == after.charge_attempt and end.state == "pending"
-    return (PENDING,) if pending else ()
+    return (PENDING,) if pending and after.state != State.VOIDING else ()
 
 
 def _canceled(before: Payment, after: Payment) -> tuple[str, ...]:
