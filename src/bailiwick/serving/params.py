@@ -25,7 +25,12 @@ Expand = Annotated[list[Text], Meta(max_length=10)]
 class Retrieve(msgspec.Struct, frozen=True):
     """Query of a GET of one object."""
 
-    client_secret: Text | None = None
+    expand: Expand = []
+
+
+class Delete(msgspec.Struct, frozen=True):
+    """Query of a DELETE, or its body: there is nothing to say."""
+
     expand: Expand = []
 
 

@@ -1,6 +1,6 @@
 """What all routes share: who asks, what for and under which key; admitted, done once, answered."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import falcon.asgi
@@ -14,11 +14,12 @@ from bailiwick.base.keys import check_key, fresh_key, of_payer, request_hash
 from bailiwick.idempotency.requests import Answer, IdempotentRequest, Refused
 from bailiwick.interlink.authenticate import authenticate
 from bailiwick.interlink.refusals import NO_GATEWAY, stored
-from bailiwick.interlink.resource import Path
+from bailiwick.interlink.resource import Path, Resource
 from bailiwick.interlink.resource import Refused as RefusedThere
 from bailiwick.runtime.telemetry import Metrics
 from bailiwick.serving.card_check import refuse_cards
 from bailiwick.serving.context import NodeContext
+from bailiwick.serving.params import Delete
 from bailiwick.topology.merchants import Principal
 from bailiwick.wire.answers import error_answer, json_answer
 from bailiwick.wire.forms import Params, parse_body, parse_form, struct_from
@@ -84,6 +85,13 @@ def check_cards(params: Params) -> None:
 def query(request: Request) -> Params:
     """The parameters of a query string. Raises ApiError."""
     return parse_form(request.query_string.encode("latin-1")) if request.query_string else {}
+
+
+async def check_bare(request: Request) -> None:
+    """Refuse what a request to delete cannot carry, in its address or its body. Raises ApiError."""
+    _, wish = await checked(request, Delete)
+    for found in (wish, struct_from(query(request), Delete)):
+        check_expand(found.expand, NOTHING)
 
 
 def principal(request: Request, node: NodeContext, *, public: bool = False) -> Principal:
@@ -242,11 +250,20 @@ class Refusing(Route):
 
     def __init__(self, node: NodeContext, path: Path) -> None:
         super().__init__(node)
-        self._path = path
+        for method, where in path.methods.items():
+            if isinstance(where, RefusedThere):
+                setattr(self, f"on_{method.lower()}", self._refusing(where))
 
-    async def on_post(self, request: Request, response: Response, **_: str) -> None:
-        """Refuse."""
-        principal(request, self.node)
-        where = self._path.methods["POST"]
-        assert isinstance(where, RefusedThere), "it was mounted for that"
-        raise ApiError.invalid(where.remedy)
+    def _refusing(self, where: RefusedThere) -> Callable[..., Awaitable[None]]:
+        async def refuse(request: Request, response: Response, **_: str) -> None:
+            principal(request, self.node)
+            raise ApiError.invalid(where.remedy)
+
+        return refuse
+
+
+def refusals(node: NodeContext, of: Resource) -> Iterable[Mounted]:
+    """The paths of a resource of which every method is refused: nobody else serves them."""
+    for path in of.paths:
+        if all(isinstance(where, RefusedThere) for where in path.methods.values()):
+            yield path.template, Refusing(node, path), ""

@@ -17,7 +17,7 @@ class ListEvents(ListQuery, frozen=True):
 
 
 class StreamEvents(msgspec.Struct, frozen=True):
-    """GET /v1/events with ``Accept: text/event-stream``."""
+    """The stream of events: GET /v1/events with ``Accept: text/event-stream``."""
 
     type: Text | None = None
     types: Annotated[list[Text], Meta(max_length=20)] | None = None

@@ -27,9 +27,9 @@ from bailiwick.resources.webhook_endpoints.secret import (
     node_addressed,
     shown,
 )
-from bailiwick.serving import route
+from bailiwick.serving import lists, route
 from bailiwick.serving.context import NodeContext
-from bailiwick.serving.params import merged
+from bailiwick.serving.params import Retrieve, merged
 from bailiwick.serving.route import Mounted, Request, Response, Route
 from bailiwick.topology.merchants import Principal
 from bailiwick.wire.answers import json_answer
@@ -72,6 +72,7 @@ class EndpointList(Route):
         who = route.principal(request, node)
         given = given_by_access(node, request, who)
         _, wish = await route.checked(request, CreateEndpoint)
+        route.check_expand(wish.expand, route.NOTHING)
         _check(node, wish.url, wish.enabled_events)
         _check_new(wish)
         async with node.endpoints.changing:
@@ -127,6 +128,7 @@ class EndpointList(Route):
         """List."""
         who = route.principal(request, self.node)
         query = struct_from(route.query(request), ListEndpoints)
+        lists.wishes(query, route.NOTHING)
         cursors = paging.given(msgspec.structs.asdict(query))
         await self.node.endpoints.load(self.node.store)
         owned = self.node.endpoints.of(who.merchant.id, who.livemode)
@@ -153,6 +155,8 @@ class EndpointItem(Route):
     async def on_get(self, request: Request, response: Response, identifier: str) -> None:
         """Retrieve."""
         who = route.principal(request, self.node)
+        query = struct_from(route.query(request), Retrieve)
+        route.check_expand(query.expand, route.NOTHING)
         await self.node.endpoints.load(self.node.store)
         json_answer(response, shown(self._own(who, identifier)))
 
@@ -161,6 +165,7 @@ class EndpointItem(Route):
         node = self.node
         who = route.principal(request, node)
         _, wish = await route.checked(request, UpdateEndpoint)
+        route.check_expand(wish.expand, route.NOTHING)
         _check(node, wish.url, wish.enabled_events)
         async with node.endpoints.changing:
             await node.endpoints.load(node.store)
@@ -193,6 +198,7 @@ class EndpointItem(Route):
         """Delete, with what is still owed to it."""
         node = self.node
         who = route.principal(request, node)
+        await route.check_bare(request)
         gone = await node.store.row(
             "endpoint_delete", identifier, who.merchant.id, who.livemode, change(), now_ms()
         )
