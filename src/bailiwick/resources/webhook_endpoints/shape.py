@@ -10,8 +10,8 @@ from bailiwick.serving.shapes import Metadata, Second, Shape
 
 class WebhookEndpoint(Shape):
     """Where a merchant is told of events. ``secret`` is shown once, when it is made;
-    ``previous_secrets_expire_at`` is ours, and so is ``lagging_nodes``: they do not have this change
-    yet."""
+    ``previous_secrets_expire_at`` is ours, and so is ``lagging_nodes``: they do not have this
+    change yet."""
 
     id: str
     object: Literal["webhook_endpoint"]
