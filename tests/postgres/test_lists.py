@@ -417,7 +417,8 @@ async def test_a_page_costs_a_few_statements(one: Site) -> None:
          ["payment_list_newest", "charges_find"]),
         ("/v1/refunds", {}, ["refund_list_newest", "assignments_find"]),
         ("/v1/events", {},
-         ["event_list_newest", "assignments_find", "charges_told_events", "charges_told"]),
+         ["event_list_newest", "assignments_find", "charges_told_events", "charges_told",
+          "balance_transactions_of"]),
         ("/v1/payment_intents", {"starting_after": made[4]["id"]},
          ["payment_owned", "payment_list_newest"]),
     ):  # fmt: skip

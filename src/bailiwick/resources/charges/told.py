@@ -7,7 +7,7 @@ is made only of what is never changed: the payment's events up to that version, 
 was begun with and ended by. Pure but for ``_bodies``, which reads that.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,6 +16,7 @@ from bailiwick.base.objects import Object, encode
 from bailiwick.orders.attempts import OPEN
 from bailiwick.orders.kinds import Also, Named
 from bailiwick.orders.transition import Transition
+from bailiwick.resources.balance import stored as balance
 from bailiwick.resources.payments.render import ChargeView, charge, charge_seen
 from bailiwick.resources.payments.rows import Payment
 from bailiwick.resources.payments.states import State
@@ -88,6 +89,7 @@ def _canceled(before: Payment, after: Payment) -> tuple[str, ...]:
 class Event(msgspec.Struct, frozen=True):
     """One event of a payment as stored; without a body it is told by its content."""
 
+    id: str
     seq: int
     type: str
     body: str | None
@@ -121,9 +123,19 @@ class _Body(msgspec.Struct, frozen=True):
 _body = msgspec.json.Decoder(_Body)
 
 
-def told(events: Sequence[Event], charges: Sequence[Charged], named: Named) -> msgspec.Raw:
-    """The object of an event. ``events``: the payment's, from the first one on, in order;
-    ``charges``: its attempts to charge, in order."""
+def told(
+    events: Sequence[Event],
+    charges: Sequence[Charged],
+    named: Named,
+    moved: Mapping[str, Sequence[str]],
+) -> msgspec.Raw:
+    """The object of an event.
+
+    Args:
+        events: the payment's, from the first one on, in order.
+        charges: its attempts to charge, in order.
+        moved: the balance transactions of each, in order.
+    """
     past = [each for each in events if each.seq <= named.seq]
     own = past[-1]
     if named.type == REFUND_UPDATED:
@@ -133,7 +145,11 @@ def told(events: Sequence[Event], charges: Sequence[Charged], named: Named) -> m
     about = [each for each in charges if each.seq < named.seq][-1]
     latest = [each for each in charges if each.seq <= named.seq][-1]
     payment = _replace(_as_it_was(past, about), charge_attempt=latest.id)
-    return encode(charge(payment, _seen(about, named.type)))
+    shown = charge(payment, _seen(about, named.type))
+    known = {each.id for each in past}
+    moves = (each for each in moved.get(about.id, ()) if balance.event_id(each) in known)
+    shown["balance_transaction"] = next(moves, None)
+    return encode(shown)
 
 
 def _as_it_was(past: Sequence[Event], about: Charged) -> Payment:
@@ -191,11 +207,12 @@ def _seen(about: Charged, type_: str) -> ChargeView:
 
 
 async def _bodies(store: Store, wanted: Sequence[Named]) -> dict[Named, msgspec.Raw]:
-    """The objects of these events, with two reads for all of them."""
+    """The objects of these events, with three reads for all of them."""
     subjects = sorted({each.subject for each in wanted})
     events = _by_subject(await store.rows("charges_told_events", subjects), Event)
     charges = _by_subject(await store.rows("charges_told", subjects), Charged)
-    return {each: told(events[each.subject], charges[each.subject], each) for each in wanted}
+    moved = await balance.of(store, subjects)
+    return {each: told(events[each.subject], charges[each.subject], each, moved) for each in wanted}
 
 
 def _by_subject(rows: Iterable[Any], kind: type[Any]) -> dict[str, list[Any]]:
