@@ -39,6 +39,8 @@ _answer = msgspec.json.Decoder(CopiesAnswer)
 _encode = msgspec.json.Encoder().encode
 
 log = telemetry.logger()
+_said: dict[int, int] = {}
+"""By node, the status of an answer that was none of its own."""
 
 
 class Copies(msgspec.Struct, frozen=True):
@@ -90,8 +92,11 @@ async def ask(
         return None
     expected = answer_seal(front.internal_secret, KIND, proof, answer.body)
     if answer.status != 200 or not fits(expected, answer.headers.get(_SEAL)):
-        log.warning("endpoints_not_told", node=node.number, status=answer.status)
+        if _said.get(node.number) != answer.status:  # once: it is asked again every few seconds
+            log.warning("endpoints_not_told", node=node.number, status=answer.status)
+        _said[node.number] = answer.status
         return None
+    _said.pop(node.number, None)
     return _answer.decode(answer.body)
 
 
