@@ -292,11 +292,11 @@ PLANTS = {
     ),
     "a decline is forged": (
         "attempt", "id = '{attempt}'", "UPDATE attempt SET state = 'declined' WHERE {where}",
-        {"failed_means_no_charge"},
+        {"failed_means_no_charge", "told_with_their_move"},
     ),
     "a success is forged": (
         "attempt", "subject = '{declined}'", "UPDATE attempt SET state = 'approved' WHERE {where}",
-        {"attempts_match_books"},
+        {"attempts_match_books", "told_with_their_move"},
     ),
     "a paid payment fails": (
         "payment", "id = '{plain}'",
@@ -319,12 +319,12 @@ PLANTS = {
     "a transition that is not": (
         "event", "subject = '{plain}'",
         "UPDATE event SET type = 'bailiwick.capture_refused' WHERE {where} AND seq = 2",
-        {"transitions_allowed"},
+        {"transitions_allowed", "told_with_their_move"},
     ),
     "something after the end": (
         "event", "subject = '{refunded}'",
         "UPDATE event SET type = 'payment_intent.processing' WHERE {where} AND seq = 4",
-        {"terminal_stays"},
+        {"terminal_stays", "told_with_their_move"},
     ),
     "another tenant's attempt": (
         "attempt", "id = '{attempt}'", "UPDATE attempt SET merchant = 'acct_other' WHERE {where}",
@@ -336,7 +336,7 @@ PLANTS = {
     ),
     "an attempt is lost": (
         "attempt", "subject = '{declined}'", "DELETE FROM attempt WHERE {where}",
-        {"attempts_complete", "no_call_without_attempt"},
+        {"attempts_complete", "no_call_without_attempt", "told_with_their_move"},
     ),
     "an attempt came after its call": (
         "attempt", "id = '{attempt}'",

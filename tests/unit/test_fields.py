@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from bailiwick.base import api_versions
 from bailiwick.base.objects import encode
 from bailiwick.resources.events.render import event
 from bailiwick.resources.payments import render
@@ -101,6 +102,7 @@ def objects() -> list[tuple[str, dict[str, Any]]]:
                     "pi_1",
                     2,
                     0,
+                    api_versions.CURRENT,
                 )
             ),
         )

@@ -22,6 +22,7 @@ from bailiwick.topology.current import CurrentWorld
 from bailiwick.topology.joining import join
 from bailiwick.topology.snapshot import World
 from bailiwick.topology.topology import Node
+from bailiwick.wire.event_streams import Streams
 
 if TYPE_CHECKING:
     from bailiwick.bus.client import Bus
@@ -69,6 +70,7 @@ class Front:
         self.internal_secret = internal_secret
         self.rates = Rates(rate_per_second, public_rate_per_second)
         self.pages = Reserve(PAGES_BYTES)
+        self.streams = Streams()
         self._limits = limits or HopLimits()
         self._tls = tls
         self.current = CurrentWorld(directory, self._problem_with, trust=trust)
@@ -171,6 +173,8 @@ class Front:
 
     async def start(self) -> None:
         """Ask the nodes once, then keep asking and keep watching the world's files."""
+        from bailiwick.access.fanout import endpoint_copies  # it stands on this module
+
         if self.feed is not None:
             await self.feed.start()
         await self.node_monitor.ask_all()
@@ -179,6 +183,7 @@ class Front:
         self._tasks = [
             loop.create_task(self.node_monitor.run(seconds)),
             loop.create_task(self.current.watch()),
+            loop.create_task(endpoint_copies.run(self)),
         ]
 
     async def stop(self) -> None:

@@ -7,12 +7,13 @@ from typing import Any
 import falcon.asgi
 
 from bailiwick.access import browser
-from bailiwick.access.fanout import balance, endpoints, lists, search
+from bailiwick.access.fanout import balance, endpoints, lists, search, stream
 from bailiwick.access.front import Front
 from bailiwick.access.inbound import Inbound, receive, target_of
 from bailiwick.access.nodes.hop import give, require_region, send_home
 from bailiwick.access.payments import Ask, Create
 from bailiwick.base.errors import ApiError
+from bailiwick.interlink import event_stream
 from bailiwick.interlink.resource import (
     ById,
     ByParam,
@@ -97,7 +98,7 @@ def _answering(front: Front, where: object, *, public: bool) -> Answering:
         case Located():
             return Ask(front, public=public).on_get
         case Merged():
-            return _merged(front)
+            return _merged(front, streamed=where.streamed)
         case Summed():
             return _summed(front)
         case Searched():
@@ -169,9 +170,13 @@ def _named(front: Front, names: dict[str, str], params: dict[str, Any]) -> tuple
     return found
 
 
-def _merged(front: Front) -> Answering:
+def _merged(front: Front, *, streamed: bool) -> Answering:
     async def answer(request: Request, response: Response) -> None:
-        await lists.list_all(front, receive(front, request, response), request, response)
+        inbound = receive(front, request, response)
+        if streamed and event_stream.wanted(request.get_header("Accept")):
+            await stream.stream_all(front, inbound, request, response)
+        else:
+            await lists.list_all(front, inbound, request, response)
 
     return answer
 

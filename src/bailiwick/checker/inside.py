@@ -304,7 +304,10 @@ async def tenants_match(db: Reader, found: Found) -> None:
         """SELECT d.event || ' to ' || d.endpoint, 'delivery: ' || CASE WHEN e.id IS NULL
                   THEN 'no event' ELSE 'endpoint of merchant ' || w.merchant END
              FROM delivery d LEFT JOIN event e ON e.subject = d.subject AND e.seq = d.seq
-                  AND e.id = d.event LEFT JOIN webhook_endpoint w ON w.id = d.endpoint
+                  AND (e.id = d.event OR d.event ^@ (e.id || '_')
+                       AND (string_to_array(e.also, ' '))
+                           [substr(d.event, length(e.id) + 2)::integer - 1] IS NOT NULL)
+                  LEFT JOIN webhook_endpoint w ON w.id = d.endpoint
             WHERE e.id IS NULL OR w.merchant <> e.merchant OR w.livemode <> e.livemode""",
     )
     await db.broken(

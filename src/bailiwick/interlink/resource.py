@@ -43,9 +43,11 @@ class Merged(msgspec.Struct, frozen=True, tag="merged"):
 
     Attributes:
         narrowed: filters that name an object whose node alone can have matches, to its prefix.
+        streamed: whether there is a stream of it (``event_stream``).
     """
 
     narrowed: dict[str, str] = {}
+    streamed: bool = False
 
 
 class Summed(msgspec.Struct, frozen=True, tag="summed"):

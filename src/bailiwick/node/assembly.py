@@ -47,7 +47,7 @@ def kinds() -> Kinds:
     disputing: dict[str, Disputing] = {}
     for each in declared("DISPUTING", "handlers"):
         disputing |= each
-    return Kinds(_every_kind(), handlers, objects, disputing)
+    return Kinds(_every_kind(), handlers, objects, disputing, declared("ALSO", "told"))
 
 
 def expansion() -> Expansion:

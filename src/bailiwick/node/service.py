@@ -22,7 +22,7 @@ from bailiwick.node.config import Loaded, callback_base
 from bailiwick.orders.callbacks import Callbacks
 from bailiwick.orders.machine import Machine
 from bailiwick.orders.resolver import Resolver
-from bailiwick.resources.events.shown import event_object
+from bailiwick.resources.events.shown import one
 from bailiwick.resources.payments.rows import TABLE
 from bailiwick.routing.gateways import Gateways
 from bailiwick.runtime.loops import end, forever
@@ -33,6 +33,7 @@ from bailiwick.store.migrate import migrate
 from bailiwick.topology.current import CurrentWorld
 from bailiwick.topology.joining import join
 from bailiwick.topology.snapshot import World
+from bailiwick.wire.event_streams import Streams
 
 if TYPE_CHECKING:
     from bailiwick.bus.client import Bus
@@ -67,7 +68,7 @@ class Node:
         self.deliverer = Deliverer(
             self.store,
             self.endpoints,
-            functools.partial(event_object, self.machine.kinds, name="event"),
+            functools.partial(one, self.machine.kinds, self.store, name="event"),
             private=self.private_addresses,
             every_s=DELIVER_EVERY_S,
         )
@@ -76,6 +77,7 @@ class Node:
         self.refusals = Refusals(loaded.internal_secret)
         self.home_histories = HomeHistories(self.atlas)
         self.expansion = assembly.expansion()
+        self.streams = Streams()
         self.relay: Relay | None = None
         if bus is not None and settings.events:
             self.relay = Relay(

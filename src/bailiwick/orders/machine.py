@@ -39,7 +39,7 @@ class Machine:
         self.gateways = gateways
         self.kinds = kinds
         self._world = world
-        self.rows = RowBuilder(node, gateways, endpoints, world)
+        self.rows = RowBuilder(node, gateways, endpoints, world, kinds)
         self.executor = AttemptExecutor(self)
         self.keys = Idempotency(store, deadline_s, self._in_progress)
         self.tombstones = Tombstones(store, self.keys)

@@ -17,6 +17,8 @@ A resource's folder has what it needs of these, and nothing outside it names it:
 * ``handlers.py``: what outcomes of operations do to orders (``HANDLERS``), what it writes beside
   orders (``PARTS``), who books what a provider tells of disputes (``DISPUTING``); ``OBJECTS``,
   here or there: its objects as they are now;
+* ``own_events.txt``: types of events that the format has not;
+* ``told.py``: what is told with the moves of orders beside their own events (``ALSO``);
 * ``search.py``: what of it can be searched (``SEARCHED``);
 * ``sql/``: its statements.
 """

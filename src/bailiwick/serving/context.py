@@ -11,6 +11,7 @@ from bailiwick.orders.machine import Machine
 from bailiwick.serving.expansion import Expansion
 from bailiwick.store.database import Store
 from bailiwick.topology.snapshot import World
+from bailiwick.wire.event_streams import Streams
 
 
 class NodeContext(Protocol):
@@ -32,6 +33,7 @@ class NodeContext(Protocol):
     refusals: Refusals
     home_histories: HomeHistories
     expansion: Expansion
+    streams: Streams
 
     @property
     def world(self) -> World:

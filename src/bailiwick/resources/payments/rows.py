@@ -22,6 +22,7 @@ TABLE = OrderTable(
         "charge_attempt",
         "capture_before_ms",
     ),
+    also=True,
     at_first={"charge_attempt": "w.attempt_id"},
 )
 
@@ -170,7 +171,8 @@ class PaymentCreate(OrderCreate, frozen=True, kw_only=True):
 
 
 class PaymentMove(OrderMove, frozen=True, kw_only=True):
-    """A payment's move: the fields are those of ``payment_move_row``, in order."""
+    """A payment's move: the fields are those of ``payment_move_row``, in order. ``also``: the types
+    of what is told beside its event, separated by spaces."""
 
     amount: int
     amount_capturable: int
@@ -179,3 +181,4 @@ class PaymentMove(OrderMove, frozen=True, kw_only=True):
     amount_refunded: int
     charge_attempt: str | None = None
     capture_before_ms: int | None = None
+    also: str | None = None
