@@ -12,16 +12,20 @@ from bailiwick.access.front import Front
 from bailiwick.base.errors import ApiError
 from bailiwick.base.ids import new_request_id
 from bailiwick.base.keys import check_key
+from bailiwick.interlink import head
 from bailiwick.interlink.authenticate import authenticate
 from bailiwick.topology.merchants import Principal
 
+_ELSEWHERE = {name.lower().encode("ascii"): name for name in head.OTHERS}
 # Everything else, X-Forwarded-For and our own Bailiwick-* names included, stays behind.
-_FORWARDED = frozenset(
+_READ = frozenset(
     (
         b"authorization",
         b"bailiwick-timing",
         b"content-type",
         b"idempotency-key",
+        b"stripe-account",
+        b"stripe-context",
         b"stripe-version",
         b"traceparent",
     )
@@ -82,13 +86,14 @@ def receive(
 
     Raises:
         ApiError: 401 for no or a wrong key; 403 for a publishable one elsewhere; 400 for headers
-            given twice and for what is no idempotency key; 429 above the rate.
+            given twice, for what is no idempotency key, for another account than the key's, and
+            for a version that is not rendered; 429 above the rate.
     """
     request_id = new_request_id()
     response.set_header("request-id", request_id)
     found: dict[bytes, bytes] = {}
     for name, value in request.scope["headers"]:
-        if name in _FORWARDED:
+        if name in _READ:
             if name in found:
                 _twice(name)
             found[name] = value
@@ -105,6 +110,13 @@ def receive(
         raise
     if public and principal.kind != "secret":
         browser.share(response)
+    for raw, other in _ELSEWHERE.items():
+        if raw in found:
+            raise head.refuse_other_account(other)
+    asked = found.get(b"stripe-version")
+    if asked is not None:
+        version = head.version_of(principal, asked.decode("latin-1"))
+        response.set_header("stripe-version", version)
     raw_key = found.get(b"idempotency-key")
     key = None
     if raw_key is not None:

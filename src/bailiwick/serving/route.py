@@ -12,9 +12,10 @@ from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.base.keys import check_key, fresh_key, of_payer, request_hash
 from bailiwick.idempotency.requests import Answer, IdempotentRequest, Refused
+from bailiwick.interlink import head
 from bailiwick.interlink.authenticate import authenticate
 from bailiwick.interlink.refusals import NO_GATEWAY, stored
-from bailiwick.interlink.resource import Path
+from bailiwick.interlink.resource import OfWorld, Path
 from bailiwick.interlink.resource import Refused as RefusedThere
 from bailiwick.runtime.telemetry import Metrics
 from bailiwick.serving.card_check import refuse_cards
@@ -90,10 +91,16 @@ def principal(request: Request, node: NodeContext, *, public: bool = False) -> P
     """On whose behalf a request comes; ``public``: a publishable key will do.
 
     Raises:
-        ApiError: 401 without a known key, 403 for a publishable one where it may not be used.
+        ApiError: 401 without a known key, 403 for a publishable one where it may not be used,
+            400 for a version that is not rendered and for another account than the key's.
     """
     header = request.get_header("Authorization")
-    return authenticate(header, node.world.merchants, public=public)
+    who = authenticate(header, node.world.merchants, public=public)
+    for name in head.OTHERS:
+        if request.get_header(name) is not None:
+            raise head.refuse_other_account(name)
+    head.version_of(who, request.get_header(head.VERSION))
+    return who
 
 
 def asked(
@@ -250,3 +257,14 @@ class Refusing(Route):
         where = self._path.methods["POST"]
         assert isinstance(where, RefusedThere), "it was mounted for that"
         raise ApiError.invalid(where.remedy)
+
+
+class FromWorld(Refusing):
+    """A path whose object the World says, as its resource declares."""
+
+    async def on_get(self, request: Request, response: Response, **named: str) -> None:
+        """Retrieve."""
+        who = principal(request, self.node)
+        where = self._path.methods["GET"]
+        assert isinstance(where, OfWorld), "it was mounted for that"
+        json_answer(response, where.show(who, named.get("identifier"), query(request)))

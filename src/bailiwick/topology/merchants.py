@@ -11,6 +11,8 @@ from typing import Literal
 
 import msgspec
 
+from bailiwick.base.objects import API_VERSION
+from bailiwick.base.versions import VERSIONS
 from bailiwick.geo.places import Places, load_places
 from bailiwick.topology.reading import Problems, Table, parse_toml
 
@@ -44,12 +46,17 @@ class Merchant(msgspec.Struct, frozen=True):
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """On whose behalf a request comes, and what its key may do."""
+    """On whose behalf a request comes, and what its key may do.
+
+    Attributes:
+        api_version: in which requests are answered that name none.
+    """
 
     merchant: Merchant
     kind: Literal["secret", "publishable"]
     livemode: bool
     last4: str = ""
+    api_version: str = API_VERSION
 
 
 class Merchants(msgspec.Struct, frozen=True):
@@ -125,6 +132,7 @@ def _key(table: Table, merchant: Merchant, keys: dict[str, Principal]) -> None:
             "kind": table.choice("kind", ("secret", "publishable")),
             "livemode": table.choice("mode", ("test", "live")) == "live",
             "last4": last4,
+            "api_version": table.choice("api_version", tuple(VERSIONS), API_VERSION),
         },
         Principal,
     )

@@ -1,0 +1,14 @@
+"""Accounts over HTTP: of the World that the node goes by."""
+
+from collections.abc import Iterable
+
+from bailiwick.resources.accounts import RESOURCE
+from bailiwick.serving.context import NodeContext
+from bailiwick.serving.route import FromWorld, Mounted, Refusing
+
+
+def routes(node: NodeContext) -> Iterable[Mounted]:
+    """Where accounts are served."""
+    for path in RESOURCE.paths:
+        served = FromWorld if "GET" in path.methods else Refusing
+        yield path.template, served(node, path), ""
