@@ -10,6 +10,7 @@ from bailiwick.access.metrics import Metrics
 from bailiwick.access.nodes.admission_batcher import AdmissionBatcher
 from bailiwick.access.nodes.forward import HopLimits, NodeClient
 from bailiwick.access.nodes.node_monitor import NodeMonitor
+from bailiwick.access.peers.key_homes import KeyHomes
 from bailiwick.access.rates import Rates
 from bailiwick.base.errors import ApiError
 from bailiwick.base.ids import is_id, node_of
@@ -24,6 +25,7 @@ from bailiwick.topology.snapshot import World
 from bailiwick.topology.topology import Node
 
 if TYPE_CHECKING:
+    from bailiwick.access.peers.gossip import Gossip
     from bailiwick.bus.client import Bus
 
 
@@ -43,6 +45,8 @@ class Front:
 
     Attributes:
         clients: the connections to each node of the world in use, by number.
+        key_homes: where recent idempotency keys were sent. gossip: tells the region's peers of
+            them; None without a broker.
 
     Raises:
         WorldError: no usable world.
@@ -75,6 +79,8 @@ class Front:
         self.world: World = self.current.world
         self.bus = bus
         self.feed = join(self.current, bus)
+        self.key_homes = KeyHomes()
+        self.gossip = None if bus is None else _gossip(bus, internal_secret, region, self.key_homes)
         self.clients: dict[int, NodeClient] = {}
         self.node_monitor = NodeMonitor({}, tls)
         self._admission_batchers: dict[int, tuple[str, AdmissionBatcher]] = {}
@@ -173,6 +179,8 @@ class Front:
         """Ask the nodes once, then keep asking and keep watching the world's files."""
         if self.feed is not None:
             await self.feed.start()
+        if self.gossip is not None:
+            await self.gossip.start()
         await self.node_monitor.ask_all()
         seconds = self.world.topology.thresholds.report_every_ms / 1000
         loop = asyncio.get_running_loop()
@@ -193,7 +201,15 @@ class Front:
         for _, admission_batcher in self._admission_batchers.values():
             admission_batcher.close()
         self.node_monitor.close()
+        if self.gossip is not None:
+            await self.gossip.stop()
         if self.feed is not None:
             await self.feed.stop()
         if self.bus is not None:
             await self.bus.close()
+
+
+def _gossip(bus: "Bus", secret: bytes, region: str | None, key_homes: KeyHomes) -> "Gossip":
+    from bailiwick.access.peers.gossip import Gossip
+
+    return Gossip(bus, secret, region or "", key_homes)
