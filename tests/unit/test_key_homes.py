@@ -3,10 +3,12 @@
 import contextlib
 import itertools
 import os
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from access_kit import SECRET as SECRET_KEY
 from access_kit import Access, access, refusal
 from broker_kit import Server
 
@@ -168,14 +170,14 @@ async def broker(tmp_path: Path) -> AsyncIterator[Server]:
 
 
 @contextlib.asynccontextmanager
-async def peers(tmp_path: Path, url: str) -> AsyncIterator[list[Access]]:
+async def peers(tmp_path: Path, url: str, **more: float) -> AsyncIterator[list[Access]]:
     """Two access processes of one region, each with stub nodes of its own."""
     async with contextlib.AsyncExitStack() as stack:
         made = []
         for name in ("one", "two"):
             (tmp_path / name).mkdir()
             bus = Bus([url], name)
-            it = await stack.enter_async_context(access(tmp_path / name, bus=bus))
+            it = await stack.enter_async_context(access(tmp_path / name, bus=bus, **more))
             await it.front.start()
             made.append(it)
         await until(lambda: all(it.front.bus and it.front.bus.connected for it in made))
@@ -217,6 +219,39 @@ async def test_a_peer_hears_of_a_key(tmp_path: Path, broker: Server) -> None:
         # What it heard it does not tell again, and its own news it does not take for a peer's.
         assert two.front.gossip is not None and two.front.gossip.dropped == 0
         assert two.front.key_homes.fresh == []
+
+
+async def test_a_rate_is_that_of_all_processes_of_the_region(
+    tmp_path: Path, broker: Server
+) -> None:
+    async with peers(tmp_path, broker.url, rate_per_second=0.001) as (one, two):
+        assert one.front.gossip is not None and two.front.gossip is not None
+        before = two.front.gossip.heard
+
+        async def heard() -> bool:
+            one.front.key_homes.fresh.append((os.urandom(16), 1))
+            return two.front.gossip is not None and two.front.gossip.heard > before
+
+        await until(heard)
+        who = two.front.world.merchants.by_key(SECRET_KEY)
+        assert who is not None
+        assert (
+            (await one.call("POST", CREATE, IN))
+            .headers[b"ratelimit"]
+            .startswith(b'"merchant";r=0;')
+        )
+
+        def spent() -> bool:
+            it = two.front.rates
+            return any(bucket.tokens < 1 for _, _, bucket in it.bounds(who, time.monotonic()))
+
+        await until(spent)
+        answer = await two.call("POST", CREATE, IN)
+        assert answer.status == 429
+        assert 900 <= int(answer.headers[b"retry-after"]) <= 1000
+        assert two.nodes[1].calls == []
+        # A peer's news are not told on.
+        assert two.front.rates.spent == {}
 
 
 async def test_without_the_broker_each_goes_on(tmp_path: Path, broker: Server) -> None:

@@ -5,6 +5,7 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bailiwick import resources
 from bailiwick.access.fanout.reserve import PAGES_BYTES, Reserve
 from bailiwick.access.metrics import Metrics
 from bailiwick.access.nodes.admission_batcher import AdmissionBatcher
@@ -16,6 +17,7 @@ from bailiwick.base.errors import ApiError
 from bailiwick.base.ids import is_id, node_of
 from bailiwick.geo import atlas as atlas_module
 from bailiwick.geo.atlas import Atlas
+from bailiwick.interlink.permissions import Permissions
 from bailiwick.interlink.regional import Region
 from bailiwick.jurisdiction.home_history import HomeHistories
 from bailiwick.runtime.tls import Outgoing
@@ -46,7 +48,7 @@ class Front:
     Attributes:
         clients: the connections to each node of the world in use, by number.
         key_homes: where recent idempotency keys were sent. gossip: tells the region's peers of
-            them; None without a broker.
+            them, and of what rates were spent; None without a broker.
 
     Raises:
         WorldError: no usable world.
@@ -71,6 +73,7 @@ class Front:
         self.home_histories = HomeHistories(self.atlas)
         self.region = None if region is None else Region(region)
         self.internal_secret = internal_secret
+        self.permissions = Permissions(resources.every())
         self.rates = Rates(rate_per_second, public_rate_per_second)
         self.pages = Reserve(PAGES_BYTES)
         self._limits = limits or HopLimits()
@@ -80,7 +83,7 @@ class Front:
         self.bus = bus
         self.feed = join(self.current, bus)
         self.key_homes = KeyHomes()
-        self.gossip = None if bus is None else _gossip(bus, internal_secret, region, self.key_homes)
+        self.gossip = None if bus is None else _gossip(self, bus, region)
         self.clients: dict[int, NodeClient] = {}
         self.node_monitor = NodeMonitor({}, tls)
         self._admission_batchers: dict[int, tuple[str, AdmissionBatcher]] = {}
@@ -209,7 +212,7 @@ class Front:
             await self.bus.close()
 
 
-def _gossip(bus: "Bus", secret: bytes, region: str | None, key_homes: KeyHomes) -> "Gossip":
+def _gossip(front: Front, bus: "Bus", region: str | None) -> "Gossip":
     from bailiwick.access.peers.gossip import Gossip
 
-    return Gossip(bus, secret, region or "", key_homes)
+    return Gossip(bus, front.internal_secret, region or "", front.key_homes, front.rates)

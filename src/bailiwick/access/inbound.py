@@ -9,6 +9,7 @@ import falcon.asgi
 
 from bailiwick.access import browser
 from bailiwick.access.front import Front
+from bailiwick.access.rates import Counted
 from bailiwick.base.errors import ApiError
 from bailiwick.base.ids import new_request_id
 from bailiwick.base.keys import check_key
@@ -85,7 +86,8 @@ def receive(
     ``public``: a publishable key will do, and a browser may read what is answered to it.
 
     Raises:
-        ApiError: 401 for no or a wrong key; 403 for a publishable one elsewhere; 400 for headers
+        ApiError: 401 for no or a wrong key; 403 for a publishable one elsewhere, and for a
+            restricted one without the permission; 400 for headers
             given twice, for what is no idempotency key, for another account than the key's, and
             for a version that is not rendered; 429 above the rate.
     """
@@ -110,6 +112,9 @@ def receive(
         raise
     if public and principal.kind != "secret":
         browser.share(response)
+    if principal.grants is not None:
+        query = request.scope["query_string"]
+        front.permissions.require(principal, request.uri_template or "", request.method, query)
     for raw, other in _ELSEWHERE.items():
         if raw in found:
             raise head.refuse_other_account(other)
@@ -128,8 +133,12 @@ def receive(
     lines = [b"%b: %b\r\n" % pair for pair in found.items()]
     lines.append(b"request-id: %b\r\n" % request_id.encode("ascii"))
     client = request.scope.get("client")
-    if not front.rates.admit(principal, client[0] if client else "", time.monotonic()):
-        raise _too_fast(principal)
+    counted = front.rates.count(principal, client[0] if client else "", time.monotonic())
+    if counted.policy:
+        response.set_header("ratelimit-policy", counted.policy)
+        response.set_header("ratelimit", counted.left)
+    if counted.name:
+        raise _too_fast(counted)
     return Inbound(principal, request_id, lines, key)
 
 
@@ -137,13 +146,20 @@ def _twice(name: bytes) -> NoReturn:
     raise ApiError.invalid(f"The header {name.decode('ascii')} was given twice.", code=None)
 
 
-def _too_fast(principal: Principal) -> ApiError:
-    who = "of this merchant" if principal.kind == "secret" else "from payers"
+_TOO_MANY = {"merchant": "of this merchant", "key": "with this API key", "payer": "from this payer"}
+
+
+def _too_fast(counted: Counted) -> ApiError:
     error = ApiError.invalid(
-        f"Too many requests {who}. Slow down and retry.", code="rate_limit", status=429
+        f"Too many requests {_TOO_MANY[counted.name]}. Slow down and retry.",
+        code="rate_limit",
+        status=429,
     )
     error.retry = True
-    error.headers["retry-after"] = "1"
+    error.headers["retry-after"] = str(counted.wait_s)
+    if counted.policy:
+        error.headers["ratelimit-policy"] = counted.policy
+        error.headers["ratelimit"] = counted.left
     return error
 
 

@@ -91,11 +91,16 @@ def principal(request: Request, node: NodeContext, *, public: bool = False) -> P
     """On whose behalf a request comes; ``public``: a publishable key will do.
 
     Raises:
-        ApiError: 401 without a known key, 403 for a publishable one where it may not be used,
+        ApiError: 401 without a known key, 403 for a publishable one where it may not be used and
+            for a restricted one without the permission,
             400 for a version that is not rendered and for another account than the key's.
     """
     header = request.get_header("Authorization")
     who = authenticate(header, node.world.merchants, public=public)
+    if who.grants is not None:
+        asked_for = request.query_string.encode("latin-1")
+        node.permissions.require(who, request.uri_template or "", request.method, asked_for)
+        request.context.permissions = node.permissions
     for name in head.OTHERS:
         if request.get_header(name) is not None:
             raise head.refuse_other_account(name)
@@ -117,8 +122,11 @@ def asked(
     taken for a repetition of theirs, and they use up no key of the merchant's server.
 
     Raises:
-        ApiError: 400, the key is none (see ``check_key``), or holds a card number.
+        ApiError: 400, the key is none (see ``check_key``), or holds a card number. 403, a
+            restricted key may not read what is to be expanded.
     """
+    if who.grants is not None:
+        request.context.permissions.require_expand(who, expand)
     key = request.get_header("Idempotency-Key")
     if key is None:
         key = fresh_key(now_ms())

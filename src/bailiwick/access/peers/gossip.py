@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from bailiwick.access.peers.key_homes import KeyHomes, Told
+from bailiwick.access.rates import Rates, Spent
 from bailiwick.base.clock import now_ms
 from bailiwick.base.sealing import fits, seal
 from bailiwick.bus.base import BusError, Message
@@ -44,12 +46,14 @@ class News(msgspec.Struct, frozen=True):
     Attributes:
         sender: made up at its start, so that it knows its own.
         at_ms: when, by its clock. fresh, gone: see ``KeyHomes``.
+        spent: since the last message; see ``Rates``.
     """
 
     sender: str
     at_ms: int
     fresh: list[Told] = []
     gone: list[Told] = []
+    spent: list[Spent] = []
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -80,7 +84,7 @@ def opened(secret: bytes, data: bytes, now: int) -> News | None:
 
 
 class Gossip:
-    """Tells what ``KeyHomes`` has to tell, and lets it learn.
+    """Tells what ``KeyHomes`` and ``Rates`` have to tell, and lets them learn.
 
     Attributes:
         heard: messages taken. dropped: those that were not genuine, or old.
@@ -92,12 +96,14 @@ class Gossip:
         secret: bytes,
         region: str,
         key_homes: KeyHomes,
+        rates: Rates,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._bus = bus
         self._secret = secret
         self._subject = subject(region)
         self._homes = key_homes
+        self._rates = rates
         self._clock = clock
         self._sender = os.urandom(12).hex()
         self._task: asyncio.Task[None] | None = None
@@ -119,16 +125,23 @@ class Gossip:
             homes = self._homes
             for told in (homes.fresh, homes.gone):
                 del told[: max(0, len(told) - WAITING_MOST)]
-            if self._bus.connected:
+            if not self._bus.connected:
+                self._rates.spent.clear()
+            else:
                 with contextlib.suppress(BusError):
                     await self.tell()
 
     async def tell(self) -> None:
         """Tell what there is. Raises BusError: what was not told then is told later."""
-        homes = self._homes
-        while homes.fresh or homes.gone:
+        homes, rates = self._homes, self._rates
+        while homes.fresh or homes.gone or rates.spent:
             fresh, gone = homes.fresh[:KEYS_MOST], homes.gone[:KEYS_MOST]
-            news = News(self._sender, now_ms(), fresh, gone)
+            spent = list(itertools.islice(rates.spent.items(), KEYS_MOST))
+            # Spent while this is sent counts for the next message; sent in vain, it is forgotten:
+            # it would be old news.
+            for name, _ in spent:
+                del rates.spent[name]
+            news = News(self._sender, now_ms(), fresh, gone, spent)
             await self._bus.send(self._subject, sealed(self._secret, news))
             del homes.fresh[: len(fresh)]
             del homes.gone[: len(gone)]
@@ -141,4 +154,6 @@ class Gossip:
                 log.warning("news of peers are not genuine, or old: is a clock wrong?")
         elif news.sender != self._sender:
             self.heard += 1
-            self._homes.learn(news.fresh, news.gone, self._clock())
+            now = self._clock()
+            self._homes.learn(news.fresh, news.gone, now)
+            self._rates.learn(news.spent, now)
