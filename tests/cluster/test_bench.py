@@ -171,7 +171,7 @@ def test_a_neighbour_really_makes_trouble(site: Site) -> None:
     for each in phases:
         assert 0 < each["succeeded"] <= each["arrived"], each
         assert set(each["ms"]) == {"p50", "p95", "p99", "max"} and each["ms"]["p99"] > 0
-        assert each["cores"]["node"] > 0 and 0 <= each["others_share"] <= 1
+        assert each["cores"]["node"] > 0 and each["others_share"] >= 0
         did = each["neighbour"]
         assert bool(did) is ("neighbour" in each["cores"]) is (each["trouble"] != "quiet")
         if did:

@@ -106,4 +106,4 @@ def entry(scope: Scope, fields: Fields, shown: dict[str, Any]) -> tuple[int, int
             if value is not None:
                 said = value if isinstance(value, str) else json.dumps(value)
                 terms |= {term(scope, field, key, said), term(scope, field, key, None)}
-    return shown["amount"], shown["created"], terms
+    return shown.get("amount", 0), shown["created"], terms

@@ -21,6 +21,7 @@ from tests.waiting import until
 
 EVERY = {each.resource.prefix: each for each in declared("SEARCHED", "search")}
 PAYMENTS, CHARGES = "/v1/payment_intents/search", "/v1/charges/search"
+CUSTOMERS = "/v1/customers/search"
 
 
 @pytest.fixture
@@ -68,6 +69,18 @@ async def lives(it: Site) -> None:
             assert (await it.ask("POST", f"/v1/charges/{now['latest_charge']}", note))[0] == 200
         if at == 0:
             assert (await it.ask("POST", f"{path}/cancel"))[0] == 200
+    for at in range(9):
+        wish = {"location[country]": places[at % 3], "name": ("Ann", "Bo Ö")[at % 2]}
+        if at % 4:
+            wish |= {"email": f"p{at % 3}@example.com", "metadata[order]": str(at)}
+        if at % 3:
+            wish |= {"phone": "+49 30 1", "description": "not searched"}
+        status, made = await it.ask("POST", "/v1/customers", wish)
+        assert status == 200, made
+        if at in (4, 7):
+            await it.ask("DELETE", f"/v1/customers/{made['id']}")
+        if at in (1, 5):
+            await it.ask("POST", f"/v1/customers/{made['id']}", {"email": "", "name": "Cy"})
     held = await pay(it, **PAID, capture_method="manual")
     node = next(each for each in it.nodes if each.name == held["node"])
     node.bank.script[Operation.CAPTURE] = ["pending"]
@@ -88,10 +101,10 @@ async def test_entries_are_what_the_objects_show(three: Site) -> None:
             held |= await entries(sql, prefix)
             await sql.close()
         assert held == shown
-        seen |= {f"{prefix} {it['status']}" for it in page["data"]}
+        seen |= {f"{prefix} {it.get('status', 'there')}" for it in page["data"]}
     assert seen == {
         "pi canceled", "pi requires_payment_method", "pi succeeded", "pi processing",
-        "pi requires_action", "ch succeeded", "ch failed", "ch pending",
+        "pi requires_action", "ch succeeded", "ch failed", "ch pending", "cus there",
     }  # fmt: skip
 
 
@@ -219,6 +232,42 @@ async def test_created_reaches_over_any_time(one: Site) -> None:
         (f"created>{second} created<{second}", 0), ("amount>=9007199254740992", 0),
     ):  # fmt: skip
         assert len(await search(one, PAYMENTS, query)) == count, query
+
+
+async def test_an_erased_customer_is_found_no_more(three: Site) -> None:
+    made = []
+    for at, place in enumerate(["DE", "IN", "US", "DE", "DE"]):
+        wish = {"location[country]": place, "email": "ann@example.com", "metadata[n]": str(at)}
+        made.append((await three.ask("POST", "/v1/customers", wish))[1]["id"])
+    await filled(*three.nodes)
+    query = "email:'ann@example.com'"
+    for gone in (made[3], made[1], made[4]):
+        assert gone in ids(await search(three, CUSTOMERS, query, limit=1))
+        assert (await three.ask("DELETE", f"/v1/customers/{gone}"))[0] == 200
+        for limit in (1, 2, 100):  # nothing is left of it, whether the entries know it yet or not
+            found = ids(await search(three, CUSTOMERS, query, limit=limit))
+            assert gone not in found and made[0] in found
+    await filled(*three.nodes)
+    assert ids(await search(three, CUSTOMERS, query)) == sorted([made[0], made[2]], reverse=True)
+    for each in three.nodes:
+        sql = await asyncpg.connect(each.dsn)
+        assert set(await entries(sql, "cus")) <= {made[0], made[2]}
+        await sql.close()
+
+
+async def test_customers_of_a_strict_place_are_found_in_their_region_alone(
+    server_dsn: str, tmp_path: Path
+) -> None:
+    async with site(server_dsn, tmp_path, ("europe", "apac"), region="apac") as elsewhere:
+        europe = elsewhere.nodes[0]
+        wish = {"location[country]": "DE", "name": "Ann"}
+        assert (await elsewhere.ask("POST", "/v1/customers", wish, at=europe))[0] == 200
+        await filled(*elsewhere.nodes)
+        query = {"query": "name:'ann'"}
+        status, said = await elsewhere.ask("GET", CUSTOMERS, query)
+        assert (status, said["error"]["code"]) == (421, "wrong_region")
+        status, page = await elsewhere.ask("GET", CUSTOMERS, query, at=europe)
+        assert (status, len(page["data"])) == (200, 1)
 
 
 # The table

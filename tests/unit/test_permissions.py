@@ -55,7 +55,7 @@ def target(template: str) -> str:
     """A path of this template."""
     under = template.removeprefix("/v1/").partition("/")[0]
     of = next((it.object for it in EVERY if it.path == f"/v1/{under}"), "account")
-    named = new_id(PREFIXES[of], 1, 1_700_000_000_000)
+    named = new_id(PREFIXES[of] or "none", 1, 1_700_000_000_000)
     named = "acct_demo" if of == "account" else named
     other = new_id("pm", 1, 1_700_000_000_000)
     return template.replace("{identifier}", named).replace("{method}", other)

@@ -59,9 +59,9 @@ def test_access_and_node_serve_what_is_declared(each: Resource, access: Any, nod
 
 
 def test_names_and_prefixes_are_each_one_s_own() -> None:
-    assert (
-        len({each.object for each in EVERY}) == len({each.prefix for each in EVERY}) == len(EVERY)
-    )
+    prefixes = [each.prefix for each in EVERY if each.prefix]
+    assert len({each.object for each in EVERY}) == len(EVERY)
+    assert len(set(prefixes)) == len(prefixes)
 
 
 @pytest.mark.parametrize("each", EVERY, ids=lambda each: each.object)
@@ -71,6 +71,7 @@ def test_homes_are_found_by_prefixes_that_exist(each: Resource) -> None:
         for where in path.methods.values():
             if isinstance(where, ById):
                 assert where.prefix in known and "{identifier}" in path.template
+                assert where.prefix
             elif isinstance(where, ByParam):
                 assert set(where.names.values()) <= known
             elif isinstance(where, Merged):

@@ -67,6 +67,7 @@ class Delivery:
     Args:
         one_shot: money may move, so only refusals make it leave its home.
         reading: nothing is written, so it may always be sent again.
+        method: of the request to the node.
         params: what the body says, of a create request.
     """
 
@@ -80,6 +81,7 @@ class Delivery:
         *,
         one_shot: bool,
         reading: bool = False,
+        method: str = "POST",
         params: dict[str, Any] | None = None,
     ) -> None:
         self._params = params if one_shot and not reading else None
@@ -90,6 +92,7 @@ class Delivery:
         self._body = body
         self._one_shot = one_shot
         self._reading = reading
+        self._method = method
         self._catching_up_until: float | None = None
         self._read_at_home = False
 
@@ -245,8 +248,9 @@ class Delivery:
         raise unanswered(home, f"it answered {answer.status}")
 
     async def _send(self, node: Node, lines: list[bytes], timeout: float | None = None) -> Answer:
+        inbound, body = self._inbound, self._body
         return await send(
-            self._front, node, self._inbound, "POST", self._target, self._body, lines, timeout
+            self._front, node, inbound, self._method, self._target, body, lines, timeout
         )
 
     async def _placed_again(self, node: Node, answer: Answer) -> bool:

@@ -1,4 +1,4 @@
-"""Creates and explanations at access: receive, locate, assign, deliver."""
+"""What has its place by the payer's at access: receive, locate, assign, deliver."""
 
 import time
 from typing import Any
@@ -19,7 +19,7 @@ from bailiwick.jurisdiction.home_history import explained
 from bailiwick.jurisdiction.locate import NO_EVIDENCE, Evidence
 from bailiwick.jurisdiction.route_plan import RoutePlan
 from bailiwick.wire.answers import json_answer
-from bailiwick.wire.forms import Params, parse_body, struct_from
+from bailiwick.wire.forms import Params, parse_body, parse_form, struct_from
 from bailiwick.wire.protocol import read_body
 
 Request = falcon.asgi.Request
@@ -82,6 +82,24 @@ class Explain:
                 raise
             missing = error.message
         json_answer(response, _known_here(front, placed, one_shot=one_shot, missing=missing))
+
+
+class Ask:
+    """What the node with jurisdiction over a place is asked, and nothing is written for."""
+
+    def __init__(self, front: Front, *, public: bool) -> None:
+        self.front = front
+        self._public = public
+
+    async def on_get(self, request: Request, response: Response) -> None:
+        front = self.front
+        inbound = receive(front, request, response, public=self._public)
+        placed = _place(front, inbound, "", parse_form(request.scope["query_string"]))
+        delivery = Delivery(
+            front, inbound, placed, target_of(request), b"",
+            one_shot=False, reading=True, method="GET",
+        )  # fmt: skip
+        give(response, await delivery.run())
 
 
 class _Placing(msgspec.Struct, frozen=True):

@@ -10,12 +10,13 @@ from bailiwick.access.fanout import endpoints, lists, search
 from bailiwick.access.front import Front
 from bailiwick.access.inbound import Inbound, receive, target_of
 from bailiwick.access.nodes.hop import give, require_region, send_home
-from bailiwick.access.payments import Create
+from bailiwick.access.payments import Ask, Create
 from bailiwick.base.errors import ApiError
 from bailiwick.interlink.resource import (
     ById,
     ByParam,
     Everywhere,
+    Located,
     Merged,
     OfWorld,
     Path,
@@ -75,6 +76,8 @@ def _answering(front: Front, where: object, *, public: bool) -> Answering:
             return _by_param(front, where)
         case Placed():
             return Create(front, moves=where.moves).on_post
+        case Located():
+            return Ask(front, public=public).on_get
         case Merged():
             return _merged(front)
         case Searched():

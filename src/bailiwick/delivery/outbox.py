@@ -62,12 +62,17 @@ class Claim(msgspec.Struct, frozen=True):
     busy: bool
 
 
-class OutboxRow(msgspec.Struct, frozen=True):
-    """An event with the guarded columns of its payment as they are now, and the first key."""
+class Followed(msgspec.Struct, frozen=True):
+    """That there is an event, and where it stands."""
 
     xact: int
     subject: str
     seq: int
+
+
+class OutboxRow(Followed, frozen=True):
+    """An event with the guarded columns of its payment as they are now, and the first key."""
+
     id: str
     type: str
     merchant: str
@@ -95,7 +100,7 @@ class Backlog(msgspec.Struct, frozen=True):
     parked: int = 0
 
 
-class Outbox:
+class Consumer:
     """One connection to one consumer's place in the outbox. Not for several tasks at once."""
 
     def __init__(self, dsn: str, consumer: str) -> None:
@@ -130,18 +135,6 @@ class Outbox:
             row = await connection.fetchrow(statement("relay_claim"), self._consumer, epoch)
             yield None if row is None else _claim_of(row)
 
-    async def follow(self, after: Position, below: int, limit: int) -> list[OutboxRow]:
-        """Events of transactions from ``after`` to ``below``, in their order."""
-        return await self._rows("relay_follow", after.xact, after.subject, after.seq, below, limit)
-
-    async def sweep(self, after: Position, limit: int) -> list[OutboxRow]:
-        """Events payment by payment."""
-        return await self._rows("relay_sweep", after.subject, after.seq, limit)
-
-    async def _rows(self, name: str, *arguments: Any) -> list[OutboxRow]:
-        connection = await self._open()
-        return [OutboxRow(*row) for row in await connection.fetch(statement(name), *arguments)]
-
     async def advance(
         self, here: str, position: Position, stream: str, stream_seq: int, published: int
     ) -> None:
@@ -159,6 +152,30 @@ class Outbox:
             stream_seq,
             published,
         )
+
+    async def summarize(self) -> None:
+        """Keep the block-range index short of nothing; skipped while a vacuum has the table."""
+        connection = await self._open()
+        with contextlib.suppress(asyncpg.LockNotAvailableError):
+            async with connection.transaction():
+                await connection.execute("SET LOCAL lock_timeout = '50ms'")
+                await connection.execute(statement("relay_summarize"))
+
+
+class Outbox(Consumer):
+    """The relay's: payments' events, with what goes to the broker beside them."""
+
+    async def follow(self, after: Position, below: int, limit: int) -> list[OutboxRow]:
+        """Events of transactions from ``after`` to ``below``, in their order."""
+        return await self._rows("relay_follow", after.xact, after.subject, after.seq, below, limit)
+
+    async def sweep(self, after: Position, limit: int) -> list[OutboxRow]:
+        """Events payment by payment."""
+        return await self._rows("relay_sweep", after.subject, after.seq, limit)
+
+    async def _rows(self, name: str, *arguments: Any) -> list[OutboxRow]:
+        connection = await self._open()
+        return [OutboxRow(*row) for row in await connection.fetch(statement(name), *arguments)]
 
     async def parked(self, events: list[str]) -> set[str]:
         """Which of these events are passed over."""
@@ -187,14 +204,6 @@ class Outbox:
         row = await connection.fetchrow(statement("relay_backlog"), self._consumer, BACKLOG_MAX)
         assert row is not None, "an aggregate has one row"
         return Backlog(*row)
-
-    async def summarize(self) -> None:
-        """Keep the block-range index short of nothing; skipped while a vacuum has the table."""
-        connection = await self._open()
-        with contextlib.suppress(asyncpg.LockNotAvailableError):
-            async with connection.transaction():
-                await connection.execute("SET LOCAL lock_timeout = '50ms'")
-                await connection.execute(statement("relay_summarize"))
 
 
 def _claim_of(row: asyncpg.Record) -> Claim:

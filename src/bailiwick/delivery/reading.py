@@ -1,10 +1,24 @@
 """The outbox page by page, for whoever has claimed it: first all of it, then what comes after."""
 
 from enum import Enum
+from typing import Generic, Protocol, TypeVar
 
-from bailiwick.delivery.outbox import Claim, Outbox, OutboxRow, Position
+from bailiwick.delivery.outbox import Claim, Followed, Position
 
 _WINDOW_MIN, _WINDOW, _WINDOW_MAX = 16, 1_024, 1 << 40
+
+
+Row = TypeVar("Row", bound=Followed)
+
+
+class Pages(Protocol[Row]):
+    """An outbox, by its pages."""
+
+    async def follow(self, after: Position, below: int, limit: int) -> list[Row]:
+        """Rows of transactions from ``after`` to ``below``, in their order."""
+
+    async def sweep(self, after: Position, limit: int) -> list[Row]:
+        """Rows subject by subject."""
 
 
 class Left(Enum):
@@ -16,20 +30,20 @@ class Left(Enum):
     LATER = 2
 
 
-class Reading:
+class Reading(Generic[Row]):
     """Reads one consumer's pages.
 
     Attributes:
         window: transactions that a page may reach over.
     """
 
-    def __init__(self, outbox: Outbox) -> None:
+    def __init__(self, outbox: Pages[Row]) -> None:
         self._outbox = outbox
         self.window = _WINDOW
 
     async def page(
         self, position: Position, claim: Claim, size: int
-    ) -> tuple[list[OutboxRow], Position, Left]:
+    ) -> tuple[list[Row], Position, Left]:
         """At most ``size`` events, the place after them, and what is left then."""
         if position.sweeping:
             rows = await self._outbox.sweep(position, size)
@@ -52,7 +66,7 @@ class Reading:
         return rows, after, Left.LATER if claim.busy else Left.NOTHING
 
 
-def place_of(row: OutboxRow, before: Position) -> Position:
+def place_of(row: Followed, before: Position) -> Position:
     """The place after a row; a sweep keeps where following begins."""
     xact = before.xact if before.sweeping else row.xact
     return Position(before.sweeping, xact, row.subject, row.seq)

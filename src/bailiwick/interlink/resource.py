@@ -36,6 +36,11 @@ class Placed(msgspec.Struct, frozen=True, tag="placed"):
     moves: bool = False
 
 
+class Located(msgspec.Struct, frozen=True, tag="located"):
+    """The node with jurisdiction over the place that the query names, to be asked something that
+    writes nothing."""
+
+
 class Merged(msgspec.Struct, frozen=True, tag="merged"):
     """All nodes, their answers merged into one list.
 
@@ -82,7 +87,7 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     remedy: str
 
 
-Where = ById | ByParam | Placed | Merged | Searched | Everywhere | OfWorld | Refused
+Where = ById | ByParam | Placed | Located | Merged | Searched | Everywhere | OfWorld | Refused
 
 
 class Path(msgspec.Struct, frozen=True):
@@ -104,16 +109,17 @@ class Resource(msgspec.Struct, frozen=True):
 
     Attributes:
         object: what the API calls it.
-        prefix: of its ids.
         path: of its list.
+        paths: all of them.
+        prefix: of its ids; what nobody keeps has none.
         table: where a node keeps it; its statements are named after that.
     """
 
     object: str
-    prefix: str
     path: str
-    table: str
     paths: tuple[Path, ...]
+    prefix: str = ""
+    table: str = ""
 
 
 def narrowed(of: Resource) -> dict[str, str]:

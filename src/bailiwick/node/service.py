@@ -86,13 +86,13 @@ class Node:
                 bus,
                 loaded.internal_secret,
                 self.writing_epoch,
-                lambda: sum(lane.rows for lane in self.store.lanes.values()),
+                self.store.written,
             )
         self.filler = Filler(
             SearchOutbox(settings.dsn),
             assembly.search_fills(),
             self.writing_epoch,
-            lambda: sum(lane.rows for lane in self.store.lanes.values()),
+            self.store.written,
         )
         self._tasks: list[asyncio.Task[None]] = []
 

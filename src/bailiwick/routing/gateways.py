@@ -251,7 +251,11 @@ class Gateways:
 
     def match(self, wanted: Wanted, tried: Collection[str] = ()) -> Routing:
         """Match a gateway for a payment."""
-        return match([gateway.facts() for gateway in self._all.values()], wanted, tried)
+        return match(self.facts(), wanted, tried)
+
+    def facts(self) -> list[GatewayFacts]:
+        """What routing knows about each gateway now."""
+        return [gateway.facts() for gateway in self._all.values()]
 
 
 def _profile(profile: Profile, settings: GatewaySettings) -> Profile:

@@ -15,7 +15,7 @@ class Searchable(msgspec.Struct, frozen=True):
         path: where.
         fields: what can be asked of them, and of which kind it is: ``amount`` and ``created`` are
             numbers, and all have both.
-        fill: the statement that writes the entries of the payments whose ids it is given.
+        fill: the statement that writes entries, given the ids of payments and records of all kinds.
     """
 
     resource: Resource

@@ -1,7 +1,7 @@
 """Fills the table that is searched, from the outbox, after the fact.
 
 A consumer of the outbox like the relay: it claims its place, reads a page of events below the
-horizon, writes the entries of the payments that these are about as they are now, and its new place
+horizon, writes the entries of what these are about as it is now, and its new place
 with them in one commit. So nothing is left out, and what is written twice is the same. A database
 that was filled by another version of the statements, or of another cluster, is gone through from
 the beginning.
@@ -13,10 +13,11 @@ than it can follow, what is found lags behind; payments do not wait.
 
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import asyncpg
 
-from bailiwick.delivery.outbox import Claim, Outbox, Position
+from bailiwick.delivery.outbox import Claim, Consumer, Followed, Position
 from bailiwick.delivery.reading import Left, Reading
 from bailiwick.runtime import telemetry
 from bailiwick.runtime.database_errors import DATABASE_ERRORS
@@ -37,14 +38,27 @@ REST = 4.0
 log = telemetry.logger()
 
 
-class SearchOutbox(Outbox):
+class SearchOutbox(Consumer):
     """The outbox with the statements that write entries, on the connection that has claimed it."""
 
     def __init__(self, dsn: str) -> None:
         super().__init__(dsn, CONSUMER)
 
+    async def follow(self, after: Position, below: int, limit: int) -> list[Followed]:
+        """Events of transactions from ``after`` to ``below``, in their order."""
+        place = (after.xact, after.subject, after.seq)
+        return await self._followed("search_follow", *place, below, limit)
+
+    async def sweep(self, after: Position, limit: int) -> list[Followed]:
+        """Events subject by subject."""
+        return await self._followed("search_sweep", after.subject, after.seq, limit)
+
+    async def _followed(self, name: str, *arguments: Any) -> list[Followed]:
+        connection = await self._open()
+        return [Followed(*row) for row in await connection.fetch(statement(name), *arguments)]
+
     async def fill(self, name: str, subjects: Sequence[str]) -> list[str]:
-        """Write the entries of some payments; those of which none can be made are left out, and
+        """Write the entries of some subjects; those of which none can be made are left out, and
         their ids come back."""
         connection = await self._open()
         try:
@@ -124,7 +138,7 @@ class Filler:
         return took * REST if left is Left.MORE else max(EVERY_S, took * REST)
 
     async def _pass(self) -> tuple[Left, int]:
-        """Fill from one page; what is left, and of how many payments there are entries now."""
+        """Fill from one page; what is left, and of how many subjects there are entries now."""
         async with self._outbox.claimed(self._epoch()) as claim:
             if claim is None:
                 return Left.NOTHING, 0
@@ -135,7 +149,7 @@ class Filler:
             subjects = sorted({row.subject for row in rows})
             for name in self._fills if subjects else ():
                 for subject in await self._outbox.fill(name, subjects):
-                    log.error("search_left_out", payment=subject)
+                    log.error("search_left_out", subject=subject)
             if rows or left is Left.MORE or reason is not None:
                 await self._outbox.advance(claim.here, after, self._form, 0, len(rows))
             return left, len(subjects)

@@ -4,8 +4,9 @@ https://docs.stripe.com/search. What is found is what the table of entries knows
 behind; what is shown of it is read afresh.
 """
 
+import functools
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
@@ -15,7 +16,7 @@ from bailiwick.interlink.paging import Room
 from bailiwick.search import index
 from bailiwick.search.declared import Searchable
 from bailiwick.search.language import parse
-from bailiwick.search.terms import Scope, wanted
+from bailiwick.search.terms import Scope, Wanted, wanted
 from bailiwick.serving import lists, route
 from bailiwick.serving.context import NodeContext
 from bailiwick.serving.params import SearchQuery
@@ -25,13 +26,20 @@ from bailiwick.wire.answers import json_answer
 from bailiwick.wire.forms import Params, struct_from
 
 TOTAL = "total_count"
+LIMIT_MAX = 100
+
+
+Made = Callable[[], Object]
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """An object that was found: its id, and how it is shown."""
+    """An object that was found: its id, and how it is shown; None: it is gone by now."""
 
     id: str
-    object: Callable[[], Object]
+    object: Made | None
+
+
+Reader = Callable[[list[str]], Awaitable[Sequence[Shown]]]
 
 
 class Searcher(Route):
@@ -73,20 +81,33 @@ class Searcher(Route):
         search = search_page.search_of(who.merchant.id, who.livemode, of.path, asked.query)
         after = None if asked.page is None else search_page.last_of(search, asked.page)
         store = self.node.store
-        ids = await index.find(store, scope, looked_for, after, asked.limit + 1)
-        found = await self.read(ids[: asked.limit], wishes, room.most, region) if ids else []
-        kept = await lists.fitting(found, lambda each: each.object(), room)
-        following = ids[len(kept)] if len(kept) < len(ids) else None
+        read = functools.partial(self.read, wishes=wishes, bytes_most=room.most, region=region)
+        ids, found = await self._newest(scope, looked_for, after, asked.limit, read)
+        there = [(at, each.object) for at, each in enumerate(found) if each.object is not None]
+        kept = await lists.fitting(there[: asked.limit], lambda each: each[1](), room)
+        # Up to where this page goes: what is gone belongs to the page on which it would have been.
+        end = there[len(kept)][0] if len(kept) < len(there) else len(found)
+        following = ids[end] if end < len(ids) else None
         more = following is not None
         page: Object = {
             "object": "search_result",
             "url": of.path,
             "has_more": more,
             "data": kept,
-            "next_page": search_page.token(search, found[len(kept) - 1].id)
-            if more and kept
-            else None,
+            "next_page": search_page.token(search, found[end - 1].id) if more and end else None,
         }
         if TOTAL in asked.expand:
             page[TOTAL] = await index.count(store, scope, looked_for)
         return page, following
+
+    async def _newest(
+        self, scope: Scope, looked_for: Wanted, below: str | None, size: int, read: Reader
+    ) -> tuple[list[str], Sequence[Shown]]:
+        """The ids of the newest matches and one more, and what there was room for of them; a page
+        of which all is gone by now is passed over."""
+        while True:
+            ids = await index.find(self.node.store, scope, looked_for, below, size + 1)
+            found = await read(ids[:size]) if ids else []
+            if not found or any(each.object is not None for each in found):
+                return ids, found
+            below, size = found[-1].id, LIMIT_MAX

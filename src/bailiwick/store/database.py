@@ -89,6 +89,7 @@ class Store:
         self._lists: asyncpg.Pool | None = None
         self._writes: asyncpg.Pool | None = None
         self._unsure = 0  # commits of transactions whose answers were lost
+        self._transactions = 0
         self._turns = Turns(LISTS_OF_MERCHANT)
         self.epoch = epoch
         self._sure = asyncio.Lock()
@@ -223,6 +224,11 @@ class Store:
                 if isinstance(error, Exception):
                     raise WriteInDoubt(type(error).__name__) from None
                 raise
+            self._transactions += 1
+
+    def written(self) -> int:
+        """Grows with everything that this process writes: rows of lanes and other transactions."""
+        return self._transactions + sum(lane.rows for lane in self.lanes.values())
 
     async def fence(self) -> Fence:
         """The fence row."""

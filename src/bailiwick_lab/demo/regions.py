@@ -17,6 +17,7 @@ class Provider(msgspec.Struct, frozen=True):
     cost_bps: int
     cost_fixed: int = 0
     currencies: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ("card",)
 
 
 class Region(msgspec.Struct, frozen=True):
@@ -54,32 +55,42 @@ GROUPS: Final[dict[str, list[str]]] = {
 
 REGIONS: Final[tuple[Region, ...]] = (
     Region(1, "apac", "Asia-Pacific", ("IN", "group:asia-pacific"), (
-        Provider("mumbai-bank", "Mumbai Bank", "large_domestic_bank", 10, 120),
+        Provider("mumbai-bank", "Mumbai Bank", "large_domestic_bank", 10, 120,
+                 methods=("card", "upi")),
         Provider("pune-cooperative", "Pune Cooperative", "small_domestic_bank", 20, 90,
-                 currencies=("INR",)),
-        Provider("straits-wallet", "Straits Wallet", "foreign_platform", 30, 210, 10),
+                 currencies=("INR",), methods=("card", "upi", "bank_transfer")),
+        Provider("straits-wallet", "Straits Wallet", "foreign_platform", 30, 210, 10,
+                 methods=("card", "wallet")),
     )),
     Region(2, "europe", "Europe", ("group:eea", "default"), (
-        Provider("rhein-bank", "Rhein Bank", "large_domestic_bank", 10, 80, 5),
-        Provider("isar-pay", "Isar Pay", "domestic_platform", 20, 60, currencies=("EUR",)),
+        Provider("rhein-bank", "Rhein Bank", "large_domestic_bank", 10, 80, 5,
+                 methods=("card", "bank_transfer")),
+        Provider("isar-pay", "Isar Pay", "domestic_platform", 20, 60, currencies=("EUR",),
+                 methods=("card", "wallet")),
         Provider("alpen-bank", "Alpen Bank", "foreign_bank", 30, 140),
     )),
     Region(3, "americas", "Americas", ("group:americas",), (
-        Provider("paulista-bank", "Paulista Bank", "large_domestic_bank", 10, 110),
+        Provider("paulista-bank", "Paulista Bank", "large_domestic_bank", 10, 110,
+                 methods=("card", "bank_transfer")),
         Provider("ipanema-pay", "Ipanema Pay", "domestic_platform", 20, 70, currencies=("BRL",)),
-        Provider("northern-wallet", "Northern Wallet", "foreign_platform", 30, 190, 30),
+        Provider("northern-wallet", "Northern Wallet", "foreign_platform", 30, 190, 30,
+                 methods=("card", "wallet")),
     ), "europe"),
     Region(4, "africa", "Africa", ("group:africa",), (
         Provider("nairobi-bank", "Nairobi Bank", "large_domestic_bank", 10, 100),
-        Provider("savanna-pay", "Savanna Pay", "domestic_platform", 20, 80),
+        Provider("savanna-pay", "Savanna Pay", "domestic_platform", 20, 80,
+                 methods=("card", "wallet")),
     ), "europe"),
     Region(5, "middle-east", "Middle East", ("group:middle-east",), (
         Provider("gulf-bank", "Gulf Bank", "large_domestic_bank", 10, 95),
-        Provider("dune-pay", "Dune Pay", "foreign_platform", 20, 180),
+        Provider("dune-pay", "Dune Pay", "foreign_platform", 20, 180,
+                 methods=("card", "wallet")),
     ), "europe"),
     Region(6, "oceania", "Oceania", ("group:oceania",), (
-        Provider("sydney-bank", "Sydney Bank", "large_domestic_bank", 10, 85),
-        Provider("reef-pay", "Reef Pay", "domestic_platform", 20, 65),
+        Provider("sydney-bank", "Sydney Bank", "large_domestic_bank", 10, 85,
+                 methods=("card", "bank_transfer")),
+        Provider("reef-pay", "Reef Pay", "domestic_platform", 20, 65,
+                 methods=("card", "wallet")),
     ), "apac"),
 )  # fmt: skip
 

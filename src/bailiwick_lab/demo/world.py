@@ -346,7 +346,7 @@ def _node_toml(region: Region, ports: Ports, dsn: str, keys: dict[str, dict[str,
             f"cost_fixed = {provider.cost_fixed}",
             "countries = []",
             f"currencies = {_toml(provider.currencies)}",
-            'methods = ["card"]',
+            f"methods = {_toml(provider.methods)}",
             "[gateways.secrets]",
             *(f"{name} = {_toml('plain:' + value)}" for name, value in keys[provider.name].items()),
         ]

@@ -1,6 +1,6 @@
 """Customers: a merchant's payers, kept at the node with jurisdiction over where they are."""
 
-from bailiwick.interlink.resource import ById, Merged, Path, Placed, Resource
+from bailiwick.interlink.resource import ById, Merged, Path, Placed, Resource, Searched
 
 _ITS = ById("cus", "customer")
 
@@ -11,6 +11,7 @@ RESOURCE = Resource(
     table="record",
     paths=(
         Path("/v1/customers", {"POST": Placed(), "GET": Merged()}),
+        Path("/v1/customers/search", {"GET": Searched()}),
         Path("/v1/customers/{identifier}", {"GET": _ITS, "POST": _ITS, "DELETE": _ITS}),
     ),
 )

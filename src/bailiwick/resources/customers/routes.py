@@ -19,6 +19,7 @@ from bailiwick.resources.customers.params import (
     ListCustomers,
     UpdateCustomer,
 )
+from bailiwick.resources.customers.search import SEARCHED, CustomerSearch
 from bailiwick.resources.payments import placing
 from bailiwick.serving import lists, placed_records, route
 from bailiwick.serving.context import NodeContext
@@ -134,4 +135,5 @@ PAYMENT_OF = {"cus": _itself}
 def routes(node: NodeContext) -> Iterable[Mounted]:
     """Where customers are served."""
     yield "/v1/customers", CustomerList(node), ""
+    yield SEARCHED.path, CustomerSearch(node, SEARCHED, EXPANDABLE), ""
     yield "/v1/customers/{identifier}", CustomerItem(node), ""

@@ -1,0 +1,47 @@
+"""Which types of payment methods a payment could use now, in the order that its place is used to.
+Pure."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from bailiwick.methods import DEVICES, Device, Method, every
+from bailiwick.routing.match import GatewayFacts, Wanted, match
+
+
+class Available(msgspec.Struct, frozen=True):
+    """A type that some gateway takes now.
+
+    Attributes:
+        gateway: the one that would be asked, if nothing changes.
+    """
+
+    type: str
+    method: Method
+    gateway: str
+
+
+def available(
+    gateways: Sequence[GatewayFacts], wanted: Wanted, device: Device | None
+) -> list[Available]:
+    """Those by which at least one of the gateways would take the payment, the most usual first.
+
+    ``wanted``: the payment, by any method; ``device``: what the payer has, if that is known.
+    """
+    known = every()
+    found = []
+    for name in sorted({each for facts in gateways for each in facts.methods}):
+        method = known.get(name) or _unknown(name)
+        if device is not None and device not in method.devices:
+            continue
+        if method.payers and wanted.country not in method.payers:
+            continue
+        routing = match(gateways, msgspec.structs.replace(wanted, methods=(name,)))
+        if routing.gateway is not None:
+            found.append(Available(name, method, routing.gateway))
+    return sorted(found, key=lambda each: (-each.method.weight(wanted.country), each.type))
+
+
+def _unknown(name: str) -> Method:
+    """A type of somebody's own channel, of which nothing is known here but its name."""
+    return Method("token", DEVICES, {"default": 0}, {"en": name.replace("_", " ").capitalize()})
