@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bailiwick.channels.base import Instruction, Operation, Resolve, Result
+from bailiwick.channels.base import Instruction, Operation, Resolve, Result, no_such_method
 from tests.contract.answers import A, Case, D, P, U, encode, instruct, missing
 
 
@@ -217,6 +217,20 @@ SANDBOX = [
         400,
         bank_error("invalid_source"),
         Result(D, code="invalid_source", message="No.", detail="refused"),
+    ),
+    _sandbox(
+        "no_such_method",
+        _CHARGE,
+        400,
+        bank_error("source_unknown"),
+        no_such_method(),
+    ),
+    _sandbox(
+        "no_such_method_of_a_refund",
+        _REFUND,
+        400,
+        bank_error("source_unknown"),
+        Result(D, code="source_unknown", message="No.", detail="refused"),
     ),
     _sandbox("capture", _CAPTURE, 200, bank_charge(), Result(A, "ch_77", 1099, "EUR")),
     _sandbox(

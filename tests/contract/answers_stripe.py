@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bailiwick.channels.base import Instruction, Operation, Resolve, Result
+from bailiwick.channels.base import Instruction, Operation, Resolve, Result, no_such_method
 from tests.contract.answers import A, Case, D, P, U, encode, instruct, missing
 
 _S = "stripe"
@@ -206,6 +206,20 @@ STRIPE = [
         400,
         error("invalid_request_error", None),
         Result(D, code="invalid_request", message="No.", detail="invalid_request"),
+    ),
+    _stripe(
+        "no_such_method",
+        _CHARGE,
+        400,
+        error("invalid_request_error", "resource_missing", param="payment_method"),
+        no_such_method(),
+    ),
+    _stripe(
+        "something_else_missing",
+        _CHARGE,
+        404,
+        error("invalid_request_error", "resource_missing", param="intent"),
+        Result(D, code="resource_missing", message="No.", detail="invalid_request"),
     ),
     _stripe(
         "other_parameters",

@@ -61,12 +61,14 @@ def attempt(**values: Any) -> Attempt:
         "checks": 0,
         "replays": 0,
     }
+    method = values.pop("payment_method", None)
     given |= values
     asked = Instruction(
         Operation(given["operation"]),
         given["key"] or given["id"],
         given["amount"],
         given["currency"],
+        payment_method=method,
     )
     return Attempt(**{"instruction": msgspec.Raw(msgspec.json.encode(asked)), **given})
 

@@ -6,11 +6,12 @@ import msgspec
 import pytest
 
 from bailiwick.base.errors import ApiError
-from bailiwick.channels.base import Result
+from bailiwick.channels.base import Result, no_such_method
 from bailiwick.ledger.postings import Posting
 from bailiwick.orders import attempts
 from bailiwick.orders.attempts import Attempt, AttemptNew
 from bailiwick.resources.payments import outcomes as decide
+from bailiwick.resources.payments.holds import voids
 from bailiwick.resources.payments.outcomes import Step
 from bailiwick.resources.payments.rows import Payment
 from bailiwick.resources.payments.states import Change
@@ -101,6 +102,17 @@ def test_a_declined_charge(state: str) -> None:
     }  # fmt: skip
     assert step.definite and step.postings is None and only_end(step) == ("declined", None)
     assert step.event == "payment_intent.payment_failed"
+
+
+def test_an_unknown_payment_method_is_named() -> None:
+    row = kit.attempt(payment_method="pm_mine")
+    step = checked(charge(kit.payment(), row, no_such_method()))
+    assert step.error == step.after.progress.last_error == {
+        "type": "invalid_request_error", "code": "resource_missing", "param": "payment_method",
+        "message": "No such PaymentMethod: 'pm_mine'", "charge": "ch_1",
+    }  # fmt: skip
+    assert only_end(step) == ("declined", None) and step.postings is None
+    assert (step.after.state, step.after.open_attempt) == ("requires_payment_method", None)
 
 
 def test_an_unsent_charge_is_closed_as_such() -> None:
@@ -260,7 +272,7 @@ def test_a_late_capture_is_booked_apart() -> None:
 
 
 def void(payment: Payment, result: Result, charged: Attempt, row: Attempt = VOID) -> Step | None:
-    return decide.void(payment, row, charged, result, NOW + 5, LOOK)
+    return voids.void(payment, row, charged, result, NOW + 5, LOOK)
 
 
 def test_a_void_of_a_hold() -> None:
@@ -286,6 +298,46 @@ def test_a_refused_void() -> None:
     step = checked(void(payment, kit.declined("x"), kit.attempt(state="pending")))
     assert (step.after.state, step.after.open_attempt) == ("processing", "ch_1")
     assert step.error is not None and step.definite
+
+
+def forgoing(**progress: Any) -> Payment:
+    payment = kit.payment(state="voiding", open_attempt="at_v", attempts=2)
+    return kit.replace(payment, progress=kit.replace(payment.progress, forgoing=True, **progress))
+
+
+def test_a_charge_that_must_not_wait_is_voided() -> None:
+    new = AttemptNew("at_v", 2, "void", "bank", 1000, 1, {}, key="key-1")
+    result = kit.pending("https://bank/3ds")
+    step = checked(voids.forgo(kit.payment(), kit.attempt(), result, new, NOW + 5, LOOK))
+    after = step.after
+    assert (after.state, after.open_attempt, after.charge_attempt) == ("voiding", "at_v", "ch_1")
+    assert (after.progress.action_url, after.attempts, step.attempt_new) == (None, 2, new)
+    assert not step.definite and only_end(step) == ("pending", LOOK)
+    assert charge(after, kit.attempt(state="pending"), kit.approved()) is None, "the void has it"
+
+
+@pytest.mark.parametrize("result", [kit.approved(), kit.declined("expired")], ids=str)
+def test_it_fails_once_the_void_is_certain(result: Result) -> None:
+    charged = kit.attempt(state="pending")
+    step = checked(void(forgoing(), result, charged))
+    after = step.after
+    assert (after.state, after.open_attempt) == ("requires_payment_method", None)
+    assert after.progress.payment_method is None and not after.progress.forgoing
+    assert step.error == after.progress.last_error
+    assert step.error is not None and step.error["type"] == "card_error"
+    assert step.error["code"] == step.error["decline_code"] == "authentication_required"
+    assert step.definite and step.event == "payment_intent.payment_failed"
+    assert [each.id for each in step.attempt_ends or []] == ["at_v", "ch_1"]
+    late = charge(after, kit.ended(step, charged), kit.approved())
+    assert late is not None and late.event == "bailiwick.late_success"
+
+
+def test_if_that_void_is_refused_the_charge_is_open() -> None:
+    step = checked(void(forgoing(), kit.declined("x"), kit.attempt(state="pending")))
+    assert (step.after.state, step.after.open_attempt) == ("processing", "ch_1")
+    assert not step.after.progress.forgoing and not step.definite and step.error is None
+    unknown = checked(void(forgoing(), kit.unknown(), kit.attempt(state="pending")))
+    assert unknown.after.state == "voiding" and unknown.after.progress.forgoing
 
 
 def test_an_unknown_void_and_a_late_one() -> None:

@@ -17,6 +17,7 @@ from bailiwick.orders.attempts import Attempt, AttemptNew
 from bailiwick.orders.transition import Transition
 from bailiwick.resources.payments import outcomes as decide
 from bailiwick.resources.payments import states
+from bailiwick.resources.payments.holds import voids
 from bailiwick.resources.payments.outcomes import Step
 from bailiwick.resources.payments.states import Change, State
 from bailiwick.resources.refunds import outcome
@@ -69,7 +70,7 @@ class Life(RuleBasedStateMachine):
             self.reviews.add((step.review.attempt, step.review.reason))
 
     def begin(self, new: AttemptNew) -> None:
-        assert not self.outstanding() or new.acts_on is not None
+        assert not self.outstanding() or new.acts_on is not None or new.operation == "void"
         self.attempts[new.id] = kit.attempt(
             id=new.id,
             number=new.number,
@@ -107,8 +108,10 @@ class Life(RuleBasedStateMachine):
     # What clients do
 
     @precondition(lambda self: states.allows(self.payment.state, Change.CONFIRM))
-    @rule()
-    def confirm(self) -> None:
+    @rule(no_action=st.booleans())
+    def confirm(self, no_action: bool) -> None:
+        progress = kit.replace(self.payment.progress, no_action=no_action)
+        self.payment = kit.replace(self.payment, progress=progress)
         self.first(Change.CONFIRM, "charge", AMOUNT)
 
     @precondition(lambda self: self.payment.state == State.REQUIRES_CAPTURE)
@@ -190,15 +193,23 @@ class Life(RuleBasedStateMachine):
             self.write(decide.capture(payment, row, result, now, kit.LOOK))
         elif row.operation == "void":
             charged = self.attempts[payment.charge_attempt or ""]
-            self.write(decide.void(payment, row, charged, result, now, kit.LOOK))
+            self.write(voids.void(payment, row, charged, result, now, kit.LOOK))
         elif row.operation == "refund":
             of = self.refunds[row.acts_on or ""]
             self.write(outcome.refund(payment, row, of, result, now, kit.LOOK))
         elif self.may_cascade(row, said):
             new = self.new("charge", AMOUNT)
             self.write(decide.next_attempt(payment, row, result, new, payment.progress, now))
+        elif self.must_not_act(row, said):
+            new = self.new("void", row.amount)
+            self.write(voids.forgo(payment, row, result, new, now, kit.LOOK))
         else:
             self.write(decide.charge(payment, row, result, now, kit.LOOK))
+
+    def must_not_act(self, row: Attempt, said: str) -> bool:
+        mine = row.state in attempts.OPEN and self.payment.open_attempt == row.id
+        wanted = self.payment.progress.no_action and said == "act"
+        return mine and wanted and self.payment.state == State.PROCESSING
 
     def may_cascade(self, row: Attempt, said: str) -> bool:
         mine = row.state in attempts.OPEN and self.payment.open_attempt == row.id
@@ -219,6 +230,10 @@ class Life(RuleBasedStateMachine):
         row = self.payment
         assert sum(self.balances.values()) == 0
         assert -self.balances["merchant:acct_1"] == row.amount_received - row.amount_refunded
+
+    @invariant()
+    def what_is_forgone_is_being_voided(self) -> None:
+        assert not self.payment.progress.forgoing or self.payment.state == State.VOIDING
 
     @invariant()
     def versions_have_no_gap(self) -> None:

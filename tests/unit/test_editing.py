@@ -222,7 +222,8 @@ def test_what_contradicts_itself_is_refused(more: dict[str, Any], param: str) ->
 
 @pytest.mark.parametrize(
     "more",
-    [{"off_session": True, "confirm": True}, {"confirmation_method": "manual"},
+    [{"off_session": True, "confirm": True}, {"error_on_requires_action": True, "confirm": True},
+     {"confirmation_method": "manual"},
      {"automatic_payment_methods": {"enabled": False}, "payment_method_types": ["card"]},
      {"automatic_payment_methods": AUTOMATIC, "return_url": "https://a.example", "confirm": True}],
 )  # fmt: skip

@@ -83,7 +83,11 @@ def objects() -> list[tuple[str, dict[str, Any]]]:
         view = render.charge_view(kit.attempt(id=identifier, state=state, result=FAILED))
         for holder in (payment, msgspec.structs.replace(payment, charge_attempt=view.id)):
             made.append(("Charge", plain(render.charge(holder, view))))
-    made.append(("Refund", plain(refund(kit.refund(), kit.payment()))))
+    known = {"method": "card", "customer": "cus_1", "payment_method": "pm_1", "metadata": {}}
+    for details in ({}, {**known, "failure_reason": "unknown"}, {**known, "method": "pix"}):
+        for state in ("pending", "succeeded", "failed"):
+            row = kit.refund(state=state, details=details)
+            made.append(("Refund", plain(refund(row, kit.payment()))))
     body = encode({"id": "pi_1"})
     made.append(
         (

@@ -24,13 +24,13 @@ LEGAL = {
     "requires_action": "retry>processing wait>processing captured>succeeded "
     "authorized>requires_capture declined>requires_payment_method void>voiding",
     "processing": "retry>processing wait>processing act>requires_action captured>succeeded "
-    "authorized>requires_capture declined>requires_payment_method",
+    "authorized>requires_capture declined>requires_payment_method forgo>voiding",
     "requires_capture": "capture>capturing void>voiding wait>requires_capture "
     "refund>requires_capture refunded>requires_capture",
     "capturing": "wait>capturing captured>succeeded refused>requires_capture expire>canceled "
     "partly_captured>requires_capture released>succeeded refunded>capturing",
     "voiding": "wait>voiding voided>canceled refused>requires_capture resume>processing "
-    "released>succeeded refunded>voiding",
+    "released>succeeded refunded>voiding forgone>requires_payment_method",
     "succeeded": "wait>succeeded refund>succeeded refunded>succeeded",
     "canceled": "",
 }

@@ -193,6 +193,16 @@ def unknown(detail: str) -> Result:
     return Result(Outcome.UNKNOWN, detail=detail)
 
 
+NO_SUCH_METHOD = "no_such_method"
+"""The detail of ``no_such_method``."""
+
+
+def no_such_method() -> Result:
+    """A definite no to a charge: the provider's account does not know the payment method."""
+    message = "The provider does not know this payment method."
+    return Result(Outcome.DECLINED, code="resource_missing", message=message, detail=NO_SUCH_METHOD)
+
+
 class CallbackEvent(msgspec.Struct, frozen=True):
     """A callback whose signature was checked.
 

@@ -22,6 +22,7 @@ from bailiwick.channels.base import (
     Request,
     Resolve,
     Result,
+    no_such_method,
     unknown,
 )
 from bailiwick.channels.sandbox_messages import (
@@ -87,7 +88,7 @@ class SandboxChannel:
 
     def parse(self, instruction: Instruction, reply: Reply) -> Result:
         if reply.status != 200:
-            return _parse_failure(reply)
+            return _parse_failure(instruction, reply)
         if instruction.operation is Operation.REFUND:
             refund = common.decode(reply.body, Refund)
             return unknown("unreadable") if refund is None else _read_refund(instruction, refund)
@@ -174,7 +175,7 @@ def _order(instruction: Instruction) -> tuple[str, msgspec.Struct]:
     return path, VoidBody(reference)
 
 
-def _parse_failure(reply: Reply) -> Result:
+def _parse_failure(instruction: Instruction, reply: Reply) -> Result:
     failure = common.decode(reply.body, Failure)
     why = common.refused(reply.status, failure)
     if failure is None or not 400 <= reply.status < 500 or reply.status == 408:
@@ -187,6 +188,8 @@ def _parse_failure(reply: Reply) -> Result:
     if reply.status == 409:
         detail = "reference_mismatch" if code == "reference_mismatch" else "conflict"
         return unknown(detail)
+    if code == "source_unknown" and instruction.operation is Operation.CHARGE:
+        return no_such_method()
     return Result(Outcome.DECLINED, code=code, message=message, detail="refused")
 
 

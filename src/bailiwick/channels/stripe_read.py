@@ -13,6 +13,7 @@ from bailiwick.channels.base import (
     Reply,
     Resolve,
     Result,
+    no_such_method,
     unknown,
 )
 from bailiwick.channels.common import Id, Minor
@@ -82,6 +83,7 @@ class Fault(msgspec.Struct, frozen=True):
     code: str | None = None
     decline_code: str | None = None
     message: str | None = None
+    param: str | None = None
     payment_intent: Known | None = None
 
 
@@ -243,6 +245,9 @@ def _invalid(instruction: Instruction, fault: Fault) -> Result:
     if code == "payment_intent_unexpected_state" and instruction.operation is not Operation.CHARGE:
         # It may be in that state because an earlier try of ours succeeded: look at it.
         return unknown("unexpected_state")
+    if code == "resource_missing" and fault.param == "payment_method":
+        # Only a charge names one. What else is missing is not the payer's: the account, an intent.
+        return no_such_method()
     return Result(
         Outcome.DECLINED,
         code=code or "invalid_request",

@@ -258,6 +258,7 @@ class AttemptExecutor:
         if step.attempt_new is None:
             return settled
         attempt = stored_attempt(step.after, step.attempt_new)
+        crash_point("next.permitted")
         return msgspec.structs.replace(
             settled, next=Permitted(step.after, attempt, permit(begun_boot_ns))
         )

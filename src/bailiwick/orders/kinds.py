@@ -73,8 +73,8 @@ class Handler(msgspec.Struct, frozen=True):
         outcome: order, attempt, what it acts on, result, now and the time of the next look (both in
             milliseconds) to the transition; None for nothing (more) to do. Pure.
         acts_on: reads the row beside order and attempt that it is about; None: there is none.
-        onward: the machine, order, attempt and result to the transition to the next gateway's
-            attempt; None where the result is the last word. Without it no other is tried.
+        onward: the machine, order, attempt and result to the transition to the attempt that follows
+            at once, such as the next gateway's; None where there is none. Without it none does.
         charges: it takes money of the payer: a no after a yes contradicts it.
         may_return: what was done may come back long after.
     """

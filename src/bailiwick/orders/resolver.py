@@ -108,6 +108,8 @@ class Resolver:
         crash_point("resolve.settled")
         if result.outcome is Outcome.PENDING:
             await self._still_open(attempt, result)
+            if settled.next is not None:
+                await self._executor.drive(settled.next)
             return
         if settled.step is None:
             await self._later(attempt)  # closed by others meanwhile, or it has to wait for a void

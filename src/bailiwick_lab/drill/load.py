@@ -31,12 +31,14 @@ METHODS: Final = {
     "unknown": "pm_sandbox_charge_then_500",
     "replayed": "pm_sandbox_error_500_before",
     "pending": "pm_sandbox_pending",
+    "forgone": "pm_card_threeDSecure2Required",
 }
 """Kind of payment -> its payment method; `captured` is authorized first and captured then,
-`confirmed` created first and confirmed then."""
+`confirmed` created first and confirmed then, `forgone` waits for the payer and is voided."""
 LAST: Final = {"captured": "capture", "confirmed": "confirm"}
 """Kind of payment -> the operation that takes the money, where that is not its creation."""
 _GOOD: Final = frozenset({"succeeded", "requires_capture", "requires_confirmation"})
+_REFUSED: Final = {"forgone": "402 authentication_required"}
 _AGAIN: Final = frozenset({409, 429})
 
 
@@ -145,9 +147,11 @@ class Load:
         task.add_done_callback(self._tasks.discard)
 
     async def _pay(self, key: str, place: Place, kind: str, due: float) -> None:
-        more = {"captured": "&confirm=true&capture_method=manual", "confirmed": ""}.get(
-            kind, "&confirm=true"
-        )
+        more = {
+            "captured": "&confirm=true&capture_method=manual",
+            "confirmed": "",
+            "forgone": "&confirm=true&error_on_requires_action=true",
+        }.get(kind, "&confirm=true")
         last = LAST.get(kind)
         body = (
             f"amount={AMOUNT}&currency={place.currency}"
@@ -183,7 +187,8 @@ class Load:
             word = await self._once(told, path, lines, body.encode())
             if told.tries == 1:
                 told.first, told.first_s = word, time.monotonic() - due
-                healthy = word in _GOOD or (word == "processing" and kind != "sale")
+                healthy = word in _GOOD or word == _REFUSED.get(kind)
+                healthy = healthy or (word == "processing" and kind != "sale")
                 told.good = healthy and told.first_s <= GOOD_S
             if told.status != "in_doubt":
                 break

@@ -1,20 +1,27 @@
-"""The next gateway gets an attempt, only after the one before definitely charged nothing."""
+"""What follows at once on the outcome of a charge: the next gateway's attempt, only after the one
+before definitely charged nothing; or a void, where the payer would have to act and must not."""
 
 import msgspec
 
 from bailiwick.base.clock import now_ms
-from bailiwick.channels.base import Instruction, Outcome, Result
+from bailiwick.channels.base import Instruction, Operation, Outcome, Result
 from bailiwick.orders import attempt_store
 from bailiwick.orders.attempts import OPEN, Attempt
+from bailiwick.orders.executor import OPEN_LOOK_MS
 from bailiwick.orders.machine import Machine
 from bailiwick.resources.payments import outcomes
 from bailiwick.resources.payments.charging import routed, wanted
+from bailiwick.resources.payments.holds import voids
 from bailiwick.resources.payments.outcomes import Step
 from bailiwick.resources.payments.rows import Payment
+from bailiwick.resources.payments.states import State
 from bailiwick.topology.merchants import Merchant
 
 ATTEMPTS_MAX = 3
 """Attempts of one confirmation, the first one included."""
+FORGO_MAX = 10
+"""Attempts of a payment after which no charge is voided for waiting for the payer: its provider
+does not let it go. The payment is then shown as it is."""
 _instruction = msgspec.json.Decoder(Instruction)
 
 
@@ -24,6 +31,38 @@ def may_cascade(result: Result, merchant: Merchant, number: int) -> bool:
     merchant wants it. Pure."""
     no_charge = result.outcome is Outcome.DECLINED and result.retryable
     return no_charge and merchant.cascade and number < ATTEMPTS_MAX
+
+
+async def onward(
+    machine: Machine, payment: Payment, attempt: Attempt, result: Result
+) -> Step | None:
+    """The transition to what follows at once; None where the outcome is the last word."""
+    if result.outcome is Outcome.PENDING:
+        return _forgo(machine, payment, attempt, result)
+    return await next_gateway(machine, payment, attempt, result)
+
+
+def _forgo(machine: Machine, payment: Payment, attempt: Attempt, result: Result) -> Step | None:
+    known = result.provider_ref or attempt.provider_ref
+    waits = payment.progress.no_action and result.action_url is not None
+    outstanding = attempt.state in OPEN and payment.open_attempt == attempt.id
+    if not waits or not outstanding or known is None:
+        return None
+    if payment.state != State.PROCESSING or payment.attempts >= FORGO_MAX:
+        return None
+    original = _instruction.decode(attempt.instruction)
+    void = Instruction(
+        operation=Operation.VOID,
+        reference="",
+        amount=attempt.amount,
+        currency=attempt.currency,
+        payment_method_type=original.payment_method_type,
+        provider_ref=known,
+        charge_reference=attempt.id,
+        payment=payment.id,
+    )
+    new = machine.rows.attempt_new(payment, void, attempt.gateway, attempt.key)
+    return voids.forgo(payment, attempt, result, new, now_ms(), OPEN_LOOK_MS)
 
 
 async def next_gateway(

@@ -241,6 +241,7 @@ def first_progress(request: CreatePayment, method: str | None) -> Progress:
         statement_descriptor_suffix=request.statement_descriptor_suffix,
         return_url=request.return_url,
         setup_future_usage=request.setup_future_usage,
+        no_action=request.error_on_requires_action,
         customer=request.customer,
         shipping=plain(request.shipping),
         billing=billing_of(request),

@@ -51,6 +51,7 @@ def dressed(payment: Payment, request: ConfirmPayment, method: str | None) -> Pa
     if not isinstance(request.shipping, UnsetType):
         changes["shipping"] = plain(request.shipping)
     changes["wishes"] = wishes_of(request, progress.wishes)
+    changes["no_action"] = request.error_on_requires_action
     if needs_return(payment.details.automatic_methods, request.return_url or progress.return_url):
         raise return_missing()
     _same_types(payment, types_of(request))

@@ -12,7 +12,8 @@ from bailiwick.orders.kinds import Handler, alone
 from bailiwick.orders.table import OrderTable
 from bailiwick.orders.transition import Transition
 from bailiwick.resources.payments import outcomes, render, stored
-from bailiwick.resources.payments.cascade import next_gateway
+from bailiwick.resources.payments.cascade import onward
+from bailiwick.resources.payments.holds import voids
 from bailiwick.resources.payments.render import charge, charge_view
 from bailiwick.resources.payments.rows import TABLE, Payment, PaymentMove
 from bailiwick.resources.payments.states import State
@@ -113,7 +114,7 @@ async def _charged(store: Store, payment: Payment, attempt: Attempt) -> Attempt:
 
 
 HANDLERS = {
-    ("pi", Operation.CHARGE): Handler(alone(outcomes.charge), onward=next_gateway, charges=True),
+    ("pi", Operation.CHARGE): Handler(alone(outcomes.charge), onward=onward, charges=True),
     ("pi", Operation.CAPTURE): Handler(alone(outcomes.capture), charges=True),
-    ("pi", Operation.VOID): Handler(outcomes.void, acts_on=_charged),
+    ("pi", Operation.VOID): Handler(voids.void, acts_on=_charged),
 }

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from bailiwick.channels.base import Instruction, NotBuilt, Outcome, Result
+from bailiwick.channels.base import NO_SUCH_METHOD, Instruction, NotBuilt, Outcome, Result
 from bailiwick.ledger import postings as ledger
 from bailiwick.orders.attempts import NO_CHARGE, OPEN, Attempt, AttemptNew
 from bailiwick.orders.rows import Review
@@ -38,7 +38,17 @@ def moved(payment: Payment, change: Change, now_ms: int, **values: Any) -> Payme
 
 
 def decline_of(result: Result, attempt: Attempt) -> dict[str, Any]:
-    """A decline in the shape of ``last_payment_error``."""
+    """A decline in the shape of ``last_payment_error``; an unknown payment method is an error of
+    the request, as at https://docs.stripe.com/error-codes#resource-missing."""
+    if result.detail == NO_SUCH_METHOD:
+        method = _instruction.decode(attempt.instruction).payment_method
+        return {
+            "type": "invalid_request_error",
+            "code": "resource_missing",
+            "message": f"No such PaymentMethod: '{method}'",
+            "param": "payment_method",
+            "charge": attempt.id,
+        }
     code = result.code or "card_declined"
     ours = result.detail == "not_expressible"
     error = {
@@ -235,7 +245,7 @@ def _captured(payment: Payment, attempt: Attempt, result: Result, now_ms: int) -
     )
 
 
-def _let_go(payment: Payment, change: Change, now_ms: int, **progress: Any) -> tuple[Payment, str]:
+def let_go(payment: Payment, change: Change, now_ms: int, **progress: Any) -> tuple[Payment, str]:
     """The payment once its hold, or what was left of it, is gone; and the event of that."""
     taken = payment.amount_received > 0
     after = moved(
@@ -258,7 +268,7 @@ def _capture_refused(payment: Payment, attempt: Attempt, result: Result, now_ms:
     ends = [ended(attempt, closed(result), result)]
     message = result.message or "The provider refused the capture."
     if result.code in EXPIRED:
-        after, event = _let_go(payment, Change.EXPIRE, now_ms, cancellation_reason="expired")
+        after, event = let_go(payment, Change.EXPIRE, now_ms, cancellation_reason="expired")
         error = refusal("charge_expired_for_capture", message)
     else:
         after = moved(payment, Change.REFUSED, now_ms, open_attempt=None)
@@ -272,53 +282,3 @@ def _capture_refused(payment: Payment, attempt: Attempt, result: Result, now_ms:
 def refusal(code: str, message: str) -> dict[str, Any]:
     """A provider's definite no to a capture, void or refund, as the answer's error."""
     return {"type": "invalid_request_error", "code": code, "message": message}
-
-
-def void(
-    payment: Payment,
-    attempt: Attempt,
-    charged: Attempt,
-    result: Result,
-    now_ms: int,
-    check_ms: int,
-) -> Step | None:
-    """The outcome of a void of the charge ``charged``."""
-    if attempt.state not in OPEN:
-        return after_the_end(payment, attempt, result, now_ms)
-    if payment.open_attempt != attempt.id:
-        return None
-    if result.outcome is Outcome.APPROVED:
-        ends = [ended(attempt, "approved", result)]
-        if charged.state in OPEN:
-            gone = Result(Outcome.DECLINED, detail="voided")
-            ends.append(ended(charged, "declined", gone))
-        after, event = _let_go(payment, Change.VOIDED, now_ms)
-        return Transition(
-            before=payment, after=after, event=event, definite=True, attempt_ends=ends
-        )
-    if result.outcome is Outcome.DECLINED and result.code in EXPIRED:
-        # There was nothing left to let go: the provider itself had.
-        after, event = _let_go(payment, Change.VOIDED, now_ms)
-        ends = [ended(attempt, closed(result), result)]
-        return Transition(
-            before=payment, after=after, event=event, definite=True, attempt_ends=ends
-        )
-    if result.outcome is Outcome.DECLINED:
-        held = payment.amount_capturable > 0
-        after = moved(
-            payment,
-            Change.REFUSED if held else Change.RESUME,
-            now_ms,
-            open_attempt=None if held else charged.id,
-            progress=_replace(payment.progress, cancellation_reason=None),
-        )
-        message = result.message or "The provider refused the cancellation."
-        return Transition(
-            before=payment,
-            after=after,
-            event="bailiwick.cancel_refused",
-            definite=True,
-            error=refusal(result.code or "cancel_refused", message),
-            attempt_ends=[ended(attempt, closed(result), result)],
-        )
-    return waiting(payment, attempt, result, now_ms, check_ms)

@@ -274,12 +274,6 @@ def refuse_unsupported(request: CreatePayment | ConfirmPayment) -> None:
         payment_amount(request.amount, payment_currency(request.currency), types or ())
         _check_create(request)
     check_return_url(request.return_url)
-    if request.error_on_requires_action:
-        raise ApiError.invalid(
-            "error_on_requires_action=true is not supported: leave it out and cancel the "
-            "PaymentIntent when it has a status of requires_action.",
-            param="error_on_requires_action",
-        )
 
 
 def _check_create(request: CreatePayment) -> None:
@@ -290,11 +284,12 @@ def _check_create(request: CreatePayment) -> None:
                 raise _only_one("automatic_payment_methods", other)
         if request.confirm and needs_return(plain(automatic), request.return_url):
             raise return_missing()
-    if request.off_session and not request.confirm:
-        raise ApiError.invalid(
-            "off_session can only be used with confirm=true: send it with the confirmation.",
-            param="off_session",
-        )
+    for name in ("off_session", "error_on_requires_action"):
+        if getattr(request, name) and not request.confirm:
+            raise ApiError.invalid(
+                f"{name} can only be used with confirm=true: send it with the confirmation.",
+                param=name,
+            )
 
 
 def _only_one(one: str, other: str) -> ApiError:

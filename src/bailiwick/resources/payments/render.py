@@ -316,7 +316,9 @@ _NO_CHARGE_FIELDS = dict.fromkeys(
 def _outcome(view: ChargeView, *, failed: bool) -> Object:
     """How a charge ended: https://docs.stripe.com/api/charges/object, ``outcome``."""
     failure = view.failure or {}
-    sent = "not_sent_to_network" if view.state == "unsent" else "declined_by_network"
+    nowhere = failure.get("code") == "resource_missing"  # no card, so no network of one
+    unsent = nowhere or view.state == "unsent"
+    sent = "not_sent_to_network" if unsent else "declined_by_network"
     return {
         "advice_code": None,
         "network_advice_code": None,
@@ -324,7 +326,7 @@ def _outcome(view: ChargeView, *, failed: bool) -> Object:
         "network_status": sent if failed else "approved_by_network",
         "reason": failure.get("decline_code") or failure.get("code"),
         "seller_message": failure.get("message") if failed else "Payment complete.",
-        "type": "issuer_declined" if failed else "authorized",
+        "type": "invalid" if nowhere else "issuer_declined" if failed else "authorized",
     }
 
 

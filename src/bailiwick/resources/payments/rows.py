@@ -74,7 +74,8 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     ``method``: the type of payment method by which the latest gateway takes it. ``vaults``: for its
     tokens that belong to a vault, which; the latest last. ``wishes``: what its hold should be able
     to do (``multicapture``, ``overcapture``). ``billing``: who pays by the latest payment method,
-    as the client says. ``charges``: by its id, what was noted on a charge alone.
+    as the client says. ``charges``: by its id, what was noted on a charge alone. ``no_action``: a
+    charge that waits for the payer is voided; ``forgoing``: one is being voided for that.
     """
 
     payment_method: str | None = None
@@ -99,6 +100,8 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     wishes: tuple[str, ...] = ()
     hold: Hold | None = None
     charges: dict[str, ChargeNotes] = {}
+    no_action: bool = False
+    forgoing: bool = False
 
 
 class Payment(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -26,7 +26,9 @@ risk of taking money twice or losing some? So there is a state for each answer, 
 
 Why ``requires_action`` can be voided and ``processing`` cannot: in the one the provider has told us
 that it waits, so that a void is an answer to it; in the other we do not know what it has done, and
-a void could cross a charge. If such a void is refused, the charge is still open (``RESUME``).
+a void could cross a charge. If such a void is refused, the charge is still open (``RESUME``). With
+``error_on_requires_action`` the same void follows at once when the provider says that it waits
+(``FORGO``), and the payment comes back to ``requires_payment_method`` (``FORGONE``).
 
 Each change bumps the payment's version, which is also the sequence of its events; the write is
 guarded on the version and the state before (``orders/sql/move.sql``). Two that race: one moves, the
@@ -70,6 +72,8 @@ class Change(StrEnum):
     REFUSED = "refused"  # capture or void definitely did not happen
     EXPIRE = "expire"  # the hold had run out before the capture
     RESUME = "resume"  # the void was refused while the charge is still open
+    FORGO = "forgo"  # the payer would have to act, which nobody wants: a void is permitted
+    FORGONE = "forgone"  # that charge is gone; another payment method may be tried
     VOID = "void"  # a void is permitted
     VOIDED = "voided"  # the hold is gone
     RELEASED = "released"  # what was left of a hold is gone, after a part was captured
@@ -100,6 +104,8 @@ TRANSITIONS: dict[tuple[State, Change], State] = {
     (_S.VOIDING, _C.WAIT): _S.VOIDING,
     (_S.SUCCEEDED, _C.WAIT): _S.SUCCEEDED,
     (_S.PROCESSING, _C.ACT): _S.REQUIRES_ACTION,
+    (_S.PROCESSING, _C.FORGO): _S.VOIDING,
+    (_S.VOIDING, _C.FORGONE): _S.REQUIRES_PAYMENT_METHOD,
     (_S.PROCESSING, _C.CAPTURED): _S.SUCCEEDED,
     (_S.REQUIRES_ACTION, _C.CAPTURED): _S.SUCCEEDED,
     (_S.CAPTURING, _C.CAPTURED): _S.SUCCEEDED,

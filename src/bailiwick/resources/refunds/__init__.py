@@ -19,5 +19,6 @@ RESOURCE = Resource(
             },
         ),
         Path(_ONE, {"GET": _ITS, "POST": _ITS}),
+        Path(f"{_ONE}/cancel", {"POST": _ITS}),
     ),
 )

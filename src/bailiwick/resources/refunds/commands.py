@@ -55,7 +55,7 @@ class Refunds:
             )
             assert step.attempt_new is not None
             attempt = step.attempt_new.id
-            details = {"reason": request.reason, "metadata": metadata}
+            details = {"reason": request.reason, "metadata": metadata, **_of(payment)}
             row = Refund(
                 refund_id,
                 payment.id,
@@ -105,6 +105,26 @@ class Refunds:
             return updated(payment, fresh, request, now_ms())
 
         return await self._machine.command.change(asked, KIND, row.payment, decide)
+
+    async def cancel(self, asked: IdempotentRequest, identifier: str) -> Answer:
+        """Refuse: only what waits for the payer can be canceled, and no channel has such refunds
+        (https://docs.stripe.com/api/refunds/cancel)."""
+        row = own(await stored.find(self._store, identifier), asked, "refund", identifier)
+        raise ApiError.invalid(
+            f"You cannot cancel this Refund because it has a status of {row.state}: only one that "
+            "requires_action can be canceled. To get the money again, charge the payer again."
+        )
+
+
+def _of(payment: Payment) -> dict[str, str]:
+    """Of a payment what its refund shows: it has it still when the payment's has changed."""
+    progress = payment.progress
+    found = {
+        "customer": progress.customer,
+        "payment_method": progress.payment_method,
+        "method": progress.method,
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def check(payment: Payment, amount: int, free: int) -> None:

@@ -49,7 +49,7 @@ def ending(row: Refund) -> dict[str, msgspec.Struct]:
 
 
 def _failure(row: Refund, result: Result) -> Refund:
-    details = {**row.details, "failure_reason": result.code or "unknown"}
+    details = {**row.details, "failure_reason": render.failure_reason(result.code)}
     return _replace(row, state="failed", details=details)
 
 

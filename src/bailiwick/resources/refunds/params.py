@@ -22,6 +22,22 @@ class CreateRefund(msgspec.Struct, frozen=True):
     expand: Expand = []
 
 
+UNDONE_CREATE = {
+    "currency": "it is the payment's",
+    "customer": "no customer has a balance here: refund a payment_intent or a charge",
+    "instructions_email": "the provider refunds what it was paid by, and writes to nobody",
+    "origin": "no customer has a balance here: refund a payment_intent or a charge",
+    "refund_application_fee": "there are no application fees here",
+    "reverse_transfer": "there are no transfers here",
+}
+
+
+class CancelRefund(msgspec.Struct, frozen=True):
+    """POST /v1/refunds/{id}/cancel."""
+
+    expand: Expand = []
+
+
 class UpdateRefund(msgspec.Struct, frozen=True):
     """POST /v1/refunds/{id}."""
 

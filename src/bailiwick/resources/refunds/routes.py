@@ -12,7 +12,13 @@ from bailiwick.resources.payments.render import charge, charge_view, payment_int
 from bailiwick.resources.payments.stored import find as find_payment
 from bailiwick.resources.refunds import RESOURCE, render, stored
 from bailiwick.resources.refunds.commands import Refunds
-from bailiwick.resources.refunds.params import CreateRefund, ListRefunds, UpdateRefund
+from bailiwick.resources.refunds.params import (
+    UNDONE_CREATE,
+    CancelRefund,
+    CreateRefund,
+    ListRefunds,
+    UpdateRefund,
+)
 from bailiwick.resources.refunds.rows import Refund
 from bailiwick.serving import lists, route
 from bailiwick.serving.context import NodeContext
@@ -36,7 +42,7 @@ class RefundList(Route):
     async def on_post(self, request: Request, response: Response) -> None:
         """Refund."""
         who = route.principal(request, self.node)
-        params, wish = await route.checked(request, CreateRefund)
+        params, wish = await route.checked(request, CreateRefund, UNDONE_CREATE)
         route.check_expand(wish.expand, EXPANDABLE)
         asked = route.asked(request, who, "refund", "", params, wish.expand)
         await self.answer(response, asked, lambda: self._refunds.create(asked, wish))
@@ -63,8 +69,25 @@ class RefundItem(Route):
         """Update the metadata."""
         who = route.principal(request, self.node)
         params, wish = await route.checked(request, UpdateRefund)
+        route.check_expand(wish.expand, EXPANDABLE)
         asked = route.asked(request, who, "update_refund", identifier, params, wish.expand)
         await self.answer(response, asked, lambda: self._refunds.update(asked, identifier, wish))
+
+
+class CancelItem(Route):
+    """/v1/refunds/{identifier}/cancel"""
+
+    def __init__(self, node: NodeContext) -> None:
+        super().__init__(node)
+        self._refunds = Refunds(node.machine)
+
+    async def on_post(self, request: Request, response: Response, identifier: str) -> None:
+        """Cancel."""
+        who = route.principal(request, self.node)
+        params, wish = await route.checked(request, CancelRefund)
+        route.check_expand(wish.expand, EXPANDABLE)
+        asked = route.asked(request, who, "cancel_refund", identifier, params, wish.expand)
+        await self.answer(response, asked, lambda: self._refunds.cancel(asked, identifier))
 
 
 async def retrieve(node: NodeContext, who: Principal, identifier: str, params: Params) -> Object:
@@ -141,3 +164,4 @@ def routes(node: NodeContext) -> Iterable[Mounted]:
     """Where refunds are served."""
     yield "/v1/refunds", RefundList(node), ""
     yield "/v1/refunds/{identifier}", RefundItem(node), ""
+    yield "/v1/refunds/{identifier}/cancel", CancelItem(node), ""

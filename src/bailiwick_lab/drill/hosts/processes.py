@@ -110,6 +110,7 @@ FREEZE_POINTS: Final = {
     "call.answered": "sale",
     "settle.before": "sale",
     "settle.committed": "sale",
+    "next.permitted": "forgone",
     "begin.before": "captured",
     "begin.committed": "captured",
     "resolve.asked": "unknown",

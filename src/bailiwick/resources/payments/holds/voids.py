@@ -1,0 +1,145 @@
+"""What the outcome of a void does: of a hold, or of a charge that waits for the payer. Pure."""
+
+import msgspec
+
+from bailiwick.channels.base import Outcome, Result
+from bailiwick.orders.attempts import OPEN, Attempt, AttemptNew
+from bailiwick.orders.transition import Transition, closed, ended
+from bailiwick.resources.payments.outcomes import (
+    EXPIRED,
+    Step,
+    after_the_end,
+    decline_of,
+    let_go,
+    moved,
+    refusal,
+    waiting,
+)
+from bailiwick.resources.payments.rows import Payment
+from bailiwick.resources.payments.states import Change
+
+_replace = msgspec.structs.replace
+_FORGONE = Result(
+    Outcome.DECLINED,
+    code="authentication_required",
+    decline_code="authentication_required",
+    message="Your card was declined. This transaction requires authentication.",
+    detail="voided",
+)
+"""What a charge failed for that waited for the payer with ``error_on_requires_action``; see
+https://docs.stripe.com/error-codes#authentication-required."""
+
+
+def void(
+    payment: Payment,
+    attempt: Attempt,
+    charged: Attempt,
+    result: Result,
+    now_ms: int,
+    check_ms: int,
+) -> Step | None:
+    """The outcome of a void of the charge ``charged``."""
+    if attempt.state not in OPEN:
+        return after_the_end(payment, attempt, result, now_ms)
+    if payment.open_attempt != attempt.id:
+        return None
+    if payment.progress.forgoing:
+        return _forgone(payment, attempt, charged, result, now_ms, check_ms)
+    if result.outcome is Outcome.APPROVED:
+        ends = [ended(attempt, "approved", result)]
+        if charged.state in OPEN:
+            gone = Result(Outcome.DECLINED, detail="voided")
+            ends.append(ended(charged, "declined", gone))
+        after, event = let_go(payment, Change.VOIDED, now_ms)
+        return Transition(
+            before=payment, after=after, event=event, definite=True, attempt_ends=ends
+        )
+    if result.outcome is Outcome.DECLINED and result.code in EXPIRED:
+        # There was nothing left to let go: the provider itself had.
+        after, event = let_go(payment, Change.VOIDED, now_ms)
+        ends = [ended(attempt, closed(result), result)]
+        return Transition(
+            before=payment, after=after, event=event, definite=True, attempt_ends=ends
+        )
+    if result.outcome is Outcome.DECLINED:
+        held = payment.amount_capturable > 0
+        after = moved(
+            payment,
+            Change.REFUSED if held else Change.RESUME,
+            now_ms,
+            open_attempt=None if held else charged.id,
+            progress=_replace(payment.progress, cancellation_reason=None),
+        )
+        message = result.message or "The provider refused the cancellation."
+        return Transition(
+            before=payment,
+            after=after,
+            event="bailiwick.cancel_refused",
+            definite=True,
+            error=refusal(result.code or "cancel_refused", message),
+            attempt_ends=[ended(attempt, closed(result), result)],
+        )
+    return waiting(payment, attempt, result, now_ms, check_ms)
+
+
+def forgo(
+    payment: Payment,
+    attempt: Attempt,
+    result: Result,
+    new: AttemptNew,
+    now_ms: int,
+    check_ms: int,
+) -> Step:
+    """The charge waits for the payer, whom nobody will send there: its void gets its permit."""
+    return Transition(
+        before=payment,
+        after=moved(
+            payment,
+            Change.FORGO,
+            now_ms,
+            progress=_replace(payment.progress, forgoing=True),
+            attempts=new.number,
+            open_attempt=new.id,
+        ),
+        event="payment_intent.processing",
+        attempt_ends=[ended(attempt, "pending", result, check_ms)],
+        attempt_new=new,
+    )
+
+
+def _forgone(
+    payment: Payment,
+    attempt: Attempt,
+    charged: Attempt,
+    result: Result,
+    now_ms: int,
+    check_ms: int,
+) -> Step | None:
+    """The outcome of such a void. If it was refused the charge is still open, and asked about: the
+    provider may have decided meanwhile."""
+    if result.outcome in (Outcome.PENDING, Outcome.UNKNOWN):
+        return waiting(payment, attempt, result, now_ms, check_ms)
+    progress = _replace(payment.progress, forgoing=False)
+    gone = result.outcome is Outcome.APPROVED or result.code in EXPIRED
+    if not gone:
+        return Transition(
+            before=payment,
+            after=moved(payment, Change.RESUME, now_ms, progress=progress, open_attempt=charged.id),
+            event="bailiwick.cancel_refused",
+            attempt_ends=[ended(attempt, closed(result), result)],
+        )
+    error = decline_of(_FORGONE, charged)
+    progress = _replace(progress, last_error=error, action_url=None, payment_method=None)
+    ends = [
+        ended(attempt, "approved" if result.outcome is Outcome.APPROVED else "declined", result)
+    ]
+    if charged.state in OPEN:
+        ends.append(ended(charged, "declined", _FORGONE))
+    return Transition(
+        before=payment,
+        after=moved(payment, Change.FORGONE, now_ms, progress=progress, open_attempt=None),
+        event="payment_intent.payment_failed",
+        definite=True,
+        error=error,
+        attempt_ends=ends,
+    )
