@@ -149,7 +149,7 @@ def _key(table: Table, merchant: Merchant, keys: dict[str, Principal]) -> None:
             "last4": last4,
             "api_version": table.choice("api_version", tuple(VERSIONS), API_VERSION),
             "grants": _grants(table, kind),
-            "rate_per_second": table.whole("rate_per_second", 1, MOST_RATE, 0),
+            "rate_per_second": table.whole("rate_per_second", 0, MOST_RATE, 0),
             "mark": sha256[:16],
             "expires_ms": table.whole("expires_at", 0, MOST_SECONDS, 0) * 1000,
         },
