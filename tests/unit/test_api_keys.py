@@ -174,6 +174,19 @@ def test_changes_that_were_not_published_stay_and_are_told_of(desk: Desk) -> Non
     assert world_in_force(desk.world).merchants.by_id["acct_b"].name == "B"
 
 
+def test_a_permission_for_nothing_is_told(desk: Desk) -> None:
+    file = desk.world / "merchants.toml"
+    key = {"sha256": "b" * 64, "kind": "restricted", "mode": "test", "last4": "bbbb"}
+    file.write_text(
+        key_added(file.read_text(), "acct_b", {**key, "permissions": {"refunds": "read"}})
+    )
+    done = CliRunner().invoke(topology_command, ["check", str(desk.world)])
+    line = "the key ...bbbb of acct_b is permitted 'refunds', which is no resource"
+    assert line in done.output
+    words = ["publish", "--world", str(desk.world), "--key", str(desk.key)]
+    assert line in CliRunner().invoke(topology_command, words, env={"BAILIWICK_NATS": ""}).output
+
+
 def test_edits_leave_the_rest_as_it_was() -> None:
     key = {"sha256": "b" * 64, "kind": "restricted", "permissions": {"refund": "read"}}
     made = key_added(TWO, "acct_a", key)

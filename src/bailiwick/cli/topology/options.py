@@ -14,7 +14,7 @@ import click
 
 from bailiwick.bus.client import Bus
 from bailiwick.bus.security import Security
-from bailiwick.cli.topology.words import warnings
+from bailiwick.cli.topology.words import strange_permissions, warnings
 from bailiwick.control import publishing
 from bailiwick.control.changes import changes
 from bailiwick.control.publishing import Published, PublishError
@@ -121,6 +121,7 @@ def told(done: Published, before: World) -> dict[str, Any]:
     known = warnings(before.topology)
     changed = changes(before, done.world)
     doubts = [line for line in warnings(done.world.topology) if line not in known]
+    doubts += strange_permissions(done.world.merchants)
     how = "pushed to every process" if done.pushed else "this host's processes take it up"
     lines = [f"Epoch {link.epoch} is published ({link.hash[:12]}): {how}."]
     lines += [f"  {line}" for line in changed or ["Nothing changes for payments."]]
