@@ -104,16 +104,20 @@ def test_peers_spend_of_the_same() -> None:
     slow = Principal(SHOP, "secret", True, rate_per_second=4, mark="aa")
     for _ in range(3):
         one.count(slow, HERE, 0)
-    assert one.spent == {"acct_1 live secret": 3, "key aa": 3}
-    two.learn(list(one.spent.items()), 0)
-    # A key that has not come here yet is known by its merchant alone.
-    assert spent(two, SERVER) == 7
+    assert one.spent == {"acct_1 live secret": (3, 0.0), "key aa": (3, 4.0)}
+    told = [(name, *said) for name, said in one.spent.items()]
+    two.learn(told, 0)
+    assert spent(two, slow) == 1
+    assert spent(two, SERVER) == 6
+    free = Rates(0)
+    free.learn(told, 0)
+    assert (spent(free, slow), spent(free, SERVER)) == (1, 100)
     assert spent(two, Principal(OTHER, "secret", True)) == 10
-    two.learn([("acct_1 live secret", 10_000)], 0)
+    two.learn([("acct_1 live secret", 10_000, 0.0)], 0)
     assert two.count(SERVER, HERE, 1).wait_s == 1, "at most a burst is owed"
     assert not two.count(SERVER, HERE, 1.2).name
-    assert two.spent == {"acct_1 live secret": 8, "acct_2 live secret": 10}
-    two.learn([("acct_1 live secret", -10_000)], 1.2)
+    assert two.spent["acct_1 live secret"] == (8, 0.0)
+    two.learn([("acct_1 live secret", -10_000, 0.0), ("acct_1 live secret", 1, -1.0)], 1.2)
     assert spent(two, SERVER) == 0, "nobody gives tokens"
 
 
@@ -123,7 +127,7 @@ def test_what_is_told_takes_bounded_memory() -> None:
         rates.count(Principal(Merchant(f"acct_{number}", "A"), "secret", True), HERE, 0)
     assert len(rates.spent) == UNTOLD_MAX
     rates.count(Principal(Merchant("acct_1", "A"), "secret", True), HERE, 0)
-    assert rates.spent["acct_1 live secret"] == 2
+    assert rates.spent["acct_1 live secret"] == (2, 0.0)
 
 
 async def test_payers_do_not_use_up_the_servers_rate(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from math import ceil
 
 import msgspec
 
-from bailiwick.topology.merchants import Principal
+from bailiwick.topology.merchants import MOST_RATE, Principal
 from bailiwick.wire.peers import network
 
 ADDRESSES_MAX = 32_768
@@ -26,8 +26,8 @@ _MERCHANTS_MAX = 200_000
 UNTOLD_MAX = 16_384
 """Buckets of which peers are still to be told; of more than these they hear nothing."""
 
-Spent = tuple[str, int]
-"""A bucket's name and how many requests it let through."""
+Spent = tuple[str, int, float]
+"""A bucket's name, how many requests it let through, and its rate where it is not that of all."""
 
 
 class Bucket(msgspec.Struct):
@@ -96,11 +96,11 @@ class Buckets:
         bucket.tokens -= 1
         return True
 
-    def learn(self, who: Hashable, spent: int, now: float) -> None:
-        """Peers have let ``spent`` requests through. Of those more than there were tokens for, at
-        most a burst counts: nobody is shut out for long because news came late."""
-        known = self._buckets.get(who)
-        bucket = self.look(who, now, known.rate if known is not None else 0.0)
+    def learn(self, who: Hashable, spent: int, rate: float, now: float) -> None:
+        """Peers have let ``spent`` requests through; ``rate``: see ``look``. Of those more than
+        there were tokens for, at most a burst counts: nobody is shut out for long because news
+        came late."""
+        bucket = self.look(who, now, rate)
         if bucket is not None:
             bucket.tokens = max(-bucket.burst, bucket.tokens - spent)
 
@@ -133,7 +133,7 @@ class Rates:
         public_per_second: of the latter, for one client address; 0 for no bound.
 
     Attributes:
-        spent: what peers are to be told: requests let through by each bucket.
+        spent: what peers are to be told: see ``Spent``.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class Rates:
         self._address = Buckets(public_per_second, addresses)
         self._by_address = public_per_second > 0
         self._bounded = per_second > 0
-        self.spent: dict[str, int] = {}
+        self.spent: dict[str, tuple[int, float]] = {}
 
     def count(self, who: Principal, host: str, now: float) -> Counted:
         """Let a request through or not at ``now`` (seconds); ``host``: the client's address."""
@@ -158,10 +158,9 @@ class Rates:
         bounds = self.bounds(who, now)
         refused = next((name for name, _, it in bounds if it.tokens < 1), "")
         if not refused:
-            for _, key, bucket in bounds:
+            for name, key, bucket in bounds:
                 bucket.tokens -= 1
-                if key in self.spent or len(self.spent) < UNTOLD_MAX:
-                    self.spent[key] = self.spent.get(key, 0) + 1
+                self._tell(key, float(who.rate_per_second) if name == "key" else 0.0)
         wait = max((it.wait_s() for name, _, it in bounds if it.tokens < 1), default=0)
         policy = ", ".join(
             f'"{name}";q={int(it.burst)};w={ceil(it.burst / it.rate)}' for name, _, it in bounds
@@ -170,6 +169,10 @@ class Rates:
             f'"{name}";r={max(0, int(it.tokens))};t={it.full_s()}' for name, _, it in bounds
         )
         return Counted(refused, wait if refused else 0, policy, left)
+
+    def _tell(self, key: str, rate: float) -> None:
+        if key in self.spent or len(self.spent) < UNTOLD_MAX:
+            self.spent[key] = (self.spent.get(key, (0, rate))[0] + 1, rate)
 
     def bounds(self, who: Principal, now: float) -> list[tuple[str, str, Bucket]]:
         """Each bound that a request is counted at: its name, its bucket's, the bucket."""
@@ -188,6 +191,6 @@ class Rates:
 
     def learn(self, spent: list[Spent], now: float) -> None:
         """What peers have let through."""
-        for name, count in spent:
-            if count > 0:
-                self._shared.learn(name, count, now)
+        for name, count, rate in spent:
+            if count > 0 and 0 <= rate <= MOST_RATE:
+                self._shared.learn(name, count, rate, now)

@@ -136,10 +136,11 @@ class Gossip:
         homes, rates = self._homes, self._rates
         while homes.fresh or homes.gone or rates.spent:
             fresh, gone = homes.fresh[:KEYS_MOST], homes.gone[:KEYS_MOST]
-            spent = list(itertools.islice(rates.spent.items(), KEYS_MOST))
+            told = itertools.islice(rates.spent.items(), KEYS_MOST)
+            spent = [(name, count, rate) for name, (count, rate) in told]
             # Spent while this is sent counts for the next message; sent in vain, it is forgotten:
             # it would be old news.
-            for name, _ in spent:
+            for name, _, _ in spent:
                 del rates.spent[name]
             news = News(self._sender, now_ms(), fresh, gone, spent)
             await self._bus.send(self._subject, sealed(self._secret, news))
