@@ -26,7 +26,7 @@ MOST_SECONDS = 253_402_300_799
 
 _ID = re.compile(r"acct_[0-9A-Za-z_]{1,59}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_RESOURCE = re.compile(r"[a-z][a-z_]{0,63}")
+_RESOURCE = re.compile(r"[a-z][a-z_.]{0,63}")
 _LAST4 = re.compile(r"[0-9A-Za-z_-]{4}")
 
 
