@@ -15,7 +15,7 @@ from bailiwick.resources.payments import render
 from bailiwick.resources.payments.routes import PAYERS_ATTEMPTS_MAX
 
 AT = pytest.mark.parametrize("at", ["access", "node"])
-SECRETS = {"metadata[internal]": "margin 12%", "customer": "cus_1", "description": "A book"}
+SECRETS = {"metadata[internal]": "margin 12%", "description": "A book"}
 HIDDEN = {"metadata", "customer", "node", "location", "assignment", "routing", "gateway",
           "provider_reference", "latest_charge", "amount_received", "charge"}  # fmt: skip
 
@@ -41,8 +41,10 @@ def hidden_in(shown: Any) -> set[str]:
 @AT
 def test_a_payer_reads_no_more_than_is_listed(demo: dict[str, Any], at: str) -> None:
     server, browser = pair(demo, at)
-    made = server.pay(confirm="false", **SECRETS)
+    _, payer = server.post("/v1/customers", **{"location[country]": "DE"})
+    made = server.pay(confirm="false", customer=payer["id"], **SECRETS)
     path, secret = f"/v1/payment_intents/{made['id']}", made["client_secret"]
+    assert made["customer"] == payer["id"]
     assert made["metadata"] == {"internal": "margin 12%"}
     status, shown = browser.get(path, client_secret=secret)
     assert status == 200 and not hidden_in(shown), shown

@@ -41,7 +41,7 @@ from tests.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 FIELDS = (
-    "description", "statement_descriptor", "customer", "return_url", "receipt_email",
+    "description", "statement_descriptor", "return_url", "receipt_email",
     "metadata[note]", "shipping[name]", "shipping[phone]", "shipping[carrier]",
     "shipping[tracking_number]", "shipping[address][line1]", "shipping[address][postal_code]",
     "payment_method_data[billing_details][name]", "payment_method_data[billing_details][email]",
@@ -425,7 +425,7 @@ async def test_a_planted_leak_is_found_wherever_it_is(site: Site, story: Story) 
     assert ("table payment_view of overview", "description") in found
     if site.capture is not None:
         wires = {(where, field) for where, field in found if where.startswith("packets")}
-        fields = {"description", "customer", "receipt_email", "metadata[note]"}
+        fields = {"description", "receipt_email", "metadata[note]"}
         assert fields <= {field for _, field in wires}
 
 

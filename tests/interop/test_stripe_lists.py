@@ -2,6 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import stripe
@@ -95,10 +96,13 @@ def test_created_filters(
 
 
 def test_payments_of_one_customer(client: stripe.StripeClient) -> None:
-    mine = [pay(client, customer="cus_mine", location={"country": place}) for place in PLACES]
-    pay(client, customer="cus_other")
-    found = list(client.v1.payment_intents.list({"customer": "cus_mine"}).auto_paging_iter())
-    assert {each.id for each in found} == {each.id for each in mine}
+    for place in PLACES:
+        where: Any = {"location": {"country": place}}
+        one, other = (client.v1.customers.create(where).id for _ in range(2))
+        mine = [pay(client, customer=one, **where) for _ in range(2)]
+        pay(client, customer=other, **where)
+        found = list(client.v1.payment_intents.list({"customer": one}).auto_paging_iter())
+        assert {each.id for each in found} == {each.id for each in mine}
 
 
 def test_both_entrances_tell_the_same(demo: Demo, made: list[stripe.PaymentIntent]) -> None:

@@ -30,6 +30,7 @@ from bailiwick.channels.base import (
     Request,
     Resolve,
     Result,
+    no_such_method,
 )
 from bailiwick.delivery.webhooks import Endpoints
 from bailiwick.idempotency.requests import Answer, IdempotentRequest
@@ -155,6 +156,7 @@ class Bank:
         done = Result(
             Outcome.APPROVED, f"b_{instruction.reference}", instruction.amount,
             instruction.currency, not held,
+            agreement=f"agr_{instruction.reference}" if instruction.store else None,
         )  # fmt: skip
         replace = msgspec.structs.replace
         answers = {
@@ -162,6 +164,7 @@ class Bank:
             "expired": Result(Outcome.DECLINED, code="expired", message="Too late."),
             "retryable": Result(Outcome.DECLINED, code="processing_error", retryable=True),
             "pending": Result(Outcome.PENDING, done.provider_ref),
+            "unheard": no_such_method(),
             "act": Result(Outcome.PENDING, done.provider_ref, action_url="https://bank/act"),
         }
         result = answers.get(word, done)

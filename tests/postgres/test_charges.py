@@ -9,7 +9,7 @@ import pytest
 from bailiwick.base.ids import new_id, node_of
 from bailiwick.channels.base import Operation
 from tests.postgres.lists_kit import Site, site
-from tests.postgres.test_lists import PAID, pay
+from tests.postgres.test_lists import PAID, customer, pay
 
 PATH = "/v1/charges"
 
@@ -72,12 +72,13 @@ async def test_every_charge_comes_once(three: Site) -> None:
 
 async def test_filters(three: Site) -> None:
     payment, charges = await tried(three, 2)
-    mine = await pay(three, **PAID, customer="cus_1", **{"location[country]": "IN"})
+    who = await customer(three, "IN")
+    mine = await pay(three, **PAID, customer=who, **{"location[country]": "IN"})
     for wish, found in (
         ({"payment_intent": payment}, charges[::-1]),
         ({"payment_intent": payment, "limit": 1}, charges[::-1]),
-        ({"customer": "cus_1"}, [mine["latest_charge"]]),
-        ({"customer": "cus_1", "payment_intent": payment}, []),
+        ({"customer": who}, [mine["latest_charge"]]),
+        ({"customer": who, "payment_intent": payment}, []),
         ({"customer": "cus_2"}, []),
         ({"created[gte]": mine["created"]}, None),
         ({"created[lt]": mine["created"] - 600}, []),

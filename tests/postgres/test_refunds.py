@@ -14,9 +14,9 @@ PENDING = {"type": "card", "card": {"type": "pending"}}
 
 
 async def test_what_a_refund_shows_of_its_payment(region: Region) -> None:
-    made = await paid(region, customer="cus_1")
+    made = await paid(region)
     shown = body(await region.refund("r", CreateRefund(payment_intent=made["id"], amount=400)))
-    assert (shown["customer"], shown["payment_method"]) == ("cus_1", "pm_card_visa")
+    assert (shown["customer"], shown["payment_method"]) == (None, "pm_card_visa")
     assert (shown["destination_details"], shown["pending_reason"]) == (CARD, None)
 
 

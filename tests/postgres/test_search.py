@@ -16,7 +16,7 @@ from bailiwick.search.filler import Filler, SearchOutbox
 from bailiwick.search.terms import Scope, term
 from tests.postgres.lists_kit import One, Site, site
 from tests.postgres.search_kit import Asker, entries, entry, expected, filled, ids, search, text
-from tests.postgres.test_lists import PAID, START, fill, pay
+from tests.postgres.test_lists import PAID, START, customer, fill, pay
 from tests.waiting import until
 
 EVERY = {each.resource.prefix: each for each in declared("SEARCHED", "search")}
@@ -41,6 +41,7 @@ async def one(server_dsn: str, tmp_path: Path) -> AsyncIterator[Site]:
 async def lives(it: Site) -> None:
     """Payments in all kinds of states, at all nodes."""
     places = ("DE", "IN", "US")
+    customers = [[await customer(it, place) for place in places] for _ in range(2)]
     for at in range(12):
         more: dict[str, Any] = {
             "location[country]": places[at % 3], "amount": 100 + at % 5,
@@ -48,7 +49,7 @@ async def lives(it: Site) -> None:
             "metadata[Shop]": "ÄZ b",
         }  # fmt: skip
         if at % 3:
-            more["customer"] = f"cus_{at % 2}"
+            more["customer"] = customers[at % 2][at % 3]
         if at == 0:
             more["metadata[odd \\ \"key'\n]"] = "x\ny \\ \"z' null"
         made = await pay(it, **more)
@@ -298,11 +299,12 @@ async def test_what_changes_is_found_anew(one: Site) -> None:
     await filled(*one.nodes)
     assert ids(await search(one, PAYMENTS, "metadata['a']:'1'")) == [made["id"]]
     path = f"/v1/payment_intents/{made['id']}"
-    await one.ask("POST", path, {"metadata[a]": "2", "customer": "cus_1", "amount": 77})
+    who = await customer(one)
+    await one.ask("POST", path, {"metadata[a]": "2", "customer": who, "amount": 77})
     assert ids(await search(one, PAYMENTS, "metadata['a']:'1'")) == [made["id"]], "not yet"
     await filled(*one.nodes)
     for query, count in (
-        ("metadata['a']:'1'", 0), ("metadata['a']:'2' amount:77 customer:'cus_1'", 1),
+        ("metadata['a']:'1'", 0), (f"metadata['a']:'2' amount:77 customer:'{who}'", 1),
         ("-customer:null", 1), ("customer:null", 0), ("metadata['b']:null", 1),
     ):  # fmt: skip
         assert len(await search(one, PAYMENTS, query)) == count, query

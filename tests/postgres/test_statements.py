@@ -16,6 +16,7 @@ from bailiwick.orders.rows import OrderCreate, OrderMove, Review
 from bailiwick.records.record import Record
 from bailiwick.resources import declared
 from bailiwick.resources.payments.rows import Payment, PaymentCreate, PaymentMove
+from bailiwick.resources.payments.saved.saving import MethodSaved
 from bailiwick.resources.payments.states import State
 from bailiwick.resources.refunds.rows import Refund, RefundEnd, RefundNew
 from bailiwick.store import migrate as migrations_module
@@ -30,6 +31,7 @@ FIELDS: dict[tuple[str, str], type[msgspec.Struct]] = {
     ("move", "review"): Review,
     ("refund_moves", "refund_new"): RefundNew,
     ("refund_moves", "refund_end"): RefundEnd,
+    ("methods_saved", "method_saved"): MethodSaved,
 }
 COLUMNS: dict[str, Any] = {
     "payment_find": Payment,
@@ -180,13 +182,16 @@ def test_types_fit(name: str, argument: str) -> None:
         "integer": int,
         "smallint": int,
         "boolean": bool,
+        "integer[]": list,
+        "text[]": list,
     }
     for column, kind in records(name)[argument].items():
         hint = hints[column]
         options = getattr(hint, "__args__", (hint,)) if kind != "json" else ()
         for option in options:
             if option is not type(None):
-                assert issubclass(option, fits[kind]), (column, kind, hint)
+                plain = getattr(option, "__origin__", option)
+                assert issubclass(plain, fits[kind]), (column, kind, hint)
 
 
 # Migrations

@@ -13,7 +13,7 @@ from bailiwick.orders.attempts import Attempt, AttemptNew
 from bailiwick.resources.payments import outcomes as decide
 from bailiwick.resources.payments.holds import voids
 from bailiwick.resources.payments.outcomes import Step
-from bailiwick.resources.payments.rows import Payment
+from bailiwick.resources.payments.rows import Payment, Progress
 from bailiwick.resources.payments.states import Change
 from bailiwick.resources.refunds import outcome
 from bailiwick.resources.refunds.rows import Refund
@@ -106,7 +106,8 @@ def test_a_declined_charge(state: str) -> None:
 
 def test_an_unknown_payment_method_is_named() -> None:
     row = kit.attempt(payment_method="pm_mine")
-    step = checked(charge(kit.payment(), row, no_such_method()))
+    payment = kit.payment(progress=Progress(payment_method="pm_mine"))
+    step = checked(charge(payment, row, no_such_method()))
     assert step.error == step.after.progress.last_error == {
         "type": "invalid_request_error", "code": "resource_missing", "param": "payment_method",
         "message": "No such PaymentMethod: 'pm_mine'", "charge": "ch_1",

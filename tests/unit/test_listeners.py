@@ -63,7 +63,8 @@ def test_routes_by_listener(tmp_path: Path) -> None:
     front = Front(tmp_path, b"internal", atlas=ATLAS)
     none = cast(Any, None)
     machine = Machine(1, none, none, none, none, none, 1.0)
-    node = cast(Node, SimpleNamespace(number=1, machine=machine))  # routes only keep it
+    refusals = SimpleNamespace(secret=b"")
+    node = cast(Node, SimpleNamespace(number=1, machine=machine, refusals=refusals))  # only kept
     made: dict[str, Any] = {
         "access listen": build(front),
         "access status_listen": build_status(front),

@@ -37,7 +37,9 @@ def declared(each: Resource) -> Served:
 @pytest.fixture(scope="module")
 def node() -> Any:
     machine = Machine(1, NONE, NONE, NONE, NONE, NONE, 1.0)
-    return build_node(cast(Any, SimpleNamespace(number=1, machine=machine)))
+    return build_node(
+        cast(Any, SimpleNamespace(number=1, machine=machine, refusals=SimpleNamespace(secret=b"")))
+    )
 
 
 @pytest.fixture(scope="module")

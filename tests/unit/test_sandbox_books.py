@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -61,8 +62,9 @@ class Bank:
         capture: bool = True,
         currency: str = "EUR",
         percent: int = 100,
+        **more: Any,
     ) -> Charge:
-        request = ChargeRequest(reference, amount, currency, source, capture)
+        request = ChargeRequest(reference, amount, currency, source, capture, **more)
         redirect = "http://127.0.0.1/pay/".__add__
         return self.books.charge(self.ledger, request, redirect, percent=percent)[0]
 
@@ -406,3 +408,57 @@ def test_all_problems_of_the_settings_are_told_at_once(tmp_path: Path) -> None:
         config.load(path)
     for field in ("name", "api_key", "callback_secret", "currencies"):
         assert f"providers[1].{field}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "without", "agreed"),
+    [
+        ("visa", "captured", "captured"),
+        ("authenticationRequired", "declined", "declined"),
+        ("authenticationRequiredOnSetup", "declined", "captured"),
+        ("authenticationRequiredSetupForOffSession", "captured", "captured"),
+        ("threeDSecure2Required", "declined", "declined"),
+        ("chargeDeclined", "declined", "declined"),
+    ],
+)
+def test_who_is_not_there_cannot_authenticate(
+    bank: Bank, name: str, without: str, agreed: str
+) -> None:
+    """The table of https://docs.stripe.com/testing, "3D Secure authentication"."""
+    source = f"pm_card_{name}"
+    first = bank.charge("first", source=source, store=True)
+    alone = bank.charge("alone", source=source, off_session=True)
+    assert alone.status == without
+    assert charge_view(alone).agreement is msgspec.UNSET
+    if first.status == "action_required":
+        assert charge_view(first).agreement is msgspec.UNSET, "nobody has agreed yet"
+        with pytest.raises(Refusal, match="No such agreement"):
+            bank.charge("early", source=source, off_session=True, agreement=first.id)
+        first, _ = bank.books.answer_action(bank.ledger, first.id, True)
+    if first.status != "captured":
+        return
+    assert charge_view(first).agreement == first.id
+    bank.reopen()
+    later = bank.charge("later", source=source, off_session=True, agreement=first.id)
+    assert later.status == agreed
+    for row in (alone, later):
+        if row.status == "declined":
+            assert row.decline is not None
+            assert row.decline.decline_code == "authentication_required"
+
+
+def test_an_agreement_is_one_payer_s(bank: Bank) -> None:
+    stored = bank.charge("stored", store=True)
+    plain = bank.charge("plain")
+    for agreement, source in (
+        (plain.id, "pm_card_visa"), (stored.id, "pm_card_mastercard"), ("x", "pm_card_visa"),
+    ):  # fmt: skip
+        with pytest.raises(Refusal, match="No such agreement"):
+            bank.charge("again", source=source, off_session=True, agreement=agreement)
+    done = bank.charge("again", off_session=True, agreement=stored.id)
+    assert done.status == "captured"
+    for other in ({}, {"off_session": True}, {"off_session": True, "agreement": stored.id,
+                                              "store": True}):  # fmt: skip
+        with pytest.raises(Refusal) as refused:
+            bank.charge("again", **other)
+        assert refused.value.code == "reference_mismatch"

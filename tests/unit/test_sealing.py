@@ -255,7 +255,7 @@ async def test_nobody_gets_through_an_internal_route_without_proof(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("BAILIWICK_CRASH_POINTS", raising=False)
-    it = cast(Any, SimpleNamespace(number=1, machine=MACHINE))
+    it = cast(Any, SimpleNamespace(number=1, machine=MACHINE, refusals=SimpleNamespace(secret=b"")))
     internal = {each for each in routes(node_app.build(it)) if each.startswith("/internal")}
     assert internal == set(INTERNAL)
     async with node(monkeypatch) as client:

@@ -77,6 +77,9 @@ class Instruction(msgspec.Struct, frozen=True, omit_defaults=True):
         provider_ref: the provider's id of the object acted upon: the charge for capture, void
             and refund; for a query of an operation, what the provider called it, if known.
         charge_reference: our reference of the charge acted upon.
+        store: for a charge: the payer agrees to be charged again by this payment method.
+        off_session: for a charge: the payer is not there, and can do nothing for it.
+        agreement: the provider's reference of what the payer has agreed to, for such a charge.
     """
 
     operation: Operation
@@ -95,6 +98,9 @@ class Instruction(msgspec.Struct, frozen=True, omit_defaults=True):
     payment: str | None = None
     final: bool = True
     overcapture: bool = False
+    store: bool = False
+    off_session: bool = False
+    agreement: str | None = None
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -152,6 +158,7 @@ class Result(msgspec.Struct, frozen=True):
         retryable: for a decline: another gateway may be tried (the provider is unable, not the
             payer refused).
         detail: a short machine-readable word for the record; never provider text.
+        agreement: of an approved charge that asked to ``store``: the provider's reference of it.
     """
 
     outcome: Outcome
@@ -166,6 +173,7 @@ class Result(msgspec.Struct, frozen=True):
     not_found: bool = False
     retryable: bool = False
     detail: str | None = None
+    agreement: str | None = None
 
 
 class NotBuilt(Result, frozen=True):
@@ -243,6 +251,7 @@ class Profile(msgspec.Struct, frozen=True):
         transport: how requests travel: the name of a module in ``channels.transports``.
         partial_approval: an approval of less than was asked for is legitimate here.
         multiple_captures: a hold can be captured in several parts.
+        agreements: what the payer has agreed to is stored, and told with later charges.
         overcapture_percent: how much more than was authorized a hold's captures may take.
         hold_ms: how long a hold lasts after its authorization.
         shared_tokens: a regular expression, for the whole text, of the payment methods that every
@@ -266,6 +275,7 @@ class Profile(msgspec.Struct, frozen=True):
     partial_approval: bool = False
     multiple_captures: bool = False
     overcapture_percent: int = 0
+    agreements: bool = False
     hold_ms: int = 7 * 24 * 3_600_000
     redirects: bool = True
     signed_callbacks: bool = True

@@ -52,6 +52,7 @@ PROFILE = Profile(
     partial_approval=True,
     multiple_captures=True,
     overcapture_percent=15,
+    agreements=True,
     secrets=("api_key", "callback_secret"),
     shared_tokens=rf"{common.TEST_CARDS}|pm_sandbox_[A-Za-z0-9_]+",
 )
@@ -165,6 +166,9 @@ def _order(instruction: Instruction) -> tuple[str, msgspec.Struct]:
             instruction.callback_url,
             instruction.description,
             instruction.overcapture,
+            instruction.store,
+            instruction.off_session,
+            instruction.agreement,
         )
     charge = common.charge_id(instruction)
     if instruction.operation is Operation.REFUND:
@@ -251,7 +255,8 @@ def _charge_result(charge: Charge, amount: int | None) -> Result:
     currency = common.upper(charge.currency)
     if charge.status in ("captured", "authorized"):
         captured = charge.status == "captured"
-        return Result(Outcome.APPROVED, charge.id, amount, currency, captured)
+        found = Result(Outcome.APPROVED, charge.id, amount, currency, captured)
+        return msgspec.structs.replace(found, agreement=charge.agreement)
     if charge.status == "declined":
         return _decline(charge.id, charge.decline, "card_declined")
     if charge.status == "voided":

@@ -17,6 +17,9 @@ class ChargeBody(msgspec.Struct, frozen=True, omit_defaults=True):
     callback_url: str | None = None
     description: str | None = None
     overcapture: bool = False
+    store: bool = False
+    off_session: bool = False
+    agreement: str | None = None
 
 
 class CaptureBody(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -59,6 +62,7 @@ class Charge(msgspec.Struct, frozen=True):
     decline: Reason | None = None
     redirect_url: str | None = None
     capture: Capture | None = None
+    agreement: Id | None = None
 
 
 class Refund(msgspec.Struct, frozen=True):

@@ -54,7 +54,8 @@ class Permissions:
         self._hold(who, *need)
         if b"expand" in query:
             expand = parse_form(query).get("expand")
-            self.require_expand(who, expand if isinstance(expand, list) else [expand])
+            wishes = expand.values() if isinstance(expand, dict) else (expand or "",)
+            self.require_expand(who, wishes)
 
     def require_expand(self, who: Principal, expand: Iterable[object] = _NOTHING) -> None:
         """Refuse to show a restricted key by expansion what it may not read.
@@ -66,7 +67,7 @@ class Permissions:
             return
         for wish in expand:
             last = str(wish).rpartition(".")[2]
-            if last not in _NO_OBJECT:
+            if last and last not in _NO_OBJECT:
                 self._hold(who, self.expanded(last) or last[:64], "read")
 
     def expanded(self, name: str) -> str | None:

@@ -27,8 +27,10 @@ class Explain:
         asked = route.asked(request, who, "create", "", params, [])
         location = placing.located(node, who, wish.location)
         assignment = placing.explainable(node, request, asked, wish, location)
-        payment = PaymentCreation(node.machine).draft(asked, wish, location, assignment)
-        found = node.gateways.match(wanted(payment, who.merchant.strategy))
+        creation = PaymentCreation(node.machine)
+        payer = await creation.payer(asked, wish)
+        payment = creation.draft(asked, wish, location, assignment, payer.saved)
+        found = node.gateways.match(wanted(payment, who.merchant.strategy, token=payer.token))
         document = {
             "object": "explanation",
             "location": payment.details.location,

@@ -12,7 +12,7 @@ from bailiwick.delivery.webhooks import Endpoints
 from bailiwick.idempotency.rows import Claim
 from bailiwick.orders.attempts import Attempt, AttemptNew
 from bailiwick.orders.kinds import Kind
-from bailiwick.orders.rows import OrderMove, more
+from bailiwick.orders.rows import OrderMove, Told, more
 from bailiwick.orders.transition import Order, Transition
 from bailiwick.routing.gateways import Gateways
 from bailiwick.topology.snapshot import World
@@ -66,6 +66,19 @@ class RowBuilder:
         wanting = self._endpoints.wanting(order.merchant, order.livemode, type_)
         return new_id("evt", self._node, order.updated_ms), wanting
 
+    def _told(
+        self, order: Order, beside: dict[str, msgspec.Struct] | None
+    ) -> dict[str, msgspec.Struct] | None:
+        """What is written beside an order, with the events that it is told by."""
+        if beside is None:
+            return None
+        found = dict(beside)
+        for name, row in beside.items():
+            if isinstance(row, Told):
+                event_id, endpoints = self.event(order, row.event)
+                found[name] = msgspec.structs.replace(row, event_id=event_id, endpoints=endpoints)
+        return found
+
     def move(
         self,
         kind: Kind,
@@ -102,7 +115,7 @@ class RowBuilder:
                 ends=ends[1:],
                 attempt_new=step.attempt_new,
                 review=step.review,
-                beside=step.beside,
+                beside=self._told(after, step.beside),
             ),
         }
         if end is not None:

@@ -21,6 +21,19 @@ class Review(msgspec.Struct, frozen=True, omit_defaults=True):
     detail: str | None = None
 
 
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """What is written beside an order, with an event of its own.
+
+    Attributes:
+        event: its type.
+        event_id, endpoints: filled in where rows are built.
+    """
+
+    event: str
+    event_id: str = ""
+    endpoints: list[str] | None = None
+
+
 class OrderCreate(msgspec.Struct, frozen=True, kw_only=True):
     """A new order: one row of ``create.sql``.
 

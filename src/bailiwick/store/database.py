@@ -29,6 +29,8 @@ LIST_WAIT_S = 10.0
 TRANSACTIONS_MAX = 4
 """Connections for what is written row by row; opened when they are needed."""
 TRANSACTION_WAIT_S = 5.0
+TRANSACTION_IDLE = "5s"
+"""After so long without a statement a transaction is ended, and what it has locked is free."""
 
 
 class Fence(msgspec.Struct, frozen=True):
@@ -127,7 +129,7 @@ class Store:
         async def keep(_: asyncpg.Connection) -> None:
             """No reset query on release: one round trip less, and nothing here needs it."""
 
-        async def pool(most: int, *, least: int) -> asyncpg.Pool:
+        async def pool(most: int, *, least: int, **more: str) -> asyncpg.Pool:
             return await asyncpg.create_pool(
                 self._dsn,
                 min_size=least,
@@ -135,13 +137,15 @@ class Store:
                 reset=keep,
                 command_timeout=10,
                 timeout=5,
-                server_settings={"application_name": "bailiwick-read", "jit": "off"},
+                server_settings={"application_name": "bailiwick-read", "jit": "off", **more},
             )
 
         lists = max(1, self._pool_max // LISTS_SHARE)
         self._pool = await pool(max(2, self._pool_max - lists), least=2)
         self._lists = await pool(lists, least=0)
-        self._writes = await pool(TRANSACTIONS_MAX, least=0)
+        # A lane may wait for what a transaction has locked: a process that stops in one is cut off.
+        idle = {"idle_in_transaction_session_timeout": TRANSACTION_IDLE}
+        self._writes = await pool(TRANSACTIONS_MAX, least=0, **idle)
         for lane in self._every:
             await lane.start()
 

@@ -11,7 +11,13 @@ from collections.abc import Callable, Iterator
 
 from msgspec.structs import replace
 
-from bailiwick_sandbox.bank.checks import check_currency, mismatch, not_open, same_charge
+from bailiwick_sandbox.bank.checks import (
+    check_agreement,
+    check_currency,
+    mismatch,
+    not_open,
+    same_charge,
+)
 from bailiwick_sandbox.bank.identifiers import Numbering
 from bailiwick_sandbox.bank.journal import Entry, Journal
 from bailiwick_sandbox.bank.records import (
@@ -29,7 +35,7 @@ from bailiwick_sandbox.bank.records import (
     Void,
     VoidRequest,
 )
-from bailiwick_sandbox.bank.sources import PAYER, SOURCES
+from bailiwick_sandbox.bank.sources import ABSENT, PAYER, SOURCES, agreed
 from bailiwick_sandbox.config import Config, ProviderConfig
 
 OVERCAPTURE_PERCENT = 15
@@ -132,6 +138,7 @@ class Books:
             raise Refusal(
                 400, "source_unknown", "No such test source; GET /sources lists them.", "source"
             )
+        check_agreement(ledger.charges.get(request.agreement or ""), request)
         check_currency(ledger.provider.currencies, request.currency)
         self._check_room()
         now = self._clock()
@@ -153,9 +160,15 @@ class Books:
             lie=lie,
             callback_fault=callback_fault,
             overcapture=request.overcapture,
+            store=request.store,
+            off_session=request.off_session,
+            agreement=request.agreement,
         )
-        if source.effect == "approve":
+        absent = source.effect == "action" and request.off_session
+        if source.effect == "approve" or (absent and agreed(source, row)):
             row = self._approved(ledger, row, now)
+        elif absent:
+            row = replace(row, status="declined", decline=ABSENT)
         elif source.effect == "action":
             row = replace(row, status="action_required", redirect_url=redirect_url(row.id))
         elif source.effect == "decline":

@@ -79,7 +79,18 @@ def same_charge(row: Charge, request: ChargeRequest) -> bool:
         and row.callback_url == request.callback_url
         and row.description == request.description
         and row.overcapture == request.overcapture
+        and row.store == request.store
+        and row.off_session == request.off_session
+        and row.agreement == request.agreement
     )
+
+
+def check_agreement(first: Charge | None, request: ChargeRequest) -> None:
+    """Refuse an agreement that this payer never gave; ``first``: the charge that it names."""
+    if request.agreement is None:
+        return
+    if first is None or first.source != request.source or not (first.store and first.approved_at):
+        raise Refusal(422, "agreement_unknown", "No such agreement.", "agreement")
 
 
 def check_currency(accepted: list[str] | None, currency: str) -> None:

@@ -50,7 +50,12 @@ class Failure(Struct, frozen=True, gc=False):
 
 class ChargeRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """The body of POST /{provider}/charges; ``overcapture``: the final capture of it may take a
-    little more than was authorized."""
+    little more than was authorized.
+
+    ``store``: the payer agrees that the merchant charges this source again without being there;
+    ``off_session``: nobody is there to authenticate; ``agreement``: the bank's id of the charge by
+    which the payer has agreed to that.
+    """
 
     reference: Reference
     amount: Amount
@@ -61,6 +66,9 @@ class ChargeRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     callback_url: Url | None = None
     description: Annotated[str, Meta(max_length=1000)] | None = None
     overcapture: bool = False
+    store: bool = False
+    off_session: bool = False
+    agreement: Annotated[str, Meta(max_length=64)] | None = None
 
 
 class CaptureRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -123,6 +131,9 @@ class Charge(Struct, frozen=True, omit_defaults=True, gc=False):
     lie: str = ""
     callback_fault: str = ""
     overcapture: bool = False
+    store: bool = False
+    off_session: bool = False
+    agreement: str | None = None
 
 
 class Capture(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -177,7 +188,8 @@ class CaptureView(Struct, frozen=True, gc=False):
 
 class ChargeView(Struct, frozen=True, gc=False):
     """A charge as it is answered. ``amount_authorized`` appears after a partial approval only,
-    ``capture`` where the answer is about that one."""
+    ``capture`` where the answer is about that one, ``agreement`` once the payer has agreed to be
+    charged again."""
 
     id: str
     reference: str
@@ -192,6 +204,7 @@ class ChargeView(Struct, frozen=True, gc=False):
     amount_authorized: int | UnsetType = UNSET
     object: str = "charge"
     capture: CaptureView | UnsetType = UNSET
+    agreement: str | UnsetType = UNSET
 
 
 class RefundView(Struct, frozen=True, gc=False):
@@ -236,6 +249,7 @@ def charge_view(row: Charge, lie: str = "") -> ChargeView:
         row.redirect_url if row.status == "action_required" else None,
         row.created,
         row.amount_authorized if partial else UNSET,
+        agreement=row.id if row.store and row.approved_at else UNSET,
     )
 
 

@@ -14,7 +14,7 @@ from typing import Final, Literal, get_args
 
 from msgspec import Struct
 
-from bailiwick_sandbox.bank.records import Decline
+from bailiwick_sandbox.bank.records import Charge, Decline
 from bailiwick_sandbox.faults import FaultKind
 
 Effect = Literal["approve", "decline", "action", "pending"]
@@ -24,7 +24,9 @@ class Source(Struct, frozen=True):
     """What happens to a charge of this source.
 
     ``then`` is how an action or a pending charge ends, or that a declined one is approved after
-    all; ``fault`` happens once to the first operation ``fault_on`` of each reference.
+    all; ``fault`` happens once to the first operation ``fault_on`` of each reference. ``absent``
+    says of an action what happens to a charge of a payer who is not there: it is declined, or
+    approved, or approved if the payer has ``agreed`` to such charges.
     """
 
     effect: Effect = "approve"
@@ -33,6 +35,7 @@ class Source(Struct, frozen=True):
     refund: Literal["succeeded", "pending", "failed_later"] = "succeeded"
     fault: str = ""
     fault_on: str = "charge"
+    absent: Literal["", "agreed", "approve"] = ""
 
 
 _DECLINED = "Your card was declined."
@@ -51,6 +54,11 @@ VELOCITY = Decline(
     "card_declined",
     "card_velocity_exceeded",
     "Your card was declined for repeated attempts or for exceeding its limit.",
+)
+ABSENT = Decline(
+    "authentication_required",
+    "authentication_required",
+    "Your card was declined. This transaction requires authentication.",
 )
 PAYER = Decline("card_declined", "authentication_failed", "The payer declined the payment.")
 
@@ -90,8 +98,8 @@ _DECLINES: Final = {
 
 _CARDS: Final[dict[str, Source]] = {
     "authenticationRequired": Source("action", then="approved"),
-    "authenticationRequiredOnSetup": Source("action", then="approved"),
-    "authenticationRequiredSetupForOffSession": Source("action", then="approved"),
+    "authenticationRequiredOnSetup": Source("action", then="approved", absent="agreed"),
+    "authenticationRequiredSetupForOffSession": Source("action", then="approved", absent="approve"),
     "authenticationRequiredChargeDeclinedInsufficientFunds": Source(
         "action", decline=FUNDS, then="declined"
     ),
@@ -141,12 +149,19 @@ def _table() -> dict[str, Source]:
 SOURCES: Final[dict[str, Source]] = _table()
 
 
+def agreed(source: Source, charge: Charge) -> bool:
+    """Whether a payer who always authenticates may be charged without being there."""
+    if source.absent == "agreed":
+        return charge.agreement is not None
+    return source.absent == "approve"
+
+
 def describe() -> dict[str, dict[str, str]]:
     """The table for people and tools (GET /sources)."""
     listed = {}
     for token, source in SOURCES.items():
         told: dict[str, str] = {"effect": source.effect}
-        for field in ("then", "fault"):
+        for field in ("then", "fault", "absent"):
             if getattr(source, field):
                 told[field] = getattr(source, field)
         if source.fault:

@@ -17,15 +17,14 @@ from bailiwick.records.record import Record, changed
 from bailiwick.records.records import Records, Writing, find
 from bailiwick.resources.customers import render as customers
 from bailiwick.resources.customers.commands import in_use
-from bailiwick.resources.payment_methods import cards, render
+from bailiwick.resources.payment_methods import render
 from bailiwick.resources.payment_methods.params import CreateMethod, SavedCard, UpdateMethod
 from bailiwick.resources.payments.params import BillingDetails
+from bailiwick.resources.payments.saved import cards
+from bailiwick.resources.payments.saved.saving import METHODS_MAX
 from bailiwick.serving.context import NodeContext
 from bailiwick.serving.params import merged
 from bailiwick.serving.placed_records import found_at, records_of
-
-METHODS_MAX = 100
-"""Attached to one customer."""
 
 
 class PaymentMethods:

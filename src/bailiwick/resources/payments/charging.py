@@ -6,6 +6,7 @@ import msgspec
 
 from bailiwick.base.errors import ApiError
 from bailiwick.channels.base import Instruction, Operation, Profile
+from bailiwick.resources.payments.params import is_saved
 from bailiwick.resources.payments.rows import Hold, Payment, Progress
 from bailiwick.routing.match import Routing, Wanted, shown
 
@@ -21,9 +22,13 @@ def wanted(
 ) -> Wanted:
     """What a payment asks of a gateway.
 
-    ``token``: the payment method if not the payment's; ``shown_to``: see ``Wanted``.
+    ``token``: what the provider knows the payment method by, if not as the payment does;
+    ``shown_to``: see ``Wanted``.
     """
-    token = token or payment.progress.payment_method
+    method = payment.progress.payment_method
+    token = token or method
+    # A saved payment method stands for its token: whose that is, is kept under its own id.
+    owned = method if is_saved(method) else token
     return Wanted(
         payment=payment.id,
         country=payment.details.location["country"],
@@ -34,13 +39,22 @@ def wanted(
         livemode=payment.livemode,
         strategy=strategy,
         token=token,
-        vault=payment.progress.vaults.get(token) if token else None,
+        vault=payment.progress.vaults.get(owned) if owned else None,
         shown_to=shown_to,
     )
 
 
-def charge_instruction(payment: Payment, method: str | None) -> Instruction:
-    """What the gateway is asked to do for a payment; ``method``: by which type it takes it."""
+def charge_instruction(
+    payment: Payment,
+    method: str | None,
+    token: str | None = None,
+    *,
+    off_session: bool = False,
+    agreement: str | None = None,
+) -> Instruction:
+    """What the gateway is asked to do for a payment; ``method``: by which type it takes it;
+    ``token``: see ``wanted``; ``off_session``: nobody is there to authenticate, but may have agreed
+    before (``agreement``)."""
     progress = payment.progress
     return Instruction(
         operation=Operation.CHARGE,
@@ -49,11 +63,14 @@ def charge_instruction(payment: Payment, method: str | None) -> Instruction:
         currency=payment.currency,
         automatic=payment.details.capture_method != "manual",
         payment_method_type=method or payment.details.method_types[0],
-        payment_method=progress.payment_method,
+        payment_method=token or progress.payment_method,
         description=progress.description,
         return_url=progress.return_url,
         payment=payment.id,
         overcapture="overcapture" in progress.wishes,
+        store=progress.saving is not None,
+        off_session=off_session,
+        agreement=agreement if off_session else None,
     )
 
 
@@ -86,7 +103,10 @@ def with_owner(vaults: dict[str, str], token: str | None, vault: str | None) -> 
 
 
 class Profiles(Protocol):
-    """Where gateways' channels are known."""
+    """Where gateways are known."""
+
+    def vault_of(self, name: str) -> str:
+        """The vault of a gateway."""
 
     def profile_of(self, name: str) -> Profile | None:
         """What the channel of a gateway declares; None for a gateway that is not configured."""
@@ -100,12 +120,16 @@ def routed(payment: Payment, routing: Routing, profiles: Profiles) -> Progress:
     if payment.details.capture_method == "manual" and routing.gateway is not None:
         profile = profiles.profile_of(routing.gateway)
         hold = None if profile is None else hold_by(profile, progress.wishes)
+    saving = progress.saving
+    if saving is not None and routing.gateway is not None:
+        saving = _replace(saving, vault=profiles.vault_of(routing.gateway))
     return _replace(
         progress,
         routing=routing_shown(routing),
         method=routing.method or progress.method,
         vaults=with_owner(progress.vaults, progress.payment_method, routing.owner),
         hold=hold,
+        saving=saving,
     )
 
 

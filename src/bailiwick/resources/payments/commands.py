@@ -8,6 +8,7 @@ together with the key (its commit is the permit to send), call and write how it 
 from typing import Any
 
 import msgspec
+from msgspec import UnsetType
 
 from bailiwick.base.clock import now_ms
 from bailiwick.channels.base import Instruction, Operation
@@ -15,6 +16,7 @@ from bailiwick.idempotency.requests import Answer, IdempotentRequest
 from bailiwick.orders import attempt_store
 from bailiwick.orders.machine import Machine
 from bailiwick.orders.transition import Transition
+from bailiwick.records.record import Record
 from bailiwick.resources.payments import editing, outcomes
 from bailiwick.resources.payments.charging import charge_instruction, routed, wanted
 from bailiwick.resources.payments.holds import captures
@@ -25,20 +27,31 @@ from bailiwick.resources.payments.params import (
     CapturePayment,
     ConfirmPayment,
     UpdatePayment,
+    is_saved,
     method_of,
     vault_of,
 )
 from bailiwick.resources.payments.rows import Payment
+from bailiwick.resources.payments.saved.payer import (
+    NOBODY,
+    Payer,
+    Saved,
+    check_owner,
+    resolved,
+)
+from bailiwick.resources.payments.saved.saving import planned
 from bailiwick.resources.payments.states import Change, State
 from bailiwick.routing.gateways import check_part
+from bailiwick.routing.match import Routing
 
 _replace = msgspec.structs.replace
 
 
 class Payments:
-    """What a client can ask of a payment that exists."""
+    """What a client can ask of a payment that exists; ``secret``: see ``PaymentCreation``."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, secret: bytes = b"") -> None:
+        self._secret = secret
         self._machine = machine
         self._gateways = machine.gateways
 
@@ -66,15 +79,24 @@ class Payments:
             vault = vault_of(request)
             if vault is not None and not self._gateways.has_vault(vault, asked.livemode):
                 raise editing.unknown_vault(vault)
-            dressed = editing.dressed(payment, request, method_of(request))
+            payer = await self._payer(asked, payment, request)
+            dressed = editing.dressed(payment, request, method_of(request), payer.saved)
             if dressed.progress.payment_method is None:
                 raise editing.method_missing("the confirmation")
-            routing = self._gateways.match(wanted(dressed, asked.merchant.strategy))
+            wish = wanted(dressed, asked.merchant.strategy, token=payer.token)
+            routing = self._gateways.match(wish)
             if routing.gateway is None:
                 raise editing.no_gateway(routing)
-            new = self._machine.rows.attempt_new(
-                dressed, charge_instruction(dressed, routing.method), routing.gateway, asked.key
+            check_owner(self._machine, payer.saved, routing)
+            dressed = self._saving(dressed, payer.customer, routing)
+            instruction = charge_instruction(
+                dressed,
+                routing.method,
+                payer.token,
+                off_session=bool(request.off_session),
+                agreement=payer.agreement,
             )
+            new = self._machine.rows.attempt_new(dressed, instruction, routing.gateway, asked.key)
             after = moved(
                 payment,
                 Change.CONFIRM,
@@ -94,6 +116,31 @@ class Payments:
             )
 
         return await self._machine.command.change(asked, KIND, identifier, decide)
+
+    async def _payer(
+        self, asked: IdempotentRequest, payment: Payment, request: ConfirmPayment
+    ) -> Payer:
+        """Who pays by a confirmation, as it is now: a payment method may have been detached since
+        the payment was made. Raises ApiError (400)."""
+        progress = payment.progress
+        method = method_of(request) or progress.payment_method
+        given = request.setup_future_usage
+        future = progress.setup_future_usage if isinstance(given, UnsetType) else given
+        save = future is not None and progress.customer is not None
+        if not (save or is_saved(method)):
+            return NOBODY
+        vault = vault_of(request) or progress.vaults.get(method or "")
+        customer = progress.customer
+        return await resolved(self._machine, asked, customer, method, vault, save=save)
+
+    def _saving(self, payment: Payment, customer: Record | None, routing: Routing) -> Payment:
+        """A payment whose payment method is saved once it has succeeded, if it is to be."""
+        progress = payment.progress
+        plan = None
+        if customer is not None:
+            token, now = progress.payment_method or "", now_ms()
+            plan = planned(payment, customer, token, routing.owner, self._secret, now)
+        return _replace(payment, progress=_replace(progress, saving=plan))
 
     async def capture(
         self, asked: IdempotentRequest, identifier: str, request: CapturePayment
@@ -155,9 +202,28 @@ class Payments:
             vault = vault_of(request)
             if vault is not None and not self._gateways.has_vault(vault, asked.livemode):
                 raise editing.unknown_vault(vault)
-            return editing.updated(payment, request, now_ms())
+            saved = await self._changed_payer(asked, payment, request)
+            return editing.updated(payment, request, now_ms(), saved)
 
         return await self._machine.command.change(asked, KIND, identifier, decide)
+
+    async def _changed_payer(
+        self, asked: IdempotentRequest, payment: Payment, request: UpdatePayment
+    ) -> Saved | None:
+        """The saved payment method that an update gives a payment, or leaves it with another
+        customer. Raises ApiError (400)."""
+        progress = payment.progress
+        method, customer = editing.method_given(request), request.customer
+        if isinstance(customer, UnsetType):
+            customer = progress.customer
+        if isinstance(method, UnsetType):
+            if customer == progress.customer:
+                return None
+            method = progress.payment_method
+        elif customer == progress.customer and not is_saved(method):
+            return None
+        vault = vault_of(request) or progress.vaults.get(method or "")
+        return (await resolved(self._machine, asked, customer, method, vault)).saved
 
 
 _instruction = msgspec.json.Decoder(Instruction)

@@ -20,6 +20,7 @@ from bailiwick.jurisdiction.locate import Location
 from bailiwick.orders.attempts import AttemptNew
 from bailiwick.orders.machine import Machine
 from bailiwick.orders.row_builder import content
+from bailiwick.records.record import Record
 from bailiwick.resources.payments import editing, render
 from bailiwick.resources.payments.charging import (
     CONSIDERED_MAX,
@@ -32,6 +33,7 @@ from bailiwick.resources.payments.kind import KIND
 from bailiwick.resources.payments.params import (
     CreatePayment,
     billing_of,
+    bound,
     method_of,
     plain,
     types_of,
@@ -39,6 +41,14 @@ from bailiwick.resources.payments.params import (
     wishes_of,
 )
 from bailiwick.resources.payments.rows import Details, Payment, PaymentCreate, Progress
+from bailiwick.resources.payments.saved.payer import (
+    NOBODY,
+    Payer,
+    Saved,
+    check_owner,
+    resolved,
+)
+from bailiwick.resources.payments.saved.saving import planned
 from bailiwick.resources.payments.states import State
 from bailiwick.routing.match import Routing, owned_elsewhere, transient
 from bailiwick.runtime import trace
@@ -49,9 +59,10 @@ _replace = msgspec.structs.replace
 
 
 class PaymentCreation:
-    """Makes payments."""
+    """Makes payments; ``secret``: by which fingerprints of saved payment methods are keyed."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, secret: bytes = b"") -> None:
+        self._secret = secret
         self._machine = machine
         self._gateways = machine.gateways
         self._command = machine.command
@@ -71,19 +82,34 @@ class PaymentCreation:
                 open now and no other node may take it.
             Refused: no gateway can take it here; committed as a tombstone.
         """
-        payment = self.draft(asked, request, location, assignment)
+        alone = bound(request)
+        try:
+            payer = await self.payer(asked, request) if alone else NOBODY
+        except ApiError as error:
+            return await self._before(asked, error)
+        payment = self.draft(asked, request, location, assignment, payer.saved)
         attempt: AttemptNew | None = None
         vault = vault_of(request)
         missing = vault is not None and not self._gateways.has_vault(vault, asked.livemode)
-        if missing and vault and not (request.confirm and assignment.others):
+        others = assignment.others and not alone
+        if missing and vault and not (request.confirm and others):
             return await self._before(asked, editing.unknown_vault(vault))
         if request.confirm:
             if payment.progress.payment_method is None:
                 raise editing.method_missing("it")
-            routing = self._gateways.match(wanted(payment, asked.merchant.strategy))
+            wish = wanted(payment, asked.merchant.strategy, token=payer.token)
+            routing = self._gateways.match(wish)
             if routing.gateway is None:
-                return await self._not_routed(asked, routing, assignment)
-            payment, attempt = self._with_charge(asked, payment, routing, routing.gateway)
+                goes_on = assignment.goes_on and not alone
+                return await self._not_routed(asked, routing, goes_on=goes_on, others=others)
+            try:
+                check_owner(self._machine, payer.saved, routing)
+            except ApiError as error:
+                return await self._before(asked, error)
+            if payer.customer is not None:
+                payment = self._saving(payment, payer.customer, routing)
+            off = bool(request.off_session)
+            payment, attempt = self._with_charge(asked, payment, routing, payer, off_session=off)
             trace.mark("routed")
         body = None if attempt else bytes(encode(render.payment_intent(payment)))
         row = self._create_row(asked, payment, attempt, body)
@@ -98,14 +124,14 @@ class PaymentCreation:
         return await self._command.carry_out(asked, payment, attempt, written)
 
     async def _not_routed(
-        self, asked: IdempotentRequest, routing: Routing, assignment: Assignment
+        self, asked: IdempotentRequest, routing: Routing, *, goes_on: bool, others: bool
     ) -> Answer:
         """No gateway takes it now: refused for ever, if another node may take it, or never could
         any; else what was done with the key before, or 503. Where it is for the payment method
         alone that no gateway could, and no other node might, the answer says so: 400."""
         passing = transient(routing)
-        telling = owned_elsewhere(routing) and not assignment.others
-        if assignment.goes_on or not (passing or telling):
+        telling = owned_elsewhere(routing) and not others
+        if goes_on or not (passing or telling):
             return await self._machine.tombstones.refuse(
                 asked, NO_GATEWAY if passing else "unsupported"
             )
@@ -118,12 +144,31 @@ class PaymentCreation:
             raise error
         return replayed
 
+    async def payer(self, asked: IdempotentRequest, request: CreatePayment) -> Payer:
+        """Who pays by a request: see ``saved.payer``. Raises ApiError (400)."""
+        return await resolved(
+            self._machine,
+            asked,
+            request.customer,
+            method_of(request),
+            vault_of(request),
+            save=request.confirm and request.setup_future_usage is not None,
+        )
+
+    def _saving(self, payment: Payment, customer: Record, routing: Routing) -> Payment:
+        """A payment whose payment method is saved once it has succeeded."""
+        progress = payment.progress
+        token = progress.payment_method or ""
+        plan = planned(payment, customer, token, routing.owner, self._secret, payment.created_ms)
+        return _replace(payment, progress=_replace(progress, saving=plan))
+
     def draft(
         self,
         asked: IdempotentRequest,
         request: CreatePayment,
         location: Location,
         assignment: Assignment,
+        saved: Saved | None = None,
     ) -> Payment:
         """The payment that a request describes, not written yet. Raises ApiError."""
         now = now_ms()
@@ -155,16 +200,28 @@ class PaymentCreation:
             created_ms=now,
             updated_ms=now,
             details=details,
-            progress=first_progress(request, method),
+            progress=first_progress(request, method, saved),
         )
 
     def _with_charge(
-        self, asked: IdempotentRequest, payment: Payment, routing: Routing, gateway: str
+        self,
+        asked: IdempotentRequest,
+        payment: Payment,
+        routing: Routing,
+        payer: Payer,
+        *,
+        off_session: bool,
     ) -> tuple[Payment, AttemptNew]:
         """The payment as it is once its first attempt is permitted, and that attempt."""
-        attempt = self._rows.attempt_new(
-            payment, charge_instruction(payment, routing.method), gateway, asked.key
+        instruction = charge_instruction(
+            payment,
+            routing.method,
+            payer.token,
+            off_session=off_session,
+            agreement=payer.agreement,
         )
+        gateway = routing.gateway or ""
+        attempt = self._rows.attempt_new(payment, instruction, gateway, asked.key)
         confirmed = _replace(
             payment,
             state=State.PROCESSING.value,
@@ -228,11 +285,14 @@ def assignment_shown(assignment: Assignment) -> dict[str, Any]:
     return shown
 
 
-def first_progress(request: CreatePayment, method: str | None) -> Progress:
+def first_progress(
+    request: CreatePayment, method: str | None, saved: Saved | None = None
+) -> Progress:
     """What may change, as the create request has it."""
+    vault = vault_of(request) if saved is None else saved.vault
     return Progress(
         payment_method=method,
-        vaults=with_vault({}, vault_of(request), method),
+        vaults=with_vault({}, vault, method),
         wishes=wishes_of(request),
         description=request.description,
         metadata=merged({}, request.metadata),

@@ -24,6 +24,7 @@ from bailiwick.resources.payments.params import (
     wishes_of,
 )
 from bailiwick.resources.payments.rows import Payment, Progress
+from bailiwick.resources.payments.saved.payer import Saved
 from bailiwick.resources.payments.states import Change, State
 from bailiwick.routing.match import Routing, owned_elsewhere, transient
 from bailiwick.serving.params import merged
@@ -32,17 +33,18 @@ _replace = msgspec.structs.replace
 _BEFORE_CHARGE = (State.REQUIRES_PAYMENT_METHOD, State.REQUIRES_CONFIRMATION)
 
 
-def dressed(payment: Payment, request: ConfirmPayment, method: str | None) -> Payment:
-    """A payment with what its confirmation adds."""
+def dressed(
+    payment: Payment, request: ConfirmPayment, method: str | None, saved: Saved | None = None
+) -> Payment:
+    """A payment with what its confirmation adds; ``saved``: by what it is charged, if saved."""
     progress = payment.progress
     changes: dict[str, Any] = {}
     if method is not None:
         changes["payment_method"] = method
     if method is not None or request.payment_method_data is not None:
         changes["billing"] = billing_of(request)
-    changes["vaults"] = with_vault(
-        progress.vaults, vault_of(request), method or progress.payment_method
-    )
+    vault = vault_of(request) if saved is None else saved.vault
+    changes["vaults"] = with_vault(progress.vaults, vault, method or progress.payment_method)
     if request.return_url is not None:
         changes["return_url"] = request.return_url
     for name in ("receipt_email", "setup_future_usage"):
@@ -77,8 +79,11 @@ def captured(payment: Payment, request: CapturePayment) -> Progress:
     return _replace(progress, **changes)
 
 
-def updated(payment: Payment, request: UpdatePayment, now_ms: int) -> Step:
-    """The step of an update. Raises ApiError where a field may not be changed any more."""
+def updated(
+    payment: Payment, request: UpdatePayment, now_ms: int, saved: Saved | None = None
+) -> Step:
+    """The step of an update; ``saved``: the payment method that it gives, if saved. Raises ApiError
+    where a field may not be changed any more."""
     progress = payment.progress
     changes: dict[str, Any] = {"metadata": merged(progress.metadata, request.metadata)}
     for name in (
@@ -109,7 +114,7 @@ def updated(payment: Payment, request: UpdatePayment, now_ms: int) -> Step:
                 param="currency",
             )
     _same_types(payment, types_of(request))
-    method = _method(request)
+    method = method_given(request)
     wishes = wishes_of(request, progress.wishes)
     if wishes != progress.wishes:
         _before_charge(payment, "payment_method_options[card]")
@@ -117,6 +122,9 @@ def updated(payment: Payment, request: UpdatePayment, now_ms: int) -> Step:
     vault = vault_of(request)
     if vault is not None:
         _before_charge(payment, VAULT)
+    if saved is not None:
+        vault = saved.vault
+    if vault is not None:
         token = progress.payment_method if isinstance(method, UnsetType) else method
         changes["vaults"] = with_vault(progress.vaults, vault, token)
     if not isinstance(method, UnsetType):
@@ -140,7 +148,8 @@ def _same_types(payment: Payment, types: list[str] | None) -> None:
         )
 
 
-def _method(request: UpdatePayment) -> str | None | UnsetType:
+def method_given(request: UpdatePayment) -> str | None | UnsetType:
+    """The payment method that an update brings; None: it takes it away."""
     if not isinstance(request.payment_method, UnsetType):
         return request.payment_method
     data = request.payment_method_data

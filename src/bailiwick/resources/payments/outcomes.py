@@ -17,6 +17,7 @@ from bailiwick.orders.transition import Transition, closed, ended, repeats, revi
 from bailiwick.resources.payments import states
 from bailiwick.resources.payments.holds.captures import counted
 from bailiwick.resources.payments.rows import Payment, Progress
+from bailiwick.resources.payments.saved.saving import saved
 from bailiwick.resources.payments.states import Change, State
 
 EXPIRED = frozenset({"charge_expired_for_capture", "expired"})
@@ -37,11 +38,11 @@ def moved(payment: Payment, change: Change, now_ms: int, **values: Any) -> Payme
     )
 
 
-def decline_of(result: Result, attempt: Attempt) -> dict[str, Any]:
+def decline_of(result: Result, attempt: Attempt, method: str | None) -> dict[str, Any]:
     """A decline in the shape of ``last_payment_error``; an unknown payment method is an error of
-    the request, as at https://docs.stripe.com/error-codes#resource-missing."""
+    the request, as at https://docs.stripe.com/error-codes#resource-missing. ``method``: the payment
+    method as the client knows it."""
     if result.detail == NO_SUCH_METHOD:
-        method = _instruction.decode(attempt.instruction).payment_method
         return {
             "type": "invalid_request_error",
             "code": "resource_missing",
@@ -102,9 +103,9 @@ def charge(
     if result.outcome is Outcome.APPROVED:
         return _charged(payment, attempt, result, now_ms)
     if result.outcome is Outcome.DECLINED:
-        error = decline_of(result, attempt)
+        error = decline_of(result, attempt, payment.progress.payment_method)
         progress = _replace(
-            payment.progress, last_error=error, action_url=None, payment_method=None
+            payment.progress, last_error=error, action_url=None, payment_method=None, saving=None
         )
         return Transition(
             before=payment,
@@ -119,7 +120,8 @@ def charge(
 
 def _charged(payment: Payment, attempt: Attempt, result: Result, now_ms: int) -> Step:
     assert result.amount is not None and 0 < result.amount <= payment.amount
-    progress = _replace(payment.progress, last_error=None, action_url=None)
+    progress, beside = saved(payment, attempt, result, now_ms)
+    progress = _replace(progress, last_error=None, action_url=None)
     ends = [ended(attempt, "approved", result)]
     if not result.captured:
         hold = progress.hold
@@ -134,7 +136,12 @@ def _charged(payment: Payment, attempt: Attempt, result: Result, now_ms: int) ->
         )
         event = "payment_intent.amount_capturable_updated"
         return Transition(
-            before=payment, after=after, event=event, definite=True, attempt_ends=ends
+            before=payment,
+            after=after,
+            event=event,
+            definite=True,
+            attempt_ends=ends,
+            beside=beside,
         )
     after = moved(
         payment,
@@ -150,6 +157,7 @@ def _charged(payment: Payment, attempt: Attempt, result: Result, now_ms: int) ->
         event="payment_intent.succeeded",
         definite=True,
         attempt_ends=ends,
+        beside=beside,
         postings=ledger.captured(attempt.gateway, payment.merchant, result.amount),
     )
 

@@ -11,15 +11,13 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from bailiwick.base.errors import ApiError
+from bailiwick.base.ids import is_id
 from bailiwick.base.money import AMOUNT_MAX, payment_amount, payment_currency
 from bailiwick.jurisdiction.locate import Evidence
 from bailiwick.serving.params import Amount, Expand, ListQuery, LongText, Metadata, Text
 
 WITHOUT_EFFECT = {
-    "customer": "stored and shown, and lists can be narrowed to it; no customer is looked up",
-    "off_session": "whether the payer must act is the provider's decision: `requires_action` then",
     "receipt_email": "stored and shown; no mail is sent",
-    "setup_future_usage": "stored and shown; no payment method is saved",
     "shipping": "stored and shown; not sent to the provider",
     "statement_descriptor": "stored and shown; what the provider prints is its own",
     "statement_descriptor_suffix": "the same",
@@ -209,6 +207,28 @@ def method_of(request: CreatePayment | ConfirmPayment) -> str | None:
     return None
 
 
+def check_token(request: CreatePayment | ConfirmPayment | UpdatePayment) -> None:
+    """Refuse a saved payment method where a provider's token is meant. Raises ApiError (400)."""
+    data = request.payment_method_data
+    if data is None or isinstance(data, UnsetType) or data.card is None:
+        return
+    if is_saved(data.card.token):
+        raise ApiError.invalid(
+            "This is a payment method, and no token of a provider: send it as payment_method.",
+            param="payment_method_data[card][token]",
+        )
+
+
+def is_saved(method: str | None) -> bool:
+    """Whether a payment method is one that we keep, and no provider's token."""
+    return method is not None and is_id(method, "pm")
+
+
+def bound(request: CreatePayment) -> bool:
+    """Whether a payment can be made at one node alone: where its customer lives."""
+    return request.customer is not None or is_saved(request.payment_method)
+
+
 def billing_of(request: CreatePayment | ConfirmPayment | UpdatePayment) -> dict[str, Any] | None:
     """Who pays by the payment method that a request brings, as it is stored."""
     data = request.payment_method_data
@@ -274,6 +294,7 @@ def refuse_unsupported(request: CreatePayment | ConfirmPayment) -> None:
         payment_amount(request.amount, payment_currency(request.currency), types or ())
         _check_create(request)
     check_return_url(request.return_url)
+    check_token(request)
 
 
 def _check_create(request: CreatePayment) -> None:

@@ -24,6 +24,8 @@ from bailiwick.resources.payments.params import (
     CreatePayment,
     ListPayments,
     UpdatePayment,
+    bound,
+    check_token,
     refuse_unsupported,
 )
 from bailiwick.resources.payments.render import ChargeView, charge, charge_seen, charge_view
@@ -49,7 +51,7 @@ class PaymentIntents(Route):
 
     def __init__(self, node: NodeContext) -> None:
         super().__init__(node)
-        self._creation = PaymentCreation(node.machine)
+        self._creation = PaymentCreation(node.machine, node.refusals.secret)
 
     async def on_post(self, request: Request, response: Response) -> None:
         """Create, and confirm at once if asked to: the hot path."""
@@ -81,7 +83,7 @@ class PaymentIntents(Route):
             return await self._creation.create(asked, wish, location, assignment)
 
         async def shed(reason: str) -> Answer:
-            if reason == "overloaded" and not assignment.goes_on:
+            if reason == "overloaded" and (bound(wish) or not assignment.goes_on):
                 raise overloaded()
             with node.load.tombstone():
                 return await node.machine.tombstones.refuse(asked, reason)
@@ -115,7 +117,7 @@ class PaymentIntent(Route):
 
     def __init__(self, node: NodeContext) -> None:
         super().__init__(node)
-        self._payments = Payments(node.machine)
+        self._payments = Payments(node.machine, node.refusals.secret)
 
     async def on_get(self, request: Request, response: Response, identifier: str) -> None:
         """Retrieve; a publishable key needs the client secret."""
@@ -127,6 +129,7 @@ class PaymentIntent(Route):
         """Update."""
         who = route.principal(request, self.node)
         params, wish = await route.checked(request, UpdatePayment)
+        check_token(wish)
         route.check_expand(wish.expand, EXPANDABLE)
         asked = route.asked(request, who, "update", identifier, params, wish.expand)
         await self.answer(response, asked, lambda: self._payments.update(asked, identifier, wish))

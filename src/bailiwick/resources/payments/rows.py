@@ -68,6 +68,25 @@ class ChargeNotes(msgspec.Struct, frozen=True, omit_defaults=True):
     shipping: dict[str, Any] | None | UnsetType = UNSET
 
 
+class Saving(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A payment method that is saved once the payment has succeeded.
+
+    Attributes:
+        id: that it will have.
+        card: what is known of it by its token alone.
+        location, node, stays_with: the customer's: see ``records.record.Record``.
+        vault: of the gateway that has the payment; it will be used there.
+    """
+
+    id: str
+    customer: str
+    card: dict[str, Any]
+    location: dict[str, Any]
+    node: str | None = None
+    stays_with: list[int] | None = None
+    vault: str | None = None
+
+
 class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     """What may change during a payment's life, beside the guarded columns.
 
@@ -99,6 +118,7 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     confirmed_elsewhere: dict[str, Any] | None = None
     wishes: tuple[str, ...] = ()
     hold: Hold | None = None
+    saving: Saving | None = None
     charges: dict[str, ChargeNotes] = {}
     no_action: bool = False
     forgoing: bool = False

@@ -128,8 +128,10 @@ def _forgone(
             event="bailiwick.cancel_refused",
             attempt_ends=[ended(attempt, closed(result), result)],
         )
-    error = decline_of(_FORGONE, charged)
-    progress = _replace(progress, last_error=error, action_url=None, payment_method=None)
+    error = decline_of(_FORGONE, charged, payment.progress.payment_method)
+    progress = _replace(
+        progress, last_error=error, action_url=None, payment_method=None, saving=None
+    )
     ends = [
         ended(attempt, "approved" if result.outcome is Outcome.APPROVED else "declined", result)
     ]
