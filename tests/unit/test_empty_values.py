@@ -75,6 +75,7 @@ def least(kind: type[msgspec.Struct]) -> dict[str, Any]:
         "amount": 5, "currency": "eur", "url": "https://example.com", "token": "tok_visa",
         "enabled_events": ["*"], "type": "card", "enabled": True, "name": "A", "query": "amount>1",
         "address": {"city": "B"}, "card": {"token": "tok_visa"}, "customer": "cus_1",
+        "frozen_time": 5,
     }  # fmt: skip
     return {name: known[name] for name in _required(kind)}
 
