@@ -82,7 +82,8 @@ def receive(
 
     Raises:
         ApiError: 401 for no or a wrong key; 403 for a publishable one elsewhere; 400 for headers
-            given twice and for what is no idempotency key; 429 above the rate.
+            given twice, for what is no idempotency key, and for parameters of a POST in its
+            address, where nobody would read them; 429 above the rate.
     """
     request_id = new_request_id()
     response.set_header("request-id", request_id)
@@ -118,11 +119,22 @@ def receive(
     client = request.scope.get("client")
     if not front.rates.admit(principal, client[0] if client else "", time.monotonic()):
         raise _too_fast(principal)
+    if request.method == "POST" and request.scope["query_string"]:
+        raise _in_the_address(request.scope["query_string"])
     return Inbound(principal, request_id, lines, key)
 
 
 def _twice(name: bytes) -> NoReturn:
     raise ApiError.invalid(f"The header {name.decode('ascii')} was given twice.", code=None)
+
+
+def _in_the_address(query: bytes) -> ApiError:
+    name = query.decode("latin-1").partition("&")[0].partition("=")[0][:100]
+    return ApiError.invalid(
+        f"Received a parameter in the address: {name}. Those of a POST go into its body.",
+        param=name,
+        code="parameter_unknown",
+    )
 
 
 def _too_fast(principal: Principal) -> ApiError:
