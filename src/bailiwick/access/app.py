@@ -1,9 +1,12 @@
 """The routes of access: a Falcon application over one ``Front``."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import falcon.asgi
+import falcon.inspect
+import msgspec
 
 from bailiwick import resources
 from bailiwick.access import browser, served, world_view
@@ -15,12 +18,18 @@ from bailiwick.access.payments import Explain
 from bailiwick.access.status import Liveness
 from bailiwick.base.ids import new_request_id
 from bailiwick.wire.answers import install_errors, json_answer
+from bailiwick.wire.forms import parse_form, struct_from
+from bailiwick.wire.nearest import Nearest
 from bailiwick.wire.protocol import read_body
 
 Request = falcon.asgi.Request
 Response = falcon.asgi.Response
 
 _GATEWAY = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class Nothing(msgspec.Struct, frozen=True):
+    """GET /v1/topology"""
 
 
 class TopologyView:
@@ -32,6 +41,7 @@ class TopologyView:
 
     async def on_get(self, request: Request, response: Response) -> None:
         inbound = receive(self.front, request, response, public=True)
+        struct_from(parse_form(request.scope["query_string"]), Nothing)
         front = self.front
         topology = front.world.topology
         who = inbound.principal
@@ -93,13 +103,21 @@ class _Count:
 def build(front: Front) -> Any:
     """The ASGI application."""
     app: Any = falcon.asgi.App(middleware=[_Count(front)])
-    install_errors(app)
     liveness = Liveness(front)
-    for each in resources.every():
-        served.mount(app, front, each)
+    served.mount(app, front, resources.every())
     app.add_route("/v1/explain", Explain(front))
     app.add_route("/v1/topology", TopologyView(front))
     app.add_route("/v1/nodes/{node_name}/callbacks/{gateway}", Callbacks(front))
     app.add_route("/healthz", liveness, suffix="health")
     app.add_route("/readyz", liveness, suffix="ready")
+    install_errors(app, Nearest(_routes(app)))
     return app
+
+
+def _routes(app: Any) -> Iterator[tuple[str, str]]:
+    """Method and template of all that is served to clients."""
+    for route in falcon.inspect.inspect_routes(app):
+        if not route.path.startswith("/v1/nodes/"):
+            for method in route.methods:
+                if not method.internal and method.method != "OPTIONS":
+                    yield method.method, route.path

@@ -87,9 +87,10 @@ def receive(
 
     Raises:
         ApiError: 401 for no or a wrong key; 403 for a publishable one elsewhere, and for a
-            restricted one without the permission; 400 for headers
-            given twice, for what is no idempotency key, for another account than the key's, and
-            for a version that is not rendered; 429 above the rate.
+            restricted one without the permission; 400 for headers given twice, for what is no
+            idempotency key, for another account than the key's, for a version that is not
+            rendered, and for parameters of a POST in its address, where nobody would read them;
+            429 above the rate.
     """
     request_id = new_request_id()
     response.set_header("request-id", request_id)
@@ -139,11 +140,22 @@ def receive(
         response.set_header("ratelimit", counted.left)
     if counted.name:
         raise _too_fast(counted)
+    if request.method == "POST" and request.scope["query_string"]:
+        raise _in_the_address(request.scope["query_string"])
     return Inbound(principal, request_id, lines, key)
 
 
 def _twice(name: bytes) -> NoReturn:
     raise ApiError.invalid(f"The header {name.decode('ascii')} was given twice.", code=None)
+
+
+def _in_the_address(query: bytes) -> ApiError:
+    name = query.decode("latin-1").partition("&")[0].partition("=")[0][:100]
+    return ApiError.invalid(
+        f"Received a parameter in the address: {name}. Those of a POST go into its body.",
+        param=name,
+        code="parameter_unknown",
+    )
 
 
 _TOO_MANY = {"merchant": "of this merchant", "key": "with this API key", "payer": "from this payer"}

@@ -1,5 +1,6 @@
 """The routes of the API's resources at access, made from what each resource declares."""
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -41,20 +42,37 @@ class Served:
     on_options: Answering
 
 
-def mount(app: Any, front: Front, resource: Resource) -> None:
-    """Serve a resource's paths."""
-    for path in resource.paths:
-        app.add_route(path.template, _served(front, path))
+def mount(app: Any, front: Front, every: list[Resource]) -> None:
+    """Serve the paths of resources."""
+    shapes = re.compile(rf"(?:{'|'.join(each.prefix for each in every)})_[A-Za-z0-9_]{{1,255}}")
+    for resource in every:
+        for path in resource.paths:
+            app.add_route(path.template, _served(front, path, shapes))
 
 
-def _served(front: Front, path: Path) -> Served:
+def _served(front: Front, path: Path, shapes: re.Pattern[str]) -> Served:
     made = Served()
     for method, where in path.methods.items():
         answering = _answering(front, where, public=method in path.public)
+        if "{" in path.template:
+            answering = _of_ids(answering, shapes)
         setattr(made, f"on_{method.lower()}", answering)
     if path.public:
         made.on_options = _preflight(path)
     return made
+
+
+def _of_ids(answering: Answering, shapes: re.Pattern[str]) -> Answering:
+    """The same for what looks like an id of ours or of Stripe's; anything else is the name of a
+    route that there is not, such as ``/v1/refunds/search``."""
+
+    async def answer(request: Request, response: Response, **named: str) -> None:
+        for identifier in named.values():
+            if shapes.fullmatch(identifier) is None:
+                raise falcon.HTTPRouteNotFound
+        await answering(request, response, **named)
+
+    return answer
 
 
 def _preflight(path: Path) -> Answering:

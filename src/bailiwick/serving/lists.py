@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import falcon.asgi
 import msgspec
@@ -23,6 +23,14 @@ from bailiwick.wire.forms import Params, struct_from
 PAUSE_BYTES = 128 * 1024
 """Of rendered objects, after which other requests get their turn: about a millisecond."""
 RowT = TypeVar("RowT")
+
+
+class Expanding(Protocol):
+    """A query that may ask for objects in the place of ids."""
+
+    @property
+    def expand(self) -> list[str]:
+        """What to expand."""
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -103,7 +111,7 @@ def _span(created: Any) -> tuple[int, int]:
     return low * 1000, high * 1000 + 999
 
 
-def wishes(query: ListQuery, allowed: frozenset[str]) -> list[str]:
+def wishes(query: Expanding, allowed: frozenset[str]) -> list[str]:
     """``data.x`` of a list as ``x`` of its entries."""
     wishes = [wish.removeprefix("data.") for wish in query.expand]
     route.check_expand(wishes, allowed)

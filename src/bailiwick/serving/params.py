@@ -29,6 +29,12 @@ class Retrieve(msgspec.Struct, frozen=True):
     expand: Expand = []
 
 
+class Delete(msgspec.Struct, frozen=True):
+    """Query of a DELETE, or its body: there is nothing to say."""
+
+    expand: Expand = []
+
+
 class SearchQuery(msgspec.Struct, frozen=True):
     """Query of a GET of a search."""
 

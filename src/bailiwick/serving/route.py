@@ -20,6 +20,7 @@ from bailiwick.interlink.resource import Refused as RefusedThere
 from bailiwick.runtime.telemetry import Metrics
 from bailiwick.serving.card_check import refuse_cards
 from bailiwick.serving.context import NodeContext
+from bailiwick.serving.params import Delete
 from bailiwick.topology.merchants import Principal
 from bailiwick.wire.answers import error_answer, json_answer
 from bailiwick.wire.forms import Params, parse_body, parse_form, struct_from
@@ -85,6 +86,13 @@ def check_cards(params: Params) -> None:
 def query(request: Request) -> Params:
     """The parameters of a query string. Raises ApiError."""
     return parse_form(request.query_string.encode("latin-1")) if request.query_string else {}
+
+
+async def check_bare(request: Request) -> None:
+    """Refuse what a request to delete cannot carry, in its address or its body. Raises ApiError."""
+    _, wish = await checked(request, Delete)
+    for found in (wish, struct_from(query(request), Delete)):
+        check_expand(found.expand, NOTHING)
 
 
 def principal(request: Request, node: NodeContext, *, public: bool = False) -> Principal:

@@ -11,6 +11,7 @@ from bailiwick.base.errors import ApiError
 from bailiwick.base.ids import new_request_id
 from bailiwick.runtime import telemetry
 from bailiwick.wire.heads import unrecognized
+from bailiwick.wire.nearest import Nearest
 
 log = telemetry.logger()
 _encode = msgspec.json.Encoder().encode
@@ -41,19 +42,30 @@ def error_answer(response: falcon.asgi.Response, error: ApiError) -> None:
     json_answer(response, body, error.status)
 
 
-def from_http_error(error: falcon.HTTPError, request: falcon.asgi.Request) -> ApiError:
+def from_http_error(
+    error: falcon.HTTPError, request: falcon.asgi.Request, nearest: Nearest | None = None
+) -> ApiError:
     """Falcon's own refusals (unknown route, wrong method, bad header) in our shape."""
     status = int(error.status_code)
     if status == 404:
-        return unrecognized(request.method, request.path)
+        near = None if nearest is None else nearest.of(request.method, request.path)
+        return unrecognized(request.method, request.path, near)
     message = error.description or error.title or "The request is not valid."
+    headers = {k: v for k, v in dict(error.headers or {}).items() if k.lower() == "allow"}
     if status == 405:
-        message = f"{request.method} is not possible on this URL."
+        message = f"{request.method} is not possible on this URL.{_possible(headers)}"
     if status >= 500:
         return ApiError.defect()
     fault = ApiError.invalid(message, code=None, status=status)
-    fault.headers = {k: v for k, v in dict(error.headers or {}).items() if k.lower() == "allow"}
+    fault.headers = headers
     return fault
+
+
+def _possible(headers: dict[str, str]) -> str:
+    """What the header Allow says, in words."""
+    allowed = ", ".join(headers.values()).split(", ")
+    methods = sorted(each for each in allowed if each and each != "OPTIONS")
+    return f" Possible: {', '.join(methods)}." if methods else ""
 
 
 async def _on_api_error(
@@ -63,15 +75,6 @@ async def _on_api_error(
     params: dict[str, Any],
 ) -> None:
     error_answer(response, error)
-
-
-async def _on_http_error(
-    request: falcon.asgi.Request,
-    response: falcon.asgi.Response,
-    error: falcon.HTTPError,
-    params: dict[str, Any],
-) -> None:
-    error_answer(response, from_http_error(error, request))
 
 
 async def _on_defect(
@@ -90,8 +93,18 @@ async def _on_defect(
     )
 
 
-def install_errors(app: Any) -> None:
-    """Make an application answer every error in our shape."""
+def install_errors(app: Any, nearest: Nearest | None = None) -> None:
+    """Make an application answer every error in our shape. ``nearest``: its routes, of which one
+    that may be meant is named to who asks for none of them."""
+
+    async def on_http_error(
+        request: falcon.asgi.Request,
+        response: falcon.asgi.Response,
+        error: falcon.HTTPError,
+        params: dict[str, Any],
+    ) -> None:
+        error_answer(response, from_http_error(error, request, nearest))
+
     app.add_error_handler(Exception, _on_defect)
-    app.add_error_handler(falcon.HTTPError, _on_http_error)
+    app.add_error_handler(falcon.HTTPError, on_http_error)
     app.add_error_handler(ApiError, _on_api_error)

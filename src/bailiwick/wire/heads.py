@@ -114,8 +114,9 @@ def without_upgrade(
     return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
-def unrecognized(method: str, path: str) -> ApiError:
-    """404 for a method and path that no route has."""
+def unrecognized(method: str, path: str, near: str | None = None) -> ApiError:
+    """404 for a method and path that no route has; ``near``: the route that may be meant."""
     shown = f"{method}: {path[:200]}"
-    message = f"Unrecognized request URL ({shown}). See the API reference for the routes."
+    hint = "" if near is None else f" Did you mean {near}?"
+    message = f"Unrecognized request URL ({shown}).{hint} See the API reference for the routes."
     return ApiError.invalid(message, code=None, status=404)

@@ -160,7 +160,7 @@ def _target(identifier: str) -> bytes:
         or not identifier.isascii()
         or not identifier.isidentifier()
     ):
-        raise ApiError.missing("webhook endpoint", identifier)
+        raise ApiError.missing("webhook_endpoint", identifier)
     return _PATH + b"/" + identifier.encode("ascii")
 
 

@@ -93,6 +93,7 @@ class CustomerItem(Route):
     async def on_delete(self, request: Request, response: Response, identifier: str) -> None:
         """Delete, and erase."""
         who = route.principal(request, self.node)
+        await route.check_bare(request)
         asked = route.asked(request, who, "delete_customer", identifier, {}, [])
         await self.answer(response, asked, lambda: self._customers.delete(asked, identifier))
 

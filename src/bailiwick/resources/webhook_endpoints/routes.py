@@ -25,9 +25,9 @@ from bailiwick.resources.webhook_endpoints.secret import (
     node_addressed,
     shown,
 )
-from bailiwick.serving import route
+from bailiwick.serving import lists, route
 from bailiwick.serving.context import NodeContext
-from bailiwick.serving.params import merged
+from bailiwick.serving.params import Retrieve, merged
 from bailiwick.serving.route import Mounted, Request, Response, Route
 from bailiwick.topology.merchants import Principal
 from bailiwick.wire.answers import json_answer
@@ -57,6 +57,7 @@ class EndpointList(Route):
         who = route.principal(request, node)
         given = given_by_access(node, request, who)
         _, wish = await route.checked(request, CreateEndpoint)
+        route.check_expand(wish.expand, route.NOTHING)
         _check(node, wish.url, wish.enabled_events)
         async with node.endpoints.changing:
             made = await self._put(who, given, wish)
@@ -104,6 +105,7 @@ class EndpointList(Route):
         """List."""
         who = route.principal(request, self.node)
         query = struct_from(route.query(request), ListEndpoints)
+        lists.wishes(query, route.NOTHING)
         cursors = paging.given(msgspec.structs.asdict(query))
         await self.node.endpoints.load(self.node.store)
         owned = self.node.endpoints.of(who.merchant.id, who.livemode)
@@ -130,6 +132,8 @@ class EndpointItem(Route):
     async def on_get(self, request: Request, response: Response, identifier: str) -> None:
         """Retrieve."""
         who = route.principal(request, self.node)
+        query = struct_from(route.query(request), Retrieve)
+        route.check_expand(query.expand, route.NOTHING)
         await self.node.endpoints.load(self.node.store)
         json_answer(response, shown(self._own(who, identifier)))
 
@@ -138,6 +142,7 @@ class EndpointItem(Route):
         node = self.node
         who = route.principal(request, node)
         _, wish = await route.checked(request, UpdateEndpoint)
+        route.check_expand(wish.expand, route.NOTHING)
         _check(node, wish.url, wish.enabled_events)
         async with node.endpoints.changing:
             await node.endpoints.load(node.store)
@@ -169,6 +174,7 @@ class EndpointItem(Route):
         """Delete, with what is still owed to it."""
         node = self.node
         who = route.principal(request, node)
+        await route.check_bare(request)
         gone = await node.store.row("endpoint_delete", identifier, who.merchant.id, who.livemode)
         if gone is None:
             raise ApiError.missing("webhook_endpoint", identifier)
