@@ -22,6 +22,11 @@ PEER_GATEWAY = "card-peer"
 PEER_NODE = "americas"
 PEER_COUNTRY = "CA"
 QUIET_KEY = "sk_test_quietQuietQuietQuietQuietQuiet"
+SWAMPED_KEY = "sk_test_swampedSwampedSwampedSwamped"
+"""Of a merchant who is asked anything."""
+LOCAL_KEY = "sk_test_localLocalLocalLocalLocalLocal"
+"""Of one whose payers are in one country, if nobody says where they are."""
+MERCHANTS = {"acct_quiet": QUIET_KEY, "acct_swamped": SWAMPED_KEY, "acct_local": LOCAL_KEY}
 
 Demo = dict[str, Any]
 
@@ -71,22 +76,26 @@ def _demo(*arguments: str) -> Demo:
 
 
 def _prepare(data: Path, url: str) -> None:
-    """Write the demo's files beforehand: with one gateway more, and one merchant more."""
+    """Write the demo's files beforehand: with one gateway more, and three merchants more."""
     nodes = 3
     ports = demo_world.load_ports(data, nodes, 2, None)
     demo_world.write_world(data, nodes, ports)
     merchants = data / "world" / "merchants.toml"
-    merchant = f"""
+    more = "".join(
+        f"""
 [[merchants]]
-id = "acct_quiet"
-name = "Quiet Store"
+id = "{name}"
+name = "{name}"
+{'default_country = "US"' if key == LOCAL_KEY else ""}
 [[merchants.keys]]
-sha256 = "{hashlib.sha256(QUIET_KEY.encode()).hexdigest()}"
+sha256 = "{hashlib.sha256(key.encode()).hexdigest()}"
 kind = "secret"
 mode = "test"
-last4 = "{QUIET_KEY[-4:]}"
+last4 = "{key[-4:]}"
 """
-    demo_world.write(merchants, merchants.read_text() + merchant)
+        for name, key in MERCHANTS.items()
+    )
+    demo_world.write(merchants, merchants.read_text() + more)
     (region,) = (one for one in demo_world.regions(nodes) if one.name == PEER_NODE)
     file = demo_world.write_node(data, region, nodes, ports, "filled in at the start")
     gateway = f"""

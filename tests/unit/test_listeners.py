@@ -37,6 +37,7 @@ LISTENERS = {
     "access listen": CLIENTS
     | ALIVE
     | {
+        "/openapi.json",
         "/v1/topology",
         "/v1/nodes/{node_name}/callbacks/{gateway}",
     },

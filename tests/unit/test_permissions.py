@@ -1,6 +1,7 @@
 """Restricted keys: each route, each kind of key, each permission; made from what is declared."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,7 @@ def target(template: str) -> str:
     named = new_id(PREFIXES[of] or "none", 1, 1_700_000_000_000)
     named = "acct_demo" if of == "account" else named
     other = new_id("pm", 1, 1_700_000_000_000)
-    return template.replace("{identifier}", named).replace("{method}", other)
+    return re.sub(r"{\w+}", other, template.replace("{identifier}", named))
 
 
 def written() -> str:

@@ -17,6 +17,7 @@ from bailiwick.access.nodes.hop import client_of, give, unreachable
 from bailiwick.access.payments import Explain
 from bailiwick.access.status import Liveness
 from bailiwick.base.ids import new_request_id
+from bailiwick.openapi import document
 from bailiwick.wire.answers import install_errors, json_answer
 from bailiwick.wire.forms import parse_form, struct_from
 from bailiwick.wire.nearest import Nearest
@@ -29,7 +30,7 @@ _GATEWAY = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Nothing(msgspec.Struct, frozen=True):
-    """GET /v1/topology"""
+    """GET /v1/topology and /openapi.json"""
 
 
 class TopologyView:
@@ -54,6 +55,17 @@ class TopologyView:
 
     async def on_options(self, request: Request, response: Response) -> None:
         browser.preflight(response, "GET")
+
+
+class Description:
+    """/openapi.json: the API's description of itself, the same for everybody."""
+
+    async def on_get(self, request: Request, response: Response) -> None:
+        struct_from(parse_form(request.scope["query_string"]), Nothing)
+        response.content_type = "application/json"
+        response.data = document.written()
+        response.set_header("cache-control", "public, max-age=300")
+        response.set_header("access-control-allow-origin", "*")
 
 
 class Callbacks:
@@ -107,6 +119,7 @@ def build(front: Front) -> Any:
     served.mount(app, front, resources.every())
     app.add_route("/v1/explain", Explain(front))
     app.add_route("/v1/topology", TopologyView(front))
+    app.add_route(document.PATH, Description())
     app.add_route("/v1/nodes/{node_name}/callbacks/{gateway}", Callbacks(front))
     app.add_route("/healthz", liveness, suffix="health")
     app.add_route("/readyz", liveness, suffix="ready")

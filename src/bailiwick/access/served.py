@@ -44,7 +44,8 @@ class Served:
 
 def mount(app: Any, front: Front, every: list[Resource]) -> None:
     """Serve the paths of resources."""
-    shapes = re.compile(rf"(?:{'|'.join(each.prefix for each in every)})_[A-Za-z0-9_]{{1,255}}")
+    prefixes = "|".join(each.prefix for each in every if each.prefix)
+    shapes = re.compile(rf"(?:{prefixes})_[A-Za-z0-9_]{{1,255}}")
     for resource in every:
         for path in resource.paths:
             app.add_route(path.template, _served(front, path, shapes))
@@ -54,7 +55,7 @@ def _served(front: Front, path: Path, shapes: re.Pattern[str]) -> Served:
     made = Served()
     for method, where in path.methods.items():
         answering = _answering(front, where, public=method in path.public)
-        if "{" in path.template:
+        if "{" in path.template and not isinstance(where, Refused):
             answering = _of_ids(answering, shapes)
         setattr(made, f"on_{method.lower()}", answering)
     if path.public:

@@ -26,6 +26,7 @@ COMMANDS: dict[str, str] = {
     "listen": "Forward events to a server on this machine as they happen: for development.",
     "overview": "See and count the payments of all nodes in one place.",
     "check": "Check every money invariant over all nodes and the providers' books.",
+    "openapi": "Print the description of the API: OpenAPI 3.1.",
     "access": "Run one access process.",
     "node": "Run one regional transaction node.",
     "migrate": "Bring a node's database to this version's schema.",

@@ -17,7 +17,7 @@ from bailiwick.node.operations import Operations, Usage, refuse_if_superseded
 from bailiwick.node.service import Node
 from bailiwick.records import records
 from bailiwick.records.record import stays
-from bailiwick.resources import declared, modules
+from bailiwick.resources import declared, every, modules
 from bailiwick.resources.payments import placing, stored
 from bailiwick.runtime.database_errors import DATABASE_ERRORS
 from bailiwick.serving import route
@@ -103,6 +103,9 @@ def build(node: Node) -> falcon.asgi.App[Any, Any]:
     for resource in modules("routes"):
         for template, served, suffix in resource.routes(node):
             app.add_route(template, served, suffix=suffix or None)
+    for of in every():
+        for template, served, _ in route.refusals(node, of):
+            app.add_route(template, served)
     app.add_route("/v1/explain", Explain(node))
     app.add_route("/v1/callbacks/{gateway}", Callback(node))
     app.add_route("/healthz", operations, suffix="health")

@@ -4,8 +4,12 @@ A resource's folder has what it needs of these, and nothing outside it names it:
 
 * ``__init__.py``: where it is served (``RESOURCE``), for access too, which imports nothing else of
   it;
-* ``params.py``: what its requests may carry; ``render.py``: how it is shown (``SHOW``: to who acts
-  on records of all kinds);
+* ``params.py``: what its requests may carry: a struct for each route, whose description begins with
+  the route (``POST /v1/refunds/{id}``);
+* ``render.py``: how it is shown (``SHOW``: to who acts on records of all kinds); ``shape.py``: what
+  is shown, as a type (``SHAPE``; ``PUBLIC``: to a publishable key; ``GONE``: once it was deleted;
+  ``ANSWERS``: of routes that show neither it nor a page of it). The description of the API is made
+  from these and ``params.py`` (``openapi/``);
 * ``routes.py``: who answers there (``routes``), and to which payment, or record, its objects belong
   (``PAYMENT_OF``): that says where they must stay; what is done without anybody asking (``TASKS``);
 * ``kind.py``: it is a kind of orders (``KIND``), with its transition table in ``states.py``;
@@ -27,9 +31,14 @@ from bailiwick.interlink.resource import Resource
 
 def every() -> list[Resource]:
     """All resources, in the order of their folders' names."""
+    return [of for _, of in packages()]
+
+
+def packages() -> list[tuple[str, Resource]]:
+    """The same, each with the name of its package."""
     found = sorted(pkgutil.iter_modules(__path__), key=lambda each: each.name)
-    packages = [importlib.import_module(f"{__name__}.{each.name}") for each in found]
-    return [each.RESOURCE for each in packages]
+    names = [f"{__name__}.{each.name}" for each in found]
+    return [(name, importlib.import_module(name).RESOURCE) for name in names]
 
 
 @cache

@@ -25,7 +25,6 @@ Expand = Annotated[list[Text], Meta(max_length=10)]
 class Retrieve(msgspec.Struct, frozen=True):
     """Query of a GET of one object."""
 
-    client_secret: Text | None = None
     expand: Expand = []
 
 
@@ -33,6 +32,9 @@ class Delete(msgspec.Struct, frozen=True):
     """Query of a DELETE, or its body: there is nothing to say."""
 
     expand: Expand = []
+
+
+expand: Expand = []
 
 
 class SearchQuery(msgspec.Struct, frozen=True):

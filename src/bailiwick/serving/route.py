@@ -1,6 +1,6 @@
 """What all routes share: who asks, what for and under which key; admitted, done once, answered."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import falcon.asgi
@@ -15,7 +15,7 @@ from bailiwick.idempotency.requests import Answer, IdempotentRequest, Refused
 from bailiwick.interlink import head
 from bailiwick.interlink.authenticate import authenticate
 from bailiwick.interlink.refusals import NO_GATEWAY, stored
-from bailiwick.interlink.resource import OfWorld, Path
+from bailiwick.interlink.resource import OfWorld, Path, Resource
 from bailiwick.interlink.resource import Refused as RefusedThere
 from bailiwick.runtime.telemetry import Metrics
 from bailiwick.serving.card_check import refuse_cards
@@ -265,22 +265,35 @@ class Refusing(Route):
 
     def __init__(self, node: NodeContext, path: Path) -> None:
         super().__init__(node)
-        self._path = path
+        for method, where in path.methods.items():
+            if isinstance(where, RefusedThere):
+                setattr(self, f"on_{method.lower()}", self._refusing(where))
 
-    async def on_post(self, request: Request, response: Response, **_: str) -> None:
-        """Refuse."""
-        principal(request, self.node)
-        where = self._path.methods["POST"]
-        assert isinstance(where, RefusedThere), "it was mounted for that"
-        raise ApiError.invalid(where.remedy)
+    def _refusing(self, where: RefusedThere) -> Callable[..., Awaitable[None]]:
+        async def refuse(request: Request, response: Response, **_: str) -> None:
+            principal(request, self.node)
+            raise ApiError.invalid(where.remedy)
+
+        return refuse
 
 
 class FromWorld(Refusing):
     """A path whose object the World says, as its resource declares."""
 
+    def __init__(self, node: NodeContext, path: Path) -> None:
+        super().__init__(node, path)
+        where = path.methods["GET"]
+        assert isinstance(where, OfWorld), "it is mounted for that"
+        self._show = where.show
+
     async def on_get(self, request: Request, response: Response, **named: str) -> None:
         """Retrieve."""
         who = principal(request, self.node)
-        where = self._path.methods["GET"]
-        assert isinstance(where, OfWorld), "it was mounted for that"
-        json_answer(response, where.show(who, named.get("identifier"), query(request)))
+        json_answer(response, self._show(who, named.get("identifier"), query(request)))
+
+
+def refusals(node: NodeContext, of: Resource) -> Iterable[Mounted]:
+    """The paths of a resource of which every method is refused: nobody else serves them."""
+    for path in of.paths:
+        if all(isinstance(where, RefusedThere) for where in path.methods.values()):
+            yield path.template, Refusing(node, path), ""

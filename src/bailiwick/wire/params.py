@@ -80,15 +80,15 @@ def _compiled(
     if not isinstance(described, inspect.StructType):
         raise TypeError(f"{kind!r} is not a struct type")
     fields = {
-        f.encode_name: _Field(f.name, _converter(f.type), _unsets(f)) for f in described.fields
+        f.encode_name: _Field(f.name, _converter(f.type), unsets(f)) for f in described.fields
     }
     required = tuple((f.encode_name, f.name) for f in described.fields if f.required)
     return fields, required
 
 
-def _unsets(field: inspect.Field) -> bool:
-    """Whether None means something else here than leaving the field out: that is UNSET there, which
-    ``inspect`` shows as a field that is not required and has no default."""
+def unsets(field: inspect.Field) -> bool:
+    """Whether an empty value means something else here than leaving the field out: then the default
+    is UNSET, which ``inspect`` shows as a field that is not required and has no default."""
     types = field.type.types if isinstance(field.type, inspect.UnionType) else ()
     nullable = any(isinstance(each, inspect.NoneType) for each in types)
     default = (field.default, field.default_factory)

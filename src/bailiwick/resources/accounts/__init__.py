@@ -21,7 +21,20 @@ RESOURCE = Resource(
     table="",
     paths=(
         Path("/v1/account", {"GET": _OWN, "POST": _BY_OPERATORS}),
-        Path("/v1/accounts", {"POST": _NO_CONNECT}),
-        Path(_ONE, {"GET": _OWN, "POST": _BY_OPERATORS}),
+        Path("/v1/accounts", {"GET": _NO_CONNECT, "POST": _NO_CONNECT}),
+        Path(_ONE, {"GET": _OWN, "POST": _BY_OPERATORS, "DELETE": _BY_OPERATORS}),
+        *(
+            Path(f"{_ONE}/{rest}", dict.fromkeys(methods.split(), _NO_CONNECT))
+            for rest, methods in (
+                ("capabilities", "GET"),
+                ("capabilities/{capability}", "GET POST"),
+                ("external_accounts", "GET POST"),
+                ("external_accounts/{external}", "GET POST DELETE"),
+                ("login_links", "POST"),
+                ("persons", "GET POST"),
+                ("persons/{person}", "GET POST DELETE"),
+                ("reject", "POST"),
+            )
+        ),
     ),
 )

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 from bailiwick.resources.accounts import RESOURCE
 from bailiwick.serving.context import NodeContext
-from bailiwick.serving.route import FromWorld, Mounted, Refusing
+from bailiwick.serving.route import FromWorld, Mounted
 
 
 def routes(node: NodeContext) -> Iterable[Mounted]:
     """Where accounts are served."""
     for path in RESOURCE.paths:
-        served = FromWorld if "GET" in path.methods else Refusing
-        yield path.template, served(node, path), ""
+        if "GET" in path.methods:
+            yield path.template, FromWorld(node, path), ""

@@ -116,4 +116,3 @@ def routes(node: NodeContext) -> Iterable[Mounted]:
     yield "/v1/charges", ChargeList(node, RESOURCE.paths[0]), ""
     yield SEARCHED.path, ChargeSearch(node, SEARCHED, EXPANDABLE), ""
     yield "/v1/charges/{identifier}", ChargeItem(node), ""
-    yield "/v1/charges/{identifier}/capture", Refusing(node, RESOURCE.paths[1]), ""

@@ -14,7 +14,15 @@ from bailiwick.base.errors import ApiError
 from bailiwick.base.ids import is_id
 from bailiwick.base.money import AMOUNT_MAX, payment_amount, payment_currency
 from bailiwick.jurisdiction.locate import Evidence
-from bailiwick.serving.params import Amount, Expand, ListQuery, LongText, Metadata, Text
+from bailiwick.serving.params import (
+    Amount,
+    Expand,
+    ListQuery,
+    LongText,
+    Metadata,
+    Retrieve,
+    Text,
+)
 
 WITHOUT_EFFECT = {
     "receipt_email": "stored and shown; no mail is sent",
@@ -190,6 +198,12 @@ class CancelPayment(msgspec.Struct, frozen=True):
 
     cancellation_reason: Reason | None = None
     expand: Expand = []
+
+
+class RetrievePayment(Retrieve, frozen=True):
+    """GET /v1/payment_intents/{id}"""
+
+    client_secret: Text | None = None
 
 
 class ListPayments(ListQuery, frozen=True):

@@ -23,6 +23,7 @@ from bailiwick.resources.payments.params import (
     ConfirmPayment,
     CreatePayment,
     ListPayments,
+    RetrievePayment,
     UpdatePayment,
     bound,
     check_token,
@@ -35,7 +36,6 @@ from bailiwick.runtime import trace
 from bailiwick.serving import lists, route
 from bailiwick.serving.context import NodeContext
 from bailiwick.serving.lists import Listed
-from bailiwick.serving.params import Retrieve
 from bailiwick.serving.route import NOTHING, Mounted, Request, Response, Route, check_expand
 from bailiwick.topology.merchants import Principal
 from bailiwick.wire.answers import json_answer
@@ -253,7 +253,7 @@ async def check_client_secret(
 
 async def payment(node: NodeContext, who: Principal, identifier: str, params: Params) -> Any:
     """GET /v1/payment_intents/{id}"""
-    query = struct_from(params, Retrieve)
+    query = struct_from(params, RetrievePayment)
     public = who.kind != "secret"
     if public or query.client_secret is not None:
         found = await check_client_secret(node, who, identifier, query.client_secret)

@@ -81,6 +81,7 @@ class ClockItem(Route):
     async def on_delete(self, request: Request, response: Response, identifier: str) -> None:
         """Delete it, its customers, and all that is known of them."""
         who = route.principal(request, self.node)
+        await route.check_bare(request)
         asked = route.asked(request, who, "delete_test_clock", identifier, {}, [])
         await self.answer(response, asked, lambda: self._clocks.delete(asked, identifier))
 
