@@ -128,7 +128,7 @@ async def test_what_cannot_be_meant_is_refused(shop: Site) -> None:
     path = f"{CLOCKS}/{which}/advance"
     live = {"key": "sk_live_first"}
     assert await refused(shop, CLOCKS, {"frozen_time": START, **DE}, **live) == (
-        400, "livemode_unsupported",
+        400, "livemode_mismatch",
     )  # fmt: skip
     for to in (START, START - 1, START + STEP_MOST_S + 1):
         assert await refused(shop, path, {"frozen_time": to}) == (400, "frozen_time")

@@ -97,7 +97,7 @@ class ClockItem(Route):
 def _in_test_mode(who: Principal) -> Principal:
     if who.livemode:
         raise ApiError.invalid(
-            "Test clocks are for test mode: use a test key.", code="testmode_only"
+            "Test clocks are for test mode: use a test key.", code="livemode_mismatch"
         )
     return who
 
