@@ -1,9 +1,10 @@
-"""Print docs/states.md: the payment's states and changes, generated from the one table.
+"""Print docs/states.md: states and changes of payments and payouts, made from their tables.
 
 python tools/diagram.py > docs/states.md
 """
 
 from bailiwick.resources.payments.states import TERMINAL, TRANSITIONS, Change, State, shown
+from bailiwick.resources.payouts import states as payouts
 
 _EVERYWHERE = (Change.EDIT, Change.LATE)
 _HEAD = """# States of a payment
@@ -40,11 +41,27 @@ def table() -> str:
     return "\n".join(lines)
 
 
+def of_payouts() -> str:
+    """The same of payouts, whose states are shown as they are."""
+    arrows: dict[tuple[payouts.State, payouts.State], list[str]] = {}
+    for (state, change), to in payouts.TRANSITIONS.items():
+        if change not in payouts.ALWAYS:
+            arrows.setdefault((state, to), []).append(change.value)
+    lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {payouts.State.PENDING}"]
+    lines += [f"    {a} --> {b}: {', '.join(found)}" for (a, b), found in arrows.items()]
+    return "\n".join([*lines, "```"])
+
+
 def page() -> str:
     """The whole page."""
     everywhere = " and ".join(f"`{change}`" for change in _EVERYWHERE)
     note = f"In every state {everywhere} may happen; they leave the state as it is."
-    return f"{_HEAD}\n{diagram()}\n\n{note}\n\n{table()}"
+    same = ", ".join(f"`{change}`" for change in payouts.ALWAYS)
+    return (
+        f"{_HEAD}\n{diagram()}\n\n{note}\n\n{table()}\n\n## States of a payout\n\n"
+        "From `TRANSITIONS` in `bailiwick.resources.payouts.states`.\n\n"
+        f"{of_payouts()}\n\nIn every state {same} may happen; they leave the state as it is."
+    )
 
 
 if __name__ == "__main__":

@@ -13,8 +13,10 @@ from typing import NamedTuple
 import msgspec
 
 from bailiwick_sandbox.bank import checks
-from bailiwick_sandbox.bank.books import Books, Ledger, wall_ms
+from bailiwick_sandbox.bank.answers import capture_view, charge_view, refund_view
+from bailiwick_sandbox.bank.books import Books, wall_ms
 from bailiwick_sandbox.bank.delay import Delay
+from bailiwick_sandbox.bank.ledger import Ledger
 from bailiwick_sandbox.bank.records import (
     CaptureRequest,
     Charge,
@@ -23,14 +25,13 @@ from bailiwick_sandbox.bank.records import (
     RefundRequest,
     Refusal,
     VoidRequest,
-    capture_view,
-    charge_view,
-    refund_view,
 )
 from bailiwick_sandbox.bank.sources import SOURCES
 from bailiwick_sandbox.callbacks import Callbacks
 from bailiwick_sandbox.config import Config
+from bailiwick_sandbox.disputes import DisputeDesk
 from bailiwick_sandbox.faults import CALLBACK_KINDS, LIES, Fault, FaultBoard
+from bailiwick_sandbox.payouts import PayoutDesk
 from bailiwick_sandbox.spoil import INTERNAL, UNREADABLE
 from bailiwick_sandbox.web.exchange import Answer, Exchange, answer, error, refused
 from bailiwick_sandbox.web.views import operation_view
@@ -70,6 +71,8 @@ class Service:
         self.faults = FaultBoard(config.server.seed)
         self.delay = Delay(config.server.seed)
         self.callbacks = Callbacks()
+        self.disputes = DisputeDesk(self)
+        self.payouts = PayoutDesk(self)
         self.calls: dict[str, dict[str, int]] = {name: {} for name in books.ledgers}
         self._hosts = tuple(config.server.callback_hosts)
         self._once: OrderedDict[tuple[str, str, str], None] = OrderedDict()
@@ -79,18 +82,20 @@ class Service:
     def start(self) -> None:
         """Take up what an earlier run left unfinished; needs a running loop."""
         self.callbacks.start()
+        self.disputes.start()
+        self.payouts.start()
         for ledger, row in list(self.books.unfinished()):
             self._schedule(ledger, row)
 
     async def charge(self, exchange: Exchange, ledger: Ledger, body: bytes) -> None:
         """POST /{provider}/charges."""
         request = checks.decode(_CHARGE, body)
-        self._check_urls(request.return_url, request.callback_url)
+        self.check_urls(request.return_url, request.callback_url)
         source = SOURCES.get(request.source)
         own: Fault | None = None
         if source is not None and source.fault and source.fault_on == "charge":
             own = self._own(ledger, "charge", request.reference, source.fault)
-        await self._perform(exchange, ledger, "charge", partial(self._charge, ledger, request), own)
+        await self.perform(exchange, ledger, "charge", partial(self._charge, ledger, request), own)
 
     async def capture(
         self, exchange: Exchange, ledger: Ledger, charge_id: str, body: bytes
@@ -99,22 +104,22 @@ class Service:
         request = checks.decode(_CAPTURE, body)
         own = self._own_of(ledger, charge_id, "capture", request.reference)
         act = partial(self._capture, ledger, charge_id, request)
-        await self._perform(exchange, ledger, "capture", act, own)
+        await self.perform(exchange, ledger, "capture", act, own)
 
     async def void(self, exchange: Exchange, ledger: Ledger, charge_id: str, body: bytes) -> None:
         """POST /{provider}/charges/{id}/void."""
         request = checks.decode(_VOID, body)
         own = self._own_of(ledger, charge_id, "void", request.reference)
         act = partial(self._void, ledger, charge_id, request)
-        await self._perform(exchange, ledger, "void", act, own)
+        await self.perform(exchange, ledger, "void", act, own)
 
     async def refund(self, exchange: Exchange, ledger: Ledger, body: bytes) -> None:
         """POST /{provider}/refunds."""
         request = checks.decode(_REFUND, body)
-        self._check_urls(None, request.callback_url)
+        self.check_urls(None, request.callback_url)
         own = self._own_of(ledger, request.charge, "refund", request.reference)
         act = partial(self._refund, ledger, request)
-        await self._perform(exchange, ledger, "refund", act, own)
+        await self.perform(exchange, ledger, "refund", act, own)
 
     async def query(self, exchange: Exchange, ledger: Ledger, reference: str) -> None:
         """GET /{provider}/operations/{reference}."""
@@ -123,7 +128,7 @@ class Service:
         if known is not None and known[0] == "charge":
             own = self._own_of(ledger, known[1], "query", reference)
         act = partial(self._query, ledger, reference)
-        await self._perform(exchange, ledger, "query", act, own)
+        await self.perform(exchange, ledger, "query", act, own)
 
     def payer_answers(self, ledger: Ledger, charge_id: str, approve: bool) -> Charge:
         """The payer pressed a button on the redirect page; raises Refusal."""
@@ -186,7 +191,7 @@ class Service:
 
     # The faults on the way.
 
-    async def _perform(
+    async def perform(
         self, exchange: Exchange, ledger: Ledger, operation: str, act: Act, own: Fault | None
     ) -> None:
         counts = self.calls[ledger.name]
@@ -360,7 +365,7 @@ class Service:
     def _redirect_url(self, provider: str, charge_id: str) -> str:
         return f"{self.public_url}/{provider}/pay/{charge_id}"
 
-    def _check_urls(self, return_url: str | None, callback_url: str | None) -> None:
+    def check_urls(self, return_url: str | None, callback_url: str | None) -> None:
         if return_url is not None:
             problem = checks.return_problem(return_url)
             if problem:

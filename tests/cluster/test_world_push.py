@@ -213,7 +213,9 @@ def test_a_key_is_made_rolled_and_revoked_at_every_process(desk: Desk) -> None:
     assert keys.got(key, "/v1/charges?limit=1") == {(200, "")}
     assert keys.got(key, "/v1/refunds?limit=1") == {(403, "permission_denied")}
     assert keys.got(key, "/v1/refunds", REFUND) == {(403, "permission_denied")}
-    assert keys.got(key, "/v1/charges?limit=1&expand[]=data.payment_intent") == {(403, "permission_denied")}
+    assert keys.got(key, "/v1/charges?limit=1&expand[]=data.payment_intent") == {
+        (403, "permission_denied")
+    }
     rolled = keys.run("roll", made["sha256"][:12], "--overlap", "1h")
     for each in (key, rolled["secret"]):
         assert keys.got(each, "/v1/charges?limit=1") == {(200, "")}

@@ -15,9 +15,11 @@ from bailiwick.orders.lanes import lanes
 from bailiwick.orders.rows import OrderCreate, OrderMove, Review
 from bailiwick.records.record import Record
 from bailiwick.resources import declared
+from bailiwick.resources.disputes.rows import Dispute, DisputeNew, DisputeNext
 from bailiwick.resources.payments.rows import Payment, PaymentCreate, PaymentMove
 from bailiwick.resources.payments.saved.saving import MethodSaved
 from bailiwick.resources.payments.states import State
+from bailiwick.resources.payouts.rows import Payout, PayoutCreate, PayoutMove
 from bailiwick.resources.refunds.rows import Refund, RefundEnd, RefundNew
 from bailiwick.store import migrate as migrations_module
 from bailiwick.store.database import Fence
@@ -31,6 +33,8 @@ FIELDS: dict[tuple[str, str], type[msgspec.Struct]] = {
     ("move", "review"): Review,
     ("refund_moves", "refund_new"): RefundNew,
     ("refund_moves", "refund_end"): RefundEnd,
+    ("dispute_moves", "dispute_new"): DisputeNew,
+    ("dispute_moves", "dispute_next"): DisputeNext,
     ("methods_saved", "method_saved"): MethodSaved,
 }
 COLUMNS: dict[str, Any] = {
@@ -43,6 +47,13 @@ COLUMNS: dict[str, Any] = {
     "refund_find": Refund,
     "refund_list_newest": Refund,
     "refund_list_oldest": Refund,
+    "payout_find": Payout,
+    "payout_list_newest": Payout,
+    "payout_list_oldest": Payout,
+    "dispute_find": Dispute,
+    "dispute_told": Dispute,
+    "dispute_list_newest": Dispute,
+    "dispute_list_oldest": Dispute,
     "record_find": Record,
     "record_lock": Record,
     "record_lock_owned": Record,
@@ -54,7 +65,7 @@ COLUMNS: dict[str, Any] = {
 }
 KINDS = declared("KIND", "kind")
 PARTS = [name for each in declared("PARTS", "handlers") for one in each.values() for name in one]
-FILLED_IN = {"create", "move", *PARTS}
+FILLED_IN = {"create", "move", *PARTS, *(part for of in KINDS for part in of.table.first_parts)}
 """Statements of which a kind of orders makes its own."""
 ELSEWHERE = {"attempt_new": {"instruction"}, "ends": {"check_ms"}}
 """Fields that a record does not take from the document: the event takes the one, and an attempt
@@ -87,12 +98,12 @@ async def test_every_file_prepares(name: str, sql: asyncpg.Connection) -> None:
     assert numbers == set(range(1, len(prepared.get_parameters()) + 1)), "no gap in parameters"
     if name in COLUMNS:
         columns = [each.name for each in prepared.get_attributes()]
-        if "_list_" in name and COLUMNS[name] in (Payment, Refund, Record):
+        if "_list_" in name and COLUMNS[name] in (Payment, Refund, Record, Dispute, Payout):
             assert columns.pop() == "following"
         if "_list_" in name and COLUMNS[name] is Refund:
             assert columns.pop() == "charge"
         fields = list(COLUMNS[name].__struct_fields__)
-        if COLUMNS[name] is Payment:  # both are in the content
+        if COLUMNS[name] in (Payment, Payout):  # both are in the content
             fields[fields.index("details") : fields.index("progress") + 1] = ["content"]
         assert columns == fields
 
@@ -149,6 +160,8 @@ def test_no_record_was_forgotten() -> None:
     [
         ("payment_create_row", PaymentCreate),
         ("payment_move_row", PaymentMove),
+        ("payout_create_row", PayoutCreate),
+        ("payout_move_row", PayoutMove),
         ("refuse_row", Refuse),
     ],
 )

@@ -31,9 +31,11 @@ class ByParam(msgspec.Struct, frozen=True, tag="by_param"):
 
 
 class Placed(msgspec.Struct, frozen=True, tag="placed"):
-    """The node with jurisdiction over the payer's place; with ``moves`` money may move at once."""
+    """The node with jurisdiction over the place; with ``moves`` money may move at once: where the
+    request says so (``confirm``), or with ``always`` whatever it says."""
 
     moves: bool = False
+    always: bool = False
 
 
 class Located(msgspec.Struct, frozen=True, tag="located"):
@@ -49,6 +51,10 @@ class Merged(msgspec.Struct, frozen=True, tag="merged"):
     """
 
     narrowed: dict[str, str] = {}
+
+
+class Summed(msgspec.Struct, frozen=True, tag="summed"):
+    """All nodes, what they have added up; without one of them there is no answer."""
 
 
 class Searched(msgspec.Struct, frozen=True, tag="searched"):
@@ -87,7 +93,9 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     remedy: str
 
 
-Where = ById | ByParam | Placed | Located | Merged | Searched | Everywhere | OfWorld | Refused
+Where = (
+    ById | ByParam | Placed | Located | Merged | Summed | Searched | Everywhere | OfWorld | Refused
+)
 
 
 class Path(msgspec.Struct, frozen=True):

@@ -24,9 +24,10 @@ class Source(Struct, frozen=True):
     """What happens to a charge of this source.
 
     ``then`` is how an action or a pending charge ends, or that a declined one is approved after
-    all; ``fault`` happens once to the first operation ``fault_on`` of each reference. ``absent``
-    says of an action what happens to a charge of a payer who is not there: it is declined, or
-    approved, or approved if the payer has ``agreed`` to such charges.
+    all; ``fault`` happens once to the first operation ``fault_on`` of each reference; ``disputes``
+    are the reasons for which a charge is disputed once it is captured. ``absent`` says of an action
+    what happens to a charge of a payer who is not there: it is declined, or approved, or approved
+    if the payer has ``agreed`` to such charges.
     """
 
     effect: Effect = "approve"
@@ -35,6 +36,7 @@ class Source(Struct, frozen=True):
     refund: Literal["succeeded", "pending", "failed_later"] = "succeeded"
     fault: str = ""
     fault_on: str = "charge"
+    disputes: tuple[str, ...] = ()
     absent: Literal["", "agreed", "approve"] = ""
 
 
@@ -71,8 +73,7 @@ _APPROVED: Final = """
     au cn hk in jp my nz sg tw th_credit th_debit
     riskLevelElevated cvcCheckFail avsZipFail cvcCheckFailElevatedRisk avsZipFailElevatedRisk
     avsLine1Fail avsFail avsUnchecked domesticPricing bypassPending bypassPendingInternational
-    createDispute createDisputeProductNotReceived createDisputeInquiry createIssuerFraudRecord
-    createMultipleDisputes createCe3EligibleDispute createComplianceDispute
+    createIssuerFraudRecord
     threeDSecureOptional threeDSecureOptionalProcessingError amex_threeDSecureNotSupported
 """
 
@@ -108,6 +109,12 @@ _CARDS: Final[dict[str, Source]] = {
     "threeDSecureRequiredChargeDeclined": Source("action", decline=GENERIC, then="declined"),
     "pendingRefund": Source(refund="pending"),
     "refundFail": Source(refund="failed_later"),
+    "createDispute": Source(disputes=("fraudulent",)),
+    "createDisputeProductNotReceived": Source(disputes=("product_not_received",)),
+    "createDisputeInquiry": Source(disputes=("inquiry",)),
+    "createMultipleDisputes": Source(disputes=("fraudulent", "product_not_received")),
+    "createCe3EligibleDispute": Source(disputes=("fraudulent",)),
+    "createComplianceDispute": Source(disputes=("noncompliant",)),
 }
 
 # Our own; a pending charge ends after the setting ``settle_ms``.
@@ -168,6 +175,8 @@ def describe() -> dict[str, dict[str, str]]:
             told["fault_on"] = source.fault_on
         if source.refund != "succeeded":
             told["refund"] = source.refund
+        if source.disputes:
+            told["disputes"] = " ".join(source.disputes)
         if source.decline:
             told["code"] = source.decline.code
             told["decline_code"] = source.decline.decline_code or ""

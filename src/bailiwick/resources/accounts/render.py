@@ -40,7 +40,7 @@ def account(merchant: Merchant) -> Object:
         "details_submitted": True,
         "email": None,
         "metadata": {},
-        "payouts_enabled": False,
+        "payouts_enabled": True,
         "settings": _settings(merchant),
         "type": "standard",
     }
