@@ -69,7 +69,7 @@ def written() -> str:
         lines += ["[[merchants.keys]]", f'sha256 = "{key_hash(key)}"']
         lines += [f'kind = "{kind}"', 'mode = "test"']
     for key, grants in KEYS.items():
-        inline = ", ".join(f'{name} = "{verb}"' for name, verb in grants.items())
+        inline = ", ".join(f'"{name}" = "{verb}"' for name, verb in grants.items())
         lines += ["[[merchants.keys]]", f'sha256 = "{key_hash(key)}"', 'kind = "restricted"']
         lines += ['mode = "test"', f'last4 = "{key[-4:]}"', f"permissions = {{ {inline} }}"]
     return "\n".join(lines)
