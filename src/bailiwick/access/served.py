@@ -20,6 +20,7 @@ from bailiwick.interlink.resource import (
     Everywhere,
     Located,
     Merged,
+    OfWorld,
     Path,
     Placed,
     Refused,
@@ -28,7 +29,8 @@ from bailiwick.interlink.resource import (
     Summed,
 )
 from bailiwick.topology.topology import Node
-from bailiwick.wire.forms import parse_body
+from bailiwick.wire.answers import json_answer
+from bailiwick.wire.forms import parse_body, parse_form
 from bailiwick.wire.protocol import read_body
 
 Request = falcon.asgi.Request
@@ -105,6 +107,8 @@ def _answering(front: Front, where: object, *, public: bool) -> Answering:
             return _searched(front)
         case Everywhere():
             return _everywhere(front, where.action)
+        case OfWorld():
+            return _of_world(front, where)
         case Refused():
             return _refused(front, where)
         case _:
@@ -191,6 +195,15 @@ def _summed(front: Front) -> Answering:
 def _searched(front: Front) -> Answering:
     async def answer(request: Request, response: Response) -> None:
         await search.search_all(front, receive(front, request, response), request, response)
+
+    return answer
+
+
+def _of_world(front: Front, where: OfWorld) -> Answering:
+    async def answer(request: Request, response: Response, identifier: str | None = None) -> None:
+        inbound = receive(front, request, response)
+        query = parse_form(request.scope["query_string"])
+        json_answer(response, where.show(inbound.principal, identifier, query))
 
     return answer
 

@@ -5,7 +5,12 @@ same paths; a test holds the two against each other. Access learns from it which
 for, and reads no more of the request than that takes.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import msgspec
+
+from bailiwick.topology.merchants import Principal
 
 
 class ById(msgspec.Struct, frozen=True, tag="by_id"):
@@ -69,6 +74,17 @@ class Everywhere(msgspec.Struct, frozen=True, tag="everywhere"):
     action: str = ""
 
 
+class OfWorld(msgspec.Struct, frozen=True, tag="of_world"):
+    """Wherever it is asked for: the World says it all, so no node is asked.
+
+    Attributes:
+        show: for whom, the id in the path if there is one, the query's parameters; the object.
+            Raises ApiError.
+    """
+
+    show: Callable[[Principal, str | None, dict[str, Any]], dict[str, Any]]
+
+
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
     """Nowhere: Stripe's API has it and this one does not; the answer is 400.
 
@@ -79,7 +95,9 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     remedy: str
 
 
-Where = ById | ByParam | Placed | Located | Merged | Summed | Searched | Everywhere | Refused
+Where = (
+    ById | ByParam | Placed | Located | Merged | Summed | Searched | Everywhere | OfWorld | Refused
+)
 
 
 class Path(msgspec.Struct, frozen=True):

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 import asyncpg
 import structlog
 
+from bailiwick import resources
 from bailiwick.admission.load import Load
 from bailiwick.delivery.deliverer import Deliverer
 from bailiwick.delivery.outbox import Outbox
 from bailiwick.delivery.relay import CONSUMER, Relay
 from bailiwick.delivery.webhooks import Endpoints
 from bailiwick.geo import atlas
+from bailiwick.interlink.permissions import Permissions
 from bailiwick.interlink.refusals import Refusals
 from bailiwick.jurisdiction.home_history import HomeHistories
 from bailiwick.node import assembly
@@ -75,6 +77,7 @@ class Node:
         begins, ends = (self.store.lanes[TABLE.create_lane], self.store.lanes[TABLE.move_lane])
         self.load = Load(self.number, settings.capacity, begins, ends, settings.queue_target_ms)
         self.refusals = Refusals(loaded.internal_secret)
+        self.permissions = Permissions(resources.every())
         self.home_histories = HomeHistories(self.atlas)
         self.expansion = assembly.expansion()
         self.streams = Streams()

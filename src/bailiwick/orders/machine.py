@@ -37,6 +37,7 @@ class Machine:
         self.node = node
         self.store = store
         self.gateways = gateways
+        self.endpoints = endpoints
         self.kinds = kinds
         self._world = world
         self.rows = RowBuilder(node, gateways, endpoints, world, kinds)

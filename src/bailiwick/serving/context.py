@@ -5,6 +5,7 @@ from typing import Protocol
 from bailiwick.admission.load import Load
 from bailiwick.delivery.webhooks import Endpoints
 from bailiwick.geo.atlas import Atlas
+from bailiwick.interlink.permissions import Permissions
 from bailiwick.interlink.refusals import Refusals
 from bailiwick.jurisdiction.home_history import HomeHistories
 from bailiwick.orders.machine import Machine
@@ -34,6 +35,7 @@ class NodeContext(Protocol):
     home_histories: HomeHistories
     expansion: Expansion
     streams: Streams
+    permissions: Permissions
 
     @property
     def world(self) -> World:

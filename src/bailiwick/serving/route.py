@@ -13,9 +13,10 @@ from bailiwick.base.errors import ApiError
 from bailiwick.base.keys import check_key, fresh_key, of_payer, request_hash
 from bailiwick.base.objects import Object
 from bailiwick.idempotency.requests import Answer, IdempotentRequest, Refused
+from bailiwick.interlink import head
 from bailiwick.interlink.authenticate import authenticate
 from bailiwick.interlink.refusals import NO_GATEWAY, stored
-from bailiwick.interlink.resource import Path, Resource
+from bailiwick.interlink.resource import OfWorld, Path, Resource
 from bailiwick.interlink.resource import Refused as RefusedThere
 from bailiwick.runtime.telemetry import Metrics
 from bailiwick.serving.card_check import refuse_cards
@@ -106,10 +107,21 @@ def principal(request: Request, node: NodeContext, *, public: bool = False) -> P
     """On whose behalf a request comes; ``public``: a publishable key will do.
 
     Raises:
-        ApiError: 401 without a known key, 403 for a publishable one where it may not be used.
+        ApiError: 401 without a known key, 403 for a publishable one where it may not be used and
+            for a restricted one without the permission,
+            400 for a version that is not rendered and for another account than the key's.
     """
     header = request.get_header("Authorization")
-    return authenticate(header, node.world.merchants, public=public)
+    who = authenticate(header, node.world.merchants, public=public)
+    if who.grants is not None:
+        asked_for = request.query_string.encode("latin-1")
+        node.permissions.require(who, request.uri_template or "", request.method, asked_for)
+        request.context.permissions = node.permissions
+    for name in head.OTHERS:
+        if request.get_header(name) is not None:
+            raise head.refuse_other_account(name)
+    head.version_of(who, request.get_header(head.VERSION))
+    return who
 
 
 def asked(
@@ -126,8 +138,11 @@ def asked(
     taken for a repetition of theirs, and they use up no key of the merchant's server.
 
     Raises:
-        ApiError: 400, the key is none (see ``check_key``), or holds a card number.
+        ApiError: 400, the key is none (see ``check_key``), or holds a card number. 403, a
+            restricted key may not read what is to be expanded.
     """
+    if who.grants is not None:
+        request.context.permissions.require_expand(who, expand)
     key = request.get_header("Idempotency-Key")
     if key is None:
         key = fresh_key(now_ms())
@@ -299,6 +314,21 @@ class Refusing(Route):
             raise ApiError.invalid(where.remedy)
 
         return refuse
+
+
+class FromWorld(Refusing):
+    """A path whose object the World says, as its resource declares."""
+
+    def __init__(self, node: NodeContext, path: Path) -> None:
+        super().__init__(node, path)
+        where = path.methods["GET"]
+        assert isinstance(where, OfWorld), "it is mounted for that"
+        self._show = where.show
+
+    async def on_get(self, request: Request, response: Response, **named: str) -> None:
+        """Retrieve."""
+        who = principal(request, self.node)
+        json_answer(response, self._show(who, named.get("identifier"), query(request)))
 
 
 def refusals(node: NodeContext, of: Resource) -> Iterable[Mounted]:

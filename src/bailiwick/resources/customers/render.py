@@ -58,7 +58,7 @@ def customer(row: Record) -> Object:
         "preferred_locales": details.get("preferred_locales", []),
         "shipping": _shipping(details.get("shipping")),
         "tax_exempt": details.get("tax_exempt", "none"),
-        "test_clock": None,
+        "test_clock": row.belongs_to,
         "location": details.get("location"),
         "node": details.get("node"),
     }

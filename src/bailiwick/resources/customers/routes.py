@@ -111,7 +111,13 @@ async def page(
     wished = lists.wished(node, query, RESOURCE)
     part = await lists.page_of(node, who, query, RESOURCE, room)
     found, following = await records.page(
-        node.store, "cus", who.merchant.id, who.livemode, part, found_by=query.email
+        node.store,
+        "cus",
+        who.merchant.id,
+        who.livemode,
+        part,
+        belongs_to=query.test_clock,
+        found_by=query.email,
     )
     placed_records.keep(node, region, found)
     return await lists.paged(

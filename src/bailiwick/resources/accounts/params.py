@@ -1,0 +1,7 @@
+"""What requests about accounts may carry."""
+
+import msgspec
+
+
+class RetrieveAccount(msgspec.Struct, frozen=True):
+    """GET /v1/account and /v1/accounts/{id}"""
