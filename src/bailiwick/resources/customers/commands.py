@@ -16,7 +16,7 @@ from bailiwick.idempotency.requests import Answer, IdempotentRequest
 from bailiwick.jurisdiction.assign import Assignment
 from bailiwick.jurisdiction.locate import Location
 from bailiwick.records.record import Record, changed, erased
-from bailiwick.records.records import Records, Writing, find
+from bailiwick.records.records import Records, Writing
 from bailiwick.resources.customers import clocks, render
 from bailiwick.resources.customers.params import CreateCustomer, UpdateCustomer
 from bailiwick.serving.context import NodeContext
