@@ -87,6 +87,12 @@ class Done:
         self.parts = parts
         self.intents.capture(parts.id, {"amount_to_capture": 700, "final_capture": False})
         self.intents.capture(parts.id, {"amount_to_capture": 800, "final_capture": False})
+        self.grown = self.pay(
+            capture_method="manual",
+            payment_method_options={"card": {"request_incremental_authorization": "if_available"}},
+        )
+        for amount in (2500, 3100):
+            self.intents.increment_authorization(self.grown.id, {"amount": amount})
         self.refunded = self.pay(amount=5000)
         self.refund = self.refunds.create({"payment_intent": self.refunded.id, "amount": 400})
         for name in ("createDispute", "createDisputeInquiry"):
@@ -353,6 +359,16 @@ PLANTS = {
         {"captures_within_hold", "balances_replay", "payment_is_its_last_event",
          "succeeded_means_one_charge"},
     ),
+    "an increment was granted less": (
+        "attempt", "subject = '{grown}' AND number = 3",
+        "UPDATE attempt SET result = replace(result, '3100', '2400') WHERE {where}",
+        {"increments_are_held"},
+    ),
+    "more is shown as held than was granted": (
+        "payment", "id = '{grown}'",
+        "UPDATE payment SET (amount, amount_capturable) = (amount + 1, amount + 1) WHERE {where}",
+        {"increments_are_held", "payment_is_its_last_event", "succeeded_means_one_charge"},
+    ),
     "a refund is forgotten": (
         "payment", "id = '{refunded}'", "UPDATE payment SET amount_refunded = 0 WHERE {where}",
         {"refund_guards", "balances_replay", "refunds_match_books"},
@@ -393,6 +409,7 @@ async def test_red_for_what_is_put_wrong(clean: Done, name: str) -> None:
         "refunded": clean.refunded.id,
         "attempt": clean.plain.latest_charge,
         "parts": clean.parts.id,
+        "grown": clean.grown.id,
         "canceled": await one(clean.demo, "SELECT id FROM payment WHERE attempts = 0 LIMIT 1"),
         "twice": await one(
             clean.demo,

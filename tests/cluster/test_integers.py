@@ -86,6 +86,9 @@ def _needs(api: Api, access: Api, kind: type[Struct]) -> dict[str, Any]:
         return {"id": api.pay(confirm="false")["id"]}
     if kind is payments.CapturePayment:
         return {"id": api.pay(capture_method="manual")["id"]}
+    if kind is payments.IncrementPayment:
+        wish = {"payment_method_options[card][request_incremental_authorization]": "if_available"}
+        return {"id": api.pay(capture_method="manual", **wish)["id"]}
     if kind is SearchQuery:
         return {"params": {"query": "amount>1"}}
     if kind is refunds.CreateRefund:

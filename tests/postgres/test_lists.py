@@ -139,6 +139,15 @@ async def test_small_objects_fill_the_page(three: Site) -> None:
 # The largest objects
 
 
+DEEP = (
+    "charge.payment_intent.latest_charge.payment_intent",
+    "payment_intent.latest_charge.payment_intent.latest_charge",
+    "payment_intent.customer",
+    "payment_intent.payment_method",
+    "customer",
+    "payment_method",
+)
+"""As many objects as may be put into one."""
 WIDE = b"\x01"
 """One byte of a form, six of JSON: nothing becomes longer."""
 
@@ -185,6 +194,7 @@ async def test_the_largest_objects_within_the_limits(three: Site) -> None:
         f"{path}?expand[]=latest_charge",
         f"/v1/refunds/{refund['id']}?expand[]=payment_intent&expand[]=charge",
         f"/v1/charges/{charge}?expand[]=payment_intent",
+        f"/v1/refunds/{refund['id']}?" + "&".join(f"expand[]={each}" for each in DEEP),
         f"/v1/events/{event}",
     ):
         answer = await three._client.request(
@@ -414,7 +424,7 @@ async def test_a_page_costs_a_few_statements(one: Site) -> None:
     region = {"bailiwick-region": "1"}
     for path, wish, names in (
         ("/v1/payment_intents", {"expand[]": "data.latest_charge"},
-         ["payment_list_newest", "charges_find"]),
+         ["payment_list_newest", "charge_some", "balance_transactions_of"]),
         ("/v1/refunds", {}, ["refund_list_newest", "assignments_find"]),
         ("/v1/events", {}, ["event_list_newest", "assignments_find"]),
         ("/v1/payment_intents", {"starting_after": made[4]["id"]},

@@ -119,7 +119,6 @@ READS: dict[str, list[Any]] = {
     "charge_owned": ["ch_1", "acct_1", False],
     "refund_owned": ["re_1", "acct_1", False],
     "event_owned": ["evt_1", "acct_1", False],
-    "charges_find": [["ch_1", "ch_2"]],
     "assignments_find": [["pi_1", "pi_2"]],
 }
 

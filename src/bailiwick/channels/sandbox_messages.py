@@ -28,6 +28,11 @@ class CaptureBody(msgspec.Struct, frozen=True, omit_defaults=True):
     final: bool = True
 
 
+class IncrementBody(msgspec.Struct, frozen=True):
+    reference: str
+    amount: int
+
+
 class VoidBody(msgspec.Struct, frozen=True):
     reference: str
 
@@ -55,6 +60,11 @@ class Capture(msgspec.Struct, frozen=True):
     amount: Minor | None = None
 
 
+class Increment(msgspec.Struct, frozen=True):
+    reference: Id
+    amount: Minor | None = None
+
+
 class Charge(msgspec.Struct, frozen=True):
     object: Literal["charge"]
     id: Id
@@ -67,6 +77,7 @@ class Charge(msgspec.Struct, frozen=True):
     decline: Reason | None = None
     redirect_url: str | None = None
     capture: Capture | None = None
+    increment: Increment | None = None
     agreement: Id | None = None
 
 

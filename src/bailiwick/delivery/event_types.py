@@ -18,6 +18,7 @@ OWN = frozenset(
     {
         "bailiwick.payment_intent.updated",
         "bailiwick.late_success",
+        "bailiwick.increment_refused",
         "bailiwick.capture_refused",
         "bailiwick.cancel_refused",
     }

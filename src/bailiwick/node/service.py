@@ -75,6 +75,7 @@ class Node:
         self.load = Load(self.number, settings.capacity, begins, ends, settings.queue_target_ms)
         self.refusals = Refusals(loaded.internal_secret)
         self.home_histories = HomeHistories(self.atlas)
+        self.expansion = assembly.expansion()
         self.relay: Relay | None = None
         if bus is not None and settings.events:
             self.relay = Relay(

@@ -8,6 +8,7 @@ from bailiwick.geo.atlas import Atlas
 from bailiwick.interlink.refusals import Refusals
 from bailiwick.jurisdiction.home_history import HomeHistories
 from bailiwick.orders.machine import Machine
+from bailiwick.serving.expansion import Expansion
 from bailiwick.store.database import Store
 from bailiwick.topology.snapshot import World
 
@@ -30,6 +31,7 @@ class NodeContext(Protocol):
     load: Load
     refusals: Refusals
     home_histories: HomeHistories
+    expansion: Expansion
 
     @property
     def world(self) -> World:

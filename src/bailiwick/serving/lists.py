@@ -14,6 +14,7 @@ from bailiwick.interlink.paging import Room
 from bailiwick.interlink.resource import Resource
 from bailiwick.serving import route
 from bailiwick.serving.context import NodeContext
+from bailiwick.serving.expansion import Wishes
 from bailiwick.serving.params import SECONDS_MAX, ListQuery, Moment, Span
 from bailiwick.store.database import HIGHEST_ID, LOWEST_ID, Page
 from bailiwick.topology.merchants import Principal
@@ -23,6 +24,10 @@ from bailiwick.wire.forms import Params, struct_from
 PIECE_BYTES = 32 * 1024
 """Of rendered objects, after which other requests go on: well below a millisecond."""
 RowT = TypeVar("RowT")
+
+
+Fill = Callable[[Sequence[Object]], Awaitable[None]]
+"""Expands in objects."""
 
 
 class Expanding(Protocol):
@@ -111,6 +116,11 @@ def _span(created: Any) -> tuple[int, int]:
     return low * 1000, high * 1000 + 999
 
 
+def wished(node: NodeContext, query: ListQuery, of: Resource) -> Wishes:
+    """What is to be expanded in a list's entries. Raises ApiError."""
+    return node.expansion.wished(query.expand, of.object, listed=True)
+
+
 def wishes(query: Expanding, allowed: frozenset[str]) -> list[str]:
     """``data.x`` of a list as ``x`` of its entries."""
     wishes = [wish.removeprefix("data.") for wish in query.expand]
@@ -126,9 +136,16 @@ async def paged(
     following: str | None,
     shown: Callable[[RowT], Object],
     name: Callable[[RowT], str],
+    fill: Fill | None = None,
 ) -> Listed:
-    """The answer of as many rows as there is room for. ``following``: the id after the last."""
-    kept = await fitting(rows, shown, room)
+    """The answer of as many rows as there is room for. ``following``: the id after the last;
+    ``fill``: expands in the objects."""
+    if fill is None:
+        kept = await fitting(rows, shown, room)
+    else:
+        objects = [shown(row) for row in rows]
+        await fill(objects)
+        kept = await fitting(objects, lambda each: each, room)
     after = name(rows[len(kept)]) if len(kept) < len(rows) else following
     if query.ending_before is not None:
         kept.reverse()

@@ -11,6 +11,7 @@ from bailiwick.base.cards import is_card_key, maybe_card
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.base.keys import check_key, fresh_key, of_payer, request_hash
+from bailiwick.base.objects import Object
 from bailiwick.idempotency.requests import Answer, IdempotentRequest, Refused
 from bailiwick.interlink.authenticate import authenticate
 from bailiwick.interlink.refusals import NO_GATEWAY, stored
@@ -19,7 +20,7 @@ from bailiwick.interlink.resource import Refused as RefusedThere
 from bailiwick.runtime.telemetry import Metrics
 from bailiwick.serving.card_check import refuse_cards
 from bailiwick.serving.context import NodeContext
-from bailiwick.serving.params import Delete
+from bailiwick.serving.params import Delete, Retrieve
 from bailiwick.topology.merchants import Principal
 from bailiwick.wire.answers import error_answer, json_answer
 from bailiwick.wire.forms import Params, parse_body, parse_form, struct_from
@@ -148,6 +149,7 @@ def asked(
         operation,
         expand,
         request.get_header("request-id") or "",
+        region(request),
     )
 
 
@@ -170,6 +172,10 @@ def check_expand(expand: list[str], allowed: frozenset[str]) -> None:
                 f"This property cannot be expanded ({wish}). You can expand: {able}.",
                 param="expand",
             )
+
+
+class _OfKind(msgspec.Struct):
+    object: str
 
 
 class Route:
@@ -216,13 +222,22 @@ class Route:
             raise
         finally:
             load.ended(failed)
+        body = bytes(answer.body)
+        if asked.expand and answer.status == 200:
+            body = await self._expanded(asked, body)
         response.status = answer.status
         response.content_type = "application/json"
-        response.data = bytes(answer.body)
+        response.data = body
         if answer.replayed:
             response.set_header("Idempotent-Replayed", "true")
         if answer.status >= 400:
             response.set_header("Stripe-Should-Retry", "false")
+
+    async def _expanded(self, asked: IdempotentRequest, body: bytes) -> bytes:
+        """An answer with what is not kept in it, but was asked to be expanded."""
+        kind = msgspec.json.decode(body, type=_OfKind).object
+        wished = self.node.expansion.wished(asked.expand, kind)
+        return await wished.filled(self.node.store, asked, asked.region, body)
 
     def _refuse(self, response: Response, asked: IdempotentRequest, reason: str) -> None:
         """A tombstone is committed: the answer carries the proof."""
@@ -238,6 +253,22 @@ class Route:
         response.set_header("Bailiwick-Refusal", token)
 
 
+async def show(
+    node: NodeContext, request: Request, response: Response, who: Principal, it: Object
+) -> None:
+    """Answer a GET with one object, and with what is to be expanded in it.
+
+    Raises:
+        ApiError: 400, something that cannot be expanded.
+    """
+    given = query(request).get("expand")
+    if given is not None:
+        expand = struct_from({"expand": given}, Retrieve).expand
+        wished = node.expansion.wished(expand, it["object"])
+        await wished.fill(node.store, who, region(request), [it])
+    json_answer(response, it)
+
+
 class Reader(Route):
     """A GET of one thing."""
 
@@ -249,7 +280,8 @@ class Reader(Route):
         """Retrieve."""
         who = principal(request, self.node)
         params = query(request)
-        json_answer(response, await self._read(self.node, who, *named.values(), params))
+        shown = await self._read(self.node, who, *named.values(), params)
+        await show(self.node, request, response, who, shown)
 
 
 class Refusing(Route):

@@ -12,6 +12,7 @@ import msgspec
 
 from bailiwick_sandbox.bank import currencies
 from bailiwick_sandbox.bank.records import Charge, ChargeRequest, Refusal
+from bailiwick_sandbox.bank.sources import SOURCES
 
 T = TypeVar("T")
 _AT = re.compile(r" - at `\$\.?([^`]*)`$")
@@ -112,6 +113,19 @@ def mismatch(reference: str) -> Refusal:
         f"The reference {reference} was used for a different request.",
         "reference",
     )
+
+
+def check_increment(charge: Charge, amount: int) -> None:
+    """Refuse to hold more of what is not held, is captured in part, or whose payer has no more."""
+    if charge.status != "authorized":
+        raise not_open(charge, "not_incrementable")
+    if charge.amount_captured:
+        raise Refusal(422, "already_captured", "A part of the charge is captured already.")
+    if amount <= charge.amount_authorized:
+        held = charge.amount_authorized
+        raise Refusal(422, "amount_too_small", f"The authorization is {held} already.", "amount")
+    if SOURCES[charge.source].increment == "decline":
+        raise Refusal(422, "card_declined", "The increase was declined.")
 
 
 def not_open(charge: Charge, otherwise: str) -> Refusal:

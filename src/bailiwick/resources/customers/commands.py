@@ -16,7 +16,7 @@ from bailiwick.idempotency.requests import Answer, IdempotentRequest
 from bailiwick.jurisdiction.assign import Assignment
 from bailiwick.jurisdiction.locate import Location
 from bailiwick.records.record import Record, changed, erased
-from bailiwick.records.records import Records, Writing, find
+from bailiwick.records.records import Records, Writing
 from bailiwick.resources.customers import render
 from bailiwick.resources.customers.params import CreateCustomer, UpdateCustomer
 from bailiwick.serving.context import NodeContext
@@ -105,8 +105,8 @@ class Customers:
             if default is not UNSET:
                 details["default_payment_method"] = default
             after = changed(row, now, details=details, found_by=details.get("email"))
-            shown = await self.expanded(after, asked.expand)
-            await writing.write(after, "customer.updated", render.customer(after), shown)
+            shown = render.customer(after)
+            await writing.write(after, "customer.updated", shown, shown)
             return shown
 
         return await self._records.once(asked, identifier, now, work)
@@ -147,15 +147,6 @@ class Customers:
             return await _erase(writing, row, now, "customer.deleted", render.deleted(row.id))
 
         return await self._records.once(asked, identifier, now, work)
-
-    async def expanded(self, row: Record, expand: list[str]) -> Object:
-        """A customer with what was wished to be expanded: see ``routes.EXPANDABLE``."""
-        default = row.details.get("default_payment_method")
-        if not expand or default is None:
-            return render.customer(row)
-        method = await find(self._node.store, default)
-        assert method is not None, "a default is attached"
-        return render.customer(row, default_method=show(method))
 
 
 def show(row: Record) -> Object:

@@ -84,6 +84,7 @@ class CardOptions(msgspec.Struct, frozen=True):
     vault: Annotated[str, Meta(max_length=63, pattern=r"^[a-z0-9][a-z0-9-]*\Z")] | None = None
     request_multicapture: Wish | None = None
     request_overcapture: Wish | None = None
+    request_incremental_authorization: Wish | None = None
 
 
 class MethodOptions(msgspec.Struct, frozen=True):
@@ -193,6 +194,26 @@ class CapturePayment(msgspec.Struct, frozen=True):
     expand: Expand = []
 
 
+class IncrementPayment(msgspec.Struct, frozen=True):
+    """POST /v1/payment_intents/{id}/increment_authorization; ``amount``: of the hold as it is to
+    be, all of it."""
+
+    amount: Amount
+    description: LongText | UnsetType = UNSET
+    metadata: Metadata | UnsetType = UNSET
+    statement_descriptor: Annotated[str, Meta(max_length=22)] | UnsetType = UNSET
+    expand: Expand = []
+
+
+UNDONE_INCREMENT = {
+    "amount_details": "it is not sent to the provider: keep it in metadata",
+    "application_fee_amount": "there are no application fees here",
+    "hooks": "there is no tax to compute",
+    "payment_details": "it is not sent to the provider: keep it in metadata",
+    "transfer_data": "there are no transfers here",
+}
+
+
 class CancelPayment(msgspec.Struct, frozen=True):
     """POST /v1/payment_intents/{id}/cancel."""
 
@@ -279,7 +300,11 @@ def wishes_of(
     if options is None or isinstance(options, UnsetType) or options.card is None:
         return known
     found = list(known)
-    for given in ("request_multicapture", "request_overcapture"):
+    for given in (
+        "request_multicapture",
+        "request_overcapture",
+        "request_incremental_authorization",
+    ):
         wish, name = getattr(options.card, given), given.removeprefix("request_")
         if wish is not None and name in found:
             found.remove(name)

@@ -51,12 +51,16 @@ class Hold(msgspec.Struct, frozen=True, omit_defaults=True):
         several: it may be captured in parts.
         over_percent: how much more than was authorized the final capture may take.
         captures: how many there were.
+        growing: what is held may be increased.
+        increments: how often that was tried.
     """
 
     lasts_ms: int
     several: bool = False
     over_percent: int = 0
     captures: int = 0
+    growing: bool = False
+    increments: int = 0
 
 
 class ChargeNotes(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -102,7 +106,8 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     to do (``multicapture``, ``overcapture``). ``billing``: who pays by the latest payment method,
     as the client says. ``charges``: by its id, what was noted on a charge alone. ``no_action``: a
     charge that waits for the payer is voided; ``forgoing``: one is being voided for that.
-    ``disputes``: by their ids, of its charges.
+    ``increment``: what else changes once the increment under way has succeeded. ``disputes``: by
+    their ids, of its charges.
     """
 
     payment_method: str | None = None
@@ -130,6 +135,7 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     charges: dict[str, ChargeNotes] = {}
     no_action: bool = False
     forgoing: bool = False
+    increment: dict[str, Any] | None = None
     disputes: dict[str, DisputeNote] = {}
 
 
