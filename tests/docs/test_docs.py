@@ -19,7 +19,8 @@ import msgspec
 import pytest
 
 from bailiwick.access.config import AccessSettings
-from bailiwick.checker import inside, providers, records, told
+from bailiwick.checker import inside, providers
+from bailiwick.checker.kinds import records, told
 from bailiwick.cli.main import COMMANDS, bailiwick
 from bailiwick.cli.reviews import REMEDIES
 from bailiwick.control.fleet import FleetSettings

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from bailiwick.channels.base import Operation
-from bailiwick.checker import told
 from bailiwick.checker.findings import Findings
+from bailiwick.checker.kinds import told
 from bailiwick.checker.places import NodePlace
 from bailiwick.checker.reader import snapshot
 from tests.postgres.hooks_kit import delivering, endpoint, sink, until_paid

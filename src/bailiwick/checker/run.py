@@ -11,21 +11,10 @@ from typing import Any
 
 import msgspec
 
-from bailiwick.checker import (
-    across,
-    books,
-    disputes,
-    inside,
-    outside,
-    payouts,
-    providers,
-    records,
-    stories,
-    tables,
-    told,
-)
+from bailiwick.checker import across, books, inside, outside, providers, stories, tables
 from bailiwick.checker.across import OpenAttempt, OpenReview
 from bailiwick.checker.findings import Findings
+from bailiwick.checker.kinds import disputes, payouts, records, told
 from bailiwick.checker.places import NodePlace, Places
 from bailiwick.checker.reader import Reader, snapshot
 

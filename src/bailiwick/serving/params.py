@@ -7,7 +7,7 @@ for each of its routes, checked at the edge; limits are on every length and coun
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from bailiwick.base.errors import ApiError
 from bailiwick.search.language import QUERY_CHARS_MAX
@@ -20,6 +20,17 @@ METADATA_KEYS_MAX = 50
 METADATA_KEY_CHARS_MAX = 40
 Metadata = Annotated[dict[str, Text], Meta(max_length=METADATA_KEYS_MAX)]
 Expand = Annotated[list[Text], Meta(max_length=10)]
+
+
+class Address(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A postal address; stored and shown, not used."""
+
+    line1: Text | None | UnsetType = UNSET
+    line2: Text | None | UnsetType = UNSET
+    city: Text | None | UnsetType = UNSET
+    state: Text | None | UnsetType = UNSET
+    postal_code: Text | None | UnsetType = UNSET
+    country: Text | None | UnsetType = UNSET
 
 
 class Retrieve(msgspec.Struct, frozen=True):

@@ -17,9 +17,15 @@ def show(who: Principal, identifier: str | None, params: Params) -> Object:
     """The key's own account; ``identifier``: the one that the path names, if it does.
 
     Raises:
-        ApiError: 403, another's: it is not told whether it exists. 400, an unknown parameter.
+        ApiError: 403, another's: it is not told whether it exists. 400, an unknown parameter, or
+            an expansion.
     """
-    struct_from(params, RetrieveAccount)
+    asked = struct_from(params, RetrieveAccount)
+    for wish in asked.expand:
+        raise ApiError.invalid(
+            f"This property cannot be expanded ({wish}). You can expand: nothing here.",
+            param="expand",
+        )
     if identifier is not None and identifier != who.merchant.id:
         raise _not_theirs(identifier)
     return account(who.merchant)

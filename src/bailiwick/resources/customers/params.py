@@ -3,14 +3,13 @@
 Names and meanings follow https://docs.stripe.com/api/customers; ``location`` is ours.
 """
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from bailiwick.jurisdiction.locate import Evidence
-from bailiwick.resources.payments.params import Address
-from bailiwick.serving.params import Expand, ListQuery, LongText, Metadata, Text
+from bailiwick.serving.params import Address, Expand, ListQuery, LongText, Metadata, Text
 
 Email = Annotated[str, Meta(max_length=512)]
 Name = Annotated[str, Meta(max_length=256)]
@@ -61,8 +60,6 @@ class CreateCustomer(UpdateCustomer, frozen=True):
 
 class ListCustomers(ListQuery, frozen=True):
     """GET /v1/customers"""
-
-    UNDONE: ClassVar = {"test_clock": "there are no test clocks: leave it out"}
 
     email: Email | None = None
     test_clock: Text | None = None

@@ -1,6 +1,6 @@
 """What requests about events may carry; see https://docs.stripe.com/api/events."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
@@ -10,10 +10,6 @@ from bailiwick.serving.params import Expand, ListQuery, Text
 
 class ListEvents(ListQuery, frozen=True):
     """GET /v1/events"""
-
-    UNDONE: ClassVar = {
-        "delivery_success": "ask for the tries to deliver: GET /v1/webhook_deliveries",
-    }
 
     type: Text | None = None
     types: Annotated[list[Text], Meta(max_length=20)] | None = None

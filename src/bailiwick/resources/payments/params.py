@@ -16,6 +16,7 @@ from bailiwick.base.money import AMOUNT_MAX, payment_amount, payment_currency
 from bailiwick.jurisdiction.locate import Evidence
 from bailiwick.resources.payments import undone
 from bailiwick.serving.params import (
+    Address,
     Amount,
     Expand,
     ListQuery,
@@ -45,17 +46,6 @@ class CardToken(msgspec.Struct, frozen=True):
     """A card by its token; numbers are refused (see ``serving.card_check``)."""
 
     token: Token
-
-
-class Address(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A postal address; stored and shown, not used."""
-
-    line1: Text | None | UnsetType = UNSET
-    line2: Text | None | UnsetType = UNSET
-    city: Text | None | UnsetType = UNSET
-    state: Text | None | UnsetType = UNSET
-    postal_code: Text | None | UnsetType = UNSET
-    country: Text | None | UnsetType = UNSET
 
 
 class BillingDetails(msgspec.Struct, frozen=True):
