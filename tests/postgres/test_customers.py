@@ -504,7 +504,7 @@ END $$
 """So that what is long can be found in files as it is."""
 
 
-def _held(data: Path, words: Canaries) -> set[str]:
+def held(data: Path, words: Canaries) -> set[str]:
     """Which words stand in the files of a database's tables, indexes and statistics."""
     files = [each for each in data.rglob("base/*/*") if each.is_file()]
     assert len(files) > 500
@@ -579,5 +579,5 @@ async def test_nothing_personal_is_left_in_the_database_s_files(
         await admin.execute("CHECKPOINT")
         await admin.close()
         # While the schema is there.
-        assert _held(data, gone) == set()
-        assert _held(data, kept) == set(kept.fields)
+        assert held(data, gone) == set()
+        assert held(data, kept) == set(kept.fields)

@@ -14,7 +14,7 @@ import msgspec
 from bailiwick.checker import across, books, inside, outside, providers, stories, tables
 from bailiwick.checker.across import OpenAttempt, OpenReview
 from bailiwick.checker.findings import Findings
-from bailiwick.checker.kinds import disputes, payouts, records, told
+from bailiwick.checker.kinds import disputes, erasures, payouts, records, told
 from bailiwick.checker.places import NodePlace, Places
 from bailiwick.checker.reader import Reader, snapshot
 
@@ -102,7 +102,7 @@ class _Run:
         self.open: list[OpenAttempt] = []
         self.open_reviews: list[OpenReview] = []
         self.payments = self.paid = self.attempts = self.reviews = self.skipped = 0
-        self.told_of_records = self.disputed = self.paid_out = 0
+        self.told_of_records = self.disputed = self.paid_out = self.erased = 0
         # What is neither set aside nor elsewhere, so that it must be compared with the books.
         self.joinable = self.charged = self.settled = 0
         self.history = None if wanted.history is None else outside.read_lines(wanted.history)
@@ -112,7 +112,7 @@ class _Run:
         """Everything that concerns one node."""
         of = self.findings.of
         inside_it = (*inside.INSIDE, disputes.disputes_booked_once, *payouts.PAYOUTS)
-        for invariant in (*inside_it, *records.RECORDS, *told.TOLD):
+        for invariant in (*inside_it, *records.RECORDS, *told.TOLD, *erasures.ERASURES):
             await invariant(db, of(invariant))
         rows = await tables.load(db)
         self.payments += len(rows.payments)
@@ -129,6 +129,7 @@ class _Run:
         self.open += await across.open_attempts(db)
         self.open_reviews += await across.open_reviews(db)
         self.reviews += await db.number("SELECT count(*) FROM review")
+        self.erased += await db.number("SELECT count(*) FROM erasure")
         self.told_of_records += await db.number(records.TOLD)
         for (reference,) in await db.rows("SELECT DISTINCT attempt FROM review"):
             self.reviewed.add(reference)
@@ -220,6 +221,7 @@ class _Run:
             "told_with_their_move": 0,
             "records_told": self.told_of_records,
             "methods_owned": 0,
+            "erased_is_gone": self.erased,
             "disputes_booked_once": self.disputed,
             "disputes_match_books": 0,
             **{each.__name__: self.paid_out for each in payouts.PAYOUTS},

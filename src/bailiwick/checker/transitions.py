@@ -18,6 +18,7 @@ STATUSES = frozenset({METHOD, CONFIRMATION, ACTION, PROCESSING, CAPTURE, SUCCEED
 FIRST = frozenset({METHOD, CONFIRMATION, PROCESSING})
 TERMINAL = frozenset({SUCCEEDED, CANCELED})
 CREATED = "payment_intent.created"
+ERASED = "bailiwick.payment_intent.erased"
 UPDATED = "bailiwick.payment_intent.updated"
 LATE = "bailiwick.late_success"
 REFUNDS = frozenset({"refund.created", "refund.updated", "refund.failed"})
@@ -26,7 +27,7 @@ DISPUTES = frozenset(
     for name in ("created", "updated", "closed", "funds_withdrawn", "funds_reinstated")
 )
 NOTED = "charge.updated"
-ADJUSTMENTS = REFUNDS | DISPUTES | {LATE, UPDATED, NOTED}
+ADJUSTMENTS = REFUNDS | DISPUTES | {LATE, UPDATED, NOTED, ERASED}
 """What may still happen to a payment that has ended; none of it changes the status."""
 
 _SAME = {(status, status) for status in STATUSES}
@@ -56,6 +57,7 @@ MOVES: dict[str, frozenset[tuple[str, str]]] = {
     UPDATED: frozenset(_SAME | {(METHOD, CONFIRMATION), (CONFIRMATION, METHOD)}),
     LATE: frozenset(_SAME),
     NOTED: frozenset(_SAME),
+    ERASED: frozenset(_SAME),
     # What was captured of a hold can be refunded, or disputed, while the rest is held, or is being
     # captured.
     **{

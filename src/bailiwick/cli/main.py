@@ -22,6 +22,7 @@ COMMANDS: dict[str, str] = {
     "keys": "Make, roll and revoke the API keys of merchants.",
     "usage": "Show every node's usage state and how it changed.",
     "reviews": "List and settle what a person must decide.",
+    "erase": "Erase what is personal of a payer; what is money stays.",
     "webhooks": "Send events to a webhook endpoint again.",
     "listen": "Forward events to a server on this machine as they happen: for development.",
     "overview": "See and count the payments of all nodes in one place.",

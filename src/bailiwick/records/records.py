@@ -91,8 +91,10 @@ class Writing:
         assert written, "the row is locked, or new"
 
     async def forget(self, identifier: str, left: Object) -> None:
-        """Erase what was told of a record so far; ``left`` stands in its place."""
+        """Erase what was told of a record so far, and what webhook endpoints have answered to that;
+        ``left`` stands in its place."""
         await self.rows("record_forget", identifier, text(left))
+        await self.rows("delivery_tries_blank", identifier)
 
 
 Work = Callable[[Writing], Awaitable[Object]]

@@ -19,6 +19,8 @@ A resource's folder has what it needs of these, and nothing outside it names it:
   here or there: its objects as they are now;
 * ``own_events.txt``: types of events that the format has not;
 * ``told.py``: what is told with the moves of orders beside their own events (``ALSO``);
+* ``erased.py``: what of its objects stays once their payer is erased (``STAYS``); how its orders
+  are erased (``ERASING``), and what stands beside orders (``BESIDE``);
 * ``search.py``: what of it can be searched (``SEARCHED``);
 * ``sql/``: its statements.
 """

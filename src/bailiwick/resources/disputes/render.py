@@ -9,6 +9,7 @@ from bailiwick.resources.disputes.states import State
 
 REFERENCES = {"dispute": {"charge": "charge", "payment_intent": "payment_intent"}}
 _FIELDS = sorted({*Evidence.__struct_fields__, *UNDONE_EVIDENCE} - {"appeal", "enhanced_evidence"})
+NO_EVIDENCE: Object = {**dict.fromkeys(_FIELDS), "enhanced_evidence": {}}
 
 
 def dispute(
@@ -25,10 +26,7 @@ def dispute(
         "created": row.created_ms // 1000,
         "currency": row.currency.lower(),
         "enhanced_eligibility_types": [],
-        "evidence": {
-            **{name: details.evidence.get(name) for name in _FIELDS},
-            "enhanced_evidence": {},
-        },
+        "evidence": NO_EVIDENCE | {name: details.evidence.get(name) for name in _FIELDS},
         "evidence_details": {
             "due_by": None if row.due_ms is None else row.due_ms // 1000,
             "enhanced_eligibility": {},

@@ -1,0 +1,186 @@
+"""``bailiwick erase``: what is personal of a payer goes, what is money stays."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from bailiwick.cli.erase import words
+from bailiwick.cli.over_nodes import fail
+
+
+class _Where(msgspec.Struct, frozen=True):
+    """Databases by their nodes' names, and nodes that are known but not looked at."""
+
+    nodes: dict[str, str]
+    others: list[str]
+
+
+@click.command("erase")
+@click.option(
+    "--customer", "customers", multiple=True, metavar="ID", help="A customer; repeatable."
+)
+@click.option("--payment", "payments", multiple=True, metavar="ID", help="A payment; repeatable.")
+@click.option("--email", metavar="ADDRESS", help="What the payer gave; - reads it from the input.")
+@click.option("--merchant", metavar="ID", help="Whose payer it is; with --email.")
+@click.option("--fleet", "fleet_file", type=click.Path(dir_okay=False, path_type=Path),
+              metavar="FILE", envvar="BAILIWICK_FLEET",
+              help="The fleet file: databases.")  # fmt: skip
+@click.option("--data", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+              help="A running demo's folder, instead of --fleet; without: demo-data.")  # fmt: skip
+@click.option("--dsn", "dsns", multiple=True, metavar="DSN",
+              help="Nodes' databases, instead of either; repeatable.")  # fmt: skip
+@click.option("--node", "names", multiple=True, metavar="NAME",
+              help="Only this node of the fleet; repeatable.")  # fmt: skip
+@click.option("--by", metavar="WHO", help="Who asks for it, kept with it; you, by default.")
+@click.option("--preview", "--dry-run", "preview", is_flag=True,
+              help="Only say what would be erased.")  # fmt: skip
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(
+    customers: tuple[str, ...],
+    payments: tuple[str, ...],
+    email: str | None,
+    merchant: str | None,
+    fleet_file: Path | None,
+    data: Path | None,
+    dsns: tuple[str, ...],
+    names: tuple[str, ...],
+    by: str | None,
+    preview: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Erase what is personal of a payer: customer, payment methods, payments with their charges,
+    refunds and disputes, events, stored answers, the log of deliveries.
+
+    Amounts, ids, states, times, postings and the country stay. Refused while anything of it is
+    open. May be repeated: what is erased already is found so.
+    """
+    from bailiwick.erasure.payer import Asked
+
+    if not (customers or payments or email):
+        fail("say who: --customer ID, --payment ID, or --email ADDRESS --merchant ID")
+    if (email is None) != (merchant is None):
+        fail("--email and --merchant go together: a payer is one merchant's")
+    if as_json and not (yes or preview):
+        fail("--json does not ask: add --yes or --preview")
+    if email == "-":
+        email = sys.stdin.readline().strip()
+    if email is not None and "@" not in email:
+        fail("--email: a name, an @ and a domain are expected")
+    asked = Asked(customers, payments, email, merchant)
+    where = _where(fleet_file, data, dsns, names)
+    found = _run(_erase(asked, where, by or _user(), preview, yes, as_json))
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False))
+    if found["open"] or found["unknown"]:
+        sys.exit(1)
+
+
+def _where(
+    fleet_file: Path | None, data: Path | None, dsns: tuple[str, ...], names: tuple[str, ...]
+) -> _Where:
+    from bailiwick.control import fleet
+    from bailiwick.control.plans import ControlError
+
+    if dsns:
+        if names or data:
+            fail("--dsn names databases by themselves: leave out --node and --data")
+        return _Where({f"database {n}": dsn for n, dsn in enumerate(dsns, 1)}, [])
+    try:
+        if fleet_file is not None and data is None:
+            known = fleet.load(fleet_file)
+        else:
+            known = fleet.of_demo((data or Path("demo-data")).absolute())
+        for name in names:
+            known.node(name)
+    except ControlError as error:
+        fail(str(error))
+    wanted = {name: each.dsn for name, each in known.nodes.items() if not names or name in names}
+    return _Where(wanted, [name for name in known.nodes if name not in wanted])
+
+
+def _run(work: Any) -> Any:
+    import asyncpg
+
+    from bailiwick.erasure.node_erasure import ErasureError
+    from bailiwick.runtime.database_errors import DATABASE_ERRORS
+
+    try:
+        return asyncio.run(work)
+    except ErasureError as error:
+        fail(str(error))
+    except asyncpg.UndefinedTableError as error:
+        fail(f"{error}: run 'bailiwick migrate'")
+    except (*DATABASE_ERRORS, ValueError) as error:
+        fail(f"{str(error) or type(error).__name__}: what was erased stays so; repeat the command")
+
+
+async def _erase(
+    asked: Any, where: _Where, by: str, preview: bool, yes: bool, as_json: bool
+) -> dict[str, Any]:
+    from contextlib import AsyncExitStack
+
+    from bailiwick.base.ids import new_request_id
+    from bailiwick.erasure.node_erasure import opened
+
+    run = new_request_id().replace("req_", "er_")
+    shown: dict[str, Any] = {
+        "run": run,
+        "done": False,
+        "nodes": [],
+        "nodes_not_looked_at": where.others,
+        "open": [],
+        "unknown": [],
+        "limits": list(words.LIMITS),
+    }
+    async with AsyncExitStack() as stack:
+        nodes = {
+            name: await stack.enter_async_context(opened(dsn, run, by))
+            for name, dsn in where.nodes.items()
+        }
+        seen = {name: await node.look(asked) for name, node in nodes.items()}
+        for name, each in seen.items():
+            told = {"node": name, "number": nodes[name].number, "before": each.before}
+            shown["nodes"].append({**told, **msgspec.to_builtins(each.payer), "erased": []})
+            shown["open"] += [_open(name, one) for one in each.open]
+        shown["unknown"] = _unknown(asked, seen)
+        if not as_json:
+            words.preview(shown, bool(where.others) or len(nodes) == 1)
+        if preview or shown["open"] or shown["unknown"]:
+            return shown
+        if not yes and not click.confirm("Erase it, for ever?"):
+            fail("nothing was changed")
+        for told, (name, node) in zip(shown["nodes"], nodes.items(), strict=True):
+            done = await node.erase(asked, seen[name].payer)
+            told["erased"] = done.erased
+            shown["open"] += [_open(name, one) for one in done.open]
+    shown["done"] = not shown["open"]
+    if not as_json:
+        words.said(shown)
+    return shown
+
+
+def _open(node: str, found: Any) -> dict[str, str]:
+    return {"node": node, "id": found.subject, "open": found.what, "words": found.words}
+
+
+def _unknown(asked: Any, seen: dict[str, Any]) -> list[str]:
+    """Ids that nobody knows at any node that was looked at."""
+    known = {each for one in seen.values() for each in (*one.payer.customers, *one.payer.orders)}
+    return [each for each in (*asked.customers, *asked.orders) if each not in known]
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "operator"

@@ -1,0 +1,125 @@
+"""One order erased: the row stays as it is, what its events tell is replaced by what is left."""
+
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from bailiwick.base.clock import now_ms
+from bailiwick.base.ids import new_id, new_token
+from bailiwick.base.objects import text
+from bailiwick.erasure.payer import Open
+from bailiwick.erasure.tables import beside, stays
+from bailiwick.erasure.work import Work
+from bailiwick.serving.erasing import (
+    Beside,
+    Erasing,
+    body_left,
+    instruction_left,
+    result_left,
+)
+
+
+class StillOpen(Exception):
+    """Something of it is open: it was not erased."""
+
+    def __init__(self, found: list[Open]) -> None:
+        super().__init__("; ".join(each.words for each in found))
+        self.found = found
+
+
+async def open_of(work: Work, of: Erasing, identifier: str) -> list[Open]:
+    """What of an order is open still."""
+    found = [Open(identifier, *row) for row in await work.rows("erase_open", identifier)]
+    order = await _read(work, of, identifier)
+    if not found and order.state not in of.ended:
+        found.append(Open(identifier, order.state, identifier))
+    return found
+
+
+async def erase_order(work: Work, of: Erasing, identifier: str) -> bool:
+    """Erase what is personal of an order; False: nothing is, any more.
+
+    Raises:
+        StillOpen: nothing is written.
+    """
+    await work.rows(of.lock, identifier)
+    found = await open_of(work, of, identifier)
+    if found:
+        raise StillOpen(found)
+    before = await _read(work, of, identifier)
+    events = await _events(work, of, identifier)
+    results = await _results(work, identifier)
+    rows = [(each, await _beside(work, each, identifier)) for each in beside(of.prefix)]
+    said = await work.forget_said(identifier)
+    personal = events or results or said or any(changes for _, changes in rows)
+    if not personal and await work.noted(identifier):
+        return False
+    after = of.left(replace(before, version=before.version + 1, updated_ms=now_ms()))
+    await work.note(identifier, after.version)
+    for event in events:
+        await work.rows("erase_event", identifier, *event)
+    for attempt, result in results:
+        await work.rows("erase_result", attempt, result)
+    for each, changes in rows:
+        for row, details in changes:
+            await work.rows(each.write, row, details)
+    await _told(work, of, before.version, after)
+    return True
+
+
+async def _read(work: Work, of: Erasing, identifier: str) -> Any:
+    return of.order_of((await work.rows(of.find, identifier))[0])
+
+
+async def _events(work: Work, of: Erasing, identifier: str) -> list[tuple[Any, ...]]:
+    """The events that tell something personal, each with what is left of that."""
+    changed = []
+    for seq, body, content, instruction, answer in await work.rows("erase_events", identifier):
+        left = (
+            body_left(body, stays()),
+            None if content is None else of.content_left(content),
+            instruction_left(instruction),
+            body_left(answer, stays()),
+        )
+        if left != (body, content, instruction, answer):
+            changed.append((seq, *left))
+    return changed
+
+
+async def _results(work: Work, identifier: str) -> list[tuple[str, str | None]]:
+    found = [(row[0], row[1], result_left(row[1])) for row in await work.rows(
+        "erase_results", identifier
+    )]  # fmt: skip
+    return [(attempt, left) for attempt, said, left in found if left != said]
+
+
+async def _beside(work: Work, each: Beside, identifier: str) -> list[tuple[str, str]]:
+    changed = []
+    for row, details in await work.rows(each.find, identifier):
+        held = msgspec.json.decode(details)
+        left = each.left(held)
+        if left != held:
+            changed.append((row, text(left)))
+    return changed
+
+
+async def _told(work: Work, of: Erasing, before: int, after: Any) -> None:
+    """The order's next version, and the event that tells of it. Whoever has read the order before
+    and decided something finds another version: it reads what is left, and decides anew."""
+    writer = new_token()
+    moved = await work.rows(of.write, after.id, before, writer, after.updated_ms)
+    assert moved, "the row is locked"
+    await work.rows(
+        "erase_told",
+        new_id("evt", work.node, after.updated_ms),
+        after.id,
+        after.version,
+        after.merchant,
+        after.livemode,
+        of.event,
+        text(of.shown(after)),
+        writer,
+        after.updated_ms,
+        work.wanting(after.merchant, after.livemode, of.event),
+    )
