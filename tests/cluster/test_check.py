@@ -130,6 +130,18 @@ class Done:
             if gone:
                 self.customers.delete(made.id)
 
+    def erase(self) -> None:
+        """Two payers who were there: one paid, one did not."""
+        gone = [self.pay(country, currency="eur", metadata={"name": "Ann"}, **more)
+                for country, more in (("DE", {}), ("IN", {"confirm": False}))]  # fmt: skip
+        self.intents.cancel(gone[1].id)
+        who = [part for each in gone for part in ("--payment", each.id)]
+        status, out = run("erase", "--data", folder(self.demo), *who, "--yes", "--json")
+        assert status == 0, out
+        assert sorted(
+            each for node in json.loads(out)["nodes"] for each in node["erased"]
+        ) == sorted(each.id for each in gone)
+
 
 @pytest.fixture(scope="module")
 def done(demo: Demo) -> Done:
@@ -137,6 +149,7 @@ def done(demo: Demo) -> Done:
     work.everything()
     # Everything has ended before a test looks; what is wrong then is the first test's to tell.
     asyncio.run(verdict(demo, wait_s=QUIET_S))
+    work.erase()
     return work
 
 

@@ -13,12 +13,15 @@ import bailiwick
 from tests.waiting import PATIENCE_S
 
 SOURCE = Path(bailiwick.__file__).parent
+OF_COMMANDS = {"erase.committed"}
+"""Those of an operator's command: ``tests/postgres/test_erase_crash.py``."""
 POINTS = sorted(
     {
         name
         for file in SOURCE.rglob("*.py")
         for name in re.findall(r'^\s+crash_point\("([a-z.]+)"\)', file.read_text(), re.MULTILINE)
     }
+    - OF_COMMANDS
 )
 NODE, COUNTRY = "europe", "DE"
 

@@ -20,7 +20,7 @@ import pytest
 
 from bailiwick.access.config import AccessSettings
 from bailiwick.checker import inside, providers
-from bailiwick.checker.kinds import records, told
+from bailiwick.checker.kinds import erasures, records, told
 from bailiwick.cli.main import COMMANDS, bailiwick
 from bailiwick.cli.reviews import REMEDIES
 from bailiwick.control.fleet import FleetSettings
@@ -318,7 +318,13 @@ def test_every_event_type_is_described() -> None:
 
 def test_every_invariant_and_review_reason_is_described() -> None:
     page = text_of("check.md")
-    for each in (*inside.INSIDE, *records.RECORDS, *told.TOLD, *providers.BETWEEN):
+    for each in (
+        *inside.INSIDE,
+        *records.RECORDS,
+        *told.TOLD,
+        *erasures.ERASURES,
+        *providers.BETWEEN,
+    ):
         assert f"`{each.__name__}`" in page, each.__name__
     for reason in SUSPICIOUS | set(REMEDIES):
         assert f"`{reason}`" in text_of("operate.md"), reason

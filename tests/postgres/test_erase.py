@@ -18,6 +18,7 @@ from tests.canaries import Canaries
 from tests.postgres.erase_kit import command_says, echo, erase, payer, talked_about, words_of, wrong
 from tests.postgres.hooks_kit import delivering, endpoint, sink, until_paid
 from tests.postgres.lists_kit import Site, site
+from tests.postgres.search_kit import filled, search
 from tests.postgres.test_customers import UNCOMPRESSED, held, post, server
 from tests.store_kit import NodeStore
 
@@ -148,6 +149,26 @@ async def test_what_is_read_afterwards(shop: Site, sql: asyncpg.Connection) -> N
     }  # fmt: skip
     assert await sql.fetchval("SELECT count(*) FROM erasure") == 5
     assert await wrong(shop.nodes[0]) == {}
+
+
+async def test_it_is_found_no_more_by_what_it_said(shop: Site, sql: asyncpg.Connection) -> None:
+    word = Canaries()
+    ids = await payer(shop, word, "1")
+    await filled(*shop.nodes)
+    by = {
+        "payment_intents": f"metadata['{word('metadata key')}']:'{word('metadata')}'",
+        "charges": f"metadata['a']:'{word('charge metadata')}'",
+        "customers": f"email:'{word('email')}@example.com'",
+    }
+    for path, query in by.items():
+        assert await search(shop, f"/v1/{path}/search", query), path
+    await erase(shop.nodes[0], Asked((ids["customer"],), (ids["guest"],)))
+    assert await sql.fetchval("SELECT count(*) FROM search_entry") == 0, "at once"
+    await filled(*shop.nodes)
+    for path, query in by.items():
+        assert await search(shop, f"/v1/{path}/search", query) == [], path
+    found = await search(shop, "/v1/payment_intents/search", "currency:'eur'")
+    assert {each["id"] for each in found} == {ids["first"], ids["declined"], ids["guest"]}
 
 
 async def test_it_can_be_repeated(shop: Site, sql: asyncpg.Connection) -> None:
