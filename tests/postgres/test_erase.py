@@ -19,7 +19,7 @@ from tests.postgres.erase_kit import command_says, echo, erase, payer, talked_ab
 from tests.postgres.hooks_kit import delivering, endpoint, sink, until_paid
 from tests.postgres.lists_kit import Site, site
 from tests.postgres.search_kit import filled, search
-from tests.postgres.test_customers import UNCOMPRESSED, held, post, server
+from tests.postgres.test_customers import DE, UNCOMPRESSED, held, post, server
 from tests.store_kit import NodeStore
 
 __all__ = ["server"]
@@ -164,6 +164,7 @@ async def test_it_is_found_no_more_by_what_it_said(shop: Site, sql: asyncpg.Conn
         assert await search(shop, f"/v1/{path}/search", query), path
     await erase(shop.nodes[0], Asked((ids["customer"],), (ids["guest"],)))
     assert await sql.fetchval("SELECT count(*) FROM search_entry") == 0, "at once"
+    await post(shop, "/v1/payment_intents", amount="700", currency="usd", **DE)  # so that it looks
     await filled(*shop.nodes)
     for path, query in by.items():
         assert await search(shop, f"/v1/{path}/search", query) == [], path

@@ -54,5 +54,5 @@ class Work:
         it is found. Whether somebody had said something."""
         reviews = await self.rows("erase_reviews", identifier)
         tries = await self.rows("delivery_tries_blank", identifier)
-        await self.rows("erase_terms", [identifier])
+        await self.rows("erase_terms", identifier)
         return bool(reviews or tries)
