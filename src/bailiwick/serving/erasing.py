@@ -141,10 +141,11 @@ def error_left(error: Object) -> Object:
 
 
 def _error_left(error: Object, tables: Tables) -> Object:
-    left = error_left(error)
-    if "payment_intent" in error:
-        left["payment_intent"] = object_left(error["payment_intent"], tables)
-    return left
+    along = {name: value for name, value in error.items() if isinstance(value, dict)}
+    return {
+        **error_left(error),
+        **{name: object_left(value, tables) for name, value in along.items() if "object" in value},
+    }
 
 
 def body_left(body: str | None, tables: Tables) -> str | None:

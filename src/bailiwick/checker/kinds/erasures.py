@@ -6,6 +6,7 @@ what stays, and may be wrong.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -53,6 +54,7 @@ PERSONAL = frozenset(
 )
 _OURS = frozenset({"assignment", "routing", "fee_details"})
 """What we have written: names and descriptions in it are of nodes, gateways and fees."""
+_KEPT = re.compile(r"pm_[0-9a-hjkmnp-tv-z]{26}")
 _SAID = "What this said was erased."
 _ERASED = "(SELECT subject, max(seq) AS seq, max(erased_at) AS at FROM erasure GROUP BY subject)"
 
@@ -67,11 +69,18 @@ def standing(told: Any, within: str = "") -> str | None:
         path = f"{within}.{name}".lstrip(".")
         if name == "message" and value != _SAID:
             return path
-        if name in PERSONAL and not _empty(value):
+        if name in PERSONAL and not _empty(value) and not _ours(name, value):
             return path
         if name not in _OURS and (found := standing(value, path)) is not None:
             return found
     return None
+
+
+def _ours(name: str, value: Any) -> bool:
+    """Whether it names a payment method that we keep, or kept: that is no token."""
+    return (
+        name == "payment_method" and isinstance(value, str) and _KEPT.fullmatch(value) is not None
+    )
 
 
 def _empty(value: Any) -> bool:
