@@ -6,11 +6,11 @@ what stays, and may be wrong.
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import msgspec
 
+from bailiwick.base.ids import is_id
 from bailiwick.checker.findings import Found
 from bailiwick.checker.inside import Invariant
 from bailiwick.checker.reader import Reader
@@ -54,7 +54,6 @@ PERSONAL = frozenset(
 )
 _OURS = frozenset({"assignment", "routing", "fee_details"})
 """What we have written: names and descriptions in it are of nodes, gateways and fees."""
-_KEPT = re.compile(r"pm_[0-9a-hjkmnp-tv-z]{26}")
 _SAID = "What this said was erased."
 _ERASED = "(SELECT subject, max(seq) AS seq, max(erased_at) AS at FROM erasure GROUP BY subject)"
 
@@ -78,9 +77,7 @@ def standing(told: Any, within: str = "") -> str | None:
 
 def _ours(name: str, value: Any) -> bool:
     """Whether it names a payment method that we keep, or kept: that is no token."""
-    return (
-        name == "payment_method" and isinstance(value, str) and _KEPT.fullmatch(value) is not None
-    )
+    return name == "payment_method" and isinstance(value, str) and is_id(value, "pm")
 
 
 def _empty(value: Any) -> bool:
