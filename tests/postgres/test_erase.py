@@ -251,6 +251,14 @@ async def test_refused_while_anything_is_open(shop: Site, sql: asyncpg.Connectio
     assert await sql.fetchval("SELECT count(*) FROM erasure") == 0
 
 
+async def test_refused_where_an_attempt_is_missing(shop: Site, sql: asyncpg.Connection) -> None:
+    made = await post(shop, "/v1/payment_intents", confirm="true", **words_of(Canaries()))
+    await sql.execute("DELETE FROM attempt")
+    at = ("--dsn", shop.nodes[0].dsn, "--payment", made["id"])
+    assert "is not found" in (await command_says(*at, "--yes", status=1)).output
+    assert await sql.fetchval("SELECT count(*) FROM erasure") == 0
+
+
 async def test_the_command(shop: Site, sql: asyncpg.Connection) -> None:
     word = Canaries()
     ids = await payer(shop, word, "1")

@@ -8,7 +8,7 @@ import msgspec
 
 from bailiwick.base.clock import now_ms
 from bailiwick.delivery.webhooks import Endpoints
-from bailiwick.erasure.order import StillOpen, erase_order, open_of
+from bailiwick.erasure.order import ErasureError, StillOpen, erase_order, open_of
 from bailiwick.erasure.payer import Asked, Open, Payer, find
 from bailiwick.erasure.tables import kinds
 from bailiwick.erasure.work import Work
@@ -22,10 +22,6 @@ from bailiwick.store.lanes import WriteInDoubt
 
 _ANY_EPOCH: Final = 2**62
 """An operator's command serves no epoch: whether the database is fenced is all that counts."""
-
-
-class ErasureError(Exception):
-    """Nothing can be erased here; the message has the remedy."""
 
 
 class Seen(msgspec.Struct, frozen=True):

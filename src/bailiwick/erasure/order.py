@@ -6,11 +6,12 @@ import msgspec
 from msgspec.structs import replace
 
 from bailiwick.base.clock import now_ms
-from bailiwick.base.ids import new_id, new_token
+from bailiwick.base.ids import new_id, new_token, part_id
 from bailiwick.base.objects import text
 from bailiwick.erasure.payer import Open
 from bailiwick.erasure.tables import beside, stays
 from bailiwick.erasure.work import Work
+from bailiwick.orders.attempts import OPEN
 from bailiwick.serving.erasing import (
     Beside,
     Erasing,
@@ -18,6 +19,18 @@ from bailiwick.serving.erasing import (
     instruction_left,
     result_left,
 )
+
+
+class ErasureError(Exception):
+    """Nothing can be erased here; the message has the remedy."""
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """What counts of an attempt here."""
+
+    id: str
+    state: str
+    result: str | None
 
 
 class StillOpen(Exception):
@@ -30,8 +43,10 @@ class StillOpen(Exception):
 
 async def open_of(work: Work, of: Erasing, identifier: str) -> list[Open]:
     """What of an order is open still."""
-    found = [Open(identifier, *row) for row in await work.rows("erase_open", identifier)]
     order = await _read(work, of, identifier)
+    attempts = await _attempts(work, of, order)
+    found = [Open(identifier, "attempt", each.id) for each in attempts if each.state in OPEN]
+    found += [Open(identifier, *row) for row in await work.rows("erase_open", identifier)]
     if not found and order.state not in of.ended:
         found.append(Open(identifier, order.state, identifier))
     return found
@@ -41,7 +56,7 @@ async def erase_order(work: Work, of: Erasing, identifier: str) -> bool:
     """Erase what is personal of an order; False: nothing is, any more.
 
     Raises:
-        StillOpen: nothing is written.
+        StillOpen, ErasureError: nothing is written.
     """
     await work.rows(of.lock, identifier)
     found = await open_of(work, of, identifier)
@@ -49,7 +64,7 @@ async def erase_order(work: Work, of: Erasing, identifier: str) -> bool:
         raise StillOpen(found)
     before = await _read(work, of, identifier)
     events = await _events(work, of, identifier)
-    results = await _results(work, identifier)
+    results = _results(await _attempts(work, of, before))
     rows = [(each, await _beside(work, each, identifier)) for each in beside(of.prefix)]
     said = await work.forget_said(identifier)
     personal = events or results or said or any(changes for _, changes in rows)
@@ -87,11 +102,20 @@ async def _events(work: Work, of: Erasing, identifier: str) -> list[tuple[Any, .
     return changed
 
 
-async def _results(work: Work, identifier: str) -> list[tuple[str, str | None]]:
-    found = [(row[0], row[1], result_left(row[1])) for row in await work.rows(
-        "erase_results", identifier
-    )]  # fmt: skip
-    return [(attempt, left) for attempt, said, left in found if left != said]
+async def _attempts(work: Work, of: Erasing, order: Any) -> list[Attempt]:
+    """All attempts of an order. Their ids are its own under other prefixes: none is looked for in
+    vain, and where one is not found nothing is erased."""
+    numbers = range(1, order.attempts + 1)
+    ids = [part_id(prefix, order.id, number) for prefix in of.attempts for number in numbers]
+    found = [Attempt(*row) for row in await work.rows("erase_attempts", order.id, ids)]
+    if len(found) != order.attempts:
+        raise ErasureError(f"{order.id}: an attempt of it is not found: see bailiwick check")
+    return found
+
+
+def _results(attempts: list[Attempt]) -> list[tuple[str, str | None]]:
+    left = [(each, result_left(each.result)) for each in attempts]
+    return [(each.id, said) for each, said in left if said != each.result]
 
 
 async def _beside(work: Work, each: Beside, identifier: str) -> list[tuple[str, str]]:

@@ -32,7 +32,7 @@ class Erasing(msgspec.Struct, frozen=True):
     """How a kind of orders is erased.
 
     Attributes:
-        prefix: of its ids.
+        prefix: of its ids; ``attempts``: of those of its attempts.
         event: the type of the event that tells of it.
         ended: states in which nothing is open, whatever else is.
         lock, find, write, paid_by: names of statements: an order locked; its columns; its next
@@ -43,6 +43,7 @@ class Erasing(msgspec.Struct, frozen=True):
     """
 
     prefix: str
+    attempts: tuple[str, ...]
     event: str
     ended: frozenset[str]
     lock: str

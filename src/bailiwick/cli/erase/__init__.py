@@ -111,7 +111,7 @@ def _where(
 def _run(work: Any) -> Any:
     import asyncpg
 
-    from bailiwick.erasure.node_erasure import ErasureError
+    from bailiwick.erasure.order import ErasureError
     from bailiwick.runtime.database_errors import DATABASE_ERRORS
 
     try:

@@ -115,6 +115,7 @@ def content_left(content: str) -> str:
 
 ERASING = Erasing(
     prefix="pi",
+    attempts=("ch", "at"),
     event="bailiwick.payment_intent.erased",
     ended=frozenset({State.REQUIRES_PAYMENT_METHOD, State.SUCCEEDED, State.CANCELED}),
     lock="payment_erase_lock",
