@@ -23,7 +23,7 @@ KEPT_MS = 274 * 24 * 3_600_000
 """Nine months."""
 A_DAY_MS = 24 * 3_600_000
 A_DAY_MAX = 500
-"""Files of one merchant and mode at a node: by that and by when they go, what is kept has a bound."""
+"""Files of one merchant and mode at a node: by that, and by when they go, there is a bound."""
 
 
 class Content(msgspec.Struct, frozen=True):
