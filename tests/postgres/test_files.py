@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import msgspec
 import pytest
 
 from bailiwick.base.clock import now_ms
-from bailiwick.channels.base import Operation
+from bailiwick.channels.base import Operation, Resolve
 from bailiwick.checker.books import EvidenceFile, Submission
 from bailiwick.checker.findings import Findings
 from bailiwick.checker.kinds import files as checked
 from bailiwick.checker.kinds.records import RECORDS
 from bailiwick.checker.places import NodePlace
 from bailiwick.checker.reader import snapshot
+from bailiwick.orders import attempt_store
+from bailiwick.orders.resolver import Resolver
 from bailiwick.records.records import Writing, find
 from bailiwick.resources.files.commands import A_DAY_MAX, erase_file
 from bailiwick.resources.files.media import EVIDENCE_BYTES_MAX, FILE_BYTES_MAX
@@ -261,7 +264,7 @@ async def test_evidence_with_files(two: Site) -> None:
     assert await broken(apac.dsn) == set()
 
 
-async def test_a_replay_sends_the_same_and_a_file_that_is_gone_nothing(two: Site) -> None:
+async def test_a_file_that_is_gone_is_not_sent(two: Site) -> None:
     europe = two.nodes[0]
     mine = await dispute(two, "DE", "dp_1")
     path = f"/v1/disputes/{mine}"
@@ -283,6 +286,27 @@ async def test_a_replay_sends_the_same_and_a_file_that_is_gone_nothing(two: Site
     )
     assert status == 200 and shown["status"] == "under_review"
     await sql.close()
+
+
+async def test_a_replay_sends_the_same_files(two: Site) -> None:
+    europe = two.nodes[0]
+    bank, machine = europe.bank, europe.node.machine
+    ways = {**bank.profile.resolve, Operation.EVIDENCE: (Resolve.REPLAY,)}
+    bank.profile = msgspec.structs.replace(bank.profile, resolve=ways, replay_ms=10**9)
+    mine = await dispute(two, "DE", "dp_1")
+    receipt = await kept(two, PDF, dispute=mine)
+    bank.script[Operation.EVIDENCE] = ["lost"]
+    said = {"evidence[receipt]": receipt["id"]}
+    status, shown = await two.ask("POST", f"/v1/disputes/{mine}", said)
+    assert status == 200 and shown["status"] == "needs_response"
+    (first,) = [each for each in bank.calls if each.operation is Operation.EVIDENCE]
+    attempt = await attempt_store.find(europe.node.store, first.reference)
+    assert attempt is not None
+    aged = msgspec.structs.replace(attempt, age_ms=60_000, quiet_ms=60_000)
+    await Resolver(machine, 0.01).resolve(aged)
+    *_, again = [each for each in bank.calls if each.operation is Operation.EVIDENCE]
+    assert again == first and again is not first and again.files["receipt"].content == PDF
+    assert (await two.ask("GET", f"/v1/disputes/{mine}"))[1]["status"] == "under_review"
 
 
 async def erased(node: One, identifier: str) -> None:

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import msgspec
 
 from bailiwick.jurisdiction.locate import Evidence
-from bailiwick.serving.params import Expand, ListQuery, Text
+from bailiwick.serving.params import Expand, ListQuery, LongText, Text
 
 Purpose = Literal[
     "account_requirement",
@@ -44,7 +44,7 @@ class CreateFile(msgspec.Struct, frozen=True, kw_only=True):
         "file_link_data": "no file is opened to everybody: read /v1/files/{id}/contents",
     }
 
-    file: str
+    file: LongText
     purpose: Literal["dispute_evidence"]
     dispute: Text | None = None
     location: Evidence | None = None
