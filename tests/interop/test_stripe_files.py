@@ -93,7 +93,7 @@ def test_evidence_with_files_is_in_the_providers_books(
 
 def test_a_file_goes_where_its_dispute_is(demo: Demo, books: Books) -> None:
     client = client_of(demo, LOCAL_KEY)
-    dispute = disputed(client, location={"country": "BR"})
+    dispute = disputed(client, location={"country": "DE"})
     wish: Any = {"purpose": "dispute_evidence", "file": io.BytesIO(PNG + b"here")}
     at_home = client.v1.files.create(wish)
     with pytest.raises(stripe.InvalidRequestError) as refused:
@@ -112,8 +112,13 @@ def test_what_may_not_be(demo: Demo, local: stripe.StripeClient) -> None:
         local.v1.files.create(wish)
     assert (refused.value.code, refused.value.param) == ("file_type_unsupported", "file")
     with pytest.raises(stripe.InvalidRequestError) as refused:
+        local.v1.files.create({**wish, "file": io.BytesIO(PDF + bytes(5 * 2**20 - len(PDF) + 1))})
+    assert (refused.value.code, refused.value.param) == ("file_too_large", "file")
+    with pytest.raises(stripe.APIError, match="at most 5308416 bytes") as beyond:
         local.v1.files.create({**wish, "file": io.BytesIO(PDF * 6)})
-    assert refused.value.http_status in (400, 413)
+    assert beyond.value.http_status == 413
+    full = local.v1.files.create({**wish, "file": io.BytesIO(PDF + bytes(5 * 2**20 - len(PDF)))})
+    assert full.size == 5 * 2**20
     browser = client_of(demo, demo["publishable_key"])
     with pytest.raises(stripe.PermissionError):
         browser.v1.files.create({**wish, "file": io.BytesIO(PNG)})
