@@ -288,6 +288,19 @@ async def test_a_file_that_is_gone_is_not_sent(two: Site) -> None:
     await sql.close()
 
 
+async def test_a_channel_that_takes_no_files_says_so(two: Site) -> None:
+    bank = two.nodes[0].bank
+    bank.profile = msgspec.structs.replace(bank.profile, evidence_files=False)
+    mine = await dispute(two, "DE", "dp_1")
+    receipt = await kept(two, PDF, dispute=mine)
+    said = {"evidence[receipt]": receipt["id"], "evidence[customer_name]": "Ann"}
+    status, answer = await two.ask("POST", f"/v1/disputes/{mine}", said)
+    error = answer["error"]
+    assert (status, error["code"]) == (400, "parameter_unsupported")
+    assert error["param"] == "evidence[receipt]" and "takes no files" in error["message"]
+    assert bank.called(Operation.EVIDENCE) == 0
+
+
 async def test_a_replay_sends_the_same_files(two: Site) -> None:
     europe = two.nodes[0]
     bank, machine = europe.bank, europe.node.machine
