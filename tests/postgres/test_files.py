@@ -288,6 +288,31 @@ async def test_a_file_that_is_gone_is_not_sent(two: Site) -> None:
     await sql.close()
 
 
+async def test_a_strict_place_s_files_stay_in_its_region(server_dsn: str, tmp_path: Path) -> None:
+    async with site(server_dsn, tmp_path, ("europe", "apac"), region="apac") as it:
+        europe = it.nodes[0]
+        wish = {"amount": 1000, "currency": "eur", "location[country]": "DE", **PAID}
+        status, payment = await it.ask("POST", "/v1/payment_intents", wish, at=europe)
+        assert status == 200, payment
+        await called_back(it, payment, "dp_1")
+        _, page = await it.ask("GET", "/v1/disputes", at=europe)
+        mine = page["data"][0]["id"]
+        for how in ({"location[country]": "DE"}, {"dispute": mine}):
+            status, said = await upload(it, PDF, **how)
+            assert (status, said["error"]["code"]) == (421, "wrong_region"), how
+            status, made = await upload(it, PDF, at=europe, **how)
+            assert status == 200, made
+            for path in ("", "/contents"):
+                status, said = await it.ask("GET", f"/v1/files/{made['id']}{path}")
+                assert (status, said["error"]["code"]) == (421, "wrong_region"), path
+        assert (await it.ask("GET", "/v1/files"))[0] == 421
+        there = await kept(it, PDF, **{"location[country]": "IN"})
+        assert (await content(it, there["id"])).body == PDF
+        _, page = await it.ask("GET", "/v1/files", {"partial": "allow"})
+        assert [each["id"] for each in page["data"]] == [there["id"]]
+        assert page["nodes_of_other_regions"] == ["europe"]
+
+
 async def test_a_channel_that_takes_no_files_says_so(two: Site) -> None:
     bank = two.nodes[0].bank
     bank.profile = msgspec.structs.replace(bank.profile, evidence_files=False)
