@@ -194,3 +194,13 @@ def larger_bodies(resources: list[Resource]) -> dict[bytes, int]:
         for where in path.methods.values()
         if isinstance(where, Uploaded)
     }
+
+
+def copied(resources: list[Resource]) -> dict[str, tuple[str, ...]]:
+    """The tables of which each node has all rows, with the prefixes of their ids; see
+    ``interlink.copies``."""
+    found: dict[str, tuple[str, ...]] = {}
+    for each in resources:
+        if any(isinstance(at, Everywhere) for path in each.paths for at in path.methods.values()):
+            found[each.table] = (*found.get(each.table, ()), each.prefix)
+    return found

@@ -31,6 +31,7 @@ class Details(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is fixed when a payment is created.
 
     ``types_allowed``: the types were given as those allowed, the newer name of the parameter.
+    ``configuration``: the payment method configuration that they follow.
     """
 
     client_secret: str
@@ -41,6 +42,7 @@ class Details(msgspec.Struct, frozen=True, omit_defaults=True):
     automatic_methods: dict[str, Any] | None = None
     types_allowed: bool = False
     confirmation_method: str = "automatic"
+    configuration: str | None = None
 
 
 class Hold(msgspec.Struct, frozen=True, omit_defaults=True):
