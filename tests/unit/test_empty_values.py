@@ -53,6 +53,7 @@ UNSETTABLE = {
     "UpdateMethod": {"metadata"},
     "UpdateDispute": {"metadata"},
     "CreatePayout": {"metadata"},
+    "ListConfigurations": {"application"},  # those of no application: all of one's own
     "UpdatePayout": {"metadata"},
     "CreateEndpoint": {"description", "metadata"},
     "UpdateEndpoint": {"description", "metadata"},
