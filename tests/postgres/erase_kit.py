@@ -20,6 +20,7 @@ from tests.postgres.hooks_kit import Sink
 from tests.postgres.lists_kit import One, Site
 from tests.postgres.test_customers import DE, attached, broken, customer, post
 from tests.postgres.test_disputes import called_back
+from tests.postgres.test_files import PDF, upload
 
 
 def words_of(word: Canaries) -> dict[str, Any]:
@@ -92,7 +93,12 @@ async def disputed(shop: Site, word: Canaries, made: Any, number: str) -> None:
     """A dispute of a payment, with evidence, lost."""
     await called_back(shop, made, f"dp_{number}", amount=900)
     _, listed = await shop.ask("GET", "/v1/disputes", {"payment_intent": made["id"]})
+    status, file = await upload(
+        shop, PDF + word("in the file").encode(), filename=f"{word('file name')}.pdf", **DE
+    )
+    assert status == 200, file
     evidence = {
+        "evidence[receipt]": file["id"],
         "evidence[customer_name]": word("evidence name"),
         "evidence[customer_purchase_ip]": word("evidence address"),
         "evidence[uncategorized_text]": word("evidence"),

@@ -31,6 +31,7 @@ REWRITTEN = (
     "review",
     "record",
     "personal_event",
+    "file_content",
     "delivery_try",
     "search_entry",
 )
@@ -100,6 +101,7 @@ async def test_nothing_personal_is_left_anywhere(
         seen, done = await erase(node, asked)
         assert seen.payer.orders == sorted([ids["first"], ids["declined"], ids["guest"]])
         assert sorted(done.erased) == sorted([*seen.payer.orders, ids["customer"]])
+        assert await sql.fetchval("SELECT count(*) FROM file_content") == 1, "the neighbour's"
         assert await money(sql) == before
         assert await wrong(node) == {}
         for table in REWRITTEN:
@@ -147,7 +149,7 @@ async def test_what_is_read_afterwards(shop: Site, sql: asyncpg.Connection) -> N
     assert {each["data"]["object"]["id"] for each in told["data"]} == {
         ids["first"], ids["declined"], ids["guest"],
     }  # fmt: skip
-    assert await sql.fetchval("SELECT count(*) FROM erasure") == 5
+    assert await sql.fetchval("SELECT count(*) FROM erasure") == 6, "the evidence's file too"
     assert await wrong(shop.nodes[0]) == {}
 
 

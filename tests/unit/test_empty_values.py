@@ -53,6 +53,7 @@ UNSETTABLE = {
     "UpdateMethod": {"metadata"},
     "UpdateDispute": {"metadata"},
     "CreatePayout": {"metadata"},
+    "ListConfigurations": {"application"},  # those of no application: all of one's own
     "UpdatePayout": {"metadata"},
     "CreateEndpoint": {"description", "metadata"},
     "UpdateEndpoint": {"description", "metadata"},
@@ -84,7 +85,7 @@ def least(kind: type[msgspec.Struct]) -> dict[str, Any]:
         "enabled_events": ["*"], "type": "card", "enabled": True, "name": "A", "query": "amount>1",
         "address": {"city": "B"}, "card": {"token": "tok_visa"}, "customer": "cus_1",
         "destination": "btok_1",
-        "frozen_time": 5,
+        "frozen_time": 5, "file": "a.pdf", "purpose": "dispute_evidence",
     }  # fmt: skip
     return {name: known[name] for name in _required(kind)}
 

@@ -10,11 +10,11 @@ from bailiwick.base.clock import now_ms
 from bailiwick.delivery.webhooks import Endpoints
 from bailiwick.erasure.order import ErasureError, StillOpen, erase_order, open_of
 from bailiwick.erasure.payer import Asked, Open, Payer, find
+from bailiwick.erasure.record import erase_record, note_records
 from bailiwick.erasure.tables import kinds
 from bailiwick.erasure.work import Work
-from bailiwick.records.record import Record
 from bailiwick.records.records import Writing
-from bailiwick.resources.customers.commands import erase, erase_customer
+from bailiwick.resources.customers.commands import erase_customer
 from bailiwick.runtime.crash import crash_point
 from bailiwick.serving.erasing import Erasing
 from bailiwick.store.database import Store
@@ -81,7 +81,7 @@ class NodeErasure:
         if done.open:
             return done
         for identifier in payer.methods:
-            await self._one(identifier, done, _erase_method)
+            await self._one(identifier, done, erase_record)
         for identifier in payer.customers:
             await self._one(identifier, done, _erase_customer)
         # What was paid meanwhile by customers who were there until now.
@@ -124,24 +124,8 @@ async def _erase_customer(work: Work, identifier: str) -> bool:
         return False
     owned = await writing.lock_owned(identifier)
     await erase_customer(writing, row, now_ms())
-    await _note(work, *owned, row)
+    await note_records(work, *owned, row)
     return True
-
-
-async def _erase_method(work: Work, identifier: str) -> bool:
-    writing = Writing(work.connection, work.node, work.endpoints, None)
-    row = await writing.lock(identifier)
-    if row is None or row.erased:
-        return False
-    await erase(writing, row, now_ms(), "")
-    await _note(work, row)
-    return True
-
-
-async def _note(work: Work, *rows: Record) -> None:
-    for each in rows:
-        await work.note(each.id, each.version + 1)
-        await work.forget_said(each.id)
 
 
 @contextlib.asynccontextmanager

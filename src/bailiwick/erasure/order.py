@@ -9,6 +9,7 @@ from bailiwick.base.clock import now_ms
 from bailiwick.base.ids import new_id, new_token, part_id
 from bailiwick.base.objects import text
 from bailiwick.erasure.payer import Open
+from bailiwick.erasure.record import erase_record
 from bailiwick.erasure.tables import beside, stays
 from bailiwick.erasure.work import Work
 from bailiwick.orders.attempts import OPEN
@@ -77,8 +78,10 @@ async def erase_order(work: Work, of: Erasing, identifier: str) -> bool:
     for attempt, result in results:
         await work.rows("erase_result", attempt, result)
     for each, changes in rows:
-        for row, details in changes:
+        for row, details, named in changes:
             await work.rows(each.write, row, details)
+            for record in named:
+                await erase_record(work, record)
     await _told(work, of, before.version, after)
     return True
 
@@ -118,13 +121,13 @@ def _results(attempts: list[Attempt]) -> list[tuple[str, str | None]]:
     return [(each.id, said) for each, said in left if said != each.result]
 
 
-async def _beside(work: Work, each: Beside, identifier: str) -> list[tuple[str, str]]:
+async def _beside(work: Work, each: Beside, identifier: str) -> list[tuple[str, str, list[str]]]:
     changed = []
     for row, details in await work.rows(each.find, identifier):
         held = msgspec.json.decode(details)
         left = each.left(held)
         if left != held:
-            changed.append((row, text(left)))
+            changed.append((row, text(left), each.records(held)))
     return changed
 
 

@@ -63,12 +63,14 @@ class Beside(msgspec.Struct, frozen=True):
         prefix: of the orders' ids.
         find, write: statements: the details of those of an order; what is left of one.
         left: what is left of details.
+        records: the ids of records that details name and that go with them.
     """
 
     prefix: str
     find: str
     write: str
     left: Callable[[Object], Object]
+    records: Callable[[Object], list[str]] = lambda _: []
 
 
 Tables = Mapping[str, Stays]

@@ -1,6 +1,7 @@
 """What is left of disputes once the payer is erased. Pure but for the names of statements."""
 
 from bailiwick.base.objects import Object
+from bailiwick.resources.disputes import FILES
 from bailiwick.resources.disputes.render import NO_EVIDENCE
 from bailiwick.serving.erasing import Beside, Stays, only
 
@@ -36,4 +37,12 @@ def left(details: Object) -> Object:
     return only(details, _DETAILS)
 
 
-BESIDE = Beside(prefix="pi", find="dispute_details", write="dispute_erase", left=left)
+def files(details: Object) -> list[str]:
+    """The files that are evidence."""
+    evidence = details.get("evidence") or {}
+    return [evidence[name] for name in sorted(FILES) if name in evidence]
+
+
+BESIDE = Beside(
+    prefix="pi", find="dispute_details", write="dispute_erase", left=left, records=files
+)

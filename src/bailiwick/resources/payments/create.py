@@ -294,6 +294,7 @@ class PaymentCreation:
             instruction=None if attempt is None else text(attempt.instruction),
             answer_status=200 if done else None,
             answer_version=API_VERSION if done else None,
+            customer=payment.progress.customer,
         )
 
 
