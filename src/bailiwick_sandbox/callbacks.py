@@ -118,7 +118,7 @@ class Callbacks:
         return self._queue(true, delay_ms)
 
     def _body(self, data: ChargeView | RefundView) -> bytes:
-        kind = "charge.updated" if isinstance(data, ChargeView) else "refund.updated"
+        kind = f"{data.object}.updated"
         event_id = f"evt_{os.urandom(12).hex()}"
         return self._encode(Event(event_id, kind, time.time_ns() // 1_000_000, data))
 

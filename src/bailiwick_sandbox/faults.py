@@ -37,7 +37,7 @@ FaultKind = Literal[
     "callback_forged_signature",
     "callback_stale",
 ]
-FaultOperation = Literal["charge", "capture", "void", "refund", "query", "callback", "*"]
+FaultOperation = Literal["charge", "capture", "void", "refund", "setup", "query", "callback", "*"]
 
 # What each one does; shown by GET /faults.
 KINDS: Final[dict[str, str]] = {

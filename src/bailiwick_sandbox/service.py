@@ -31,6 +31,7 @@ from bailiwick_sandbox.bank.sources import SOURCES
 from bailiwick_sandbox.callbacks import Callbacks
 from bailiwick_sandbox.config import Config
 from bailiwick_sandbox.faults import CALLBACK_KINDS, LIES, Fault, FaultBoard
+from bailiwick_sandbox.setups import SetupDesk
 from bailiwick_sandbox.spoil import INTERNAL, UNREADABLE
 from bailiwick_sandbox.web.exchange import Answer, Exchange, answer, error, refused
 from bailiwick_sandbox.web.views import operation_view
@@ -70,6 +71,7 @@ class Service:
         self.faults = FaultBoard(config.server.seed)
         self.delay = Delay(config.server.seed)
         self.callbacks = Callbacks()
+        self.setups = SetupDesk(self)
         self.calls: dict[str, dict[str, int]] = {name: {} for name in books.ledgers}
         self._hosts = tuple(config.server.callback_hosts)
         self._once: OrderedDict[tuple[str, str, str], None] = OrderedDict()
@@ -80,17 +82,17 @@ class Service:
         """Take up what an earlier run left unfinished; needs a running loop."""
         self.callbacks.start()
         for ledger, row in list(self.books.unfinished()):
-            self._schedule(ledger, row)
+            self.schedule(ledger, row)
 
     async def charge(self, exchange: Exchange, ledger: Ledger, body: bytes) -> None:
         """POST /{provider}/charges."""
         request = checks.decode(_CHARGE, body)
-        self._check_urls(request.return_url, request.callback_url)
+        self.check_urls(request.return_url, request.callback_url)
         source = SOURCES.get(request.source)
         own: Fault | None = None
         if source is not None and source.fault and source.fault_on == "charge":
-            own = self._own(ledger, "charge", request.reference, source.fault)
-        await self._perform(exchange, ledger, "charge", partial(self._charge, ledger, request), own)
+            own = self.own_fault(ledger, "charge", request.reference, source.fault)
+        await self.perform(exchange, ledger, "charge", partial(self._charge, ledger, request), own)
 
     async def capture(
         self, exchange: Exchange, ledger: Ledger, charge_id: str, body: bytes
@@ -99,31 +101,31 @@ class Service:
         request = checks.decode(_CAPTURE, body)
         own = self._own_of(ledger, charge_id, "capture", request.reference)
         act = partial(self._capture, ledger, charge_id, request)
-        await self._perform(exchange, ledger, "capture", act, own)
+        await self.perform(exchange, ledger, "capture", act, own)
 
     async def void(self, exchange: Exchange, ledger: Ledger, charge_id: str, body: bytes) -> None:
         """POST /{provider}/charges/{id}/void."""
         request = checks.decode(_VOID, body)
         own = self._own_of(ledger, charge_id, "void", request.reference)
         act = partial(self._void, ledger, charge_id, request)
-        await self._perform(exchange, ledger, "void", act, own)
+        await self.perform(exchange, ledger, "void", act, own)
 
     async def refund(self, exchange: Exchange, ledger: Ledger, body: bytes) -> None:
         """POST /{provider}/refunds."""
         request = checks.decode(_REFUND, body)
-        self._check_urls(None, request.callback_url)
+        self.check_urls(None, request.callback_url)
         own = self._own_of(ledger, request.charge, "refund", request.reference)
         act = partial(self._refund, ledger, request)
-        await self._perform(exchange, ledger, "refund", act, own)
+        await self.perform(exchange, ledger, "refund", act, own)
 
     async def query(self, exchange: Exchange, ledger: Ledger, reference: str) -> None:
         """GET /{provider}/operations/{reference}."""
         known = ledger.references.get(reference)
         own: Fault | None = None
-        if known is not None and known[0] == "charge":
+        if known is not None and known[0] in ("charge", "setup"):
             own = self._own_of(ledger, known[1], "query", reference)
         act = partial(self._query, ledger, reference)
-        await self._perform(exchange, ledger, "query", act, own)
+        await self.perform(exchange, ledger, "query", act, own)
 
     def payer_answers(self, ledger: Ledger, charge_id: str, approve: bool) -> Charge:
         """The payer pressed a button on the redirect page; raises Refusal."""
@@ -147,13 +149,13 @@ class Service:
         row, replayed = self.books.charge(
             ledger,
             request,
-            partial(self._redirect_url, ledger.name),
+            partial(self.redirect_url, ledger.name),
             percent=percent,
             lie=lie,
             callback_fault=callback_fault,
         )
         if row.next_status and not replayed:
-            self._schedule(ledger, row)
+            self.schedule(ledger, row)
         return Done(answer(charge_view(row, view_lie), replayed=replayed), row)
 
     def _capture(
@@ -172,7 +174,7 @@ class Service:
     def _refund(self, ledger: Ledger, request: RefundRequest, fault: Fault | None) -> Done:
         row, replayed = self.books.refund(ledger, request)
         if row.next_status and not replayed:
-            self._schedule(ledger, row)
+            self.schedule(ledger, row)
         return Done(answer(refund_view(row, _lie(fault)), replayed=replayed), row)
 
     def _query(self, ledger: Ledger, reference: str, fault: Fault | None) -> Done:
@@ -186,9 +188,10 @@ class Service:
 
     # The faults on the way.
 
-    async def _perform(
+    async def perform(
         self, exchange: Exchange, ledger: Ledger, operation: str, act: Act, own: Fault | None
     ) -> None:
+        """Carry out an operation with what goes wrong on its way, and answer it."""
         counts = self.calls[ledger.name]
         counts[operation] = counts.get(operation, 0) + 1
         fault, latency_ms = self.faults.pick(ledger.name, operation)
@@ -275,7 +278,7 @@ class Service:
         self._hidden[ledger.name, row.reference] = wall_ms() + fault.delay_ms
         self._notify(ledger, row, delay_ms=fault.delay_ms)
 
-    def _own(self, ledger: Ledger, operation: str, reference: str, kind: str) -> Fault | None:
+    def own_fault(self, ledger: Ledger, operation: str, reference: str, kind: str) -> Fault | None:
         """The fault of a source: once a reference, so that trying again can succeed."""
         if kind in CALLBACK_KINDS:
             return Fault(kind)
@@ -296,14 +299,15 @@ class Service:
         source = SOURCES[charge.source]
         if not source.fault or source.fault_on != operation:
             return None
-        return self._own(ledger, operation, reference, source.fault)
+        return self.own_fault(ledger, operation, reference, source.fault)
 
     # What follows later.
 
     def _late(self, ledger: Ledger, act: Act) -> None:
         self._notify(ledger, _carry_out(act, None).row)
 
-    def _schedule(self, ledger: Ledger, row: Charge | Refund) -> None:
+    def schedule(self, ledger: Ledger, row: Charge | Refund) -> None:
+        """Have a row end by itself when it is time."""
         wait_ms = max(1, row.next_at - wall_ms())
         asyncio.get_running_loop().call_later(wait_ms / 1000, self._advance, ledger, row)
 
@@ -321,7 +325,7 @@ class Service:
         if not changed:
             # The timer was early by the clock, or the row was ended by someone else.
             if row.next_status:
-                self._schedule(ledger, row)
+                self.schedule(ledger, row)
             return
         self._notify(ledger, row)
         if isinstance(before, Charge) and before.callback_fault == "callback_shuffle":
@@ -357,10 +361,12 @@ class Service:
             ledger.provider, url, view, fault=fault, delay_ms=delay_ms + latency_ms
         )
 
-    def _redirect_url(self, provider: str, charge_id: str) -> str:
+    def redirect_url(self, provider: str, charge_id: str) -> str:
+        """Where a payer confirms a charge."""
         return f"{self.public_url}/{provider}/pay/{charge_id}"
 
-    def _check_urls(self, return_url: str | None, callback_url: str | None) -> None:
+    def check_urls(self, return_url: str | None, callback_url: str | None) -> None:
+        """Refuse addresses that nobody is sent to, or that are not called. Raises Refusal."""
         if return_url is not None:
             problem = checks.return_problem(return_url)
             if problem:

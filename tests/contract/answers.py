@@ -63,7 +63,13 @@ def encode(data: Any) -> bytes:
 
 def instruct(channel: str, operation: Operation, **more: Any) -> Instruction:
     """A usual instruction; everything but a charge refers to one."""
-    references = {"charge": "ch_a1", "capture": "cap_a1", "void": "void_a1", "refund": "re_a1"}
+    references = {
+        "charge": "ch_a1",
+        "capture": "cap_a1",
+        "void": "void_a1",
+        "refund": "re_a1",
+        "setup": "setatt_a1",
+    }
     given: dict[str, Any] = {"reference": references[operation], "amount": 1099, "currency": "EUR"}
     if operation is Operation.CHARGE:
         given |= {
@@ -73,6 +79,8 @@ def instruct(channel: str, operation: Operation, **more: Any) -> Instruction:
             "callback_url": "https://node.test/v1/callbacks/x",
             "payment": "pi_of_ours",
         }
+    elif operation is Operation.SETUP:
+        given |= {"amount": 0, "currency": "XXX", "payment_method": "pm_card_visa"}
     else:
         given |= {"provider_ref": OBJECT_IDS[channel][0], "charge_reference": "ch_a1"}
     return Instruction(operation, **(given | more))

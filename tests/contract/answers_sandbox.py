@@ -23,6 +23,13 @@ def bank_charge(**more: Any) -> dict[str, Any]:
     } | more
 
 
+def bank_setup(**more: Any) -> dict[str, Any]:
+    """A finished setup of the sandbox."""
+    none = {"amount": 0, "amount_captured": 0, "currency": "XXX"}
+    found = {"object": "setup", "reference": "setatt_a1", "status": "stored", "agreement": "ch_77"}
+    return bank_charge(**none) | found | more
+
+
 def bank_refund(**more: Any) -> dict[str, Any]:
     """A finished refund of the sandbox."""
     return {
@@ -61,6 +68,8 @@ _HOLD = instruct(_S, Operation.CHARGE, automatic=False)
 _CAPTURE = instruct(_S, Operation.CAPTURE)
 _VOID = instruct(_S, Operation.VOID)
 _REFUND = instruct(_S, Operation.REFUND)
+_SETUP = instruct(_S, Operation.SETUP)
+_UNDO = instruct(_S, Operation.VOID, amount=0, currency="XXX", charge_reference="setatt_a1")
 _BY_REF = Resolve.REFERENCE
 _AUTH = {"status": "authorized", "amount_captured": 0}
 
@@ -81,7 +90,52 @@ def _limited(detail: str) -> Result:
     return Result(D, code="processing_error", message="No.", retryable=True, detail=detail)
 
 
+SETUPS = [
+    _sandbox(
+        "stored", _SETUP, 200, bank_setup(),
+        Result(A, "ch_77", 0, "XXX", captured=False, agreement="ch_77"),
+    ),
+    _sandbox(
+        "setup_waits", _SETUP, 200,
+        bank_setup(status="action_required", redirect_url="https://bank.test/pay/1"),
+        Result(P, "ch_77", action_url="https://bank.test/pay/1", detail="action_required"),
+    ),
+    _sandbox(
+        "setup_declined", _SETUP, 200,
+        bank_setup(status="declined", decline={"code": "card_declined", "message": "No."}),
+        Result(D, "ch_77", code="card_declined", message="No.", detail="declined"),
+    ),
+    _sandbox(
+        "setup_took_money", _SETUP, 200, bank_setup(amount=100),
+        Result(A, "ch_77", 100, "XXX", captured=False, agreement="ch_77"),
+    ),
+    _sandbox("setup_of_an_unknown_token", _SETUP, 400, bank_error("source_unknown"),
+             no_such_method()),
+    _sandbox(
+        "setup_is_a_charge", _SETUP, 200, bank_charge(reference="setatt_a1"),
+        Result(U, detail="reference_mismatch"),
+    ),
+    _sandbox(
+        "charge_is_a_setup", _CHARGE, 200, bank_setup(reference="ch_a1"),
+        Result(U, detail="reference_mismatch"),
+    ),
+    _sandbox(
+        "setup_found", _SETUP, 200,
+        lookup("setup", "setatt_a1", "succeeded", charge=bank_setup()),
+        Result(A, "ch_77", 0, "XXX", captured=False, agreement="ch_77"), _BY_REF,
+    ),
+    _sandbox(
+        "setup_not_found", _SETUP, 404, bank_error("not_found"),
+        Result(U, not_found=True, detail="not_found"), _BY_REF,
+    ),
+    _sandbox(
+        "setup_given_up", _UNDO, 200, bank_setup(status="voided"),
+        Result(A, "ch_77", 0, "XXX", captured=False),
+    ),
+]  # fmt: skip
+
 SANDBOX = [
+    *SETUPS,
     _sandbox("captured", _CHARGE, 200, bank_charge(), Result(A, "ch_77", 1099, "EUR")),
     _sandbox(
         "authorized", _HOLD, 200, bank_charge(**_AUTH), Result(A, "ch_77", 1099, "EUR", False)

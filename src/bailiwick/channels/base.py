@@ -14,12 +14,18 @@ import msgspec
 
 
 class Operation(StrEnum):
-    """What a provider is asked to do. All but the first refer to an earlier charge."""
+    """What a provider is asked to do. Capture, void and refund refer to an earlier charge; a void
+    may refer to a setup, by which the payer agrees to later charges and no money moves."""
 
     CHARGE = "charge"
     CAPTURE = "capture"
     VOID = "void"
     REFUND = "refund"
+    SETUP = "setup"
+
+
+ON_CHARGES = (Operation.CHARGE, Operation.CAPTURE, Operation.VOID, Operation.REFUND)
+"""Those that every channel has."""
 
 
 class Outcome(StrEnum):
@@ -67,8 +73,9 @@ class Instruction(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         reference: our reference of this operation, unique for ever; also the key under which a
             replay is recognised by providers that support it.
-        amount: minor units of ``currency``: to charge, capture or refund; for a void, the hold.
-        currency: upper-case ISO 4217 code.
+        amount: minor units of ``currency``: to charge, capture or refund; for a void, the hold;
+            0 for a setup, and for a void of one.
+        currency: upper-case ISO 4217 code; ``XXX`` for a setup.
         automatic: for a charge: capture at once (else only authorize).
         final: for a capture: what is not captured is released (else it stays held).
         overcapture: for a charge: its final capture may take more than is authorized.
@@ -158,7 +165,8 @@ class Result(msgspec.Struct, frozen=True):
         retryable: for a decline: another gateway may be tried (the provider is unable, not the
             payer refused).
         detail: a short machine-readable word for the record; never provider text.
-        agreement: of an approved charge that asked to ``store``: the provider's reference of it.
+        agreement: of an approved charge that asked to ``store``, or setup: the provider's reference
+            of it.
     """
 
     outcome: Outcome
@@ -240,7 +248,8 @@ class Profile(msgspec.Struct, frozen=True):
     """What a channel declares about itself; routing, resolver, contract suite and docs use it.
 
     Attributes:
-        resolve: per operation, the ways to end an unknown, in the order to try them.
+        resolve: per operation, the ways to end an unknown, in the order to try them; an operation
+            that is not there the channel does not have.
         visibility_ms: how long a finished operation may stay invisible to a look-up: before
             that, "not found" means nothing.
         replay_ms: how long the provider recognises a repeated reference; after that a repeat

@@ -6,6 +6,7 @@ import msgspec
 
 from bailiwick.channels import common
 from bailiwick.channels.base import (
+    ON_CHARGES,
     Instruction,
     Operation,
     Outcome,
@@ -38,7 +39,7 @@ _CURRENCIES = (
 PROFILE = Profile(
     name="stripe",
     title="Stripe",
-    resolve=dict.fromkeys(Operation, _WAYS),
+    resolve=dict.fromkeys(ON_CHARGES, _WAYS),
     # Never used: no look-up here answers "not found".
     visibility_ms=0,
     # Keys may be pruned once they are 24 hours old; an hour is kept for clocks and the wait.

@@ -17,6 +17,7 @@ from bailiwick_sandbox.bank.checks import (
     mismatch,
     not_open,
     same_charge,
+    source_of,
 )
 from bailiwick_sandbox.bank.identifiers import Numbering
 from bailiwick_sandbox.bank.journal import Entry, Journal
@@ -62,7 +63,7 @@ class Ledger:
         if entry.charge is not None:
             row = entry.charge
             if row.id not in self.charges:
-                self.references[row.reference] = ("charge", row.id)
+                self.references[row.reference] = ("setup" if row.setup else "charge", row.id)
             self.charges[row.id] = row
         if entry.capture is not None:
             self.captures[entry.capture.id] = entry.capture
@@ -95,9 +96,9 @@ class Books:
         self, config: Config, journal: Journal, clock: Callable[[], int] = wall_ms
     ) -> None:
         self._journal = journal
-        self._clock = clock
+        self.clock = clock
         self._room = config.server.max_records
-        self._settle_ms = config.server.settle_ms
+        self.settle_ms = config.server.settle_ms
         self.ledgers = {provider.name: Ledger(provider) for provider in config.providers}
         # Rows of providers that are configured no more are kept on disk and left alone.
         self.unknown_rows = 0
@@ -127,21 +128,17 @@ class Books:
         ``percent`` below 100 approves a part only; ``lie`` and ``callback_fault`` are kept with
         the row (see ``Charge``).
         """
-        seen = self._seen(ledger, request.reference, "charge")
+        seen = self.seen(ledger, request.reference, "charge")
         if seen is not None:
             row = self.fresh(ledger, ledger.charges[seen])
             if not same_charge(row, request):
                 raise mismatch(request.reference)
             return row, True
-        source = SOURCES.get(request.source)
-        if source is None:
-            raise Refusal(
-                400, "source_unknown", "No such test source; GET /sources lists them.", "source"
-            )
+        source = source_of(request.source)
         check_agreement(ledger.charges.get(request.agreement or ""), request)
         check_currency(ledger.provider.currencies, request.currency)
-        self._check_room()
-        now = self._clock()
+        self.check_room()
+        now = self.clock()
         row = Charge(
             ledger.name,
             ledger.numbering.next(now),
@@ -166,7 +163,7 @@ class Books:
         )
         absent = source.effect == "action" and request.off_session
         if source.effect == "approve" or (absent and agreed(source, row)):
-            row = self._approved(ledger, row, now)
+            row = self.approved(ledger, row, now)
         elif absent:
             row = replace(row, status="declined", decline=ABSENT)
         elif source.effect == "action":
@@ -174,8 +171,8 @@ class Books:
         elif source.effect == "decline":
             row = replace(row, status="declined", decline=source.decline)
         if source.then and source.effect != "action":
-            row = replace(row, next_status=source.then, next_at=now + self._settle_ms)
-        self._commit(ledger, Entry(charge=row))
+            row = replace(row, next_status=source.then, next_at=now + self.settle_ms)
+        self.commit(ledger, Entry(charge=row))
         return row, False
 
     def capture(
@@ -184,7 +181,7 @@ class Books:
         """Take an authorized amount, once for each reference. What is not taken is released, or
         stays held where the capture is not the final one."""
         charge = self.find_charge(ledger, charge_id)
-        seen = self._seen(ledger, request.reference, "capture")
+        seen = self.seen(ledger, request.reference, "capture")
         if seen is not None:
             done = ledger.captures[seen]
             asked = (charge_id, request.amount, request.final)
@@ -202,8 +199,8 @@ class Books:
             raise Refusal(
                 422, "amount_too_large", f"Only {left} of the authorization is left.", "amount"
             )
-        self._check_room()
-        now = self._clock()
+        self.check_room()
+        now = self.clock()
         capture = Capture(
             ledger.name,
             ledger.numbering.next(now),
@@ -221,21 +218,21 @@ class Books:
             amount_captured=charge.amount_captured + amount,
             updated=now,
         )
-        self._commit(ledger, Entry(charge=charge, capture=capture))
+        self.commit(ledger, Entry(charge=charge, capture=capture))
         return charge, False
 
     def void(self, ledger: Ledger, charge_id: str, request: VoidRequest) -> tuple[Charge, bool]:
         """Give up a charge, or what is left of it: of what was captured it stays captured."""
         charge = self.find_charge(ledger, charge_id)
-        seen = self._seen(ledger, request.reference, "void")
+        seen = self.seen(ledger, request.reference, "void")
         if seen is not None:
             if ledger.voids[seen].charge != charge_id:
                 raise mismatch(request.reference)
             return charge, True
         if charge.status not in ("authorized", "pending", "action_required"):
             raise not_open(charge, "not_voidable")
-        self._check_room()
-        now = self._clock()
+        self.check_room()
+        now = self.clock()
         void = Void(ledger.name, ledger.numbering.next(now), request.reference, charge.id, now)
         charge = replace(
             charge,
@@ -245,12 +242,12 @@ class Books:
             next_at=0,
             updated=now,
         )
-        self._commit(ledger, Entry(charge=charge, void=void))
+        self.commit(ledger, Entry(charge=charge, void=void))
         return charge, False
 
     def refund(self, ledger: Ledger, request: RefundRequest) -> tuple[Refund, bool]:
         """Pay back some of what was captured; all refunds but failed ones count against it."""
-        seen = self._seen(ledger, request.reference, "refund")
+        seen = self.seen(ledger, request.reference, "refund")
         if seen is not None:
             done = ledger.refunds[seen]
             same = (done.charge, done.amount, done.callback_url)
@@ -263,8 +260,8 @@ class Books:
         left = charge.amount_captured - charge.amount_refunded
         if request.amount > left:
             raise Refusal(422, "amount_too_large", f"Only {left} is left to refund.", "amount")
-        self._check_room()
-        now = self._clock()
+        self.check_room()
+        now = self.clock()
         manner = SOURCES[charge.source].refund
         row = Refund(
             ledger.name,
@@ -279,18 +276,18 @@ class Books:
             callback_url=request.callback_url,
         )
         if manner == "pending":
-            row = replace(row, next_status="succeeded", next_at=now + self._settle_ms)
+            row = replace(row, next_status="succeeded", next_at=now + self.settle_ms)
         elif manner == "failed_later":
-            row = replace(row, next_status="failed", next_at=now + self._settle_ms)
+            row = replace(row, next_status="failed", next_at=now + self.settle_ms)
         refunded = charge.amount_refunded + request.amount
         charge = replace(charge, amount_refunded=refunded, updated=now)
-        self._commit(ledger, Entry(charge=charge, refund=row))
+        self.commit(ledger, Entry(charge=charge, refund=row))
         return row, False
 
     def advance_charge(self, ledger: Ledger, charge_id: str) -> tuple[Charge, bool]:
         """End a charge that ends by itself; returns the row and whether it changed."""
         row = self.fresh(ledger, ledger.charges[charge_id])
-        if not row.next_status or self._clock() < row.next_at:
+        if not row.next_status or self.clock() < row.next_at:
             return row, False
         end = row.next_status
         return self._end(ledger, row, approve=end == "approved"), True
@@ -298,9 +295,9 @@ class Books:
     def advance_refund(self, ledger: Ledger, refund_id: str) -> tuple[Refund, bool]:
         """End a refund that ends by itself; a failed one is given back to the charge."""
         row = ledger.refunds[refund_id]
-        if not row.next_status or self._clock() < row.next_at:
+        if not row.next_status or self.clock() < row.next_at:
             return row, False
-        now = self._clock()
+        now = self.clock()
         status: RefundStatus = row.next_status
         charge: Charge | None = None
         failure: Failure | None = None
@@ -310,7 +307,7 @@ class Books:
             left = charge.amount_refunded - row.amount
             charge = replace(charge, amount_refunded=left, updated=now)
         row = replace(row, status=status, failure=failure, next_status="", next_at=0, updated=now)
-        self._commit(ledger, Entry(charge=charge, refund=row))
+        self.commit(ledger, Entry(charge=charge, refund=row))
         return row, True
 
     def answer_action(self, ledger: Ledger, charge_id: str, approve: bool) -> tuple[Charge, bool]:
@@ -330,11 +327,11 @@ class Books:
 
     def fresh(self, ledger: Ledger, row: Charge) -> Charge:
         """The row as of now: an authorization past its time is released when it is looked at."""
-        if row.status != "authorized" or self._clock() < row.expires_at:
+        if row.status != "authorized" or self.clock() < row.expires_at:
             return row
         status: ChargeStatus = "captured" if row.amount_captured else "voided"
-        row = replace(row, status=status, void_reason="expired", updated=self._clock())
-        self._commit(ledger, Entry(charge=row))
+        row = replace(row, status=status, void_reason="expired", updated=self.clock())
+        self.commit(ledger, Entry(charge=row))
         return row
 
     def unfinished(self) -> Iterator[tuple[Ledger, Charge | Refund]]:
@@ -348,17 +345,20 @@ class Books:
                     yield ledger, refund
 
     def _end(self, ledger: Ledger, row: Charge, *, approve: bool, by_payer: bool = False) -> Charge:
-        now = self._clock()
+        now = self.clock()
         row = replace(row, next_status="", next_at=0, updated=now)
         if approve:
-            row = self._approved(ledger, replace(row, decline=None), now)
+            row = self.approved(ledger, replace(row, decline=None), now)
         else:
             decline = PAYER if by_payer else SOURCES[row.source].decline or PAYER
             row = replace(row, status="declined", decline=decline)
-        self._commit(ledger, Entry(charge=row))
+        self.commit(ledger, Entry(charge=row))
         return row
 
-    def _approved(self, ledger: Ledger, row: Charge, now: int) -> Charge:
+    def approved(self, ledger: Ledger, row: Charge, now: int) -> Charge:
+        """A charge, or a setup, that is done as far as the payer is concerned."""
+        if row.setup:
+            return replace(row, status="stored", approved_at=now)
         authorized = row.amount_authorized or row.amount
         status: ChargeStatus = "captured" if row.capture else "authorized"
         return replace(
@@ -370,7 +370,8 @@ class Books:
             expires_at=0 if row.capture else now + ledger.provider.authorization_ttl_ms,
         )
 
-    def _seen(self, ledger: Ledger, reference: str, operation: Operation) -> str | None:
+    def seen(self, ledger: Ledger, reference: str, operation: Operation) -> str | None:
+        """The row that was made under a reference before. Raises Refusal for another kind."""
         known = ledger.references.get(reference)
         if known is None:
             return None
@@ -378,11 +379,13 @@ class Books:
             raise mismatch(reference)
         return known[1]
 
-    def _check_room(self) -> None:
+    def check_room(self) -> None:
+        """Refuse another row where there is no room. Raises Refusal."""
         if self._room <= 0:
             raise Refusal(503, "books_full", "The books are full (server.max_records).")
 
-    def _commit(self, ledger: Ledger, entry: Entry) -> None:
+    def commit(self, ledger: Ledger, entry: Entry) -> None:
+        """Write rows down, then take them in. Raises Refusal."""
         before = ledger.size()
         try:
             self._journal.append(entry)

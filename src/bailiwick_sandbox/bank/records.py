@@ -10,9 +10,11 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-ChargeStatus = Literal["authorized", "captured", "declined", "pending", "action_required", "voided"]
+ChargeStatus = Literal[
+    "authorized", "captured", "declined", "pending", "action_required", "voided", "stored"
+]
 RefundStatus = Literal["succeeded", "pending", "failed"]
-Operation = Literal["charge", "capture", "void", "refund"]
+Operation = Literal["charge", "capture", "void", "refund", "setup"]
 
 # Twelve digits is what the amount field of an ISO 8583 message can carry.
 MAX_AMOUNT = 999_999_999_999
@@ -71,6 +73,15 @@ class ChargeRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     agreement: Annotated[str, Meta(max_length=64)] | None = None
 
 
+class SetupRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """The body of POST /{provider}/setups: the payer agrees to be charged later; no money moves."""
+
+    reference: Reference
+    source: Annotated[str, Meta(max_length=200)]
+    return_url: Url | None = None
+    callback_url: Url | None = None
+
+
 class CaptureRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """The body of POST /{provider}/charges/{id}/capture; no amount means all that is left.
 
@@ -103,6 +114,7 @@ class Charge(Struct, frozen=True, omit_defaults=True, gc=False):
     ``next_status`` and ``next_at`` say how and when an unfinished charge ends by itself; ``lie``
     names the fault that falsifies what is answered about it (never the books); ``callback_fault``
     the one that spoils its callbacks. ``approved_at`` is zero for a charge never approved.
+    ``setup``: nothing is charged, only an agreement stored; amount and currency are none.
     """
 
     provider: str
@@ -134,6 +146,7 @@ class Charge(Struct, frozen=True, omit_defaults=True, gc=False):
     store: bool = False
     off_session: bool = False
     agreement: str | None = None
+    setup: bool = False
 
 
 class Capture(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -249,6 +262,7 @@ def charge_view(row: Charge, lie: str = "") -> ChargeView:
         row.redirect_url if row.status == "action_required" else None,
         row.created,
         row.amount_authorized if partial else UNSET,
+        "setup" if row.setup else "charge",
         agreement=row.id if row.store and row.approved_at else UNSET,
     )
 
@@ -309,6 +323,7 @@ def _false_charge(row: Charge, lie: str) -> ChargeView:
         row.decline,
         row.redirect_url if row.status == "action_required" else None,
         row.created,
+        object="setup" if row.setup else "charge",
     )
 
 

@@ -26,7 +26,8 @@ class Source(Struct, frozen=True):
     ``then`` is how an action or a pending charge ends, or that a declined one is approved after
     all; ``fault`` happens once to the first operation ``fault_on`` of each reference. ``absent``
     says of an action what happens to a charge of a payer who is not there: it is declined, or
-    approved, or approved if the payer has ``agreed`` to such charges.
+    approved, or approved if the payer has ``agreed`` to such charges. ``storable``: it is declined
+    when it is charged, not when it is set up.
     """
 
     effect: Effect = "approve"
@@ -36,6 +37,7 @@ class Source(Struct, frozen=True):
     fault: str = ""
     fault_on: str = "charge"
     absent: Literal["", "agreed", "approve"] = ""
+    storable: bool = False
 
 
 _DECLINED = "Your card was declined."
@@ -126,13 +128,14 @@ _SPECIAL: Final[dict[str, Source]] = {
 }
 
 # Faults of a later operation on the charge: pm_sandbox_refund_reset_after and so on.
-_LATER: Final = ("capture", "void", "refund", "query")
+_LATER: Final = ("capture", "void", "refund", "query", "setup")
 
 
 def _table() -> dict[str, Source]:
     cards = {name: Source() for name in _APPROVED.split()}
     for name, decline in _DECLINES.items():
-        cards[name] = cards[f"visa_{name}"] = Source("decline", decline=decline)
+        storable = name.startswith("chargeCustomerFail")
+        cards[name] = cards[f"visa_{name}"] = Source("decline", decline=decline, storable=storable)
     cards |= _CARDS
     table = {prefix + name: what for name, what in cards.items() for prefix in ("pm_card_", "tok_")}
     own: dict[str, Source] = {}

@@ -79,6 +79,8 @@ class App:
         match path:
             case ["charges"] if method == "POST":
                 await service.charge(exchange, ledger, await exchange.body(self._limit))
+            case ["setups"] if method == "POST":
+                await service.setups.store(exchange, ledger, await exchange.body(self._limit))
             case ["charges", charge_id, "capture"] if method == "POST":
                 body = await exchange.body(self._limit)
                 await service.capture(exchange, ledger, charge_id, body)
@@ -90,7 +92,7 @@ class App:
                 await service.query(exchange, ledger, reference)
             case _ if method == "GET":
                 await exchange.answer(self._look(ledger, path))
-            case ["account"] | ["charges", *_] | ["refunds", *_] | ["operations", _]:
+            case ["account"] | ["setups"] | ["charges", *_] | ["refunds", *_] | ["operations", _]:
                 await exchange.answer(_not_allowed(method))
             case _:
                 await exchange.answer(_NOT_FOUND)
