@@ -22,6 +22,8 @@ class OrderTable(msgspec.Struct, frozen=True):
         create_lane, move_lane: names of the lanes that write it.
         guarded: its own columns, set by every move from the row's field of that name.
         at_first: its own columns that a new order sets, and to what of the row ``w``.
+        records: records are written with its orders (``records/beside.py``): ``more`` brings them,
+            which new orders have too.
     """
 
     name: str
@@ -30,12 +32,17 @@ class OrderTable(msgspec.Struct, frozen=True):
     move_lane: str
     guarded: tuple[str, ...] = ()
     at_first: dict[str, str] = {}
+    records: bool = False
 
     def create_sql(self) -> str:
         """``create.sql`` for this table."""
         text = statement("create").replace("@operation", self.operation)
         text = text.replace("@first_columns", "".join(f", {name}" for name in self.at_first))
         text = text.replace("@first_values", "".join(f", {it}" for it in self.at_first.values()))
+        written = ""
+        if self.records:
+            written = statement("records_owned") + statement("records_beside")
+        text = text.replace("@records\n", written.replace("@written", "won"))
         return text.replace("@table", self.name)
 
     def move_sql(self, parts: Sequence[str] = ()) -> str:
@@ -43,5 +50,12 @@ class OrderTable(msgspec.Struct, frozen=True):
         what is written beside the order."""
         text = statement("move")
         text = text.replace("@guarded", "".join(f",\n           {n} = i.{n}" for n in self.guarded))
-        text = text.replace("@parts\n", "".join(statement(name) for name in parts))
+        written = [statement(name) for name in parts]
+        held = guard = ""
+        if self.records:
+            written.append(statement("records_beside").replace("@written", "moved"))
+            held = statement("records_owned") + statement("records_held")
+            guard = statement("records_as_held")
+        text = text.replace("@held\n", held).replace("@as_held\n", guard)
+        text = text.replace("@parts\n", "".join(written))
         return text.replace("@table", self.name)

@@ -1,7 +1,7 @@
 """A record as it is stored. Pure."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -54,6 +54,13 @@ def erased(row: Record, now_ms: int) -> Record:
     return changed(row, now_ms, active=False, belongs_to=None, found_by=None, details={})
 
 
-def stays(row: Record, region: int) -> bool:
+class Staying(Protocol):
+    """What may have to stay in some regions: a record, or what is kept with one."""
+
+    @property
+    def stays_with(self) -> list[int] | None: ...
+
+
+def stays(row: Staying, region: int) -> bool:
     """Whether a record may not be shown in the region of node ``region``; 0: of none."""
     return bool(region) and row.stays_with is not None and region not in row.stays_with
