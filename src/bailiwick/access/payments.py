@@ -11,6 +11,7 @@ from bailiwick.access.inbound import Inbound, receive, target_of
 from bailiwick.access.nodes.hop import give
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
+from bailiwick.base.ids import is_id
 from bailiwick.base.keys import fresh_key, is_fresh
 from bailiwick.jurisdiction.assign import to_object
 from bailiwick.jurisdiction.home_history import explained
@@ -25,8 +26,8 @@ Response = falcon.asgi.Response
 
 
 class Create:
-    """What is made at the node with jurisdiction over a place; ``moves``: money may move at
-    once."""
+    """What is made at the node with jurisdiction over a place; ``moves``: money may move at once.
+    What is not a payment is kept for later ones, and so where those will look for it: at home."""
 
     def __init__(self, front: Front, *, moves: bool) -> None:
         self.front = front
@@ -40,7 +41,10 @@ class Create:
         key = _key(inbound)
         placed = _place(front, inbound, key, params)
         target, one_shot = target_of(request), self._moves and may_move_money(params)
-        delivery = Delivery(front, inbound, placed, target, body, one_shot=one_shot, params=params)
+        delivery = Delivery(
+            front, inbound, placed, target, body,
+            one_shot=one_shot, stays=not self._moves or names_payer(params), params=params,
+        )  # fmt: skip
         give(response, await delivery.run())
 
 
@@ -112,6 +116,12 @@ def evidence_in(params: Params) -> Evidence:
 def may_move_money(params: Params) -> bool:
     """Whether a create request may charge at once: anything but a clear no counts as yes."""
     return params.get("confirm") not in (None, "", "false", False)
+
+
+def names_payer(params: Params) -> bool:
+    """Whether a create request names what is kept of a payer: only its own node has that, so no
+    other is of use."""
+    return bool(params.get("customer")) or is_id(str(params.get("payment_method")), "pm")
 
 
 def _place(front: Front, inbound: Inbound, key: str, params: Params) -> RoutePlan:

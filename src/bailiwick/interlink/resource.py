@@ -26,7 +26,8 @@ class ByParam(msgspec.Struct, frozen=True, tag="by_param"):
 
 
 class Placed(msgspec.Struct, frozen=True, tag="placed"):
-    """The node with jurisdiction over the payer's place; with ``moves`` money may move at once."""
+    """The node with jurisdiction over the payer's place; with ``moves`` money may move at once, and
+    what only begins may go where the usage state allows: all else is kept at home."""
 
     moves: bool = False
 
