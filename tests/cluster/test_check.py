@@ -48,6 +48,7 @@ class Done:
         self.intents = client.v1.payment_intents
         self.refunds = client.v1.refunds
         self.customers, self.methods = client.v1.customers, client.v1.payment_methods
+        self.setups = client.v1.setup_intents
         self.history: list[dict[str, Any]] = []
 
     def pay(self, country: str = "DE", **more: Any) -> Any:
@@ -107,6 +108,9 @@ class Done:
         for gone in (False, True):
             made = self.customers.create({"name": "Ann", "location": place})  # type: ignore[typeddict-unknown-key]
             self.methods.attach(self.methods.create(card).id, {"customer": made.id})
+            setup: Any = {"customer": made.id, "confirm": True, "payment_method": "pm_card_visa",
+                          "location": place}  # fmt: skip
+            self.setups.create(setup)
             if gone:
                 self.customers.delete(made.id)
 

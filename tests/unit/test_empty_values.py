@@ -49,6 +49,7 @@ UNSETTABLE = {
     "CreateCustomer": CUSTOMER,
     "UpdateCustomer": CUSTOMER,
     "CreateMethod": {"metadata"},
+    "UpdateSetup": {"customer", "description", "metadata", "payment_method"},
     "UpdateMethod": {"metadata"},
     "CreateEndpoint": {"description", "metadata"},
     "UpdateEndpoint": {"description", "metadata"},
@@ -75,6 +76,7 @@ def least(kind: type[msgspec.Struct]) -> dict[str, Any]:
         "amount": 5, "currency": "eur", "url": "https://example.com", "token": "tok_visa",
         "enabled_events": ["*"], "type": "card", "enabled": True, "name": "A", "query": "amount>1",
         "address": {"city": "B"}, "card": {"token": "tok_visa"}, "customer": "cus_1",
+        "customer_acceptance": {"type": "offline"}, "ip_address": "::1", "user_agent": "x",
     }  # fmt: skip
     return {name: known[name] for name in _required(kind)}
 

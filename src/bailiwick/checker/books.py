@@ -34,6 +34,22 @@ class Charge(msgspec.Struct, frozen=True, gc=False):
         return self.status in ("authorized", "captured")
 
 
+class Setup(msgspec.Struct, frozen=True, gc=False):
+    """A payer's agreement to later charges in a provider's books; no money moves."""
+
+    provider: str
+    id: str
+    reference: str
+    status: str
+    created: int
+    updated: int
+
+    @property
+    def charge(self) -> str:
+        """It is about none."""
+        return ""
+
+
 class Capture(msgspec.Struct, frozen=True, gc=False):
     """A capture in a provider's books."""
 
@@ -77,7 +93,7 @@ class Refund(msgspec.Struct, frozen=True, gc=False):
     updated: int
 
 
-Row = Charge | Capture | Void | Refund
+Row = Charge | Capture | Void | Refund | Setup
 
 
 class Books(msgspec.Struct, frozen=True):
@@ -88,11 +104,12 @@ class Books(msgspec.Struct, frozen=True):
     captures: list[Capture]
     voids: list[Void]
     refunds: list[Refund]
+    setups: list[Setup] = []
 
     def by_reference(self) -> dict[str, list[Row]]:
         """Every row under the reference that it was asked for with."""
         found: dict[str, list[Row]] = {}
-        for rows in (self.charges, self.captures, self.voids, self.refunds):
+        for rows in (self.charges, self.captures, self.voids, self.refunds, self.setups):
             for row in rows:
                 found.setdefault(row.reference, []).append(row)
         return found

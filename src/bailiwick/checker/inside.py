@@ -231,7 +231,8 @@ _CHILDREN = (
 
 
 _OWNERS = """(SELECT id, merchant, livemode FROM payment
-              UNION ALL SELECT id, merchant, livemode FROM record)"""
+              UNION ALL SELECT id, merchant, livemode FROM record
+              UNION ALL SELECT id, merchant, livemode FROM setup)"""
 
 
 async def tenants_match(db: Reader, found: Found) -> None:
@@ -281,7 +282,7 @@ async def keys_claimed(db: Reader, found: Found) -> None:
                   WHEN k.identity IS NULL THEN 'never claimed'
                   WHEN k.refused IS NOT NULL THEN 'refused here (' || k.refused || ')'
                   ELSE 'claimed for ' || coalesce(k.object, 'nothing') END
-             FROM attempt a JOIN payment p ON p.id = a.subject LEFT JOIN idempotency_key k
+             FROM attempt a JOIN {_OWNERS} p ON p.id = a.subject LEFT JOIN idempotency_key k
                   ON k.identity = {_identity("p.merchant", "p.livemode", "a.key")}
             WHERE a.key IS NOT NULL AND (k.identity IS NULL OR k.refused IS NOT NULL
                   OR k.object IS NULL OR k.object NOT IN (a.subject, coalesce(a.acts_on, '')))""",

@@ -53,6 +53,6 @@ async def methods_owned(db: Reader, found: Found) -> None:
     )
 
 
-TOLD = "SELECT count(*) FROM event WHERE NOT subject ^@ 'pi_'"
+TOLD = "SELECT count(*) FROM event WHERE NOT subject ^@ 'pi_' AND NOT subject ^@ 'seti_'"
 """How many events tell of records: if any, there are records to compare."""
 RECORDS: tuple[Invariant, ...] = (records_told, methods_owned)

@@ -11,7 +11,17 @@ from typing import Any
 
 import msgspec
 
-from bailiwick.checker import across, books, inside, outside, providers, records, stories, tables
+from bailiwick.checker import (
+    across,
+    books,
+    inside,
+    outside,
+    providers,
+    records,
+    setups,
+    stories,
+    tables,
+)
 from bailiwick.checker.across import OpenAttempt, OpenReview
 from bailiwick.checker.findings import Findings
 from bailiwick.checker.places import NodePlace, Places
@@ -100,7 +110,7 @@ class _Run:
         self.open: list[OpenAttempt] = []
         self.open_reviews: list[OpenReview] = []
         self.payments = self.paid = self.attempts = self.reviews = self.skipped = 0
-        self.told_of_records = 0
+        self.told_of_records = self.setups = 0
         # What is neither set aside nor elsewhere, so that it must be compared with the books.
         self.joinable = self.charged = self.settled = 0
         self.history = None if wanted.history is None else outside.read_lines(wanted.history)
@@ -109,7 +119,7 @@ class _Run:
     async def node(self, db: Reader) -> None:
         """Everything that concerns one node."""
         of = self.findings.of
-        for invariant in (*inside.INSIDE, *records.RECORDS):
+        for invariant in (*inside.INSIDE, *records.RECORDS, *setups.SETUPS):
             await invariant(db, of(invariant))
         rows = await tables.load(db)
         self.payments += len(rows.payments)
@@ -125,6 +135,7 @@ class _Run:
         self.open_reviews += await across.open_reviews(db)
         self.reviews += await db.number("SELECT count(*) FROM review")
         self.told_of_records += await db.number(records.TOLD)
+        self.setups += await db.number(setups.COUNT)
         for (reference,) in await db.rows("SELECT DISTINCT attempt FROM review"):
             self.reviewed.add(reference)
         if self.history is not None:
@@ -206,6 +217,9 @@ class _Run:
             "deliveries_done_or_due": 0,
             "records_told": self.told_of_records,
             "methods_owned": 0,
+            "setups_told": self.setups,
+            "setups_follow_attempts": self.setups,
+            "setups_keep_records": self.setups,
         }
         for found in self.findings.all():
             found.require_rows(there_are.get(found.name, self.payments))

@@ -143,7 +143,7 @@ class Customers:
         async def work(writing: Writing) -> Object:
             row = in_use(await writing.lock(identifier), asked, identifier, "id")
             for each in await writing.lock_owned(identifier):
-                await _erase(writing, each, now, "payment_method.detached" if each.active else "")
+                await _erase(writing, each, now, _parting(each))
             return await _erase(writing, row, now, "customer.deleted", render.deleted(row.id))
 
         return await self._records.once(asked, identifier, now, work)
@@ -169,6 +169,12 @@ def _shows() -> dict[str, Any]:
     for each in resources.declared("SHOW", "render"):
         found |= each
     return found
+
+
+def _parting(row: Record) -> str:
+    """The event by which it is told that a record is its customer's no more; none for others than
+    attached payment methods."""
+    return "payment_method.detached" if row.active and row.id.startswith("pm_") else ""
 
 
 async def _erase(
