@@ -1,4 +1,4 @@
-"""Print docs/states.md: states and changes of payments and setups, generated from their tables.
+"""Print docs/states.md: states and changes of payments, payouts and setups, from their tables.
 
 python tools/diagram.py > docs/states.md
 """
@@ -8,13 +8,15 @@ from enum import StrEnum
 from typing import Any
 
 from bailiwick.resources.payments import states as payments
+from bailiwick.resources.payouts import states as payouts
 from bailiwick.resources.setup_intents import states as setups
 
 _EVERYWHERE = ("edit", "late")
 _HEAD = """# States of a payment
 
-Generated from `TRANSITIONS` in `bailiwick.resources.payments.states` and
-`bailiwick.resources.setup_intents.states` by `python tools/diagram.py`; do not edit.
+Generated from `TRANSITIONS` in `bailiwick.resources.payments.states`,
+`bailiwick.resources.payouts.states` and `bailiwick.resources.setup_intents.states` by
+`python tools/diagram.py`; do not edit.
 A change that is not shown here does not happen: it is refused with the remedy.
 """
 Table = Mapping[Any, StrEnum]
@@ -54,9 +56,25 @@ def _part(of: Any) -> str:
     return f"{drawn}\n\n{note}\n\n{table(of.TRANSITIONS, of.State, of.shown)}"
 
 
+def of_payouts() -> str:
+    """The same of payouts, whose states are shown as they are."""
+    arrows: dict[tuple[payouts.State, payouts.State], list[str]] = {}
+    for (state, change), to in payouts.TRANSITIONS.items():
+        if change not in payouts.ALWAYS:
+            arrows.setdefault((state, to), []).append(change.value)
+    lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {payouts.State.PENDING}"]
+    lines += [f"    {a} --> {b}: {', '.join(found)}" for (a, b), found in arrows.items()]
+    same = ", ".join(f"`{change}`" for change in payouts.ALWAYS)
+    note = f"In every state {same} may happen; they leave the state as it is."
+    return "\n".join([*lines, "```", "", note])
+
+
 def page() -> str:
     """The whole page."""
-    return f"{_HEAD}\n{_part(payments)}\n\n## States of a setup\n\n{_part(setups)}"
+    return (
+        f"{_HEAD}\n{_part(payments)}\n\n## States of a payout\n\n{of_payouts()}\n\n"
+        f"## States of a setup\n\n{_part(setups)}"
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""Telling a merchant's side what became of a charge or a refund.
+"""Telling a merchant's side what became of a charge, a refund, a dispute or a payout.
 
 A callback is a POST of ``{"id","type","created","data"}`` with the header ``Sandbox-Signature:
 t=<unix seconds>,v1=<hex HMAC-SHA256 of "t.body" under the callback secret>``. Any 2xx answer ends
-it; anything else is tried again five times, with growing pauses. Redirects are not followed.
+it; anything else is tried again eight times within about a minute, with growing pauses. Redirects
+are not followed.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ import time
 import aiohttp
 import msgspec
 
-from bailiwick_sandbox.bank.records import ChargeView, RefundView
+from bailiwick_sandbox.bank.answers import ChargeView, DisputeView, PayoutView, RefundView
 from bailiwick_sandbox.config import ProviderConfig
 from bailiwick_sandbox.faults import Fault
 
-RETRY_AFTER_S = (0.2, 0.5, 1.0, 2.0, 4.0)
+View = ChargeView | RefundView | DisputeView | PayoutView
+RETRY_AFTER_S = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 MAX_WAITING = 10_000
 MAX_CONNECTIONS = 32
 TIMEOUT_S = 5.0
@@ -34,7 +36,7 @@ class Event(msgspec.Struct, frozen=True):
     id: str
     type: str
     created: int
-    data: ChargeView | RefundView
+    data: View
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -90,7 +92,7 @@ class Callbacks:
         self,
         provider: ProviderConfig,
         url: str,
-        data: ChargeView | RefundView,
+        data: View,
         *,
         fault: Fault | None = None,
         delay_ms: int = 0,
@@ -117,7 +119,7 @@ class Callbacks:
                 self._queue(true, delay_ms)
         return self._queue(true, delay_ms)
 
-    def _body(self, data: ChargeView | RefundView) -> bytes:
+    def _body(self, data: View) -> bytes:
         kind = f"{data.object}.updated"
         event_id = f"evt_{os.urandom(12).hex()}"
         return self._encode(Event(event_id, kind, time.time_ns() // 1_000_000, data))
@@ -165,11 +167,15 @@ class Callbacks:
                 return False
 
 
-def _inflated(data: ChargeView | RefundView) -> ChargeView | RefundView:
+def _inflated(data: View) -> View:
     """What a forger would like to be true."""
     amount = data.amount * 10 if isinstance(data.amount, int) else 1
     if isinstance(data, ChargeView):
         return msgspec.structs.replace(
             data, status="captured", decline=None, amount=amount, amount_captured=amount
         )
+    if isinstance(data, DisputeView):
+        return msgspec.structs.replace(data, status="won", funds="reinstated", fee=amount)
+    if isinstance(data, PayoutView):
+        return msgspec.structs.replace(data, status="paid", amount=amount)
     return msgspec.structs.replace(data, status="succeeded", amount=amount)

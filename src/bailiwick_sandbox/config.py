@@ -45,13 +45,15 @@ class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Settings of the process; ``journal`` is relative to the settings file.
 
     ``settle_ms``: how long pending charges, asynchronous refunds and callbacks after a faulty
-    answer take. ``callback_hosts``: hosts besides loopback that may be called, ``*`` for all.
+    answer take, and until a charge is disputed, or a dispute decided. ``dispute_due_ms``: how long
+    evidence is taken. ``callback_hosts``: hosts besides loopback that may be called, ``*`` for all.
     ``admin_key`` guards the pages that belong to no provider; it may be empty on loopback only.
     """
 
     journal: str = "books.jsonl"
     public_url: str = ""
     settle_ms: int = 500
+    dispute_due_ms: int = 9 * 86_400_000
     max_body_bytes: int = 65_536
     max_records: int = 10_000_000
     callback_hosts: list[str] = []

@@ -37,7 +37,20 @@ FaultKind = Literal[
     "callback_forged_signature",
     "callback_stale",
 ]
-FaultOperation = Literal["charge", "capture", "void", "refund", "setup", "query", "callback", "*"]
+FaultOperation = Literal[
+    "charge",
+    "capture",
+    "void",
+    "refund",
+    "setup",
+    "evidence",
+    "concede",
+    "payout",
+    "payout_cancel",
+    "query",
+    "callback",
+    "*",
+]
 
 # What each one does; shown by GET /faults.
 KINDS: Final[dict[str, str]] = {

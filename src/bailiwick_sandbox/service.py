@@ -13,8 +13,10 @@ from typing import NamedTuple
 import msgspec
 
 from bailiwick_sandbox.bank import checks
-from bailiwick_sandbox.bank.books import Books, Ledger, wall_ms
+from bailiwick_sandbox.bank.answers import capture_view, charge_view, refund_view
+from bailiwick_sandbox.bank.books import Books, wall_ms
 from bailiwick_sandbox.bank.delay import Delay
+from bailiwick_sandbox.bank.ledger import Ledger
 from bailiwick_sandbox.bank.records import (
     CaptureRequest,
     Charge,
@@ -23,14 +25,13 @@ from bailiwick_sandbox.bank.records import (
     RefundRequest,
     Refusal,
     VoidRequest,
-    capture_view,
-    charge_view,
-    refund_view,
 )
 from bailiwick_sandbox.bank.sources import SOURCES
 from bailiwick_sandbox.callbacks import Callbacks
 from bailiwick_sandbox.config import Config
+from bailiwick_sandbox.disputes import DisputeDesk
 from bailiwick_sandbox.faults import CALLBACK_KINDS, LIES, Fault, FaultBoard
+from bailiwick_sandbox.payouts import PayoutDesk
 from bailiwick_sandbox.setups import SetupDesk
 from bailiwick_sandbox.spoil import INTERNAL, UNREADABLE
 from bailiwick_sandbox.web.exchange import Answer, Exchange, answer, error, refused
@@ -71,6 +72,8 @@ class Service:
         self.faults = FaultBoard(config.server.seed)
         self.delay = Delay(config.server.seed)
         self.callbacks = Callbacks()
+        self.disputes = DisputeDesk(self)
+        self.payouts = PayoutDesk(self)
         self.setups = SetupDesk(self)
         self.calls: dict[str, dict[str, int]] = {name: {} for name in books.ledgers}
         self._hosts = tuple(config.server.callback_hosts)
@@ -81,6 +84,8 @@ class Service:
     def start(self) -> None:
         """Take up what an earlier run left unfinished; needs a running loop."""
         self.callbacks.start()
+        self.disputes.start()
+        self.payouts.start()
         for ledger, row in list(self.books.unfinished()):
             self.schedule(ledger, row)
 
@@ -307,7 +312,6 @@ class Service:
         self._notify(ledger, _carry_out(act, None).row)
 
     def schedule(self, ledger: Ledger, row: Charge | Refund) -> None:
-        """Have a row end by itself when it is time."""
         wait_ms = max(1, row.next_at - wall_ms())
         asyncio.get_running_loop().call_later(wait_ms / 1000, self._advance, ledger, row)
 
@@ -362,7 +366,6 @@ class Service:
         )
 
     def redirect_url(self, provider: str, charge_id: str) -> str:
-        """Where a payer confirms a charge."""
         return f"{self.public_url}/{provider}/pay/{charge_id}"
 
     def check_urls(self, return_url: str | None, callback_url: str | None) -> None:

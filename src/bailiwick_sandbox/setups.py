@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bailiwick_sandbox.bank import checks
-from bailiwick_sandbox.bank.books import Ledger
-from bailiwick_sandbox.bank.records import SetupRequest, charge_view
+from bailiwick_sandbox.bank.answers import charge_view
+from bailiwick_sandbox.bank.ledger import Ledger
+from bailiwick_sandbox.bank.records import SetupRequest
 from bailiwick_sandbox.bank.setups import setup
 from bailiwick_sandbox.bank.sources import SOURCES
 from bailiwick_sandbox.faults import CALLBACK_KINDS, LIES, Fault

@@ -47,6 +47,7 @@ class Done:
         )
         self.intents = client.v1.payment_intents
         self.refunds = client.v1.refunds
+        self.payouts: Any = client.v1.payouts
         self.customers, self.methods = client.v1.customers, client.v1.payment_methods
         self.setups = client.v1.setup_intents
         self.history: list[dict[str, Any]] = []
@@ -89,6 +90,19 @@ class Done:
         self.intents.capture(parts.id, {"amount_to_capture": 800, "final_capture": False})
         self.refunded = self.pay(amount=5000)
         self.refund = self.refunds.create({"payment_intent": self.refunded.id, "amount": 400})
+        for name in ("createDispute", "createDisputeInquiry"):
+            self.pay(payment_method=f"pm_card_{name}")
+        for destination in ("btok_sandbox", "btok_sandbox_waits", "btok_sandbox_no_account"):
+            out = self.payouts.create(
+                {
+                    "amount": 200,
+                    "currency": "eur",
+                    "destination": destination,
+                    "location": {"country": "DE"},
+                }
+            )
+            if destination.endswith("waits"):
+                self.payouts.cancel(out.id)
         draft = self.pay(confirm=False)
         self.intents.update(draft.id, {"amount": 600})
         self.intents.confirm(

@@ -28,6 +28,7 @@ BY_METHOD = {
     "replay.permitted": "pm_sandbox_error_500_before",
     "callback.claimed": "pm_sandbox_pending",
     "callback.settled": "pm_sandbox_pending",
+    "dispute.booked": "pm_card_createDispute",
     "next.permitted": "pm_card_threeDSecure2Required",
 }
 FORGONE = {"next.permitted"}

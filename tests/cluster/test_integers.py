@@ -11,6 +11,7 @@ from msgspec import Struct, inspect
 
 from bailiwick.resources.available_payment_methods.params import AvailableMethods
 from bailiwick.resources.payments import params as payments
+from bailiwick.resources.payouts.params import CreatePayout
 from bailiwick.resources.refunds import params as refunds
 from bailiwick.resources.webhook_deliveries.params import ListDeliveries
 from bailiwick.resources.webhook_endpoints.params import RollSecret
@@ -89,6 +90,9 @@ def _needs(api: Api, access: Api, kind: type[Struct]) -> dict[str, Any]:
         return {"params": {"query": "amount>1"}}
     if kind is refunds.CreateRefund:
         return {"params": {"payment_intent": api.pay()["id"]}}
+    if kind is CreatePayout:
+        place = {"currency": "eur", "location[country]": "DE"}
+        return {"params": {**place, "destination": "btok_sandbox"}}
     if kind is AvailableMethods:
         return {"params": {"currency": "eur", "location[country]": "DE"}}
     if kind is ListDeliveries:

@@ -69,6 +69,10 @@ def instruct(channel: str, operation: Operation, **more: Any) -> Instruction:
         "void": "void_a1",
         "refund": "re_a1",
         "setup": "setatt_a1",
+        "evidence": "ev_a1",
+        "concede": "con_a1",
+        "payout": "po_a1",
+        "payout_cancel": "pc_a1",
     }
     given: dict[str, Any] = {"reference": references[operation], "amount": 1099, "currency": "EUR"}
     if operation is Operation.CHARGE:
@@ -81,8 +85,17 @@ def instruct(channel: str, operation: Operation, **more: Any) -> Instruction:
         }
     elif operation is Operation.SETUP:
         given |= {"amount": 0, "currency": "XXX", "payment_method": "pm_card_visa"}
+    elif operation is Operation.PAYOUT:
+        given |= {
+            "payment_method": "btok_sandbox",
+            "payment_method_type": "bank_account",
+            "description": "July & August",
+            "callback_url": "https://node.test/v1/callbacks/x",
+        }
     else:
         given |= {"provider_ref": OBJECT_IDS[channel][0], "charge_reference": "ch_a1"}
+    if operation is Operation.EVIDENCE:
+        given["evidence"] = {"uncategorized_text": "They have it & were glad."}
     return Instruction(operation, **(given | more))
 
 
@@ -93,9 +106,10 @@ def missing(data: dict[str, Any], *names: str) -> dict[str, Any]:
 
 def case_table() -> dict[str, list[Case]]:
     """The cases of every channel of the build."""
+    from tests.contract.answers_payouts import PAYOUTS
     from tests.contract.answers_sandbox import SANDBOX
     from tests.contract.answers_stripe import STRIPE
 
-    table = {"sandbox": SANDBOX, "stripe": STRIPE}
+    table = {"sandbox": [*SANDBOX, *PAYOUTS], "stripe": STRIPE}
     assert set(table) == set(CHANNELS), "a channel without a table of answers"
     return table

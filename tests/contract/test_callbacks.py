@@ -19,7 +19,8 @@ from bailiwick.channels.base import (
 )
 from bailiwick.channels.registry import CHANNELS
 from tests.contract.answers import ACCOUNTS, SECRET, encode, missing
-from tests.contract.answers_sandbox import bank_charge, bank_refund
+from tests.contract.answers_payouts import bank_payout
+from tests.contract.answers_sandbox import bank_charge, bank_dispute, bank_refund
 from tests.contract.answers_stripe import intent, refund
 
 NOW_S = 1_790_000_000
@@ -276,3 +277,34 @@ def test_only_a_refusal_is_ever_raised(
     except CallbackRefused:
         return
     assert genuine
+
+
+def test_a_dispute_says_how_it_stands_and_nothing_of_the_charge() -> None:
+    body = bank_event("dispute.updated", bank_dispute())
+    notice = call("sandbox", body)
+    assert notice is not None and notice.dispute is not None
+    assert (notice.operation, notice.reference, notice.provider_ref) == (
+        Operation.CHARGE, "ch_a1", "ch_66",
+    )  # fmt: skip
+    assert notice.result is None and not notice.dated
+    told = notice.dispute
+    assert (told.provider_ref, told.status, told.funds, told.fee, told.sequence) == (
+        "ch_77", "under_review", "withdrawn", 1500, 2,
+    )  # fmt: skip
+    old = call("sandbox", body, header(body, timestamp=NOW_S - 3600))
+    assert old is not None and old.dated
+    for wrong in ({"status": "settled"}, {"funds": "gone"}, {"amount": -1}, {"sequence": 1.5}):
+        spoiled = bank_event("dispute.updated", bank_dispute(**wrong))
+        with pytest.raises(CallbackRefused):
+            call("sandbox", spoiled)
+
+
+def test_a_payout_only_says_that_there_is_news() -> None:
+    """Callbacks overtake each other: an older one must not undo what came later."""
+    for status in ("pending", "in_transit", "paid", "failed", "canceled"):
+        notice = call("sandbox", bank_event("payout.updated", bank_payout(status=status)))
+        assert notice is not None and notice.result is None and notice.dispute is None
+        about = (notice.operation, notice.reference, notice.provider_ref)
+        assert about == (Operation.PAYOUT, "po_a1", "ch_77")
+    with pytest.raises(CallbackRefused):
+        call("sandbox", bank_event("payout.updated", {"object": "payout"}))

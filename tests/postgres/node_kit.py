@@ -16,6 +16,7 @@ import msgspec
 from bailiwick.base.clock import boot_ns
 from bailiwick.base.keys import request_hash
 from bailiwick.channels.base import (
+    PAYOUT_CANCELED,
     Account,
     CallbackEvent,
     CallbackRefused,
@@ -165,6 +166,8 @@ class Bank:
             "expired": Result(Outcome.DECLINED, code="expired", message="Too late."),
             "retryable": Result(Outcome.DECLINED, code="processing_error", retryable=True),
             "pending": Result(Outcome.PENDING, done.provider_ref),
+            "in_transit": Result(Outcome.PENDING, done.provider_ref, detail="in_transit"),
+            "canceled": Result(Outcome.DECLINED, done.provider_ref, code=PAYOUT_CANCELED),
             "unheard": no_such_method(),
             "act": Result(Outcome.PENDING, done.provider_ref, action_url="https://bank/act"),
         }
@@ -234,6 +237,9 @@ class Banks:
 
     def get(self, name: str) -> Bank | None:
         return self.banks.get(name)
+
+    def all(self) -> list[Bank]:
+        return list(self.banks.values())
 
     def has_vault(self, vault: str, livemode: bool) -> bool:
         return not livemode and vault in {bank.vault for bank in self.banks.values()}

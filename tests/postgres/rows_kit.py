@@ -165,6 +165,8 @@ async def sound(sql: asyncpg.Connection) -> None:
         "SELECT p.id FROM payment p LEFT JOIN entry g"
         "    ON g.subject = p.id AND g.account LIKE 'merchant:%'"
         " GROUP BY p.id HAVING coalesce(-sum(g.amount), 0) <> p.amount_received - p.amount_refunded"
+        " - coalesce((SELECT sum(d.amount + d.fee) FROM dispute d"
+        "              WHERE d.payment = p.id AND d.funds = 'withdrawn'), 0)"
     )
     assert columns == [], "balances equal the columns"
     orphans = await sql.fetchval(

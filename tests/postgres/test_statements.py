@@ -16,9 +16,11 @@ from bailiwick.orders.rows import OrderCreate, OrderMove, Review
 from bailiwick.records.beside import RecordTold
 from bailiwick.records.record import Record
 from bailiwick.resources import declared
+from bailiwick.resources.disputes.rows import Dispute, DisputeNew, DisputeNext
 from bailiwick.resources.payments.rows import Payment, PaymentCreate, PaymentMove
 from bailiwick.resources.payments.saved.saving import MethodSaved
 from bailiwick.resources.payments.states import State
+from bailiwick.resources.payouts.rows import Payout, PayoutCreate, PayoutMove
 from bailiwick.resources.refunds.rows import Refund, RefundEnd, RefundNew
 from bailiwick.resources.setup_intents.rows import Setup, SetupCreate, SetupMove
 from bailiwick.store import migrate as migrations_module
@@ -33,6 +35,8 @@ FIELDS: dict[tuple[str, str], type[msgspec.Struct]] = {
     ("move", "review"): Review,
     ("refund_moves", "refund_new"): RefundNew,
     ("refund_moves", "refund_end"): RefundEnd,
+    ("dispute_moves", "dispute_new"): DisputeNew,
+    ("dispute_moves", "dispute_next"): DisputeNext,
     ("methods_saved", "method_saved"): MethodSaved,
     ("records_beside", "records"): RecordTold,
 }
@@ -49,6 +53,13 @@ COLUMNS: dict[str, Any] = {
     "refund_find": Refund,
     "refund_list_newest": Refund,
     "refund_list_oldest": Refund,
+    "payout_find": Payout,
+    "payout_list_newest": Payout,
+    "payout_list_oldest": Payout,
+    "dispute_find": Dispute,
+    "dispute_told": Dispute,
+    "dispute_list_newest": Dispute,
+    "dispute_list_oldest": Dispute,
     "record_find": Record,
     "record_lock": Record,
     "record_lock_owned": Record,
@@ -62,7 +73,10 @@ KINDS = declared("KIND", "kind")
 PARTS = [name for each in declared("PARTS", "handlers") for one in each.values() for name in one]
 HELD = {"records_owned", "records_held", "records_as_held"}
 """Parts that lock, by some fields of what is written."""
-FILLED_IN = {"create", "move", "records_beside", *HELD, *PARTS}
+FILLED_IN = {
+    "create", "move", "records_beside", *HELD, *PARTS,
+    *(part for of in KINDS for part in of.table.first_parts),
+}  # fmt: skip
 """Statements of which a kind of orders makes its own."""
 ELSEWHERE = {"attempt_new": {"instruction"}, "ends": {"check_ms"}}
 """Fields that a record does not take from the document: the event takes the one, and an attempt
@@ -95,12 +109,12 @@ async def test_every_file_prepares(name: str, sql: asyncpg.Connection) -> None:
     assert numbers == set(range(1, len(prepared.get_parameters()) + 1)), "no gap in parameters"
     if name in COLUMNS:
         columns = [each.name for each in prepared.get_attributes()]
-        if "_list_" in name and COLUMNS[name] in (Payment, Refund, Record, Setup):
+        if "_list_" in name and COLUMNS[name] in (Payment, Refund, Record, Dispute, Payout, Setup):
             assert columns.pop() == "following"
         if "_list_" in name and COLUMNS[name] is Refund:
             assert columns.pop() == "charge"
         fields = list(COLUMNS[name].__struct_fields__)
-        if COLUMNS[name] in (Payment, Setup):  # both are in the content
+        if COLUMNS[name] in (Payment, Payout, Setup):  # both are in the content
             fields[fields.index("details") : fields.index("progress") + 1] = ["content"]
         assert columns == fields
 
@@ -164,6 +178,8 @@ def test_no_record_was_forgotten() -> None:
         ("payment_move_row", PaymentMove),
         ("setup_create_row", SetupCreate),
         ("setup_move_row", SetupMove),
+        ("payout_create_row", PayoutCreate),
+        ("payout_move_row", PayoutMove),
         ("refuse_row", Refuse),
     ],
 )

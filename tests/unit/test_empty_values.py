@@ -12,6 +12,7 @@ import pytest
 from msgspec import UNSET, UnsetType, inspect
 
 from bailiwick.base.errors import ApiError
+from bailiwick.resources.disputes.params import Evidence
 from bailiwick.search.language import QUERY_CHARS_MAX
 from bailiwick.wire.forms import struct_from
 from tests import request_structs
@@ -51,10 +52,14 @@ UNSETTABLE = {
     "CreateMethod": {"metadata"},
     "UpdateSetup": {"customer", "description", "metadata", "payment_method"},
     "UpdateMethod": {"metadata"},
+    "UpdateDispute": {"metadata"},
+    "CreatePayout": {"metadata"},
+    "UpdatePayout": {"metadata"},
     "CreateEndpoint": {"description", "metadata"},
     "UpdateEndpoint": {"description", "metadata"},
 }
 IN_OBJECTS = {
+    "evidence": set(Evidence.__struct_fields__),
     "shipping[address]": {"line1", "line2", "city", "state", "postal_code", "country"},
     "address": {"line1", "line2", "city", "state", "postal_code", "country"},
     "invoice_settings": {"default_payment_method"},
@@ -67,7 +72,10 @@ IN_OBJECTS = {
 }  # fmt: skip
 
 
-LONGEST = {("SearchQuery", "query"): QUERY_CHARS_MAX + 1}
+LONGEST = {
+    ("SearchQuery", "query"): QUERY_CHARS_MAX + 1,
+    **{("UpdateDispute", name): 20_001 for name in Evidence.__struct_fields__},
+}
 
 
 def least(kind: type[msgspec.Struct]) -> dict[str, Any]:
@@ -77,6 +85,7 @@ def least(kind: type[msgspec.Struct]) -> dict[str, Any]:
         "enabled_events": ["*"], "type": "card", "enabled": True, "name": "A", "query": "amount>1",
         "address": {"city": "B"}, "card": {"token": "tok_visa"}, "customer": "cus_1",
         "customer_acceptance": {"type": "offline"}, "ip_address": "::1", "user_agent": "x",
+        "destination": "btok_1",
     }  # fmt: skip
     return {name: known[name] for name in _required(kind)}
 

@@ -15,18 +15,18 @@ from msgspec import json, structs
 
 from bailiwick_sandbox import config
 from bailiwick_sandbox.bank import checks, currencies, identifiers
-from bailiwick_sandbox.bank.books import Books, Ledger
+from bailiwick_sandbox.bank.answers import CaptureView, charge_view
+from bailiwick_sandbox.bank.books import Books
 from bailiwick_sandbox.bank.delay import Delay, DelayRequest
 from bailiwick_sandbox.bank.journal import Journal, JournalError
+from bailiwick_sandbox.bank.ledger import Ledger
 from bailiwick_sandbox.bank.records import (
     CaptureRequest,
-    CaptureView,
     Charge,
     ChargeRequest,
     RefundRequest,
     Refusal,
     VoidRequest,
-    charge_view,
 )
 from bailiwick_sandbox.bank.sources import SOURCES, describe
 from bailiwick_sandbox.faults import FaultBoard, Params, RuleRequest

@@ -13,7 +13,7 @@ from bailiwick.resources.payments.states import TERMINAL, TRANSITIONS, Change, S
 ROOT = pathlib.Path(__file__).parents[2]
 PAIRS = [(state, change) for state in State for change in Change]
 ALWAYS = {Change.EDIT, Change.LATE}
-MOVES_MONEY_BACK = {Change.REFUND, Change.REFUNDED, Change.WAIT}
+MOVES_MONEY_BACK = {Change.REFUND, Change.REFUNDED, Change.DISPUTED, Change.WAIT}
 
 # Written out by hand once more, so that a slip in the table does not pass for its own proof.
 LEGAL = {
@@ -26,12 +26,12 @@ LEGAL = {
     "processing": "retry>processing wait>processing act>requires_action captured>succeeded "
     "authorized>requires_capture declined>requires_payment_method forgo>voiding",
     "requires_capture": "capture>capturing void>voiding wait>requires_capture "
-    "refund>requires_capture refunded>requires_capture",
+    "refund>requires_capture refunded>requires_capture disputed>requires_capture",
     "capturing": "wait>capturing captured>succeeded refused>requires_capture expire>canceled "
-    "partly_captured>requires_capture released>succeeded refunded>capturing",
+    "partly_captured>requires_capture released>succeeded refunded>capturing disputed>capturing",
     "voiding": "wait>voiding voided>canceled refused>requires_capture resume>processing "
-    "released>succeeded refunded>voiding forgone>requires_payment_method",
-    "succeeded": "wait>succeeded refund>succeeded refunded>succeeded",
+    "released>succeeded refunded>voiding disputed>voiding forgone>requires_payment_method",
+    "succeeded": "wait>succeeded refund>succeeded refunded>succeeded disputed>succeeded",
     "canceled": "",
 }
 

@@ -26,12 +26,14 @@ Response = falcon.asgi.Response
 
 
 class Create:
-    """What is made at the node with jurisdiction over a place; ``moves``: money may move at once.
-    What is not a payment is kept for later ones, and so where those will look for it: at home."""
+    """What is made at the node with jurisdiction over a place; ``moves``: money may move at once;
+    ``always``: whatever the request says. What is not a payment is kept for later ones, and so
+    where those will look for it: at home."""
 
-    def __init__(self, front: Front, *, moves: bool) -> None:
+    def __init__(self, front: Front, *, moves: bool, always: bool = False) -> None:
         self.front = front
         self._moves = moves
+        self._always = always
 
     async def on_post(self, request: Request, response: Response) -> None:
         front = self.front
@@ -40,7 +42,8 @@ class Create:
         params = parse_body(request.content_type, body)
         key = _key(inbound)
         placed = _place(front, inbound, key, params)
-        target, one_shot = target_of(request), self._moves and may_move_money(params)
+        one_shot = self._moves and (self._always or may_move_money(params))
+        target = target_of(request)
         delivery = Delivery(
             front, inbound, placed, target, body,
             one_shot=one_shot, stays=not self._moves or names_payer(params), params=params,

@@ -7,7 +7,7 @@ from typing import Any
 import falcon.asgi
 
 from bailiwick.access import browser
-from bailiwick.access.fanout import endpoints, lists, search
+from bailiwick.access.fanout import balance, endpoints, lists, search
 from bailiwick.access.front import Front
 from bailiwick.access.inbound import Inbound, receive, target_of
 from bailiwick.access.nodes.hop import give, require_region, send_home
@@ -24,6 +24,7 @@ from bailiwick.interlink.resource import (
     Refused,
     Resource,
     Searched,
+    Summed,
 )
 from bailiwick.topology.topology import Node
 from bailiwick.wire.forms import parse_body
@@ -92,11 +93,13 @@ def _answering(front: Front, where: object, *, public: bool) -> Answering:
         case ByParam():
             return _by_param(front, where)
         case Placed():
-            return Create(front, moves=where.moves).on_post
+            return Create(front, moves=where.moves, always=where.always).on_post
         case Located():
             return Ask(front, public=public).on_get
         case Merged():
             return _merged(front)
+        case Summed():
+            return _summed(front)
         case Searched():
             return _searched(front)
         case Everywhere():
@@ -169,6 +172,13 @@ def _named(front: Front, names: dict[str, str], params: dict[str, Any]) -> tuple
 def _merged(front: Front) -> Answering:
     async def answer(request: Request, response: Response) -> None:
         await lists.list_all(front, receive(front, request, response), request, response)
+
+    return answer
+
+
+def _summed(front: Front) -> Answering:
+    async def answer(request: Request, response: Response) -> None:
+        await balance.add_up(front, receive(front, request, response), request, response)
 
     return answer
 

@@ -12,20 +12,32 @@ from typing import Protocol
 
 import msgspec
 
+from bailiwick.channels.dispute_notice import DisputeNotice
+
 
 class Operation(StrEnum):
     """What a provider is asked to do. Capture, void and refund refer to an earlier charge; a void
-    may refer to a setup, by which the payer agrees to later charges and no money moves."""
+    may refer to a setup, by which the payer agrees to later charges and no money moves. Evidence
+    and to concede refer to a dispute of a charge: what speaks against it, and that it is accepted
+    as lost. The last two send money to the merchant, and call that back."""
 
     CHARGE = "charge"
     CAPTURE = "capture"
     VOID = "void"
     REFUND = "refund"
     SETUP = "setup"
+    EVIDENCE = "evidence"
+    CONCEDE = "concede"
+    PAYOUT = "payout"
+    PAYOUT_CANCEL = "payout_cancel"
 
 
 ON_CHARGES = (Operation.CHARGE, Operation.CAPTURE, Operation.VOID, Operation.REFUND)
 """Those that every channel has."""
+
+
+PAYOUT_CANCELED = "payout_canceled"
+"""Code of a definite no: the payout was canceled at the provider."""
 
 
 class Outcome(StrEnum):
@@ -80,10 +92,13 @@ class Instruction(msgspec.Struct, frozen=True, omit_defaults=True):
         final: for a capture: what is not captured is released (else it stays held).
         overcapture: for a charge: its final capture may take more than is authorized.
         payment_method_type: how the payer pays (``card``).
-        payment_method: the payer's payment method token, passed through.
+        payment_method: the payer's payment method token, passed through; for a payout, the token of
+            its destination.
         provider_ref: the provider's id of the object acted upon: the charge for capture, void
-            and refund; for a query of an operation, what the provider called it, if known.
+            and refund, the dispute or payout for what is about one; for a query of an operation,
+            what the provider called it, if known.
         charge_reference: our reference of the charge acted upon.
+        evidence: against a dispute: texts by the names of the API's fields.
         store: for a charge: the payer agrees to be charged again by this payment method.
         off_session: for a charge: the payer is not there, and can do nothing for it.
         agreement: the provider's reference of what the payer has agreed to, for such a charge.
@@ -105,6 +120,7 @@ class Instruction(msgspec.Struct, frozen=True, omit_defaults=True):
     payment: str | None = None
     final: bool = True
     overcapture: bool = False
+    evidence: dict[str, str] = {}
     store: bool = False
     off_session: bool = False
     agreement: str | None = None
@@ -164,7 +180,8 @@ class Result(msgspec.Struct, frozen=True):
             ``Profile.visibility_ms``.
         retryable: for a decline: another gateway may be tried (the provider is unable, not the
             payer refused).
-        detail: a short machine-readable word for the record; never provider text.
+        detail: a short machine-readable word for the record; never provider text. Of a pending
+            payout, ``in_transit`` says that it was sent on.
         agreement: of an approved charge that asked to ``store``, or setup: the provider's reference
             of it.
     """
@@ -230,6 +247,7 @@ class CallbackEvent(msgspec.Struct, frozen=True):
             (unsigned, static token), so that the node asks the provider.
         dated: it was signed long ago, or ahead of time: the node asks the provider before it
             believes ``result``.
+        dispute: it is about a dispute of the charge, and says nothing of the operation.
     """
 
     notice_id: str
@@ -238,6 +256,7 @@ class CallbackEvent(msgspec.Struct, frozen=True):
     provider_ref: str | None = None
     result: Result | None = None
     dated: bool = False
+    dispute: DisputeNotice | None = None
 
 
 class CallbackRefused(Exception):

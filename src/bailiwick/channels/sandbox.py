@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from bailiwick.channels import common
+from bailiwick.channels import common, sandbox_disputes, sandbox_payouts
 from bailiwick.channels.base import (
     Account,
     CallbackEvent,
@@ -91,6 +91,10 @@ class SandboxChannel:
     def parse(self, instruction: Instruction, reply: Reply) -> Result:
         if reply.status != 200:
             return _parse_failure(instruction, reply)
+        if instruction.operation in sandbox_disputes.ABOUT:
+            return sandbox_disputes.parse(instruction, reply)
+        if instruction.operation in sandbox_payouts.ABOUT:
+            return sandbox_payouts.parse(instruction, reply)
         if instruction.operation is Operation.REFUND:
             refund = common.decode(reply.body, Refund)
             return unknown("unreadable") if refund is None else _read_refund(instruction, refund)
@@ -143,6 +147,14 @@ class SandboxChannel:
             if refund is not None:
                 about = (Operation.REFUND, refund.reference, refund.id)
                 return CallbackEvent(event.id, *about, _refund_result(refund), dated)
+        elif event.type == "dispute.updated":
+            told = sandbox_disputes.notice(event.id, bytes(event.data), dated=dated)
+            if told is not None:
+                return told
+        elif event.type == "payout.updated":
+            told = sandbox_payouts.notice(event.id, bytes(event.data), dated=dated)
+            if told is not None:
+                return told
         else:
             return None
         raise CallbackRefused("the callback's object cannot be read")
@@ -183,6 +195,10 @@ def _order(instruction: Instruction) -> tuple[str, msgspec.Struct]:
             instruction.return_url,
             instruction.callback_url,
         )
+    if instruction.operation in sandbox_disputes.ABOUT:
+        return sandbox_disputes.order(instruction)
+    if instruction.operation in sandbox_payouts.ABOUT:
+        return sandbox_payouts.order(instruction)
     charge = common.charge_id(instruction)
     if instruction.operation is Operation.REFUND:
         return "/refunds", RefundBody(reference, charge, amount, instruction.callback_url)
@@ -336,6 +352,10 @@ def _read_lookup(instruction: Instruction, found: Lookup) -> Result:
         if found.refund is None:
             return unknown("unreadable")
         return _read_refund(instruction, found.refund)
+    if instruction.operation in sandbox_disputes.ABOUT:
+        return sandbox_disputes.read_lookup(instruction, found)
+    if instruction.operation in sandbox_payouts.ABOUT:
+        return sandbox_payouts.read_lookup(instruction, found)
     if found.charge is None:
         return unknown("unreadable")
     if instruction.operation in (Operation.CHARGE, Operation.SETUP):

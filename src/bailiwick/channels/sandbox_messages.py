@@ -46,6 +46,11 @@ class RefundBody(msgspec.Struct, frozen=True, omit_defaults=True):
     callback_url: str | None = None
 
 
+class EvidenceBody(msgspec.Struct, frozen=True, omit_defaults=True):
+    reference: str
+    evidence: dict[str, str] = {}
+
+
 class Reason(msgspec.Struct, frozen=True):
     code: str | None = None
     decline_code: str | None = None
@@ -83,12 +88,59 @@ class Refund(msgspec.Struct, frozen=True):
     failure: Reason | None = None
 
 
+class Dispute(msgspec.Struct, frozen=True):
+    object: Literal["dispute"]
+    id: Id
+    charge: Id
+    charge_reference: Id
+    status: Literal[
+        "warning_needs_response",
+        "warning_under_review",
+        "warning_closed",
+        "needs_response",
+        "under_review",
+        "won",
+        "lost",
+    ]
+    funds: Literal["held", "withdrawn", "reinstated"]
+    amount: Minor
+    currency: str
+    reason: str
+    sequence: Minor
+    fee: Minor = 0
+    due_at: Minor | None = None
+    past_due: bool = False
+    submissions: Minor = 0
+    refundable: bool = False
+
+
+class PayoutBody(msgspec.Struct, frozen=True, omit_defaults=True):
+    reference: str
+    amount: int
+    currency: str
+    destination: str
+    callback_url: str | None = None
+    statement_descriptor: str | None = None
+
+
+class Payout(msgspec.Struct, frozen=True):
+    object: Literal["payout"]
+    id: Id
+    reference: Id
+    status: str
+    amount: Minor | None = None
+    currency: str | None = None
+    failure: Reason | None = None
+
+
 class Lookup(msgspec.Struct, frozen=True):
     type: str
     reference: Id
     status: Literal["succeeded", "failed", "pending"]
     charge: Charge | None = None
     refund: Refund | None = None
+    dispute: Dispute | None = None
+    payout: Payout | None = None
 
 
 class Fault(msgspec.Struct, frozen=True):

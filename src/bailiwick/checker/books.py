@@ -93,7 +93,70 @@ class Refund(msgspec.Struct, frozen=True, gc=False):
     updated: int
 
 
-Row = Charge | Capture | Void | Refund | Setup
+class Payout(msgspec.Struct, frozen=True, gc=False):
+    """A payout in a provider's books."""
+
+    provider: str
+    reference: str
+    id: str
+    amount: int
+    currency: str
+    status: str
+    created: int
+    updated: int
+    charge: str = ""
+
+
+class Recall(msgspec.Struct, frozen=True, gc=False):
+    """A payout that was canceled, in a provider's books."""
+
+    provider: str
+    reference: str
+    payout: str
+    amount: int
+    currency: str
+    created: int
+    charge: str = ""
+
+    @property
+    def updated(self) -> int:
+        """It never changes."""
+        return self.created
+
+
+class Submission(msgspec.Struct, frozen=True, gc=False):
+    """What was sent about a dispute in a provider's books; ``kind``: the operation."""
+
+    provider: str
+    reference: str
+    dispute: str
+    charge: str
+    kind: str
+    created: int
+
+    @property
+    def updated(self) -> int:
+        """It never changes."""
+        return self.created
+
+
+class Dispute(msgspec.Struct, frozen=True, gc=False):
+    """A dispute in a provider's books."""
+
+    provider: str
+    id: str
+    charge: str
+    amount: int
+    currency: str
+    status: str
+    created: int
+    updated: int
+    fee: int = 0
+    sequence: int = 1
+    funds: str = "held"
+
+
+Row = Charge | Capture | Void | Refund | Submission | Payout | Recall | Setup
 
 
 class Books(msgspec.Struct, frozen=True):
@@ -105,11 +168,24 @@ class Books(msgspec.Struct, frozen=True):
     voids: list[Void]
     refunds: list[Refund]
     setups: list[Setup] = []
+    disputes: list[Dispute] = []
+    submissions: list[Submission] = []
+    payouts: list[Payout] = []
+    recalls: list[Recall] = []
 
     def by_reference(self) -> dict[str, list[Row]]:
         """Every row under the reference that it was asked for with."""
         found: dict[str, list[Row]] = {}
-        for rows in (self.charges, self.captures, self.voids, self.refunds, self.setups):
+        for rows in (
+            self.charges,
+            self.captures,
+            self.voids,
+            self.refunds,
+            self.submissions,
+            self.payouts,
+            self.recalls,
+            self.setups,
+        ):
             for row in rows:
                 found.setdefault(row.reference, []).append(row)
         return found
@@ -117,7 +193,9 @@ class Books(msgspec.Struct, frozen=True):
 
 def kind(row: Row) -> str:
     """The operation that a row records."""
-    return type(row).__name__.lower()
+    if isinstance(row, Recall):
+        return "payout_cancel"
+    return row.kind if isinstance(row, Submission) else type(row).__name__.lower()
 
 
 def parse(document: bytes) -> Books:

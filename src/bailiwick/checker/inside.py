@@ -14,6 +14,13 @@ from bailiwick.checker.findings import Found
 from bailiwick.checker.reader import Reader
 
 Invariant = Callable[[Reader, Found], Awaitable[None]]
+_ORDERS = """(SELECT id, merchant, livemode, currency, version, content_seq, attempts FROM payment
+              UNION ALL
+              SELECT id, merchant, livemode, currency, version, content_seq, attempts
+                FROM payout
+              UNION ALL
+              SELECT id, merchant, livemode, currency, version, content_seq, attempts
+                FROM setup)"""
 
 
 async def postings_balance(db: Reader, found: Found) -> None:
@@ -23,44 +30,50 @@ async def postings_balance(db: Reader, found: Found) -> None:
     await db.compare(found, "SELECT count(*) FROM posting")
     await db.broken(
         found,
-        """SELECT g.subject, 'posting ' || g.number || ' of version ' || g.seq || ': ' || CASE
+        f"""SELECT g.subject, 'posting ' || g.number || ' of version ' || g.seq || ': ' || CASE
                   WHEN g.amount <= 0 OR g.debit = g.credit THEN 'it moves nothing'
                   WHEN g.currency <> p.currency THEN 'currency ' || g.currency
                   WHEN g.seq > p.version THEN 'a version that never was'
                   ELSE 'accounts ' || g.debit || ' and ' || g.credit END
-             FROM posting g JOIN payment p ON p.id = g.subject
+             FROM posting g JOIN {_ORDERS} p ON p.id = g.subject
             WHERE g.amount <= 0 OR g.debit = g.credit
                OR g.currency <> p.currency OR g.seq > p.version
                OR EXISTS (SELECT FROM unnest(ARRAY[g.debit, g.credit]) AS a (account)
                            WHERE account NOT IN ('merchant:' || p.merchant,
                                                  'unexpected:' || p.merchant)
-                             AND account NOT LIKE 'receivable:_%')""",
+                             AND account NOT LIKE 'receivable:_%'
+                             AND account NOT LIKE 'transit:_%')""",
     )
 
 
 async def balances_replay(db: Reader, found: Found) -> None:
     """Balances equal replay: what the merchant is owed by the postings is amount_received less
-    amount_refunded, and unexpected receipts equal the late successes (rule 2)."""
+    amount_refunded and what disputes have withdrawn, and unexpected receipts equal the late
+    successes (rule 2)."""
     await db.compare(found, "SELECT count(*) FROM payment")
     await db.broken(
         found,
         """SELECT p.id, 'postings owe the merchant ' || coalesce(g.owed, 0) || ', the payment says '
-                  || p.amount_received - p.amount_refunded
+                  || p.amount_received - p.amount_refunded - coalesce(d.gone, 0)
              FROM payment p LEFT JOIN (
                   SELECT subject, -sum(amount) AS owed FROM entry
                    WHERE account LIKE 'merchant:%' GROUP BY subject) g ON g.subject = p.id
-            WHERE coalesce(g.owed, 0) <> p.amount_received - p.amount_refunded""",
+             LEFT JOIN (
+                  SELECT payment, sum(amount + fee) AS gone FROM dispute
+                   WHERE funds = 'withdrawn' GROUP BY payment) d ON d.payment = p.id
+            WHERE coalesce(g.owed, 0)
+                  <> p.amount_received - p.amount_refunded - coalesce(d.gone, 0)""",
     )
     await db.broken(
         found,
         """SELECT coalesce(g.subject, a.subject), 'unexpected receipts are '
                   || coalesce(g.booked, 0) || ', late successes ' || coalesce(a.late, 0)
              FROM (SELECT subject, -sum(amount) AS booked FROM entry
-                    WHERE account LIKE 'unexpected:%' GROUP BY subject) g
+                    WHERE account LIKE 'unexpected:%' AND subject ^@ 'pi_' GROUP BY subject) g
              FULL JOIN (
                   SELECT l.subject, sum((l.result::json ->> 'amount')::bigint) AS late
                     FROM attempt l
-                   WHERE l.state = 'late' AND EXISTS (
+                   WHERE l.state = 'late' AND l.subject ^@ 'pi_' AND EXISTS (
                          SELECT FROM review r WHERE r.subject = l.subject AND r.attempt = l.id
                             AND r.reason = 'late_success')
                    GROUP BY l.subject) a ON a.subject = g.subject
@@ -137,22 +150,25 @@ async def captures_within_hold(db: Reader, found: Found) -> None:
 async def one_operation_at_a_time(db: Reader, found: Found) -> None:
     """No attempt N+1 while N is unknown (rule 2): at most one charge or capture, and one void,
     is open per payment; the payment names it, and an earlier charge is never the open one."""
-    await db.compare(found, "SELECT count(*) FROM attempt WHERE operation <> 'refund'")
+    await db.compare(
+        found,
+        "SELECT count(*) FROM attempt WHERE acts_on IS NULL",
+    )
     await db.broken(
         found,
         """SELECT subject, string_agg(id || ' ' || operation || ' ' || state, ', ' ORDER BY number)
              FROM attempt
-            WHERE state IN ('permitted', 'pending', 'unknown') AND operation <> 'refund'
+            WHERE state IN ('permitted', 'pending', 'unknown') AND acts_on IS NULL
             GROUP BY subject
-           HAVING count(*) FILTER (WHERE operation <> 'void') > 1
-               OR count(*) FILTER (WHERE operation = 'void') > 1
-               OR count(*) FILTER (WHERE operation <> 'charge') > 1""",
+           HAVING count(*) FILTER (WHERE operation NOT IN ('void', 'payout_cancel')) > 1
+               OR count(*) FILTER (WHERE operation IN ('void', 'payout_cancel')) > 1
+               OR count(*) FILTER (WHERE operation NOT IN ('charge', 'payout')) > 1""",
     )
     await db.broken(
         found,
         """SELECT o.id, 'open, while attempt ' || n.number || ' (' || n.operation || ') followed'
              FROM attempt o JOIN attempt n ON n.subject = o.subject AND n.number > o.number
-            WHERE o.state IN ('permitted', 'pending', 'unknown') AND o.operation <> 'refund'
+            WHERE o.state IN ('permitted', 'pending', 'unknown') AND o.acts_on IS NULL
               AND n.operation IN ('charge', 'capture')""",
     )
     await db.broken(
@@ -163,7 +179,7 @@ async def one_operation_at_a_time(db: Reader, found: Found) -> None:
             WHERE CASE WHEN p.open_attempt IS NULL
                        THEN p.state IN ('processing', 'requires_action', 'capturing', 'voiding')
                        ELSE a.state IS NULL OR a.state NOT IN ('permitted', 'pending', 'unknown')
-                            OR a.operation = 'refund' END""",
+                            OR a.acts_on IS NOT NULL END""",
     )
     await _open_ones_named(db, found)
 
@@ -175,7 +191,7 @@ async def _open_ones_named(db: Reader, found: Found) -> None:
                   || coalesce(p.open_attempt, 'none')
              FROM attempt a JOIN payment p ON p.id = a.subject
                   LEFT JOIN attempt o ON o.id = p.open_attempt
-            WHERE a.state IN ('permitted', 'pending', 'unknown') AND a.operation <> 'refund'
+            WHERE a.state IN ('permitted', 'pending', 'unknown') AND a.acts_on IS NULL
               AND p.open_attempt IS DISTINCT FROM a.id
               AND NOT (a.operation = 'charge' AND a.id = p.charge_attempt
                        AND o.operation IS NOT DISTINCT FROM 'void')""",
@@ -187,9 +203,9 @@ async def attempts_complete(db: Reader, found: Found) -> None:
     await db.compare(found, "SELECT count(*) FROM payment")
     await db.broken(
         found,
-        """SELECT p.id, 'says ' || p.attempts || ' attempts, there are ' || coalesce(a.n, 0)
+        f"""SELECT p.id, 'says ' || p.attempts || ' attempts, there are ' || coalesce(a.n, 0)
                   || coalesce(', the last is ' || a.last, '')
-             FROM payment p LEFT JOIN (
+             FROM {_ORDERS} p LEFT JOIN (
                   SELECT subject, count(*) AS n, max(number) AS last FROM attempt GROUP BY subject
                   ) a ON a.subject = p.id
             WHERE p.attempts <> coalesce(a.n, 0) OR p.attempts <> coalesce(a.last, 0)""",
@@ -201,17 +217,17 @@ async def events_gap_free(db: Reader, found: Found) -> None:
     await db.compare(found, "SELECT count(*) FROM event")
     await db.broken(
         found,
-        """SELECT p.id, 'version ' || p.version || ' with ' || coalesce(e.n, 0) || ' events'
+        f"""SELECT p.id, 'version ' || p.version || ' with ' || coalesce(e.n, 0) || ' events'
                   || coalesce(' from ' || e.first || ' to ' || e.last, '')
-             FROM payment p LEFT JOIN (
+             FROM {_ORDERS} p LEFT JOIN (
                   SELECT subject, count(*) AS n, min(seq) AS first, max(seq) AS last
                     FROM event GROUP BY subject) e ON e.subject = p.id
             WHERE e.n IS DISTINCT FROM p.version OR e.first <> 1 OR e.last <> p.version""",
     )
     await db.broken(
         found,
-        """SELECT p.id, 'event ' || p.content_seq || ' should hold its content'
-             FROM payment p LEFT JOIN event e ON e.subject = p.id AND e.seq = p.content_seq
+        f"""SELECT p.id, 'event ' || p.content_seq || ' should hold its content'
+             FROM {_ORDERS} p LEFT JOIN event e ON e.subject = p.id AND e.seq = p.content_seq
             WHERE e.content IS NULL
             UNION ALL
            SELECT a.subject, 'event ' || a.seq || ' should hold the instruction of ' || a.id
@@ -223,6 +239,7 @@ async def events_gap_free(db: Reader, found: Found) -> None:
 _CHILDREN = (
     ("attempt", "id", True),
     ("refund", "id", True),
+    ("dispute", "id", True),
     ("event", "id", True),
     ("posting", "subject || ' posting ' || c.seq || '.' || c.number", False),
     ("review", "subject || ' review ' || c.attempt", False),
@@ -231,6 +248,7 @@ _CHILDREN = (
 
 
 _OWNERS = """(SELECT id, merchant, livemode FROM payment
+              UNION ALL SELECT id, merchant, livemode FROM payout
               UNION ALL SELECT id, merchant, livemode FROM record
               UNION ALL SELECT id, merchant, livemode FROM setup)"""
 
@@ -239,7 +257,7 @@ async def tenants_match(db: Reader, found: Found) -> None:
     """Every row's tenant is its parent's, and no child is without its parent (there are no
     foreign keys on the hot tables)."""
     for table, name, owned in _CHILDREN:
-        of = "payment" if table == "refund" else "subject"
+        of = "payment" if table in ("refund", "dispute") else "subject"
         wrong_owner = "OR c.merchant <> p.merchant OR c.livemode <> p.livemode" if owned else ""
         told = "'merchant ' || c.merchant || ', the parent''s '" if owned else "'?'"
         await db.compare(found, f"SELECT count(*) FROM {table}")
@@ -264,10 +282,11 @@ async def tenants_match(db: Reader, found: Found) -> None:
              FROM idempotency_key k LEFT JOIN {_OWNERS} p ON p.id = k.object
                   LEFT JOIN refund r ON r.id = k.object
                   LEFT JOIN attempt a ON a.id = k.object
+                  LEFT JOIN dispute d ON d.id = k.object
             WHERE k.object IS NOT NULL
               AND (k.merchant, k.livemode) IS DISTINCT FROM
-                  (coalesce(p.merchant, r.merchant, a.merchant),
-                   coalesce(p.livemode, r.livemode, a.livemode))""",
+                  (coalesce(p.merchant, r.merchant, a.merchant, d.merchant),
+                   coalesce(p.livemode, r.livemode, a.livemode, d.livemode))""",
     )
 
 
@@ -282,7 +301,7 @@ async def keys_claimed(db: Reader, found: Found) -> None:
                   WHEN k.identity IS NULL THEN 'never claimed'
                   WHEN k.refused IS NOT NULL THEN 'refused here (' || k.refused || ')'
                   ELSE 'claimed for ' || coalesce(k.object, 'nothing') END
-             FROM attempt a JOIN {_OWNERS} p ON p.id = a.subject LEFT JOIN idempotency_key k
+             FROM attempt a JOIN {_ORDERS} p ON p.id = a.subject LEFT JOIN idempotency_key k
                   ON k.identity = {_identity("p.merchant", "p.livemode", "a.key")}
             WHERE a.key IS NOT NULL AND (k.identity IS NULL OR k.refused IS NOT NULL
                   OR k.object IS NULL OR k.object NOT IN (a.subject, coalesce(a.acts_on, '')))""",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bailiwick.checker import books
-from bailiwick.checker.books import Charge, Refund, Row, Setup, Void
+from bailiwick.checker.books import Charge, Payout, Refund, Row, Setup, Submission, Void
 from bailiwick.checker.findings import Found
 from bailiwick.checker.tables import NO_CHARGE, Attempt, Payment, Tables
 
@@ -120,7 +120,7 @@ def _row_wrong(joined: Joined, attempt: Attempt, rows: list[Row]) -> str | None:
     provider = joined.provider(attempt)
     if provider and row.provider != provider:
         return f"sent to {attempt.gateway}, in the books of {row.provider}"
-    if not isinstance(row, Void | Setup):
+    if not isinstance(row, Void | Submission | Setup):
         if row.amount != attempt.amount:
             return f"{attempt.amount} for us, {row.amount} in the books"
         if row.currency.upper() != attempt.currency.upper():
@@ -150,6 +150,9 @@ def _state_wrong(attempt: Attempt, row: Row) -> str | None:
     if isinstance(row, Refund):
         status = "failed" if attempt.state in NO_CHARGE else "succeeded"
         return None if row.status == status else f"{row.status} in the books"
+    if isinstance(row, Payout):
+        ends = ("failed", "canceled") if attempt.state in NO_CHARGE else ("paid",)
+        return None if row.status in ends else f"{row.status} in the books"
     return "done in the books" if attempt.state in NO_CHARGE else None
 
 

@@ -53,6 +53,7 @@ async def methods_owned(db: Reader, found: Found) -> None:
     )
 
 
-TOLD = "SELECT count(*) FROM event WHERE NOT subject ^@ 'pi_' AND NOT subject ^@ 'seti_'"
+TOLD = """SELECT count(*) FROM event
+           WHERE NOT (subject ^@ 'pi_' OR subject ^@ 'po_' OR subject ^@ 'seti_')"""
 """How many events tell of records: if any, there are records to compare."""
 RECORDS: tuple[Invariant, ...] = (records_told, methods_owned)

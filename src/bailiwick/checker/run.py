@@ -14,8 +14,10 @@ import msgspec
 from bailiwick.checker import (
     across,
     books,
+    disputes,
     inside,
     outside,
+    payouts,
     providers,
     records,
     setups,
@@ -102,6 +104,7 @@ class _Run:
         self.readers = readers
         self.known = frozenset(found.providers)
         self.by_reference = found.by_reference()
+        self.disputes = {(row.provider, row.id): row for row in found.disputes}
         self.permitted: dict[str, int] = {}
         self.owners: across.KeyOwners = {}
         self.told = outside.Told()
@@ -110,7 +113,7 @@ class _Run:
         self.open: list[OpenAttempt] = []
         self.open_reviews: list[OpenReview] = []
         self.payments = self.paid = self.attempts = self.reviews = self.skipped = 0
-        self.told_of_records = self.setups = 0
+        self.told_of_records = self.disputed = self.paid_out = self.setups = 0
         # What is neither set aside nor elsewhere, so that it must be compared with the books.
         self.joinable = self.charged = self.settled = 0
         self.history = None if wanted.history is None else outside.read_lines(wanted.history)
@@ -119,12 +122,15 @@ class _Run:
     async def node(self, db: Reader) -> None:
         """Everything that concerns one node."""
         of = self.findings.of
-        for invariant in (*inside.INSIDE, *records.RECORDS, *setups.SETUPS):
+        inside_it = (*inside.INSIDE, disputes.disputes_booked_once, *payouts.PAYOUTS)
+        for invariant in (*inside_it, *records.RECORDS, *setups.SETUPS):
             await invariant(db, of(invariant))
         rows = await tables.load(db)
         self.payments += len(rows.payments)
         self.paid += sum(payment.received > 0 for payment in rows.payments.values())
         self.attempts += len(rows.attempts)
+        self.disputed += len(rows.disputes)
+        self.paid_out += await db.number("SELECT count(*) FROM payout")
         told = stories.Stories(db.node, rows, self.findings)
         await stories.read(db, told)
         await stories.stored_answers(db, of(stories.stored_answers), rows, told.edited)
@@ -153,6 +159,14 @@ class _Run:
         self.settled += joined.settled
         for invariant in providers.BETWEEN:
             invariant(joined, self.findings.of(invariant))
+        disputes.disputes_match_books(
+            db.node,
+            rows.disputes,
+            self.disputes,
+            db.place.providers,
+            db.taken_ms,
+            self.findings.of(disputes.disputes_match_books),
+        )
         for attempt in rows.attempts.values():
             self.permitted[attempt.id] = attempt.permitted_ms
 
@@ -220,6 +234,9 @@ class _Run:
             "setups_told": self.setups,
             "setups_follow_attempts": self.setups,
             "setups_keep_records": self.setups,
+            "disputes_booked_once": self.disputed,
+            "disputes_match_books": 0,
+            **{each.__name__: self.paid_out for each in payouts.PAYOUTS},
         }
         for found in self.findings.all():
             found.require_rows(there_are.get(found.name, self.payments))

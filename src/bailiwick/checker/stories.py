@@ -10,11 +10,11 @@ import msgspec
 from bailiwick.checker import transitions
 from bailiwick.checker.findings import Findings, Found
 from bailiwick.checker.reader import Reader
-from bailiwick.checker.tables import Attempt, Payment, Refund, Tables
+from bailiwick.checker.tables import Attempt, Dispute, Payment, Refund, Tables
 
 
 class _Body(msgspec.Struct, frozen=True, gc=False):
-    """What is read of an event's object: a payment, a charge or a refund."""
+    """What is read of an event's object: a payment, a charge, a refund or a dispute."""
 
     id: str
     object: str
@@ -42,8 +42,8 @@ def terminal_stays() -> None:
 
 
 def events_name_their_object() -> None:
-    """An event's body is the object as it was: it names its payment, or one of its charges or
-    refunds."""
+    """An event's body is the object as it was: it names its payment, or one of its charges,
+    refunds or disputes."""
 
 
 def payment_is_its_last_event() -> None:
@@ -111,13 +111,15 @@ class Stories:
             attempt = self._tables.attempts.get(body.id)
             mine = attempt is not None and attempt.payment == payment
             return None if mine else f"charge {body.id} is not one of this payment"
-        if body.object != "refund":
+        parts: dict[str, dict[str, Refund] | dict[str, Dispute]]
+        parts = {"refund": self._tables.refunds, "dispute": self._tables.disputes}
+        if body.object not in parts:
             return f"the body is a {body.object}"
-        refund = self._tables.refunds.get(body.id)
-        if refund is None or refund.payment != payment:
-            return f"refund {body.id} is not one of this payment"
-        if body.amount != refund.amount:
-            return f"refund {body.id} of {refund.amount} is shown with {body.amount}"
+        part = parts[body.object].get(body.id)
+        if part is None or part.payment != payment:
+            return f"{body.object} {body.id} is not one of this payment"
+        if body.amount != part.amount:
+            return f"{body.object} {body.id} of {part.amount} is shown with {body.amount}"
         return None
 
     def _moved(self, payment: str, seq: int, kind: str, after: str | None, followed: bool) -> None:
@@ -239,9 +241,11 @@ async def stored_answers(db: Reader, found: Found, tables: Tables, edited: set[s
                 found.broken(db.node, key, wrong)
 
 
-def _part(tables: Tables, target: str | None) -> Refund | Attempt | None:
-    """The refund or charge with an id: what belongs to a payment, and has an amount of its own."""
-    return tables.refunds.get(target or "") or tables.attempts.get(target or "")
+def _part(tables: Tables, target: str | None) -> Refund | Attempt | Dispute | None:
+    """The refund, charge or dispute with an id: what belongs to a payment, and has an amount of its
+    own."""
+    wanted = target or ""
+    return tables.refunds.get(wanted) or tables.attempts.get(wanted) or tables.disputes.get(wanted)
 
 
 def _wrong_answer(

@@ -65,12 +65,27 @@ class Refund(msgspec.Struct, frozen=True, gc=False):
     amount: int
 
 
+class Dispute(msgspec.Struct, frozen=True, gc=False):
+    """A dispute, as it was booked."""
+
+    id: str
+    payment: str
+    gateway: str
+    provider_ref: str
+    state: str
+    funds: str
+    amount: int
+    fee: int
+    sequence: int
+
+
 class Tables(msgspec.Struct, frozen=True):
     """A node's rows by id."""
 
     payments: dict[str, Payment]
     attempts: dict[str, Attempt]
     refunds: dict[str, Refund]
+    disputes: dict[str, Dispute] = {}
 
 
 async def load(db: Reader) -> Tables:
@@ -92,4 +107,10 @@ async def load(db: Reader) -> Tables:
     refunds: dict[str, Refund] = {}
     async for row in db.stream("SELECT id, payment, state, amount FROM refund"):
         refunds[row[0]] = Refund(*row[1:])
-    return Tables(payments, attempts, refunds)
+    disputes: dict[str, Dispute] = {}
+    async for row in db.stream(
+        """SELECT id, payment, gateway, provider_ref, state, funds, amount, fee, sequence
+             FROM dispute"""
+    ):
+        disputes[row[0]] = Dispute(*row)
+    return Tables(payments, attempts, refunds, disputes)

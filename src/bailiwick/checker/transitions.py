@@ -21,8 +21,12 @@ CREATED = "payment_intent.created"
 UPDATED = "bailiwick.payment_intent.updated"
 LATE = "bailiwick.late_success"
 REFUNDS = frozenset({"refund.created", "refund.updated", "refund.failed"})
+DISPUTES = frozenset(
+    f"charge.dispute.{name}"
+    for name in ("created", "updated", "closed", "funds_withdrawn", "funds_reinstated")
+)
 NOTED = "charge.updated"
-ADJUSTMENTS = REFUNDS | {LATE, UPDATED, NOTED}
+ADJUSTMENTS = REFUNDS | DISPUTES | {LATE, UPDATED, NOTED}
 """What may still happen to a payment that has ended; none of it changes the status."""
 
 _SAME = {(status, status) for status in STATUSES}
@@ -51,10 +55,11 @@ MOVES: dict[str, frozenset[tuple[str, str]]] = {
     UPDATED: frozenset(_SAME | {(METHOD, CONFIRMATION), (CONFIRMATION, METHOD)}),
     LATE: frozenset(_SAME),
     NOTED: frozenset(_SAME),
-    # What was captured of a hold can be refunded while the rest is held, or is being captured.
+    # What was captured of a hold can be refunded, or disputed, while the rest is held, or is being
+    # captured.
     **{
         name: frozenset({(SUCCEEDED, SUCCEEDED), (CAPTURE, CAPTURE), (PROCESSING, PROCESSING)})
-        for name in REFUNDS
+        for name in REFUNDS | DISPUTES
     },
 }
 

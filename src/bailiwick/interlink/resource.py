@@ -26,10 +26,12 @@ class ByParam(msgspec.Struct, frozen=True, tag="by_param"):
 
 
 class Placed(msgspec.Struct, frozen=True, tag="placed"):
-    """The node with jurisdiction over the payer's place; with ``moves`` money may move at once, and
-    what only begins may go where the usage state allows: all else is kept at home."""
+    """The node with jurisdiction over the place; with ``moves`` money may move at once: where the
+    request says so (``confirm``), or with ``always`` whatever it says. What then only begins may go
+    where the usage state allows; what does not move money at all is kept at home."""
 
     moves: bool = False
+    always: bool = False
 
 
 class Located(msgspec.Struct, frozen=True, tag="located"):
@@ -45,6 +47,10 @@ class Merged(msgspec.Struct, frozen=True, tag="merged"):
     """
 
     narrowed: dict[str, str] = {}
+
+
+class Summed(msgspec.Struct, frozen=True, tag="summed"):
+    """All nodes, what they have added up; without one of them there is no answer."""
 
 
 class Searched(msgspec.Struct, frozen=True, tag="searched"):
@@ -72,7 +78,7 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     remedy: str
 
 
-Where = ById | ByParam | Placed | Located | Merged | Searched | Everywhere | Refused
+Where = ById | ByParam | Placed | Located | Merged | Summed | Searched | Everywhere | Refused
 
 
 class Path(msgspec.Struct, frozen=True):

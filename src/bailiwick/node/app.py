@@ -18,7 +18,7 @@ from bailiwick.node.service import Node
 from bailiwick.records import records
 from bailiwick.records.record import stays
 from bailiwick.resources import declared, every, modules
-from bailiwick.resources.payments import placing, stored
+from bailiwick.resources.payments import placing
 from bailiwick.runtime.database_errors import DATABASE_ERRORS
 from bailiwick.serving import route
 from bailiwick.serving.route import Request, Response, Route
@@ -48,9 +48,10 @@ class Residency(Route):
         if of is None:
             raise ApiError.missing("object", identifier)
         region, store = route.region(request), self.node.store
-        payment = await stored.find(store, of)
-        if payment is not None:
-            must_stay = placing.must_stay(own(payment, who, "object", identifier), region)
+        kind = self.node.machine.kinds.known(of)
+        if kind is not None:
+            order = await kind.find(store, of)
+            must_stay = placing.must_stay(own(order, who, "object", identifier), region)
         else:
             other = self._staying.get(of.partition("_")[0])
             found = await (records.find(store, of) if other is None else other(self.node, of))

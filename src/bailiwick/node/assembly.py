@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from bailiwick.channels.base import Operation
 from bailiwick.idempotency import keys
-from bailiwick.orders.kinds import AsItIs, Handler, Kind, Kinds
+from bailiwick.orders.kinds import AsItIs, Disputing, Handler, Kind, Kinds
 from bailiwick.orders.lanes import lanes as order_lanes
 from bailiwick.orders.machine import Machine
 from bailiwick.resources import declared
@@ -43,7 +43,10 @@ def kinds() -> Kinds:
     objects: dict[str, AsItIs] = {}
     for each in declared("OBJECTS", "kind", "handlers"):
         objects |= each
-    return Kinds(_every_kind(), handlers, objects)
+    disputing: dict[str, Disputing] = {}
+    for each in declared("DISPUTING", "handlers"):
+        disputing |= each
+    return Kinds(_every_kind(), handlers, objects, disputing)
 
 
 def search_fills() -> list[str]:

@@ -21,6 +21,7 @@ from bailiwick.channels.base import (
     Result,
     agreed,
 )
+from bailiwick.channels.dispute_notice import DisputeNotice
 from bailiwick.orders import attempt_store
 from bailiwick.orders.attempts import NO_CHARGE, OPEN, Attempt
 from bailiwick.orders.machine import Machine
@@ -38,6 +39,7 @@ class Callbacks:
 
     def __init__(self, machine: Machine) -> None:
         self._store = machine.store
+        self._machine = machine
         self._gateways = machine.gateways
         self._executor = machine.executor
         self._kinds = machine.kinds
@@ -73,7 +75,9 @@ class Callbacks:
             await self._object(gateway, notice, attempt)
             await self._ask_about(gateway, attempt)
             return "contradicts"
-        if not await self._apply(gateway, notice, attempt):
+        if notice.dispute is not None:
+            await self._dispute(gateway, notice, attempt, notice.dispute)
+        elif not await self._apply(gateway, notice, attempt):
             return "asked"
         # Remembered only once it is carried out: a process that dies in between is told again,
         # and what is applied twice has no second effect, because settling is guarded.
@@ -132,6 +136,15 @@ class Callbacks:
             )
         await self._settle(attempt, result)
         return result.outcome is not Outcome.UNKNOWN or attempt.state not in OPEN
+
+    async def _dispute(
+        self, gateway: Gateway, notice: CallbackEvent, attempt: Attempt, told: DisputeNotice
+    ) -> None:
+        """Book what a dispute of a charge does. Raises ApiError (503): it must be told again."""
+        book = self._kinds.disputing(attempt)
+        if notice.dated or not gateway.profile.signed_callbacks or book is None:
+            raise ApiError.unavailable("This is not proven to be news. Send it again, signed now.")
+        await book(self._machine, attempt, told)
 
     async def _settle(self, attempt: Attempt, result: Result) -> None:
         settled = await self._executor.record_outcome(attempt, result)

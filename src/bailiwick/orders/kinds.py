@@ -13,6 +13,7 @@ import msgspec
 
 from bailiwick.base.errors import ApiError
 from bailiwick.channels.base import Operation, Result
+from bailiwick.channels.dispute_notice import DisputeNotice
 from bailiwick.orders.attempts import Attempt
 from bailiwick.orders.rows import OrderMove
 from bailiwick.orders.table import OrderTable
@@ -93,6 +94,9 @@ def alone(outcome: Callable[[Any, Attempt, Result, int, int], Transition[Any] | 
 
 Handlers = Mapping[tuple[str, Operation], Handler]
 """By the prefix of the order's ids, and the operation."""
+Disputing = Callable[[Any, Attempt, DisputeNotice], Awaitable[None]]
+"""The machine, a charge, and how a dispute of it stands: books all of it that is news. Raises
+ApiError, 503: not yet, it has to be told again."""
 AsItIs = Callable[[Store, str], Awaitable[msgspec.Raw]]
 """The object with an id as it is now."""
 
@@ -101,20 +105,33 @@ class Kinds:
     """All kinds of orders that a node has."""
 
     def __init__(
-        self, kinds: list[Kind], handlers: Handlers, objects: Mapping[str, AsItIs]
+        self,
+        kinds: list[Kind],
+        handlers: Handlers,
+        objects: Mapping[str, AsItIs],
+        disputing: Mapping[str, Disputing] | None = None,
     ) -> None:
         self._kinds = {kind.prefix: kind for kind in kinds}
         self._handlers = handlers
         self._objects = objects
+        self._disputing = disputing or {}
 
     def of(self, subject: str) -> Kind:
         """The kind of an order, by its id."""
         return self._kinds[subject.partition("_")[0]]
 
+    def known(self, identifier: str) -> Kind | None:
+        """The kind of an order, by its id; None for the id of something else."""
+        return self._kinds.get(identifier.partition("_")[0])
+
     def handler(self, attempt: Attempt) -> Handler:
         """How the outcome of an attempt is decided."""
         prefix = attempt.subject.partition("_")[0]
         return self._handlers[prefix, Operation(attempt.operation)]
+
+    def disputing(self, attempt: Attempt) -> Disputing | None:
+        """Who books disputes of an attempt; None where nobody does."""
+        return self._disputing.get(attempt.subject.partition("_")[0])
 
     def event_body(self, subject: str, body: str | None, content: str | None) -> msgspec.Raw:
         """The object of an event: as it is stored, or from the content that came with it."""

@@ -22,6 +22,8 @@ class OrderTable(msgspec.Struct, frozen=True):
         create_lane, move_lane: names of the lanes that write it.
         guarded: its own columns, set by every move from the row's field of that name.
         at_first: its own columns that a new order sets, and to what of the row ``w``.
+        first_parts: names of statements that are parts of ``create.sql``, for what is written
+            with a new order.
         records: records are written with its orders (``records/beside.py``): ``more`` brings them,
             which new orders have too.
     """
@@ -32,6 +34,7 @@ class OrderTable(msgspec.Struct, frozen=True):
     move_lane: str
     guarded: tuple[str, ...] = ()
     at_first: dict[str, str] = {}
+    first_parts: tuple[str, ...] = ()
     records: bool = False
 
     def create_sql(self) -> str:
@@ -39,6 +42,7 @@ class OrderTable(msgspec.Struct, frozen=True):
         text = statement("create").replace("@operation", self.operation)
         text = text.replace("@first_columns", "".join(f", {name}" for name in self.at_first))
         text = text.replace("@first_values", "".join(f", {it}" for it in self.at_first.values()))
+        text = text.replace("@first_parts\n", "".join(statement(n) for n in self.first_parts))
         written = ""
         if self.records:
             written = statement("records_owned") + statement("records_beside")

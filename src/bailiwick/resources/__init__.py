@@ -15,7 +15,8 @@ A resource's folder has what it needs of these, and nothing outside it names it:
   is done without anybody asking (``TASKS``);
 * ``kind.py``: it is a kind of orders (``KIND``), with its transition table in ``states.py``;
 * ``handlers.py``: what outcomes of operations do to orders (``HANDLERS``), what it writes beside
-  orders (``PARTS``); ``OBJECTS``, here or there: its objects as they are now;
+  orders (``PARTS``), who books what a provider tells of disputes (``DISPUTING``); ``OBJECTS``,
+  here or there: its objects as they are now;
 * ``search.py``: what of it can be searched (``SEARCHED``);
 * ``sql/``: its statements.
 """

@@ -55,7 +55,7 @@ async def parameters(
     params = parse_body(request.content_type, await read_body(request))
     try:
         for name in undone or ():
-            if undone and name in params:
+            if undone and _given(params, name):
                 raise ApiError.invalid(
                     f"{name} is not supported: {undone[name]}.",
                     param=name,
@@ -65,6 +65,13 @@ async def parameters(
     except ApiError:
         refuse_cards(params, chars_max=_REFUSED_CHARS_MAX)
         raise
+
+
+def _given(params: Params, name: str) -> bool:
+    """Whether there is a parameter of this name, such as ``evidence[receipt]``."""
+    outer, _, inner = name.rstrip("]").partition("[")
+    found = params.get(outer)
+    return isinstance(found, dict) and inner in found if inner else outer in params
 
 
 async def checked(

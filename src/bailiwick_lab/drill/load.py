@@ -31,6 +31,7 @@ METHODS: Final = {
     "unknown": "pm_sandbox_charge_then_500",
     "replayed": "pm_sandbox_error_500_before",
     "pending": "pm_sandbox_pending",
+    "disputed": "pm_card_createDispute",
     "forgone": "pm_card_threeDSecure2Required",
 }
 """Kind of payment -> its payment method; `captured` is authorized first and captured then,

@@ -19,8 +19,8 @@ from bailiwick_sandbox.bank.checks import (
     same_charge,
     source_of,
 )
-from bailiwick_sandbox.bank.identifiers import Numbering
 from bailiwick_sandbox.bank.journal import Entry, Journal
+from bailiwick_sandbox.bank.ledger import Ledger
 from bailiwick_sandbox.bank.records import (
     Capture,
     CaptureRequest,
@@ -37,51 +37,11 @@ from bailiwick_sandbox.bank.records import (
     VoidRequest,
 )
 from bailiwick_sandbox.bank.sources import ABSENT, PAYER, SOURCES, agreed
-from bailiwick_sandbox.config import Config, ProviderConfig
+from bailiwick_sandbox.config import Config
 
 OVERCAPTURE_PERCENT = 15
 """How much more than was authorized the final capture may take, all captures together."""
 _REFUND_FAILED = Failure("expired_or_canceled_card", "The refund was returned by the payer's bank.")
-
-
-class Ledger:
-    """One provider's rows and the indices over them."""
-
-    def __init__(self, provider: ProviderConfig) -> None:
-        self.provider = provider
-        self.name = provider.name
-        self.numbering = Numbering(provider.kind)
-        self.charges: dict[str, Charge] = {}
-        self.captures: dict[str, Capture] = {}
-        self.voids: dict[str, Void] = {}
-        self.refunds: dict[str, Refund] = {}
-        # One reference names one operation, whatever its type: it is what a look-up goes by.
-        self.references: dict[str, tuple[Operation, str]] = {}
-
-    def put(self, entry: Entry) -> None:
-        """Take rows in, new or changed."""
-        if entry.charge is not None:
-            row = entry.charge
-            if row.id not in self.charges:
-                self.references[row.reference] = ("setup" if row.setup else "charge", row.id)
-            self.charges[row.id] = row
-        if entry.capture is not None:
-            self.captures[entry.capture.id] = entry.capture
-            self.references[entry.capture.reference] = ("capture", entry.capture.id)
-        if entry.void is not None:
-            self.voids[entry.void.id] = entry.void
-            self.references[entry.void.reference] = ("void", entry.void.id)
-        if entry.refund is not None:
-            self.refunds[entry.refund.id] = entry.refund
-            self.references[entry.refund.reference] = ("refund", entry.refund.id)
-
-    def capture_of(self, reference: str) -> Capture:
-        """The capture that was asked for under a reference; raises KeyError for another one."""
-        return self.captures[self.references[reference][1]]
-
-    def size(self) -> int:
-        """How many rows there are, which is also how many ids were given out."""
-        return len(self.charges) + len(self.captures) + len(self.voids) + len(self.refunds)
 
 
 def wall_ms() -> int:
@@ -98,12 +58,14 @@ class Books:
         self._journal = journal
         self.clock = clock
         self._room = config.server.max_records
+        self.on_captured: Callable[[Ledger, Charge], None] = lambda ledger, charge: None
         self.settle_ms = config.server.settle_ms
         self.ledgers = {provider.name: Ledger(provider) for provider in config.providers}
         # Rows of providers that are configured no more are kept on disk and left alone.
         self.unknown_rows = 0
         for entry in journal.replay():
-            row = entry.charge or entry.capture or entry.void or entry.refund
+            paid = entry.charge or entry.capture or entry.void or entry.refund
+            row = paid or entry.dispute or entry.payout
             ledger = self.ledgers.get(row.provider) if row is not None else None
             if ledger is None:
                 self.unknown_rows += 1
@@ -395,3 +357,5 @@ class Books:
             raise Refusal(503, "books_unavailable", f"Nothing was done: {error.strerror}") from None
         ledger.put(entry)
         self._room -= ledger.size() - before
+        if entry.charge is not None and entry.charge.status == "captured":
+            self.on_captured(ledger, entry.charge)

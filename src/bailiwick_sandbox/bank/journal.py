@@ -14,7 +14,16 @@ from pathlib import Path
 
 import msgspec
 
-from bailiwick_sandbox.bank.records import Capture, Charge, Refund, Void
+from bailiwick_sandbox.bank.records import (
+    Capture,
+    Charge,
+    Dispute,
+    Payout,
+    Recall,
+    Refund,
+    Submission,
+    Void,
+)
 
 _HEADER = b'{"books":"bailiwick-sandbox","version":1}\n'
 
@@ -26,6 +35,10 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     capture: Capture | None = None
     void: Void | None = None
     refund: Refund | None = None
+    dispute: Dispute | None = None
+    submission: Submission | None = None
+    payout: Payout | None = None
+    recall: Recall | None = None
 
 
 class JournalError(Exception):

@@ -1,4 +1,4 @@
-"""The rows of the books, what is answered about them, and what may be asked for.
+"""The rows of the books, and what may be asked for.
 
 Amounts are integers of minor units, times are milliseconds since 1970 by the bank's own clock.
 """
@@ -7,14 +7,33 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-import msgspec
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import Meta, Struct
 
 ChargeStatus = Literal[
     "authorized", "captured", "declined", "pending", "action_required", "voided", "stored"
 ]
 RefundStatus = Literal["succeeded", "pending", "failed"]
-Operation = Literal["charge", "capture", "void", "refund", "setup"]
+DisputeStatus = Literal[
+    "warning_needs_response",
+    "warning_under_review",
+    "warning_closed",
+    "needs_response",
+    "under_review",
+    "won",
+    "lost",
+]
+PayoutStatus = Literal["pending", "in_transit", "paid", "failed", "canceled"]
+Operation = Literal[
+    "charge",
+    "capture",
+    "void",
+    "refund",
+    "evidence",
+    "concede",
+    "payout",
+    "payout_cancel",
+    "setup",
+]
 
 # Twelve digits is what the amount field of an ISO 8583 message can carry.
 MAX_AMOUNT = 999_999_999_999
@@ -44,7 +63,7 @@ class Decline(Struct, frozen=True, gc=False):
 
 
 class Failure(Struct, frozen=True, gc=False):
-    """Why a refund failed."""
+    """Why a refund or payout failed."""
 
     code: str
     message: str
@@ -106,6 +125,30 @@ class RefundRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     charge: Annotated[str, Meta(max_length=64)]
     amount: Amount
     callback_url: Url | None = None
+
+
+class DisputeRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """The body of POST /{provider}/disputes/{id}/evidence and /close (without evidence)."""
+
+    reference: Reference
+    evidence: dict[str, str] = {}
+
+
+class PayoutRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """The body of POST /{provider}/payouts; ``destination``: a bank account or wallet."""
+
+    reference: Reference
+    amount: Amount
+    currency: str
+    destination: Annotated[str, Meta(max_length=200)]
+    callback_url: Url | None = None
+    statement_descriptor: Annotated[str, Meta(max_length=22)] | None = None
+
+
+class RecallRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """The body of POST /{provider}/payouts/{id}/cancel."""
+
+    reference: Reference
 
 
 class Charge(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -191,142 +234,72 @@ class Refund(Struct, frozen=True, omit_defaults=True, gc=False):
     next_at: int = 0
 
 
-class CaptureView(Struct, frozen=True, gc=False):
-    """One of a charge's captures as it is answered."""
+class Dispute(Struct, frozen=True, omit_defaults=True, gc=False):
+    """One dispute of a charge. ``funds``: whether its amount and fee are with the merchant.
 
-    reference: str
-    amount: int | UnsetType
-    final: bool
+    ``sequence`` counts its changes; ``next_status`` and ``next_at`` say how and when it goes on by
+    itself: decided, or lost when no evidence came in time.
+    """
 
-
-class ChargeView(Struct, frozen=True, gc=False):
-    """A charge as it is answered. ``amount_authorized`` appears after a partial approval only,
-    ``capture`` where the answer is about that one, ``agreement`` once the payer has agreed to be
-    charged again."""
-
+    provider: str
     id: str
-    reference: str
-    amount: int | UnsetType
-    amount_captured: int | UnsetType
-    amount_refunded: int
-    currency: str
-    status: ChargeStatus
-    decline: Decline | None
-    redirect_url: str | None
-    created: int
-    amount_authorized: int | UnsetType = UNSET
-    object: str = "charge"
-    capture: CaptureView | UnsetType = UNSET
-    agreement: str | UnsetType = UNSET
-
-
-class RefundView(Struct, frozen=True, gc=False):
-    """A refund as it is answered."""
-
-    id: str
-    reference: str
     charge: str
-    amount: int | UnsetType
+    amount: int
     currency: str
-    status: RefundStatus
-    failure: Failure | None
+    reason: str
+    status: DisputeStatus
     created: int
-    object: str = "refund"
+    updated: int
+    due_at: int
+    fee: int = 0
+    sequence: int = 1
+    funds: Literal["held", "withdrawn", "reinstated"] = "held"
+    submissions: int = 0
+    past_due: bool = False
+    next_status: DisputeStatus | Literal[""] = ""
+    next_at: int = 0
 
 
-class OperationView(Struct, frozen=True, gc=False):
-    """What became of a reference."""
+class Submission(Struct, frozen=True, omit_defaults=True, gc=False):
+    """What a merchant sent about a dispute, once for each reference: evidence, or that it is
+    conceded."""
 
-    type: Operation
+    provider: str
+    id: str
     reference: str
-    status: Literal["succeeded", "failed", "pending"]
-    charge: ChargeView
-    refund: RefundView | None
+    dispute: str
+    charge: str
+    kind: Literal["evidence", "concede"]
+    created: int
+    evidence: dict[str, str] = {}
 
 
-def charge_view(row: Charge, lie: str = "") -> ChargeView:
-    """The answer about a charge; ``lie`` (or the charge's own) falsifies it on purpose."""
-    lie = lie or row.lie
-    if lie:
-        return _false_charge(row, lie)
-    partial = 0 < row.amount_authorized < row.amount
-    return ChargeView(
-        row.id,
-        row.reference,
-        row.amount,
-        row.amount_captured,
-        row.amount_refunded,
-        row.currency,
-        row.status,
-        row.decline,
-        row.redirect_url if row.status == "action_required" else None,
-        row.created,
-        row.amount_authorized if partial else UNSET,
-        "setup" if row.setup else "charge",
-        agreement=row.id if row.store and row.approved_at else UNSET,
-    )
+class Payout(Struct, frozen=True, omit_defaults=True, gc=False):
+    """One payout; a failed or canceled one gives its amount back. ``left``: what it still becomes
+    by itself, the next of it at ``next_at``."""
+
+    provider: str
+    id: str
+    reference: str
+    amount: int
+    currency: str
+    destination: str
+    status: PayoutStatus
+    created: int
+    updated: int
+    failure: Failure | None = None
+    callback_url: str | None = None
+    left: tuple[PayoutStatus, ...] = ()
+    next_at: int = 0
 
 
-def capture_view(row: Charge, capture: Capture, lie: str = "") -> ChargeView:
-    """The answer about a capture of a charge; ``lie`` falsifies it on purpose."""
-    amount: int | UnsetType = capture.amount
-    lie = lie or row.lie
-    if lie == "wrong_amount":
-        amount = capture.amount + 100
-    elif lie == "missing_amount":
-        amount = UNSET
-    view = CaptureView(capture.reference, amount, capture.final)
-    return msgspec.structs.replace(charge_view(row, lie), capture=view)
+class Recall(Struct, frozen=True, omit_defaults=True, gc=False):
+    """A payout that was canceled by the merchant."""
 
-
-def refund_view(row: Refund, lie: str = "") -> RefundView:
-    """The answer about a refund; ``lie`` falsifies it on purpose."""
-    amount: int | UnsetType = row.amount
-    currency = row.currency
-    if lie == "wrong_amount":
-        amount = row.amount + 100
-    elif lie == "wrong_currency":
-        currency = _other_currency(currency)
-    elif lie == "missing_amount":
-        amount = UNSET
-    return RefundView(
-        row.id,
-        row.reference,
-        row.charge,
-        amount,
-        currency,
-        row.status,
-        row.failure,
-        row.created,
-    )
-
-
-def _false_charge(row: Charge, lie: str) -> ChargeView:
-    amount: int | UnsetType = row.amount
-    captured: int | UnsetType = row.amount_captured
-    currency = row.currency
-    if lie == "wrong_amount":
-        amount = row.amount + 100
-        captured = row.amount_captured + 100 if row.amount_captured else 0
-    elif lie == "wrong_currency":
-        currency = _other_currency(currency)
-    elif lie == "missing_amount":
-        amount = captured = UNSET
-    return ChargeView(
-        row.id,
-        row.reference,
-        amount,
-        captured,
-        row.amount_refunded,
-        currency,
-        row.status,
-        row.decline,
-        row.redirect_url if row.status == "action_required" else None,
-        row.created,
-        object="setup" if row.setup else "charge",
-    )
-
-
-def _other_currency(currency: str) -> str:
-    other = "EUR" if currency.upper() == "USD" else "USD"
-    return other if currency.isupper() else other.lower()
+    provider: str
+    id: str
+    reference: str
+    payout: str
+    amount: int
+    currency: str
+    created: int

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from bailiwick_sandbox.bank.books import Books, Ledger
+from bailiwick_sandbox.bank.books import Books
 from bailiwick_sandbox.bank.checks import mismatch, same_setup, source_of
 from bailiwick_sandbox.bank.journal import Entry
+from bailiwick_sandbox.bank.ledger import Ledger
 from bailiwick_sandbox.bank.records import Charge, SetupRequest
 
 NO_CURRENCY = "XXX"

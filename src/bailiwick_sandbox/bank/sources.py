@@ -24,10 +24,11 @@ class Source(Struct, frozen=True):
     """What happens to a charge of this source.
 
     ``then`` is how an action or a pending charge ends, or that a declined one is approved after
-    all; ``fault`` happens once to the first operation ``fault_on`` of each reference. ``absent``
-    says of an action what happens to a charge of a payer who is not there: it is declined, or
-    approved, or approved if the payer has ``agreed`` to such charges. ``storable``: it is declined
-    when it is charged, not when it is set up.
+    all; ``fault`` happens once to the first operation ``fault_on`` of each reference; ``disputes``
+    are the reasons for which a charge is disputed once it is captured. ``absent`` says of an action
+    what happens to a charge of a payer who is not there: it is declined, or approved, or approved
+    if the payer has ``agreed`` to such charges. ``storable``: it is declined when it is charged,
+    not when it is set up.
     """
 
     effect: Effect = "approve"
@@ -36,6 +37,7 @@ class Source(Struct, frozen=True):
     refund: Literal["succeeded", "pending", "failed_later"] = "succeeded"
     fault: str = ""
     fault_on: str = "charge"
+    disputes: tuple[str, ...] = ()
     absent: Literal["", "agreed", "approve"] = ""
     storable: bool = False
 
@@ -73,8 +75,7 @@ _APPROVED: Final = """
     au cn hk in jp my nz sg tw th_credit th_debit
     riskLevelElevated cvcCheckFail avsZipFail cvcCheckFailElevatedRisk avsZipFailElevatedRisk
     avsLine1Fail avsFail avsUnchecked domesticPricing bypassPending bypassPendingInternational
-    createDispute createDisputeProductNotReceived createDisputeInquiry createIssuerFraudRecord
-    createMultipleDisputes createCe3EligibleDispute createComplianceDispute
+    createIssuerFraudRecord
     threeDSecureOptional threeDSecureOptionalProcessingError amex_threeDSecureNotSupported
 """
 
@@ -110,6 +111,12 @@ _CARDS: Final[dict[str, Source]] = {
     "threeDSecureRequiredChargeDeclined": Source("action", decline=GENERIC, then="declined"),
     "pendingRefund": Source(refund="pending"),
     "refundFail": Source(refund="failed_later"),
+    "createDispute": Source(disputes=("fraudulent",)),
+    "createDisputeProductNotReceived": Source(disputes=("product_not_received",)),
+    "createDisputeInquiry": Source(disputes=("inquiry",)),
+    "createMultipleDisputes": Source(disputes=("fraudulent", "product_not_received")),
+    "createCe3EligibleDispute": Source(disputes=("fraudulent",)),
+    "createComplianceDispute": Source(disputes=("noncompliant",)),
 }
 
 # Our own; a pending charge ends after the setting ``settle_ms``.
@@ -171,6 +178,8 @@ def describe() -> dict[str, dict[str, str]]:
             told["fault_on"] = source.fault_on
         if source.refund != "succeeded":
             told["refund"] = source.refund
+        if source.disputes:
+            told["disputes"] = " ".join(source.disputes)
         if source.decline:
             told["code"] = source.decline.code
             told["decline_code"] = source.decline.decline_code or ""

@@ -10,9 +10,11 @@ from urllib.parse import parse_qs
 import msgspec
 
 from bailiwick_sandbox.bank import checks, sources
-from bailiwick_sandbox.bank.books import Ledger
+from bailiwick_sandbox.bank.answers import charge_view, dispute_view, payout_view, refund_view
 from bailiwick_sandbox.bank.delay import DelayRequest
-from bailiwick_sandbox.bank.records import Refusal, charge_view, refund_view
+from bailiwick_sandbox.bank.ledger import Ledger
+from bailiwick_sandbox.bank.records import Refusal
+from bailiwick_sandbox.disputes import Verb
 from bailiwick_sandbox.faults import KINDS, RuleRequest
 from bailiwick_sandbox.service import Service, unauthorized
 from bailiwick_sandbox.web import guard, pages, views
@@ -88,11 +90,28 @@ class App:
                 await service.void(exchange, ledger, charge_id, await exchange.body(self._limit))
             case ["refunds"] if method == "POST":
                 await service.refund(exchange, ledger, await exchange.body(self._limit))
+            case ["disputes", dispute_id, "evidence" | "close" as verb] if method == "POST":
+                body = await exchange.body(self._limit)
+                about: Verb = "evidence" if verb == "evidence" else "concede"
+                await service.disputes.submit(exchange, ledger, dispute_id, about, body)
+            case ["payouts"] if method == "POST":
+                await service.payouts.pay(exchange, ledger, await exchange.body(self._limit))
+            case ["payouts", payout_id, "cancel"] if method == "POST":
+                body = await exchange.body(self._limit)
+                await service.payouts.recall(exchange, ledger, payout_id, body)
             case ["operations", reference] if method == "GET":
                 await service.query(exchange, ledger, reference)
             case _ if method == "GET":
                 await exchange.answer(self._look(ledger, path))
-            case ["account"] | ["setups"] | ["charges", *_] | ["refunds", *_] | ["operations", _]:
+            case (
+                ["account"]
+                | ["setups"]
+                | ["charges", *_]
+                | ["refunds", *_]
+                | ["disputes", *_]
+                | ["payouts", *_]
+                | ["operations", _]
+            ):
                 await exchange.answer(_not_allowed(method))
             case _:
                 await exchange.answer(_NOT_FOUND)
@@ -112,6 +131,11 @@ class App:
                 return answer(account)
             case ["charges", charge_id]:
                 return answer(charge_view(self.service.books.find_charge(ledger, charge_id)))
+            case ["disputes", dispute_id] if dispute_id in ledger.disputes:
+                row = ledger.disputes[dispute_id]
+                return answer(dispute_view(row, ledger.charges[row.charge]))
+            case ["payouts", payout_id] if payout_id in ledger.payouts:
+                return answer(payout_view(ledger.payouts[payout_id]))
             case ["refunds", refund_id] if refund_id in ledger.refunds:
                 return answer(refund_view(ledger.refunds[refund_id]))
         return _NOT_FOUND

@@ -5,16 +5,21 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
-from bailiwick_sandbox.bank.books import Books, Ledger
-from bailiwick_sandbox.bank.records import (
-    Charge,
+from bailiwick_sandbox.bank.answers import (
+    DisputeView,
     OperationView,
     RefundView,
     capture_view,
     charge_view,
+    dispute_view,
+    payout_view,
     refund_view,
 )
+from bailiwick_sandbox.bank.books import Books
+from bailiwick_sandbox.bank.ledger import Ledger
+from bailiwick_sandbox.bank.records import Charge
 
 Status = Literal["succeeded", "failed", "pending"]
 
@@ -22,6 +27,8 @@ Status = Literal["succeeded", "failed", "pending"]
 def operation_view(books: Books, ledger: Ledger, reference: str, lie: str = "") -> OperationView:
     """What became of a reference that the ledger knows; raises KeyError for another one."""
     kind, row_id = ledger.references[reference]
+    if kind in ("payout", "payout_cancel"):
+        return _payout_view(ledger, reference, lie)
     refund: RefundView | None = None
     status: Status = "succeeded"
     if kind == "refund":
@@ -31,6 +38,8 @@ def operation_view(books: Books, ledger: Ledger, reference: str, lie: str = "") 
         status = row.status
     elif kind == "capture":
         charge_id = ledger.captures[row_id].charge
+    elif kind in ("evidence", "concede"):
+        charge_id = ledger.submissions[row_id].charge
     elif kind == "void":
         charge_id = ledger.voids[row_id].charge
     else:
@@ -42,7 +51,23 @@ def operation_view(books: Books, ledger: Ledger, reference: str, lie: str = "") 
         shown = capture_view(charge, ledger.captures[row_id], lie)
     else:
         shown = charge_view(charge, "" if refund is not None else lie)
-    return OperationView(kind, reference, status, shown, refund)
+    dispute: DisputeView | UnsetType = UNSET
+    if kind in ("evidence", "concede"):
+        sent = ledger.submissions[row_id]
+        dispute = dispute_view(ledger.disputes[sent.dispute], charge)
+    return OperationView(kind, reference, status, shown, refund, dispute)
+
+
+def _payout_view(ledger: Ledger, reference: str, lie: str) -> OperationView:
+    kind, row_id = ledger.references[reference]
+    canceling = kind == "payout_cancel"
+    row = ledger.payouts[ledger.recalls[row_id].payout if canceling else row_id]
+    status: Status = "pending"
+    if canceling or row.status == "paid":
+        status = "succeeded"
+    elif row.status in ("failed", "canceled"):
+        status = "failed"
+    return OperationView(kind, reference, status, None, None, payout=payout_view(row, lie))
 
 
 def _charge_status(row: Charge) -> Status:
@@ -52,7 +77,7 @@ def _charge_status(row: Charge) -> Status:
     return "succeeded" if row.approved_at else "failed"
 
 
-_HIDDEN = ("next_status", "next_at", "callback_url", "return_url")
+_HIDDEN = ("next_status", "next_at", "left", "callback_url", "return_url")
 
 
 def export(books: Books, provider: str | None) -> dict[str, Any]:
@@ -74,6 +99,10 @@ def export(books: Books, provider: str | None) -> dict[str, Any]:
         "captures": [_plain(row) for ledger in ledgers for row in ledger.captures.values()],
         "voids": [_plain(row) for ledger in ledgers for row in ledger.voids.values()],
         "refunds": [_plain(row) for ledger in ledgers for row in ledger.refunds.values()],
+        "disputes": [_plain(row) for ledger in ledgers for row in ledger.disputes.values()],
+        "payouts": [_plain(row) for ledger in ledgers for row in ledger.payouts.values()],
+        "recalls": [_plain(row) for ledger in ledgers for row in ledger.recalls.values()],
+        "submissions": [_plain(row) for ledger in ledgers for row in ledger.submissions.values()],
     }
 
 

@@ -32,6 +32,7 @@ WITH open_fence AS (
     SELECT w.attempt_id, w.id, 1, w.merchant, w.livemode, '@operation', w.gateway, 'permitted',
            w.amount, w.currency, w.epoch, w.writer, w.key, 1
       FROM won w WHERE w.attempt_id IS NOT NULL
+@first_parts
 ), events AS (
     INSERT INTO event (id, subject, seq, merchant, livemode, type, body, content, instruction,
                        answer_key, answer_status, answer_version, writer, created_ms)

@@ -7,6 +7,7 @@ from bailiwick.base.objects import Object
 from bailiwick.base.tenancy import own
 from bailiwick.interlink.paging import Room
 from bailiwick.orders import attempt_store
+from bailiwick.resources.balance import stored as balance
 from bailiwick.resources.charges import RESOURCE, stored
 from bailiwick.resources.charges.commands import Charges
 from bailiwick.resources.charges.params import UNDONE_UPDATE, ListCharges, UpdateCharge
@@ -77,9 +78,11 @@ async def page(
     part = await lists.page_of(node, who, query, RESOURCE, room, here=of is not None)
     found, following = await stored.page(node.store, merchant, livemode, part, query.customer, of)
     keep(node, region, (payment.details.assignment for payment, _ in found))
+    moved = await balance.of(node.store, (payment.id for payment, _ in found))
 
     def shown(row: Charged) -> Object:
         it = charge(*row)
+        it["balance_transaction"] = next(iter(moved.get(row[1].id, ())), None)
         if wishes:
             it["payment_intent"] = payment_intent(row[0])
         return it
@@ -97,6 +100,8 @@ async def retrieve(node: NodeContext, who: Principal, identifier: str, params: P
     owner = await find_payment(node.store, attempt.subject)
     assert owner is not None, "an attempt is one of an order"
     shown = charge(owner, charge_view(attempt))
+    moved = await balance.of(node.store, [owner.id])
+    shown["balance_transaction"] = next(iter(moved.get(attempt.id, ())), None)
     if "payment_intent" in query.expand:
         shown["payment_intent"] = payment_intent(owner)
     return shown

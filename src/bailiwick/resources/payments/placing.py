@@ -1,14 +1,14 @@
 """Whether a new payment is in its place: where the payer is, and which node has jurisdiction."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import falcon.asgi
 import msgspec
 
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
-from bailiwick.idempotency.requests import IdempotentRequest
+from bailiwick.idempotency.requests import Answer, IdempotentRequest
 from bailiwick.interlink.refusals import moved_for, on_behalf
 from bailiwick.interlink.regional import wrong_region
 from bailiwick.jurisdiction.assign import OPEN, Assignment, assign
@@ -24,7 +24,6 @@ from bailiwick.jurisdiction.home_history import (
 )
 from bailiwick.jurisdiction.locate import NO_EVIDENCE, Evidence, Location, locate
 from bailiwick.resources.payments.params import CreatePayment
-from bailiwick.resources.payments.rows import Payment
 from bailiwick.serving.context import NodeContext
 from bailiwick.topology.merchants import Principal
 
@@ -34,6 +33,15 @@ def located(node: NodeContext, who: Principal, place: Evidence | None) -> Locati
     topology = node.world.topology
     default = who.merchant.default_country
     return locate(place or NO_EVIDENCE, node.atlas, topology.overrides, default)
+
+
+class Moving(Protocol):
+    """What is read of a request that may move money: whether it does, and where."""
+
+    @property
+    def confirm(self) -> bool: ...
+    @property
+    def location(self) -> Evidence | None: ...
 
 
 Otherwise = str | ApiError | None
@@ -53,7 +61,7 @@ def placed(
     node: NodeContext,
     request: falcon.asgi.Request,
     asked: IdempotentRequest,
-    wish: CreatePayment,
+    wish: Moving,
     location: Location,
 ) -> tuple[Assignment, Otherwise]:
     """The assignment as this node computes it itself, never taken on trust, and what to do if
@@ -78,6 +86,18 @@ def placed(
         if looked.homes:
             found = msgspec.structs.replace(found, earlier_homes=looked.homes)
     return found, None
+
+
+async def refused_here(node: NodeContext, asked: IdempotentRequest, why: str | ApiError) -> Answer:
+    """A request is not for this node to take: what it knows of the key, else a tombstone with the
+    reason, or this error. Raises ApiError, Refused."""
+    if isinstance(why, str):
+        with node.load.tombstone():
+            return await node.machine.tombstones.refuse(asked, why)
+    replayed = await node.machine.keys.replay(asked)
+    if replayed is None:
+        raise why
+    return replayed
 
 
 def here(
@@ -140,7 +160,7 @@ def _look(
     node: NodeContext,
     asked: IdempotentRequest,
     key: str,
-    wish: CreatePayment,
+    wish: Moving,
     location: Location,
     found: Assignment,
     held: dict[int, Held],
@@ -183,8 +203,8 @@ def _misdirected(node: NodeContext, found: Assignment) -> ApiError:
     return error
 
 
-def must_stay(payment: Payment, region: int) -> bool:
-    """Whether a payment may not be shown to, or changed through, the region of node ``region``; 0:
+def must_stay(payment: Any, region: int) -> bool:
+    """Whether an order may not be shown to, or changed through, the region of node ``region``; 0:
     of none."""
     return stays(payment.details.assignment, region)
 

@@ -234,7 +234,7 @@ def charge(payment: Payment, view: ChargeView) -> Object:
         "currency": payment.currency.lower(),
         "customer": payment.progress.customer,
         "description": noted(payment, view.id, "description"),
-        "disputed": False,
+        "disputed": any(each.charge == view.id for each in payment.progress.disputes.values()),
         "failure_code": failure.get("code"),
         "failure_message": failure.get("message"),
         "fraud_details": {},

@@ -94,18 +94,7 @@ class PaymentIntents(Route):
         self, response: Response, asked: IdempotentRequest, why: str | ApiError
     ) -> None:
         """The request is not for this node to take, but what it knows of the key it tells."""
-        node = self.node
-
-        async def work() -> Answer:
-            if isinstance(why, str):
-                with node.load.tombstone():
-                    return await node.machine.tombstones.refuse(asked, why)
-            replayed = await node.machine.keys.replay(asked)
-            if replayed is None:
-                raise why
-            return replayed
-
-        await self.answer(response, asked, work)
+        await self.answer(response, asked, lambda: placing.refused_here(self.node, asked, why))
 
     async def on_get(self, request: Request, response: Response) -> None:
         """A page of payments."""

@@ -68,6 +68,13 @@ class ChargeNotes(msgspec.Struct, frozen=True, omit_defaults=True):
     shipping: dict[str, Any] | None | UnsetType = UNSET
 
 
+class DisputeNote(msgspec.Struct, frozen=True):
+    """A dispute, as its payment knows it: of which charge, and whether that may be refunded."""
+
+    charge: str
+    refundable: bool
+
+
 class Saving(msgspec.Struct, frozen=True, omit_defaults=True):
     """A payment method that is saved once the payment has succeeded.
 
@@ -95,6 +102,7 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     to do (``multicapture``, ``overcapture``). ``billing``: who pays by the latest payment method,
     as the client says. ``charges``: by its id, what was noted on a charge alone. ``no_action``: a
     charge that waits for the payer is voided; ``forgoing``: one is being voided for that.
+    ``disputes``: by their ids, of its charges.
     """
 
     payment_method: str | None = None
@@ -122,6 +130,7 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     charges: dict[str, ChargeNotes] = {}
     no_action: bool = False
     forgoing: bool = False
+    disputes: dict[str, DisputeNote] = {}
 
 
 class Payment(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -20,7 +20,8 @@ risk of taking money twice or losing some? So there is a state for each answer, 
   was captured may be refunded meanwhile. A hold that has run out ends in ``canceled``, or, where a
   part of it was captured, in ``succeeded`` (``RELEASED``).
 * ``succeeded`` and ``canceled`` are ends. Money that moves afterwards does not change them:
-  refunds are counted in amounts on the payment (``REFUND``, ``REFUNDED``), and money for an attempt
+  refunds are counted in amounts on the payment (``REFUND``, ``REFUNDED``), disputes are rows of
+  their own beside it (``DISPUTED``), and money for an attempt
   that had ended without is booked apart and put before a person (``LATE``, from every state: it is
   never dropped, whatever we believed).
 
@@ -80,6 +81,7 @@ class Change(StrEnum):
     CANCEL = "cancel"  # nothing was outstanding: closed at once
     REFUND = "refund"  # a refund is permitted
     REFUNDED = "refunded"  # a refund ended, either way
+    DISPUTED = "disputed"  # a dispute of its charge was opened, answered, decided, or moved money
     LATE = "late"  # money moved for an attempt that had ended without
 
 
@@ -129,6 +131,7 @@ TRANSITIONS: dict[tuple[State, Change], State] = {
     (_S.SUCCEEDED, _C.REFUND): _S.SUCCEEDED,
     (_S.REQUIRES_CAPTURE, _C.REFUND): _S.REQUIRES_CAPTURE,
     **{(state, _C.REFUNDED): state for state in _TAKEN},
+    **{(state, _C.DISPUTED): state for state in _TAKEN},
     (_S.REQUIRES_CAPTURE, _C.WAIT): _S.REQUIRES_CAPTURE,
     **{(state, _C.EDIT): state for state in _ANY},
     **{(state, _C.LATE): state for state in _ANY},

@@ -135,6 +135,13 @@ def check(payment: Payment, amount: int, free: int) -> None:
             param="payment_intent",
             code="charge_not_refundable",
         )
+    if not all(each.refundable for each in payment.progress.disputes.values()):
+        raise ApiError.invalid(
+            f"Charge {payment.charge_attempt} has been charged back: its dispute decides about the "
+            "money.",
+            param="charge",
+            code="charge_disputed",
+        )
     if free <= 0:
         raise ApiError.invalid(
             f"Charge {payment.charge_attempt} has already been refunded.",

@@ -7,6 +7,7 @@ from bailiwick.base.objects import Object
 from bailiwick.base.tenancy import own
 from bailiwick.interlink.paging import Room
 from bailiwick.orders import attempt_store
+from bailiwick.resources.balance import stored as balance
 from bailiwick.resources.payments.placing import keep_all
 from bailiwick.resources.payments.render import charge, charge_view, payment_intent
 from bailiwick.resources.payments.stored import find as find_payment
@@ -104,7 +105,14 @@ async def retrieve(node: NodeContext, who: Principal, identifier: str, params: P
         attempt = await attempt_store.find(node.store, owner.charge_attempt)
         assert attempt is not None, "a payment names only attempts of its own"
         expanded["charge"] = charge(owner, charge_view(attempt))
-    return render.refund(row, owner, expanded=expanded)
+    moved = await balance.of(node.store, [row.payment])
+    return {**render.refund(row, owner, expanded=expanded), **_moved_by(moved.get(row.id, []))}
+
+
+def _moved_by(transactions: list[str]) -> Object:
+    """What a refund did to the balance: when it was paid, and when that came back."""
+    taken, returned, *_ = [*transactions, None, None]
+    return {"balance_transaction": taken, "failure_balance_transaction": returned}
 
 
 async def page(
@@ -117,9 +125,10 @@ async def page(
     part = await lists.page_of(node, who, query, RESOURCE, room, here=of is not None)
     found, following = await stored.page(node.store, who.merchant.id, who.livemode, part, of)
     await keep_all(node, region, {row.payment for row, _ in found})
+    moved = await balance.of(node.store, (row.payment for row, _ in found))
 
     def shown(row: tuple[Refund, str | None]) -> Object:
-        return render.refund_of(*row)
+        return {**render.refund_of(*row), **_moved_by(moved.get(row[0].id, []))}
 
     return await lists.paged(query, RESOURCE, room, found, following, shown, lambda row: row[0].id)
 

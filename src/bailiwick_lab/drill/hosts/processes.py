@@ -118,6 +118,7 @@ FREEZE_POINTS: Final = {
     "replay.permitted": "replayed",
     "callback.claimed": "pending",
     "callback.settled": "pending",
+    "dispute.booked": "disputed",
     "relay.acked": "sale",
 }
 """Crash point -> the kind of payment that comes to it."""

@@ -1,0 +1,74 @@
+"""Disputes at the sandbox provider: how they are told, and what it is asked about them. Pure."""
+
+from urllib.parse import quote
+
+from bailiwick.channels import common
+from bailiwick.channels.base import (
+    CallbackEvent,
+    CannotExpress,
+    Instruction,
+    Operation,
+    Outcome,
+    Reply,
+    Result,
+    unknown,
+)
+from bailiwick.channels.dispute_notice import DisputeNotice
+from bailiwick.channels.sandbox_messages import Dispute, EvidenceBody, Lookup
+
+ABOUT = frozenset({Operation.EVIDENCE, Operation.CONCEDE})
+"""Operations on disputes."""
+
+
+def order(instruction: Instruction) -> tuple[str, EvidenceBody]:
+    """Where an operation is sent, and what. Raises CannotExpress: without the provider's id."""
+    dispute = instruction.provider_ref
+    if dispute is None:
+        raise CannotExpress("The provider's id of the dispute is not known; nothing was sent.")
+    verb = "evidence" if instruction.operation is Operation.EVIDENCE else "close"
+    path = f"/disputes/{quote(dispute, safe='')}/{verb}"
+    return path, EvidenceBody(instruction.reference, instruction.evidence)
+
+
+def parse(instruction: Instruction, reply: Reply) -> Result:
+    """The answer to an operation that was done."""
+    dispute = common.decode(reply.body, Dispute)
+    return unknown("unreadable") if dispute is None else read(instruction, dispute)
+
+
+def read(instruction: Instruction, dispute: Dispute) -> Result:
+    """What a dispute says of an operation on it: the sandbox shows it once that is done."""
+    if instruction.provider_ref not in (None, dispute.id):
+        return unknown("reference_mismatch")
+    currency = common.upper(dispute.currency)
+    return Result(Outcome.APPROVED, dispute.id, dispute.amount, currency)
+
+
+def read_lookup(instruction: Instruction, found: Lookup) -> Result:
+    """What a look-up says of an operation on a dispute."""
+    if found.dispute is None:
+        return unknown("unreadable")
+    return read(instruction, found.dispute)
+
+
+def notice(event: str, body: bytes, *, dated: bool) -> CallbackEvent | None:
+    """A callback about a dispute; None: it cannot be read."""
+    told = common.decode(body, Dispute)
+    if told is None:
+        return None
+    dispute = DisputeNotice(
+        provider_ref=told.id,
+        status=told.status,
+        amount=told.amount,
+        currency=common.upper(told.currency) or "",
+        reason=common.word(told.reason) or "general",
+        sequence=told.sequence,
+        funds=told.funds,
+        fee=told.fee,
+        due_ms=told.due_at,
+        past_due=told.past_due,
+        submissions=told.submissions,
+        refundable=told.refundable,
+    )
+    about = (Operation.CHARGE, told.charge_reference, told.charge)
+    return CallbackEvent(event, *about, dated=dated, dispute=dispute)

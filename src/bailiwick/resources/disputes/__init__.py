@@ -1,0 +1,17 @@
+"""Disputes: a payer's bank takes back what a charge took, and the merchant may answer."""
+
+from bailiwick.interlink.resource import ById, Merged, Path, Resource
+
+_ITS = ById("du", "dispute")
+
+RESOURCE = Resource(
+    object="dispute",
+    prefix="du",
+    path="/v1/disputes",
+    table="dispute",
+    paths=(
+        Path("/v1/disputes", {"GET": Merged({"payment_intent": "pi", "charge": "ch"})}),
+        Path("/v1/disputes/{identifier}", {"GET": _ITS, "POST": _ITS}),
+        Path("/v1/disputes/{identifier}/close", {"POST": _ITS}),
+    ),
+)

@@ -1,0 +1,235 @@
+"""What is answered about rows of the books, and how a fault falsifies that."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from bailiwick_sandbox.bank.records import (
+    Capture,
+    Charge,
+    ChargeStatus,
+    Decline,
+    Dispute,
+    DisputeStatus,
+    Failure,
+    Operation,
+    Payout,
+    PayoutStatus,
+    Refund,
+    RefundStatus,
+)
+
+
+class DisputeView(Struct, frozen=True, gc=False):
+    """A dispute as it is answered and told; ``refundable``: its charge, all the same."""
+
+    id: str
+    charge: str
+    charge_reference: str
+    amount: int
+    currency: str
+    reason: str
+    status: DisputeStatus
+    funds: str
+    fee: int
+    due_at: int
+    past_due: bool
+    submissions: int
+    sequence: int
+    refundable: bool
+    created: int
+    object: str = "dispute"
+
+
+class CaptureView(Struct, frozen=True, gc=False):
+    """One of a charge's captures as it is answered."""
+
+    reference: str
+    amount: int | UnsetType
+    final: bool
+
+
+class ChargeView(Struct, frozen=True, gc=False):
+    """A charge as it is answered. ``amount_authorized`` appears after a partial approval only,
+    ``capture`` where the answer is about that one, ``agreement`` once the payer has agreed to be
+    charged again."""
+
+    id: str
+    reference: str
+    amount: int | UnsetType
+    amount_captured: int | UnsetType
+    amount_refunded: int
+    currency: str
+    status: ChargeStatus
+    decline: Decline | None
+    redirect_url: str | None
+    created: int
+    amount_authorized: int | UnsetType = UNSET
+    object: str = "charge"
+    capture: CaptureView | UnsetType = UNSET
+    agreement: str | UnsetType = UNSET
+
+
+class RefundView(Struct, frozen=True, gc=False):
+    """A refund as it is answered."""
+
+    id: str
+    reference: str
+    charge: str
+    amount: int | UnsetType
+    currency: str
+    status: RefundStatus
+    failure: Failure | None
+    created: int
+    object: str = "refund"
+
+
+class PayoutView(Struct, frozen=True, gc=False):
+    """A payout as it is answered and told."""
+
+    id: str
+    reference: str
+    amount: int | UnsetType
+    currency: str
+    status: PayoutStatus
+    failure: Failure | None
+    created: int
+    object: str = "payout"
+
+
+class OperationView(Struct, frozen=True, gc=False):
+    """What became of a reference."""
+
+    type: Operation
+    reference: str
+    status: Literal["succeeded", "failed", "pending"]
+    charge: ChargeView | None
+    refund: RefundView | None
+    dispute: DisputeView | UnsetType = UNSET
+    payout: PayoutView | UnsetType = UNSET
+
+
+def dispute_view(row: Dispute, charge: Charge) -> DisputeView:
+    """The answer about a dispute of a charge."""
+    inquiry = row.status.startswith("warning_")
+    return DisputeView(
+        row.id,
+        row.charge,
+        charge.reference,
+        row.amount,
+        row.currency,
+        row.reason,
+        row.status,
+        row.funds,
+        row.fee,
+        row.due_at,
+        row.past_due,
+        row.submissions,
+        row.sequence,
+        inquiry or row.status == "won",
+        row.created,
+    )
+
+
+def charge_view(row: Charge, lie: str = "") -> ChargeView:
+    """The answer about a charge; ``lie`` (or the charge's own) falsifies it on purpose."""
+    lie = lie or row.lie
+    if lie:
+        return _false_charge(row, lie)
+    partial = 0 < row.amount_authorized < row.amount
+    return ChargeView(
+        row.id,
+        row.reference,
+        row.amount,
+        row.amount_captured,
+        row.amount_refunded,
+        row.currency,
+        row.status,
+        row.decline,
+        row.redirect_url if row.status == "action_required" else None,
+        row.created,
+        row.amount_authorized if partial else UNSET,
+        "setup" if row.setup else "charge",
+        agreement=row.id if row.store and row.approved_at else UNSET,
+    )
+
+
+def capture_view(row: Charge, capture: Capture, lie: str = "") -> ChargeView:
+    """The answer about a capture of a charge; ``lie`` falsifies it on purpose."""
+    amount: int | UnsetType = capture.amount
+    lie = lie or row.lie
+    if lie == "wrong_amount":
+        amount = capture.amount + 100
+    elif lie == "missing_amount":
+        amount = UNSET
+    view = CaptureView(capture.reference, amount, capture.final)
+    return msgspec.structs.replace(charge_view(row, lie), capture=view)
+
+
+def refund_view(row: Refund, lie: str = "") -> RefundView:
+    """The answer about a refund; ``lie`` falsifies it on purpose."""
+    amount: int | UnsetType = row.amount
+    currency = row.currency
+    if lie == "wrong_amount":
+        amount = row.amount + 100
+    elif lie == "wrong_currency":
+        currency = _other_currency(currency)
+    elif lie == "missing_amount":
+        amount = UNSET
+    return RefundView(
+        row.id,
+        row.reference,
+        row.charge,
+        amount,
+        currency,
+        row.status,
+        row.failure,
+        row.created,
+    )
+
+
+def payout_view(row: Payout, lie: str = "") -> PayoutView:
+    """The answer about a payout; ``lie`` falsifies it on purpose."""
+    amount: int | UnsetType = row.amount
+    currency = row.currency
+    if lie == "wrong_amount":
+        amount = row.amount + 100
+    elif lie == "wrong_currency":
+        currency = _other_currency(currency)
+    elif lie == "missing_amount":
+        amount = UNSET
+    return PayoutView(row.id, row.reference, amount, currency, row.status, row.failure, row.created)
+
+
+def _false_charge(row: Charge, lie: str) -> ChargeView:
+    amount: int | UnsetType = row.amount
+    captured: int | UnsetType = row.amount_captured
+    currency = row.currency
+    if lie == "wrong_amount":
+        amount = row.amount + 100
+        captured = row.amount_captured + 100 if row.amount_captured else 0
+    elif lie == "wrong_currency":
+        currency = _other_currency(currency)
+    elif lie == "missing_amount":
+        amount = captured = UNSET
+    return ChargeView(
+        row.id,
+        row.reference,
+        amount,
+        captured,
+        row.amount_refunded,
+        currency,
+        row.status,
+        row.decline,
+        row.redirect_url if row.status == "action_required" else None,
+        row.created,
+        object="setup" if row.setup else "charge",
+    )
+
+
+def _other_currency(currency: str) -> str:
+    other = "EUR" if currency.upper() == "USD" else "USD"
+    return other if currency.isupper() else other.lower()
