@@ -13,7 +13,7 @@ import pytest
 from asyncpg.transaction import Transaction
 
 from bailiwick.base.ids import node_of
-from bailiwick.checker import inside, records, setups, stories, tables
+from bailiwick.checker import inside, records, stories, tables
 from bailiwick.checker.findings import Findings
 from bailiwick.checker.places import NodePlace
 from bailiwick.checker.reader import snapshot
@@ -91,7 +91,7 @@ async def broken(at: One) -> dict[str, Any]:
     """What ``bailiwick check`` finds wrong in a node's database."""
     found = Findings()
     async with snapshot(NodePlace(at.name, at.dsn)) as db:
-        for invariant in (*inside.INSIDE, *records.RECORDS, *setups.SETUPS):
+        for invariant in (*inside.INSIDE, *records.RECORDS, *records.SETUPS):
             await invariant(db, found.of(invariant))
         rows = await tables.load(db)
         told = stories.Stories(db.node, rows, found)

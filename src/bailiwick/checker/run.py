@@ -20,7 +20,6 @@ from bailiwick.checker import (
     payouts,
     providers,
     records,
-    setups,
     stories,
     tables,
 )
@@ -123,7 +122,7 @@ class _Run:
         """Everything that concerns one node."""
         of = self.findings.of
         inside_it = (*inside.INSIDE, disputes.disputes_booked_once, *payouts.PAYOUTS)
-        for invariant in (*inside_it, *records.RECORDS, *setups.SETUPS):
+        for invariant in (*inside_it, *records.RECORDS, *records.SETUPS):
             await invariant(db, of(invariant))
         rows = await tables.load(db)
         self.payments += len(rows.payments)
@@ -141,7 +140,7 @@ class _Run:
         self.open_reviews += await across.open_reviews(db)
         self.reviews += await db.number("SELECT count(*) FROM review")
         self.told_of_records += await db.number(records.TOLD)
-        self.setups += await db.number(setups.COUNT)
+        self.setups += await db.number(records.SETUPS_COUNT)
         for (reference,) in await db.rows("SELECT DISTINCT attempt FROM review"):
             self.reviewed.add(reference)
         if self.history is not None:
