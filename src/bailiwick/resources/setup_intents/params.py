@@ -20,7 +20,7 @@ from bailiwick.resources.payments.params import (
     check_return_url,
     is_saved,
 )
-from bailiwick.serving.params import Expand, ListQuery, LongText, Metadata, Text
+from bailiwick.serving.params import Expand, ListQuery, LongText, Metadata, Retrieve, Text
 
 Url = Annotated[str, Meta(max_length=2000)]
 Reason = Literal["abandoned", "duplicate", "requested_by_customer"]
@@ -57,6 +57,12 @@ class CreateSetup(msgspec.Struct, frozen=True, kw_only=True):
     use_stripe_sdk: bool | None = None
     location: Evidence | None = None
     expand: Expand = []
+
+
+class RetrieveSetup(Retrieve, frozen=True):
+    """GET /v1/setup_intents/{id}"""
+
+    client_secret: Text | None = None
 
 
 class ConfirmSetup(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,6 +25,7 @@ from bailiwick.resources.setup_intents.params import (
     ConfirmSetup,
     CreateSetup,
     ListSetups,
+    RetrieveSetup,
     UpdateSetup,
     check_acceptance,
     check_create,
@@ -33,7 +34,6 @@ from bailiwick.resources.setup_intents.rows import Setup
 from bailiwick.serving import lists, placed_records, route
 from bailiwick.serving.context import NodeContext
 from bailiwick.serving.lists import Listed
-from bailiwick.serving.params import Retrieve
 from bailiwick.serving.route import NOTHING, Mounted, Request, Response, Route
 from bailiwick.topology.merchants import Principal
 from bailiwick.wire.answers import json_answer
@@ -87,7 +87,7 @@ class SetupItem(Route):
         """Retrieve; a publishable key needs the client secret."""
         node = self.node
         who = route.principal(request, node, public=True)
-        query = struct_from(route.query(request), Retrieve)
+        query = struct_from(route.query(request), RetrieveSetup)
         public = who.kind != "secret"
         if public or query.client_secret is not None:
             found = await _check_client_secret(node, who, identifier, query.client_secret)
