@@ -16,6 +16,7 @@ TOKENS = {
     point: token.replace("pm_sandbox_", "pm_sandbox_setup_").replace("setup_pending", "pending")
     for point, token in BY_METHOD.items()
 }
+OURS = [point for point in POINTS if not point.startswith("dispute.")]
 BEGINS = ("begin.before", "begin.committed")
 BEFORE_SENDING = {"create.committed", "begin.committed", "call.before"}
 DARK = ("charge_then_hang", "charge_then_500", "reset_after", "hang_before", "error_500_before",
@@ -63,10 +64,11 @@ class Shop:
         pay = {"amount": 500, "currency": "eur", "confirm": True, "off_session": True,
                "customer": self.who, "payment_method": found.payment_method,
                "location": {"country": COUNTRY}}  # fmt: skip
-        assert definite(self.api.payment_intents.create, pay).status == "succeeded"
+        key = {"idempotency_key": f"setup-pay-{found.id}"}
+        assert definite(self.api.payment_intents.create, pay, key).status == "succeeded"
 
 
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("point", OURS)
 def test_a_kill_there_loses_nothing(chaos: Chaos, point: str) -> None:
     shop = Shop(chaos.demo)
     wish = shop.wish(TOKENS.get(point, "pm_card_visa"))
@@ -126,4 +128,4 @@ def test_the_books_agree_afterwards(chaos: Chaos) -> None:
     verdict = chaos.check()
     assert verdict["violations"] == 0
     compared = {each["name"]: each["compared"] for each in verdict["invariants"]}
-    assert compared["setups_follow_attempts"] >= len(POINTS)
+    assert compared["setups_follow_attempts"] >= len(OURS)
