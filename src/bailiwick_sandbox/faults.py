@@ -39,6 +39,7 @@ FaultKind = Literal[
 ]
 FaultOperation = Literal[
     "charge",
+    "increment",
     "capture",
     "void",
     "refund",

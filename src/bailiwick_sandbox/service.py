@@ -8,12 +8,12 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from bailiwick_sandbox.bank import checks
-from bailiwick_sandbox.bank.answers import capture_view, charge_view, refund_view
+from bailiwick_sandbox.bank.answers import capture_view, charge_view, increment_view, refund_view
 from bailiwick_sandbox.bank.books import Books, wall_ms
 from bailiwick_sandbox.bank.delay import Delay
 from bailiwick_sandbox.bank.ledger import Ledger
@@ -21,6 +21,7 @@ from bailiwick_sandbox.bank.records import (
     CaptureRequest,
     Charge,
     ChargeRequest,
+    IncrementRequest,
     Refund,
     RefundRequest,
     Refusal,
@@ -40,15 +41,14 @@ from bailiwick_sandbox.web.views import operation_view
 _log = logging.getLogger("bailiwick_sandbox")
 
 _CHARGE = msgspec.json.Decoder(ChargeRequest)
+_INCREMENT = msgspec.json.Decoder(IncrementRequest)
 _CAPTURE = msgspec.json.Decoder(CaptureRequest)
 _VOID = msgspec.json.Decoder(VoidRequest)
 _REFUND = msgspec.json.Decoder(RefundRequest)
 
-# How many once-only faults of sources are remembered; the oldest are forgotten first.
-_REMEMBERED = 100_000
+_REMEMBERED = 100_000  # once-only faults of sources; the oldest are forgotten first
 _EARLY_TIMEOUT_S = 3.0
-# Callback faults of a charge that leave each callback alone: a shuffled charge gets its two in
-# the wrong order, by their times and not by chance.
+# Leave each callback alone: a shuffled charge gets its two in the wrong order by their times.
 _IN_ORDER = ("", "callback_shuffle")
 
 
@@ -78,6 +78,11 @@ class Service:
         self.calls: dict[str, dict[str, int]] = {name: {} for name in books.ledgers}
         self._hosts = tuple(config.server.callback_hosts)
         self._once: OrderedDict[tuple[str, str, str], None] = OrderedDict()
+        self._changes: dict[str, tuple[Any, Callable[..., Done]]] = {
+            "increment": (_INCREMENT, self._increment),
+            "capture": (_CAPTURE, self._capture),
+            "void": (_VOID, self._void),
+        }
         # Until when a look-up of (provider, reference) says 404.
         self._hidden: dict[tuple[str, str], int] = {}
 
@@ -99,21 +104,15 @@ class Service:
             own = self.own_fault(ledger, "charge", request.reference, source.fault)
         await self.perform(exchange, ledger, "charge", partial(self._charge, ledger, request), own)
 
-    async def capture(
-        self, exchange: Exchange, ledger: Ledger, charge_id: str, body: bytes
+    async def change(
+        self, exchange: Exchange, ledger: Ledger, charge_id: str, operation: str, body: bytes
     ) -> None:
-        """POST /{provider}/charges/{id}/capture."""
-        request = checks.decode(_CAPTURE, body)
-        own = self._own_of(ledger, charge_id, "capture", request.reference)
-        act = partial(self._capture, ledger, charge_id, request)
-        await self.perform(exchange, ledger, "capture", act, own)
-
-    async def void(self, exchange: Exchange, ledger: Ledger, charge_id: str, body: bytes) -> None:
-        """POST /{provider}/charges/{id}/void."""
-        request = checks.decode(_VOID, body)
-        own = self._own_of(ledger, charge_id, "void", request.reference)
-        act = partial(self._void, ledger, charge_id, request)
-        await self.perform(exchange, ledger, "void", act, own)
+        """POST /{provider}/charges/{id}/increment, /capture and /void."""
+        decoder, act = self._changes[operation]
+        request = checks.decode(decoder, body)
+        own = self._own_of(ledger, charge_id, operation, request.reference)
+        done = partial(act, ledger, charge_id, request)
+        await self.perform(exchange, ledger, operation, done, own)
 
     async def refund(self, exchange: Exchange, ledger: Ledger, body: bytes) -> None:
         """POST /{provider}/refunds."""
@@ -163,6 +162,13 @@ class Service:
             self.schedule(ledger, row)
         return Done(answer(charge_view(row, view_lie), replayed=replayed), row)
 
+    def _increment(
+        self, ledger: Ledger, charge_id: str, request: IncrementRequest, fault: Fault | None
+    ) -> Done:
+        row, replayed = self.books.increment(ledger, charge_id, request)
+        increment = ledger.increments[ledger.references[request.reference][1]]
+        return Done(answer(increment_view(row, increment, _lie(fault)), replayed=replayed), row)
+
     def _capture(
         self, ledger: Ledger, charge_id: str, request: CaptureRequest, fault: Fault | None
     ) -> Done:
@@ -187,7 +193,8 @@ class Service:
         if until and until <= wall_ms():
             del self._hidden[ledger.name, reference]
             until = 0
-        if until or reference not in ledger.references or _is(fault, "eventual_read"):
+        hidden = until or (fault is not None and fault.kind == "eventual_read")
+        if hidden or reference not in ledger.references:
             return Done(error(404, "not_found", "No operation has this reference."), None)
         return Done(answer(operation_view(self.books, ledger, reference, _lie(fault))), None)
 
@@ -196,7 +203,6 @@ class Service:
     async def perform(
         self, exchange: Exchange, ledger: Ledger, operation: str, act: Act, own: Fault | None
     ) -> None:
-        """Carry out an operation with what goes wrong on its way, and answer it."""
         counts = self.calls[ledger.name]
         counts[operation] = counts.get(operation, 0) + 1
         fault, latency_ms = self.faults.pick(ledger.name, operation)
@@ -248,8 +254,7 @@ class Service:
     async def _after_processing(
         self, exchange: Exchange, ledger: Ledger, act: Act, fault: Fault
     ) -> None:
-        kind = fault.kind
-        done = _carry_out(act, fault)
+        kind, done = fault.kind, _carry_out(act, fault)
         if kind == "early_callback":
             await self._deliver_early(ledger, done.row)
         elif kind == "duplicate_callback":
@@ -369,7 +374,6 @@ class Service:
         return f"{self.public_url}/{provider}/pay/{charge_id}"
 
     def check_urls(self, return_url: str | None, callback_url: str | None) -> None:
-        """Refuse addresses that nobody is sent to, or that are not called. Raises Refusal."""
         if return_url is not None:
             problem = checks.return_problem(return_url)
             if problem:
@@ -390,10 +394,6 @@ def _carry_out(act: Act, fault: Fault | None) -> Done:
         return act(fault)
     except Refusal as refusal:
         return Done(refused(refusal), None)
-
-
-def _is(fault: Fault | None, kind: str) -> bool:
-    return fault is not None and fault.kind == kind
 
 
 def _lie(fault: Fault | None) -> str:

@@ -88,6 +88,12 @@ class Done:
         self.parts = parts
         self.intents.capture(parts.id, {"amount_to_capture": 700, "final_capture": False})
         self.intents.capture(parts.id, {"amount_to_capture": 800, "final_capture": False})
+        self.grown = self.pay(
+            capture_method="manual",
+            payment_method_options={"card": {"request_incremental_authorization": "if_available"}},
+        )
+        for amount in (2500, 3100):
+            self.intents.increment_authorization(self.grown.id, {"amount": amount})
         self.refunded = self.pay(amount=5000)
         self.refund = self.refunds.create({"payment_intent": self.refunded.id, "amount": 400})
         for name in ("createDispute", "createDisputeInquiry"):
@@ -290,11 +296,11 @@ PLANTS = {
     ),
     "a decline is forged": (
         "attempt", "id = '{attempt}'", "UPDATE attempt SET state = 'declined' WHERE {where}",
-        {"failed_means_no_charge"},
+        {"failed_means_no_charge", "told_with_their_move"},
     ),
     "a success is forged": (
         "attempt", "subject = '{declined}'", "UPDATE attempt SET state = 'approved' WHERE {where}",
-        {"attempts_match_books"},
+        {"attempts_match_books", "told_with_their_move"},
     ),
     "a paid payment fails": (
         "payment", "id = '{plain}'",
@@ -317,12 +323,12 @@ PLANTS = {
     "a transition that is not": (
         "event", "subject = '{plain}'",
         "UPDATE event SET type = 'bailiwick.capture_refused' WHERE {where} AND seq = 2",
-        {"transitions_allowed"},
+        {"transitions_allowed", "told_with_their_move"},
     ),
     "something after the end": (
         "event", "subject = '{refunded}'",
         "UPDATE event SET type = 'payment_intent.processing' WHERE {where} AND seq = 4",
-        {"terminal_stays"},
+        {"terminal_stays", "told_with_their_move"},
     ),
     "another tenant's attempt": (
         "attempt", "id = '{attempt}'", "UPDATE attempt SET merchant = 'acct_other' WHERE {where}",
@@ -334,7 +340,7 @@ PLANTS = {
     ),
     "an attempt is lost": (
         "attempt", "subject = '{declined}'", "DELETE FROM attempt WHERE {where}",
-        {"attempts_complete", "no_call_without_attempt"},
+        {"attempts_complete", "no_call_without_attempt", "told_with_their_move"},
     ),
     "an attempt came after its call": (
         "attempt", "id = '{attempt}'",
@@ -356,6 +362,16 @@ PLANTS = {
         "UPDATE payment SET amount_received = amount_received + 700 WHERE {where}",
         {"captures_within_hold", "balances_replay", "payment_is_its_last_event",
          "succeeded_means_one_charge"},
+    ),
+    "an increment was granted less": (
+        "attempt", "subject = '{grown}' AND number = 3",
+        "UPDATE attempt SET result = replace(result, '3100', '2400') WHERE {where}",
+        {"increments_are_held"},
+    ),
+    "more is shown as held than was granted": (
+        "payment", "id = '{grown}'",
+        "UPDATE payment SET (amount, amount_capturable) = (amount + 1, amount + 1) WHERE {where}",
+        {"increments_are_held", "payment_is_its_last_event", "succeeded_means_one_charge"},
     ),
     "a refund is forgotten": (
         "payment", "id = '{refunded}'", "UPDATE payment SET amount_refunded = 0 WHERE {where}",
@@ -397,6 +413,7 @@ async def test_red_for_what_is_put_wrong(clean: Done, name: str) -> None:
         "refunded": clean.refunded.id,
         "attempt": clean.plain.latest_charge,
         "parts": clean.parts.id,
+        "grown": clean.grown.id,
         "canceled": await one(clean.demo, "SELECT id FROM payment WHERE attempts = 0 LIMIT 1"),
         "twice": await one(
             clean.demo,

@@ -13,6 +13,7 @@ from bailiwick.resources.available_payment_methods.params import AvailableMethod
 from bailiwick.resources.payments import params as payments
 from bailiwick.resources.payouts.params import CreatePayout
 from bailiwick.resources.refunds import params as refunds
+from bailiwick.resources.test_clocks.params import AdvanceClock, CreateClock
 from bailiwick.resources.webhook_deliveries.params import ListDeliveries
 from bailiwick.resources.webhook_endpoints.params import RollSecret
 from bailiwick.serving.params import SearchQuery
@@ -74,8 +75,9 @@ def test_an_integer_is_taken_or_refused_by_name(
         assert status in (200, 400, 402), (value, status, said)
         if status == 400:
             assert said["error"]["param"] == name, (value, said)
-        elif kind is payments.CapturePayment:
-            needs = _needs(api, access, kind)  # what was captured is not captured again
+        elif kind in (payments.CapturePayment, AdvanceClock):
+            # What was captured is not captured again; a clock goes forward alone.
+            needs = _needs(api, access, kind)
 
 
 def _needs(api: Api, access: Api, kind: type[Struct]) -> dict[str, Any]:
@@ -86,6 +88,9 @@ def _needs(api: Api, access: Api, kind: type[Struct]) -> dict[str, Any]:
         return {"id": api.pay(confirm="false")["id"]}
     if kind is payments.CapturePayment:
         return {"id": api.pay(capture_method="manual")["id"]}
+    if kind is payments.IncrementPayment:
+        wish = {"payment_method_options[card][request_incremental_authorization]": "if_available"}
+        return {"id": api.pay(capture_method="manual", **wish)["id"]}
     if kind is SearchQuery:
         return {"params": {"query": "amount>1"}}
     if kind is refunds.CreateRefund:
@@ -95,6 +100,11 @@ def _needs(api: Api, access: Api, kind: type[Struct]) -> dict[str, Any]:
         return {"params": {**place, "destination": "btok_sandbox"}}
     if kind is AvailableMethods:
         return {"params": {"currency": "eur", "location[country]": "DE"}}
+    if kind is CreateClock:
+        return {"params": {"location[country]": "DE"}}
+    if kind is AdvanceClock:
+        made = {"frozen_time": "0", "location[country]": "DE"}
+        return {"id": api.ask("POST", "/v1/test_helpers/test_clocks", made)[1]["id"]}
     if kind is ListDeliveries:
         return {"params": {"event": api.get("/v1/events", limit=1)[1]["data"][0]["id"]}}
     if kind is RollSecret:

@@ -61,7 +61,8 @@ def test_a_payer_reads_no_more_than_is_listed(demo: dict[str, Any], at: str) -> 
 
 def expansions() -> list[str]:
     """Every reference that any object can be asked to expand, one and two levels deep."""
-    one = sorted(frozenset().union(*declared("EXPANDABLE", "routes")))
+    kinds = [names for each in declared("REFERENCES", "render") for names in each.values()]
+    one = sorted(frozenset().union(*kinds))
     return [*one, *(f"{a}.{b}" for a, b in itertools.product(one, one)), "data", "customer"]
 
 

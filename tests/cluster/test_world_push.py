@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import urllib.error
+import urllib.parse
 import urllib.request
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
@@ -161,6 +162,68 @@ def test_a_revoked_key_is_refused_everywhere(desk: Desk) -> None:
     desk.call("rollback", str(before), "--merchants", "restore")
     desk.until(lambda world: world["epoch"] == told["epoch"] + 1)
     assert statuses() == {200}
+
+
+class Keys:
+    """`bailiwick keys ...` over the broker, and what a key gets where."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        demo = desk.chaos.demo
+        self.access = [each["url"] for each in demo["access"]]
+        self.nodes = [each["url"] for each in demo["nodes"]]
+
+    def run(self, *words: str) -> dict[str, Any]:
+        said = bailiwick(
+            "keys", *words, "--world", str(self.desk.world), "--key", str(self.desk.key), "--json",
+            BAILIWICK_NATS=self.desk.nats["url"],
+        )  # fmt: skip
+        told: dict[str, Any] = json.loads(said)
+        assert told["pushed"]
+        self.desk.until(lambda world: world["epoch"] == told["epoch"])
+        return told
+
+    def got(self, key: str, path: str, form: dict[str, str] | None = None) -> set[tuple[int, str]]:
+        """Status and code, at every access process and every node."""
+        found = set()
+        for url in (*self.access, *self.nodes):
+            request = urllib.request.Request(
+                url + path,
+                urllib.parse.urlencode(form).encode() if form is not None else None,
+                {"Authorization": f"Bearer {key}"},
+            )
+            try:
+                with urllib.request.urlopen(request, timeout=60) as answer:
+                    found.add((answer.status, ""))
+            except urllib.error.HTTPError as error:
+                said = json.load(error)["error"]
+                found.add((error.code, said.get("code") or ""))
+        return found
+
+
+REFUND = {"payment_intent": "pi_none"}
+
+
+def test_a_key_is_made_rolled_and_revoked_at_every_process(desk: Desk) -> None:
+    keys = Keys(desk)
+    made = keys.run(
+        "make", "acct_demo", "--kind", "restricted", "--mode", "test", "--allow", "charge=read"
+    )
+    key = made["secret"]
+    assert keys.got(key, "/v1/charges?limit=1") == {(200, "")}
+    assert keys.got(key, "/v1/refunds?limit=1") == {(403, "permission_denied")}
+    assert keys.got(key, "/v1/refunds", REFUND) == {(403, "permission_denied")}
+    assert keys.got(key, "/v1/charges?limit=1&expand[]=data.payment_intent") == {
+        (403, "permission_denied")
+    }
+    rolled = keys.run("roll", made["sha256"][:12], "--overlap", "1h")
+    for each in (key, rolled["secret"]):
+        assert keys.got(each, "/v1/charges?limit=1") == {(200, "")}
+    keys.run("revoke", made["sha256"][:12])
+    assert keys.got(key, "/v1/charges?limit=1") == {(401, "api_key_invalid")}
+    assert keys.got(rolled["secret"], "/v1/charges?limit=1") == {(200, "")}
+    keys.run("revoke", rolled["sha256"][:12])
+    assert keys.got(rolled["secret"], "/v1/charges?limit=1") == {(401, "api_key_invalid")}
 
 
 def test_without_the_broker_all_goes_on_and_it_is_brought_up_to_date(desk: Desk) -> None:

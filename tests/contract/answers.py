@@ -65,6 +65,7 @@ def instruct(channel: str, operation: Operation, **more: Any) -> Instruction:
     """A usual instruction; everything but a charge refers to one."""
     references = {
         "charge": "ch_a1",
+        "increment": "inc_a1",
         "capture": "cap_a1",
         "void": "void_a1",
         "refund": "re_a1",

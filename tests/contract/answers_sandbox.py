@@ -87,6 +87,7 @@ def declined(code: str, decline_code: str | None, message: str = "Declined.") ->
 _S = "sandbox"
 _CHARGE = instruct(_S, Operation.CHARGE)
 _HOLD = instruct(_S, Operation.CHARGE, automatic=False)
+_INCREMENT = instruct(_S, Operation.INCREMENT)
 _CAPTURE = instruct(_S, Operation.CAPTURE)
 _VOID = instruct(_S, Operation.VOID)
 _REFUND = instruct(_S, Operation.REFUND)
@@ -96,6 +97,7 @@ _EVIDENCE = instruct(_S, Operation.EVIDENCE)
 _CONCEDE = instruct(_S, Operation.CONCEDE)
 BY_REF = Resolve.REFERENCE
 _AUTH = {"status": "authorized", "amount_captured": 0}
+_GROWN = {**_AUTH, "amount": 899, "amount_authorized": 1099}
 
 
 def sandbox(
@@ -308,6 +310,48 @@ SANDBOX = [
         bank_error("source_unknown"),
         Result(D, code="source_unknown", message="No.", detail="refused"),
     ),
+    sandbox(
+        "increment",
+        _INCREMENT,
+        200,
+        bank_charge(**_GROWN, increment={"reference": "inc_a1", "amount": 1099}),
+        Result(A, "ch_77", 1099, "EUR", False),
+    ),
+    sandbox(
+        "increment_wrong_amount",
+        _INCREMENT,
+        200,
+        bank_charge(**_GROWN, increment={"reference": "inc_a1", "amount": 1199}),
+        Result(A, "ch_77", 1199, "EUR", False),
+    ),
+    sandbox(
+        "increment_missing_amount",
+        _INCREMENT,
+        200,
+        bank_charge(**_GROWN, increment={"reference": "inc_a1"}),
+        Result(A, "ch_77", None, "EUR", False),
+    ),
+    sandbox(
+        "increment_not_done",
+        _INCREMENT,
+        200,
+        bank_charge(**_GROWN),
+        Result(U, "ch_77", detail="not_done"),
+    ),
+    sandbox(
+        "increment_of_another",
+        _INCREMENT,
+        200,
+        bank_charge(**_GROWN, increment={"reference": "inc_b2", "amount": 1099}),
+        Result(U, detail="reference_mismatch"),
+    ),
+    sandbox(
+        "increment_declined",
+        _INCREMENT,
+        422,
+        bank_error("card_declined"),
+        Result(D, code="card_declined", message="No.", detail="refused"),
+    ),
     sandbox("capture", _CAPTURE, 200, bank_charge(), Result(A, "ch_77", 1099, "EUR")),
     sandbox(
         "capture_too_late",
@@ -422,6 +466,19 @@ SANDBOX = [
         429,
         bank_error("rate"),
         Result(U, detail="http_429"),
+        BY_REF,
+    ),
+    sandbox(
+        "query_increment",
+        _INCREMENT,
+        200,
+        lookup(
+            "increment",
+            "inc_a1",
+            "succeeded",
+            charge=bank_charge(**_GROWN, increment={"reference": "inc_a1", "amount": 1099}),
+        ),
+        Result(A, "ch_77", 1099, "EUR", False),
         BY_REF,
     ),
     sandbox(

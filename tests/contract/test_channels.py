@@ -152,6 +152,12 @@ def test_the_credential_check(name: str) -> None:
     assert "503" in str(found.parse_check(Reply(503, {}, b"")))
 
 
+def test_an_increment_that_the_provider_lacks_is_not_sent(name: str) -> None:
+    if Operation.INCREMENT not in CHANNELS[name].profile.resolve:
+        with pytest.raises(CannotExpress):
+            CHANNELS[name].request(instruct(name, Operation.INCREMENT), ACCOUNTS[name])
+
+
 # Tokens that every account knows
 
 

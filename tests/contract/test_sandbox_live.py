@@ -111,6 +111,19 @@ async def test_every_operation_and_its_look_up(bank: Bank) -> None:
     assert await bank.ask(order) == capture
 
     _, hold = await bank.do(Operation.CHARGE, automatic=False)
+    on = {"provider_ref": hold.provider_ref}
+    first, grown = await bank.do(Operation.INCREMENT, **on, amount=1500)
+    assert (grown.outcome, grown.amount, grown.captured) == (A, 1500, False)
+    order, grown = await bank.do(Operation.INCREMENT, **on, amount=1700)
+    assert await bank.ask(order) == grown and (await bank.ask(first)).amount == 1500
+    order, refused = await bank.do(Operation.INCREMENT, **on, amount=1700)
+    assert (refused.outcome, refused.code) == (D, "amount_too_small")
+    assert (await bank.ask(order)).not_found
+    order, void = await bank.do(Operation.VOID, **on, amount=1700)
+    assert (void.outcome, void.amount, void.captured) == (A, 1700, False)
+    assert await bank.ask(order) == void
+
+    _, hold = await bank.do(Operation.CHARGE, automatic=False)
     order, void = await bank.do(Operation.VOID, provider_ref=hold.provider_ref)
     assert (void.outcome, void.amount, void.captured) == (A, 1000, False)
     assert await bank.ask(order) == void

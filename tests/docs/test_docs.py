@@ -19,11 +19,12 @@ import msgspec
 import pytest
 
 from bailiwick.access.config import AccessSettings
-from bailiwick.checker import inside, providers, records
+from bailiwick.checker import inside, providers
+from bailiwick.checker.kinds import records, told
 from bailiwick.cli.main import COMMANDS, bailiwick
 from bailiwick.cli.reviews import REMEDIES
 from bailiwick.control.fleet import FleetSettings
-from bailiwick.delivery.event_types import OWN, known
+from bailiwick.delivery.event_types import known, own
 from bailiwick.node import config as node_config
 from bailiwick.node.config import NodeSettings
 from bailiwick.orders.transition import SUSPICIOUS
@@ -310,14 +311,14 @@ def test_every_event_type_is_described() -> None:
     page = text_of("api.md")
     folder = REPO / "src" / "bailiwick" / "resources"
     source = "\n".join(file.read_text(encoding="utf-8") for file in folder.rglob("*.py"))
-    for name in OWN | {each for each in known() if f'"{each}"' in source}:
+    for name in own() | {each for each in known() if f'"{each}"' in source}:
         family, _, last = name.rpartition(".")
         assert f"`{name}`" in page or (family in page and f"`.{last}`" in page), name
 
 
 def test_every_invariant_and_review_reason_is_described() -> None:
     page = text_of("check.md")
-    for each in (*inside.INSIDE, *records.RECORDS, *providers.BETWEEN):
+    for each in (*inside.INSIDE, *records.RECORDS, *told.TOLD, *providers.BETWEEN):
         assert f"`{each.__name__}`" in page, each.__name__
     for reason in SUSPICIOUS | set(REMEDIES):
         assert f"`{reason}`" in text_of("operate.md"), reason

@@ -12,9 +12,9 @@ _PATTERNS = (
     ("secret", re.compile(rf"\b{_ID}_secret_[0-9a-f]{{36}}\b")),
     ("", re.compile(rf"\b{_ID}(?![0-9a-z])")),
     ("whsec", re.compile(r"\bwhsec_[0-9A-Za-z+/=]{24,}")),
-    ("bank", re.compile(r'(?<="provider_reference":")[^"]+')),
-    ("bank", re.compile(r"(?<=/pay/)[0-9A-Z-]+")),
 )
+# Two banks may give the same number, and do when they have done as much in the same hour.
+_BANK = re.compile(r'("gateway":"([a-z-]+)","provider_reference":"|/([a-z-]+)/pay/)([0-9A-Z-]+)')
 _TIME = re.compile(
     r'("(?:created|canceled_at|capture_before)":|\bcreated(?:\[[a-z]+\])?=)\d{10}(?!\d)'
 )
@@ -39,6 +39,7 @@ class Names:
             text = text.replace(address, f"<{name}>")
         for kind, pattern in _PATTERNS:
             text = pattern.sub(self._namer(kind), text)
+        text = _BANK.sub(self._numbered, text)
         text = _REQUEST_ID.sub("<req>", text)
         text = _TIME.sub(r"\1<time>", text)
         text = _FIGURE.sub(r"\1<figure>", text)
@@ -46,14 +47,19 @@ class Names:
 
     def _namer(self, kind: str) -> Callable[[re.Match[str]], str]:
         def name(found: re.Match[str]) -> str:
-            text = found[0]
-            if text not in self._given:
-                what = kind or text.partition("_")[0]
-                self._counts[what] = self._counts.get(what, 0) + 1
-                self._given[text] = f"<{what}.{self._counts[what]}>"
-            return self._given[text]
+            return self._name(kind or found[0].partition("_")[0], found[0])
 
         return name
+
+    def _numbered(self, found: re.Match[str]) -> str:
+        before, gateway, provider, number = found.groups()
+        return before + self._name("bank", f"{gateway or provider} {number}")
+
+    def _name(self, kind: str, of: str) -> str:
+        if of not in self._given:
+            self._counts[kind] = self._counts.get(kind, 0) + 1
+            self._given[of] = f"<{kind}.{self._counts[kind]}>"
+        return self._given[of]
 
 
 _CONTROLS = {code: chr(0x2400 + code) for code in range(32)} | {127: "␡"}

@@ -216,7 +216,7 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     ({"capture_method": "later"}, "capture_method"),
     ({"metadata": {"k" * 41: "v"}}, f"metadata[{'k' * 40}]"),
     ({"amonut": 3}, "amonut"),
-    ({"expand": ["customer"]}, "expand"),
+    ({"expand": ["client_secret"]}, "expand"),
     ({"payment_method": "4242424242424242"}, "payment_method"),
     ({"description": "card 4242 4242 4242 4242"}, "description"),
 ]

@@ -403,3 +403,15 @@ async def test_asynchronous_style(demo: Demo, books: Books) -> None:
         assert charge_of(books, held)["amount_refunded"] == 900
     finally:
         await http_client.close_async()  # type: ignore[no-untyped-call]
+
+
+def test_the_account_is_the_key_s_own(quiet: stripe.StripeClient) -> None:
+    own = quiet.v1.accounts.retrieve_current()
+    assert isinstance(own, stripe.Account) and own.charges_enabled
+    assert quiet.v1.accounts.retrieve(own.id) == own
+    with pytest.raises(stripe.PermissionError):
+        quiet.v1.accounts.retrieve("acct_1ForeignForeign")
+    with pytest.raises(stripe.InvalidRequestError, match="Stripe-Account"):
+        quiet.v1.refunds.list(options={"stripe_account": own.id})
+    with pytest.raises(stripe.InvalidRequestError, match="Invalid Stripe API version"):
+        quiet.v1.refunds.list(options={"stripe_version": "2020-08-27"})

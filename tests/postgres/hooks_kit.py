@@ -14,7 +14,7 @@ from bailiwick.base.ids import new_id
 from bailiwick.delivery.deliverer import Deliverer
 from bailiwick.delivery.webhooks import Endpoints
 from bailiwick.node import assembly
-from bailiwick.resources.events.shown import event_object
+from bailiwick.resources.events.shown import one
 from tests.store_kit import NodeStore
 
 BODY = '{"object":"payment_intent"}'
@@ -100,7 +100,7 @@ async def delivering(store: NodeStore) -> AsyncIterator[Deliverer]:
     """A node's deliverer at work."""
     endpoints = Endpoints()
     await endpoints.load(store)
-    shown = functools.partial(event_object, assembly.kinds(), name="event")
+    shown = functools.partial(one, assembly.kinds(), store, name="event")
     deliverer = Deliverer(store, endpoints, shown, private=True, every_s=0.05)
     task = asyncio.create_task(deliverer.run())
     try:

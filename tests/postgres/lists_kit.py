@@ -76,6 +76,7 @@ class One:
 
     async def stop(self) -> None:
         self.client.close()
+        self.node.streams.close()
         await self.server.stop()
         await self.node.store.close()
 
@@ -197,6 +198,7 @@ async def site(
         server = HttpServer(build_access(front), grace_s=1)
         await server.start()
         stack.push_async_callback(server.stop)
+        stack.callback(front.streams.close)
         url = f"http://127.0.0.1:{server.port}"
         client = NodeClient(url, HopLimits(body_bytes=64 * 1024 * 1024))
         stack.callback(client.close)

@@ -170,7 +170,7 @@ async def test_what_is_refused(one: Site) -> None:
         assert "/v1/payment_intents/{id}/capture" in body["error"]["message"]
     assert (await one.ask("POST", path, NOTES, key="sk_test_other"))[0] == 404
     assert (await one.ask("POST", f"{PATH}/{new_id('ch', 1, 1)}", NOTES))[0] == 404
-    assert len(await one.walk("/v1/events")) == 3, "nothing was noted"
+    assert len(await one.walk("/v1/events")) == 4, "nothing was noted"
 
 
 async def test_so_many_charges_may_have_notes(one: Site) -> None:

@@ -72,7 +72,7 @@ async def pay(it: Site, method: str = "pm_card_visa") -> Any:
 
 async def test_refusals_before_anything_is_in_the_books(it: Site, sandbox: Sandbox) -> None:
     status, body = await pay(it, "pm_card_nobody_knows_it")
-    assert status == 402, body
+    assert status == 400, body
     assert await verdict(it, sandbox) == {}
     for kind in ("credentials_revoked", "rate_limited"):
         sandbox.fault("charge", kind)

@@ -13,8 +13,9 @@ import pytest
 from asyncpg.transaction import Transaction
 
 from bailiwick.base.ids import node_of
-from bailiwick.checker import inside, records, stories, tables
+from bailiwick.checker import inside, stories, tables
 from bailiwick.checker.findings import Findings
+from bailiwick.checker.kinds import records
 from bailiwick.checker.places import NodePlace
 from bailiwick.checker.reader import snapshot
 from bailiwick_lab.servers import engines

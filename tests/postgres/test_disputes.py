@@ -16,8 +16,8 @@ from bailiwick.base.errors import ApiError
 from bailiwick.channels.base import CallbackEvent, Operation, Outcome, Result
 from bailiwick.channels.dispute_notice import DisputeNotice
 from bailiwick.checker import books, inside, stories, tables
-from bailiwick.checker import disputes as checked
 from bailiwick.checker.findings import Findings
+from bailiwick.checker.kinds import disputes as checked
 from bailiwick.checker.places import NodePlace
 from bailiwick.checker.reader import snapshot
 from bailiwick.idempotency.requests import Answer

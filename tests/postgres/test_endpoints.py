@@ -119,6 +119,20 @@ async def test_access_makes_one_and_its_secret_is_shown_once(
     assert await sql.fetchval("SELECT count(*) FROM webhook_endpoint") == 1
 
 
+async def test_a_version_that_cannot_be_rendered_is_refused_by_name(
+    door: Door, sql: asyncpg.Connection
+) -> None:
+    given = resource()
+    for field, value in (("api_version", "2019-12-03"), ("connect", "true")):
+        status, body = await door.put(given, **{field: value})
+        assert (status, body["error"]["param"]) == (400, field), body
+    assert await sql.fetchval("SELECT count(*) FROM webhook_endpoint") == 0
+    status, made = await door.put(given, api_version="2026-03-25.dahlia", connect="false")
+    assert (status, made["api_version"]) == (200, "2026-03-25.dahlia")
+    status, body = await door.put(given, api_version="2026-04-22.dahlia")
+    assert (status, body["error"]["type"]) == (400, "idempotency_error")
+
+
 async def test_nobody_else_chooses_an_id_or_learns_a_secret(
     door: Door, sql: asyncpg.Connection
 ) -> None:

@@ -139,6 +139,15 @@ async def test_small_objects_fill_the_page(three: Site) -> None:
 # The largest objects
 
 
+DEEP = (
+    "charge.payment_intent.latest_charge.payment_intent",
+    "payment_intent.latest_charge.payment_intent.latest_charge",
+    "payment_intent.customer",
+    "payment_intent.payment_method",
+    "customer",
+    "payment_method",
+)
+"""As many objects as may be put into one."""
 WIDE = b"\x01"
 """One byte of a form, six of JSON: nothing becomes longer."""
 
@@ -185,6 +194,7 @@ async def test_the_largest_objects_within_the_limits(three: Site) -> None:
         f"{path}?expand[]=latest_charge",
         f"/v1/refunds/{refund['id']}?expand[]=payment_intent&expand[]=charge",
         f"/v1/charges/{charge}?expand[]=payment_intent",
+        f"/v1/refunds/{refund['id']}?" + "&".join(f"expand[]={each}" for each in DEEP),
         f"/v1/events/{event}",
     ):
         answer = await three._client.request(
@@ -200,7 +210,7 @@ async def test_the_largest_objects_within_the_limits(three: Site) -> None:
         status, whole = await three.ask("GET", f"/v1/{name}", {"limit": 100, **more})
         assert status == 200 and whole["data"]
         found = await three.walk(f"/v1/{name}", limit=100, **more)
-        assert len(found) == {"payment_intents": 1, "events": 8, "refunds": 1}[name]
+        assert len(found) == {"payment_intents": 1, "events": 11, "refunds": 1}[name]
         assert await three.walk(f"/v1/{name}", limit=1, partial="allow", **more) == found
         at = three.nodes[0]
         assert await three.walk(f"/v1/{name}", at=at, limit=7, **more) == found
@@ -372,8 +382,8 @@ async def test_other_filters(three: Site) -> None:
     assert await three.walk("/v1/payment_intents", customer=mine) == [made["id"]]
     assert await three.walk("/v1/payment_intents", customer="cus_3") == []
     for wish, count in (
-        ({"type": "payment_intent.succeeded"}, 1), ({"type": "charge.succeeded"}, 0),
-        ({"type": "payment_intent.*"}, 3), ({"type": "refund.*"}, 0), ({"type": "*"}, 5),
+        ({"type": "payment_intent.succeeded"}, 1), ({"type": "charge.succeeded"}, 1),
+        ({"type": "payment_intent.*"}, 3), ({"type": "refund.*"}, 0), ({"type": "*"}, 6),
         ({"types[0]": "payment_intent.succeeded", "types[1]": "payment_intent.created"}, 3),
     ):  # fmt: skip
         status, page = await three.ask("GET", "/v1/events", wish)
@@ -414,9 +424,11 @@ async def test_a_page_costs_a_few_statements(one: Site) -> None:
     region = {"bailiwick-region": "1"}
     for path, wish, names in (
         ("/v1/payment_intents", {"expand[]": "data.latest_charge"},
-         ["payment_list_newest", "charges_find"]),
+         ["payment_list_newest", "charge_some", "balance_transactions_of"]),
         ("/v1/refunds", {}, ["refund_list_newest", "assignments_find"]),
-        ("/v1/events", {}, ["event_list_newest", "assignments_find"]),
+        ("/v1/events", {},
+         ["event_list_newest", "assignments_find", "charges_told_events", "charges_told",
+          "balance_transactions_of"]),
         ("/v1/payment_intents", {"starting_after": made[4]["id"]},
          ["payment_owned", "payment_list_newest"]),
     ):  # fmt: skip

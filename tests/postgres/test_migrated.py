@@ -91,8 +91,8 @@ async def test_payments_and_events_read_as_they_were_told(opened: NodeStore) -> 
     kinds = assembly.kinds()
     found, following = await payments.page(opened, SHOP.id, False, Page(limit=100), None)
     assert len(found) == 12 and following is None
-    events = await opened.page("event", SHOP.id, False, Page(limit=100), None, 0, 2**53)
-    shown = [json.loads(msgspec.json.encode(event_object(kinds, row))) for row in events]
+    events = await opened.page("event", SHOP.id, False, Page(limit=100), None, 0, 2**53, None)
+    shown = [json.loads(msgspec.json.encode(event_object(kinds, row, {}))) for row in events]
     assert len(shown) == 36 and len({each["payment"] for each in shown}) == 12
     for payment in found:
         told = [each for each in shown if each["payment"] == payment.id]

@@ -14,8 +14,9 @@ import pytest
 
 from bailiwick.base.errors import ApiError
 from bailiwick.channels.base import CallbackEvent, Operation, Outcome
-from bailiwick.checker import inside, payouts
+from bailiwick.checker import inside
 from bailiwick.checker.findings import Findings
+from bailiwick.checker.kinds import payouts
 from bailiwick.checker.places import NodePlace
 from bailiwick.checker.reader import snapshot
 from bailiwick.idempotency.requests import Answer

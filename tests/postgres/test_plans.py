@@ -119,7 +119,6 @@ READS: dict[str, list[Any]] = {
     "charge_owned": ["ch_1", "acct_1", False],
     "refund_owned": ["re_1", "acct_1", False],
     "event_owned": ["evt_1", "acct_1", False],
-    "charges_find": [["ch_1", "ch_2"]],
     "assignments_find": [["pi_1", "pi_2"]],
 }
 
@@ -132,6 +131,81 @@ async def test_reads_only_use_indexes(full: NodeStore, sql: asyncpg.Connection) 
         for node in nodes(json.loads(explained)[0]["Plan"]):
             big = node.get("Relation Name") in ("payment", "attempt", "idempotency_key", "event")
             assert not (big and node["Node Type"] == "Seq Scan"), (name, node)
+
+
+async def test_a_page_of_events_or_tries_reads_no_more_than_it_shows(
+    store: NodeStore, sql: asyncpg.Connection
+) -> None:
+    """Of 200,000 rows, each of two events and with a try: in the order of an index, whatever the
+    plan was made for."""
+    await fill(sql)
+    await sql.execute(f"""
+        ALTER TABLE event DISABLE TRIGGER event_append_only;
+        UPDATE event SET also = 'charge.succeeded';
+        INSERT INTO delivery_try (id, merchant, livemode, event, endpoint, subject, number, resent,
+                                  created_ms, took_ms, url, status, body_cut, follows)
+        SELECT 'whd_' || lpad(n::text, 26, '0'), 'acct_1', false, 'evt_' || lpad(n::text, 26, '0'),
+               'we_' || n % 500, 'pi_1', 1, 0, n, 1, 'https://shop.example/', 200, false,
+               'delivered'
+          FROM generate_series(1, {ROWS}) n;
+        ANALYZE event, delivery_try;
+    """)
+    pool: Any = store._lists
+    middle = f"evt_{ROWS // 2:026}"
+    bounds = {"newest": [f"{middle}_2", ""], "oldest": ["~", f"{middle}_2"]}
+    one = [f"whd_{ROWS // 2 + 1:026}", ""]
+    asked: list[tuple[str, list[Any], str]] = []
+    for order, within in bounds.items():
+        for types in (None, ["charge.succeeded"]):
+            rest = [20, types, 0, 2**53, None, 2**30]
+            asked.append((f"event_list_{order}", ["acct_1", False, *within, *rest],
+                          "event_by_merchant"))  # fmt: skip
+        for event, endpoint, index in (
+            (None, "we_1", "delivery_try_by_endpoint"),
+            (f"evt_{ROWS // 2:026}", None, "delivery_try_by_event"),
+        ):
+            given = ["acct_1", False, *one, 20, event, endpoint, None, 0, 2**53, 2**30]
+            asked.append((f"delivery_try_list_{order}", given, index))
+    for name, arguments, index in asked:
+        for mode in ("force_custom_plan", "force_generic_plan"):
+            async with pool.acquire() as connection:
+                await connection.execute(f"SET plan_cache_mode = {mode}")
+                explain = f"EXPLAIN (ANALYZE, FORMAT JSON) {statement(name)}"
+                found = nodes(json.loads(await connection.fetchval(explain, *arguments))[0]["Plan"])
+                await connection.execute("RESET plan_cache_mode")
+            assert index in {each.get("Index Name") for each in found}, (name, mode, found)
+            for each in found:
+                assert each["Node Type"] != "Seq Scan", (name, mode, each)
+                read = each["Actual Rows"] + each.get("Rows Removed by Filter", 0)
+                assert read * each["Actual Loops"] <= 100, (name, mode, each)
+
+
+async def test_a_stream_reads_what_is_new_and_not_what_a_merchant_ever_had(
+    store: NodeStore, sql: asyncpg.Connection
+) -> None:
+    await fill(sql)
+    first = await sql.fetchval("SELECT max(xact) + 1 FROM event")
+    for number in range(30):
+        await sql.execute(
+            "INSERT INTO event (id, subject, seq, merchant, livemode, type, content, writer,"
+            " created_ms) VALUES ($1, $2, 1, 'acct_1', false, 'x', '{}', 1, 1)",
+            f"evt_z{number:025}",
+            f"pi_z{number:025}",
+        )
+    await sql.execute("SELECT brin_summarize_new_values('event_by_xact')")
+    given = ["acct_1", False, first, 0, first + 5_000, 20, None, 2**30]
+    pool: Any = store._lists
+    for mode in ("force_custom_plan", "force_generic_plan"):
+        async with pool.acquire() as connection:
+            await connection.execute(f"SET plan_cache_mode = {mode}")
+            explain = f"EXPLAIN (ANALYZE, FORMAT JSON) {statement('events_after')}"
+            found = nodes(json.loads(await connection.fetchval(explain, *given))[0]["Plan"])
+            await connection.execute("RESET plan_cache_mode")
+        assert "event_by_xact" in {each.get("Index Name") for each in found}, (mode, found)
+        for each in found:
+            assert each["Node Type"] != "Seq Scan", (mode, each)
+            passed_over = each.get("Rows Removed by Index Recheck", 0)
+            assert passed_over < ROWS / 10, (mode, each)
 
 
 async def test_searches_are_answered_by_their_indexes(

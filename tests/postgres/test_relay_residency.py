@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 import bailiwick
+from bailiwick.access.peers import gossip
 from bailiwick.base import events
 from bailiwick.base.events import PaymentEvent, RelayReport
 from bailiwick.store.statements import statement
@@ -121,5 +122,8 @@ def test_who_sends_is_known() -> None:
         if re.search(r"bus\.(publish|send)\(", file.read_text(encoding="utf-8"))
         and file.parent.name != "bus"
     }
-    assert senders == {"delivery/relay.py", "topology/feed.py"}
-    assert {events.SUBJECTS, events.REPORT_SUBJECTS, world_feed.SUBJECT} == set(MAP["subjects"])
+    assert senders == {
+        "access/peers/gossip.py", "delivery/relay.py", "topology/feed.py",
+    }  # fmt: skip
+    told = {events.SUBJECTS, events.REPORT_SUBJECTS, world_feed.SUBJECT, f"{gossip.SUBJECT}.*"}
+    assert told == set(MAP["subjects"])

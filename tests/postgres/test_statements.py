@@ -10,6 +10,7 @@ import pytest
 from bailiwick.base.keys import key_identity
 from bailiwick.delivery.webhooks import Endpoint
 from bailiwick.idempotency.rows import Claim, Refuse, StoredKey
+from bailiwick.interlink.endpoint_copies import EndpointRow
 from bailiwick.orders.attempts import Attempt, AttemptEnd, AttemptNew
 from bailiwick.orders.lanes import lanes
 from bailiwick.orders.rows import OrderCreate, OrderMove, Review
@@ -68,6 +69,8 @@ COLUMNS: dict[str, Any] = {
     "key_find": StoredKey,
     "fence_read": Fence,
     "endpoint_list": Endpoint,
+    "endpoint_every": EndpointRow,
+    "endpoint_rows": EndpointRow,
 }
 KINDS = declared("KIND", "kind")
 PARTS = [name for each in declared("PARTS", "handlers") for one in each.values() for name in one]

@@ -1,10 +1,12 @@
 """Deliveries over a real database and real HTTP: nobody at another's expense, in order, no loss."""
 
 import asyncio
+import json
 
 import asyncpg
 import pytest
 
+from bailiwick.base.api_versions import CURRENT
 from bailiwick.delivery.slots import ENDPOINT_MAX, SECOND_BELOW
 from bailiwick.store.statements import statement
 from tests.postgres.hooks_kit import (
@@ -267,8 +269,36 @@ async def test_410_disables_the_address_that_said_so(
             await until_paid(sql, to)
     assert len(server.seen("came", "/good")) == 1
     await sql.execute("UPDATE webhook_endpoint SET status = 'enabled', url = 'https://new/'")
-    await store.rows("endpoint_disable", to, server.url("/good"))
+    await store.rows("endpoint_disable", to, server.url("/good"), 2**62)
     assert await sql.fetchval("SELECT status FROM webhook_endpoint") == "enabled"
+
+
+async def test_each_endpoint_is_told_as_of_its_own_version(
+    store: NodeStore, sql: asyncpg.Connection
+) -> None:
+    """The current one where none is named, or one that was stored before it was looked at."""
+    versions = (None, "2026-03-25.dahlia", "2024-06-20", "2015-10-16")
+    async with sink() as server:
+        names = [await endpoint(sql, "acct_a", server.url(f"/{each}")) for each in versions]
+        for name, version in zip(names, versions, strict=True):
+            await sql.execute(
+                "UPDATE webhook_endpoint SET details = $2 WHERE id = $1",
+                name,
+                json.dumps({"api_version": version}),
+            )
+            await owe(sql, name, 1)
+        async with delivering(store):
+            await until_paid(sql, *names)
+        came = [path for kind, path, _ in server.log if kind == "came"]
+        told = {path: json.loads(body) for path, body in zip(came, server.bodies, strict=True)}
+    assert {path: each["api_version"] for path, each in told.items()} == {
+        "/None": CURRENT,
+        "/2026-03-25.dahlia": "2026-03-25.dahlia",
+        "/2024-06-20": "2024-06-20",
+        "/2015-10-16": CURRENT,
+    }
+    older = {path for path, each in told.items() if "invoice" in each["data"]["object"]}
+    assert older == {"/2024-06-20"}
 
 
 async def test_a_database_that_goes_away_loses_nothing(

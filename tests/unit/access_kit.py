@@ -17,12 +17,15 @@ from bailiwick.access.front import Front
 from bailiwick.access.nodes import admission_batcher, node_monitor
 from bailiwick.access.nodes.forward import Answer, HopLimits, NodeClient
 from bailiwick.access.status import build_status
+from bailiwick.base import sealing
 from bailiwick.geo import atlas
+from bailiwick.interlink import endpoint_copies
 from bailiwick.topology.merchants import key_hash
 from bailiwick.wire.server import HttpServer
 from tests.waiting import PATIENCE_S
 
 SECRET = "sk_test_abcdefghijklmnop"
+INTERNAL = b"internal"
 PUBLISHABLE = "pk_test_abcdefghijklmnop"
 ATLAS = atlas.load()
 PATIENT = HopLimits(connect_seconds=PATIENCE_S, wait_seconds=PATIENCE_S, total_seconds=PATIENCE_S)
@@ -77,6 +80,8 @@ class StubNode:
         usage = json.dumps(self.usage)
         if call.path == "/usage":
             status, headers, value = 200, {}, self.usage
+        elif call.path == endpoint_copies.PATH:
+            status, (headers, value) = 200, no_endpoints(call)
         else:
             self.calls.append(call)
             found = self.answer(call)
@@ -97,6 +102,13 @@ class StubNode:
         raw = [(name.encode(), value.encode()) for name, value in lines.items()]
         await send({"type": "http.response.start", "status": status, "headers": raw})
         await send({"type": "http.response.body", "body": data})
+
+
+def no_endpoints(call: Call) -> tuple[dict[str, str], bytes]:
+    """What a node tells that has no webhook endpoints."""
+    body = msgspec.json.encode(endpoint_copies.CopiesAnswer())
+    proof = sealing.answer_seal(INTERNAL, endpoint_copies.KIND, call.headers[sealing.SEAL], body)
+    return {sealing.SEAL: proof}, body
 
 
 def listing(ids: list[str], params: dict[str, str]) -> tuple[list[str], bool]:
@@ -212,7 +224,7 @@ async def access(
     write_world(path, {node.name: (node.number, node.url) for node in nodes})
     limits = options.pop("limits", PATIENT)
     with patience():
-        front = Front(path, b"internal", atlas=ATLAS, limits=limits, **options)
+        front = Front(path, INTERNAL, atlas=ATLAS, limits=limits, **options)
         await front.node_monitor.ask_all()
         server = HttpServer(build(front), grace_s=PATIENCE_S)
         await server.start()

@@ -91,7 +91,7 @@ class Books:
     async def fetch(self, sql: str, *args: Any) -> list[Any]:
         name = _NAMES[sql]
         self.told.append(name)
-        return {"attempts_open": self.open, "standbys": [], "endpoint_list": self.endpoints}[name]
+        return {"attempts_open": self.open, "standbys": [], "endpoint_every": self.endpoints}[name]
 
     async def fetchval(self, sql: str, *args: Any, **_: Any) -> Any:
         if "pg_promote" in sql:

@@ -65,6 +65,7 @@ async def test_what_a_publishable_key_is_told_can_be_read(
         readable = set(found["access-control-expose-headers"].split(", "))
         assert readable == {
             "request-id", "idempotent-replayed", "stripe-should-retry", "retry-after",
+            "ratelimit", "ratelimit-policy",
         }  # fmt: skip
         assert "access-control-allow-credentials" not in found
         for key in (None, "pk_test_wrong"):

@@ -17,7 +17,7 @@ from bailiwick.orders.attempts import Attempt, AttemptNew
 from bailiwick.orders.transition import Transition
 from bailiwick.resources.payments import outcomes as decide
 from bailiwick.resources.payments import states
-from bailiwick.resources.payments.holds import voids
+from bailiwick.resources.payments.holds import increments, voids
 from bailiwick.resources.payments.outcomes import Step
 from bailiwick.resources.payments.states import Change, State
 from bailiwick.resources.refunds import outcome
@@ -115,6 +115,11 @@ class Life(RuleBasedStateMachine):
         self.first(Change.CONFIRM, "charge", AMOUNT)
 
     @precondition(lambda self: self.payment.state == State.REQUIRES_CAPTURE)
+    @rule(more=st.integers(1, AMOUNT))
+    def increment(self, more: int) -> None:
+        self.first(Change.INCREMENT, "increment", self.payment.amount_capturable + more)
+
+    @precondition(lambda self: self.payment.state == State.REQUIRES_CAPTURE)
     @rule(part=st.integers(1, AMOUNT))
     def capture(self, part: int) -> None:
         self.first(Change.CAPTURE, "capture", min(part, self.payment.amount_capturable))
@@ -189,7 +194,9 @@ class Life(RuleBasedStateMachine):
 
     def settle(self, row: Attempt, result: Result, said: str) -> None:
         payment, now = self.payment, kit.NOW
-        if row.operation == "capture":
+        if row.operation == "increment":
+            self.write(increments.increment(payment, row, result, now, kit.LOOK))
+        elif row.operation == "capture":
             self.write(decide.capture(payment, row, result, now, kit.LOOK))
         elif row.operation == "void":
             charged = self.attempts[payment.charge_attempt or ""]
@@ -234,6 +241,17 @@ class Life(RuleBasedStateMachine):
     @invariant()
     def what_is_forgone_is_being_voided(self) -> None:
         assert not self.payment.progress.forgoing or self.payment.state == State.VOIDING
+
+    @invariant()
+    def what_is_held_was_granted(self) -> None:
+        granted = [
+            row.amount
+            for row in self.attempts.values()
+            if row.state == "approved" and row.operation in ("charge", "increment")
+        ]
+        if self.payment.state in (State.REQUIRES_CAPTURE, State.INCREMENTING, State.CAPTURING):
+            assert self.payment.amount_capturable == self.payment.amount == granted[-1]
+            assert granted == sorted(granted)
 
     @invariant()
     def versions_have_no_gap(self) -> None:

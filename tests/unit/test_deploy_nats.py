@@ -217,7 +217,7 @@ def named(operations: tuple[str, ...], stream: str) -> set[str]:
 
 READS_WORLD = named(("INFO", "MSG.GET"), world_feed.STREAM) | {world_feed.SUBJECT}
 SAYS = {
-    "access": READS_WORLD,
+    "access": READS_WORLD | {"bailiwick.access.x"},
     "desk": READS_WORLD | named(("CREATE",), world_feed.STREAM),
     "overview": named(("INFO", "CREATE"), events.STREAM)
     | {f"{api}.CONSUMER.{each}.{events.STREAM}.x"
@@ -232,7 +232,7 @@ SAYS = {
     },
 }  # fmt: skip
 HEARS = {
-    "access": {world_feed.PUSHED},
+    "access": {world_feed.PUSHED, "bailiwick.access.x"},
     "desk": set[str](),
     "overview": {events.REPORT_SUBJECTS, *(events.report_subject(n) for n in (1, 2, 3))},
     "node-1": {world_feed.PUSHED},

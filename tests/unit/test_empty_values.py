@@ -86,6 +86,7 @@ def least(kind: type[msgspec.Struct]) -> dict[str, Any]:
         "address": {"city": "B"}, "card": {"token": "tok_visa"}, "customer": "cus_1",
         "customer_acceptance": {"type": "offline"}, "ip_address": "::1", "user_agent": "x",
         "destination": "btok_1",
+        "frozen_time": 5,
     }  # fmt: skip
     return {name: known[name] for name in _required(kind)}
 
@@ -122,7 +123,10 @@ def places(
                 yield deeper, name, lambda value, put=put, put_in=put_in: put(put_in(value))
 
 
-@pytest.mark.parametrize("kind", request_structs.every(), ids=lambda kind: kind.__name__)
+WITH_PARAMETERS = [kind for kind in request_structs.every() if kind.__struct_fields__]
+
+
+@pytest.mark.parametrize("kind", WITH_PARAMETERS, ids=lambda kind: kind.__name__)
 def test_every_empty_value_is_refused_or_unsets(kind: type[msgspec.Struct]) -> None:
     seen = 0
     for holder, name, put in places(kind):

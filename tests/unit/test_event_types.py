@@ -1,17 +1,28 @@
 """Which types of events can be subscribed to, and asked for."""
 
+import re
+from importlib.resources import files
+from pathlib import Path
+
 import pytest
 
-from bailiwick.delivery.event_types import ALL, OURS, OWN, covers, known, matching, problem
+from bailiwick.delivery.event_types import ALL, OURS, covers, known, matching, own, problem
 
 
 def test_the_table_is_sorted_and_has_no_doubles() -> None:
-    from importlib.resources import files
-
     names = (files("bailiwick.data") / "event_types.txt").read_text().split()
     assert names == sorted(set(names)) and len(names) == 275
-    assert known() == OWN | set(names)
+    assert known() == own() | set(names)
     assert not any(name.startswith(OURS) for name in names)
+
+
+def test_each_of_ours_that_is_told_is_declared_by_its_resource() -> None:
+    folder = Path(str(files("bailiwick.resources")))
+    for each in folder.rglob("*.py"):
+        used = set(re.findall(r'[^b]"(bailiwick\.[a-z_.]+[a-z])"', each.read_text("utf-8")))
+        part = folder / each.relative_to(folder).parts[0] / "own_events.txt"
+        assert used <= own(), each
+        assert not used or part.is_file(), each
 
 
 @pytest.mark.parametrize("name", [*sorted(known()), ALL])
@@ -42,7 +53,7 @@ def test_what_cannot_and_what_is_nearest(name: str, hint: str) -> None:
 
 def test_all_means_all_but_what_must_be_named() -> None:
     for name in known():
-        assert covers([ALL], name) == (name not in OWN)
+        assert covers([ALL], name) == (name not in own())
         assert covers([name], name)
     assert not covers(["charge.failed"], "charge.refunded")
     assert covers([ALL, "bailiwick.late_success"], "bailiwick.late_success")

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from bailiwick.base import api_versions
 from bailiwick.base.objects import encode
 from bailiwick.records.record import Record
 from bailiwick.resources.events.render import event
@@ -130,6 +131,7 @@ def objects() -> list[tuple[str, dict[str, Any]]]:
                     "pi_1",
                     2,
                     0,
+                    api_versions.CURRENT,
                 )
             ),
         )

@@ -50,6 +50,7 @@ LISTENERS = {
         "/v1/callbacks/{gateway}",
         "/usage/gateways",
         "/internal/refusals",
+        "/internal/webhook_endpoints",
         "/internal/residency/{identifier}",
         "/internal/canary",
         "/internal/crash",

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from bailiwick.base import api_versions
 from bailiwick.base.objects import encode
 from bailiwick.resources.events.render import event
 from bailiwick.resources.payments import render
@@ -105,7 +106,14 @@ def test_an_event_holds_the_object_byte_for_byte() -> None:
     body = msgspec.Raw(b'{"b":1,"a":[2.50,"\xc3\xa9"]}')
     payment = kit.payment()
     shown = event(
-        payment.id.replace("pi_", "evt_"), "payment_intent.created", body, False, payment.id, 1, 2
+        payment.id.replace("pi_", "evt_"),
+        "payment_intent.created",
+        body,
+        False,
+        payment.id,
+        1,
+        2,
+        api_versions.CURRENT,
     )
     assert bytes(body) in bytes(encode(shown))
     assert (shown["sequence"], shown["payment"], shown["node"]) == (1, payment.id, 1)

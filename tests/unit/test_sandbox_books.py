@@ -15,7 +15,7 @@ from msgspec import json, structs
 
 from bailiwick_sandbox import config
 from bailiwick_sandbox.bank import checks, currencies, identifiers
-from bailiwick_sandbox.bank.answers import CaptureView, charge_view
+from bailiwick_sandbox.bank.answers import CaptureView, IncrementView, charge_view
 from bailiwick_sandbox.bank.books import Books
 from bailiwick_sandbox.bank.delay import Delay, DelayRequest
 from bailiwick_sandbox.bank.journal import Journal, JournalError
@@ -24,6 +24,7 @@ from bailiwick_sandbox.bank.records import (
     CaptureRequest,
     Charge,
     ChargeRequest,
+    IncrementRequest,
     RefundRequest,
     Refusal,
     VoidRequest,
@@ -149,6 +150,40 @@ def test_more_than_was_authorized_where_it_was_asked_for(bank: Bank) -> None:
         bank.books.capture(bank.ledger, held.id, CaptureRequest("c3", 751))
     row, _ = bank.books.capture(bank.ledger, held.id, CaptureRequest("c4", 750))
     assert (row.status, row.amount_captured) == ("captured", 1150)
+
+
+def test_more_is_held(bank: Bank) -> None:
+    held = bank.charge("r1", capture=False)
+    row, replayed = bank.books.increment(bank.ledger, held.id, IncrementRequest("i1", 1500))
+    assert (row.status, row.amount, row.amount_authorized, replayed) == (
+        "authorized", 1000, 1500, False,
+    )  # fmt: skip
+    request = IncrementRequest("i1", 1500)
+    assert bank.books.increment(bank.ledger, held.id, request) == (row, True)
+    with refusal("reference_mismatch"):
+        bank.books.increment(bank.ledger, held.id, IncrementRequest("i1", 1600))
+    with refusal("amount_too_small"):
+        bank.books.increment(bank.ledger, held.id, IncrementRequest("i2", 1500))
+    row, _ = bank.books.increment(bank.ledger, held.id, IncrementRequest("i3", 1501))
+    view = operation_view(bank.books, bank.ledger, "i1").charge
+    assert isinstance(view.increment, IncrementView)
+    assert (view.increment.amount, view.amount_authorized) == (1500, 1501)
+    with refusal("amount_too_large"):
+        bank.books.capture(bank.ledger, held.id, CaptureRequest("c1", 1502))
+    row, _ = bank.books.capture(bank.ledger, held.id, CaptureRequest("c2", 1400, False))
+    with refusal("already_captured"):
+        bank.books.increment(bank.ledger, held.id, IncrementRequest("i4", 1600))
+    row, _ = bank.books.capture(bank.ledger, held.id, CaptureRequest("c3", 101))
+    assert (row.status, row.amount_captured) == ("captured", 1501)
+    with refusal("already_captured"):
+        bank.books.increment(bank.ledger, held.id, IncrementRequest("i5", 1600))
+
+
+def test_a_source_that_grants_no_more(bank: Bank) -> None:
+    held = bank.charge("r1", source="pm_sandbox_increment_decline", capture=False)
+    with refusal("card_declined"):
+        bank.books.increment(bank.ledger, held.id, IncrementRequest("i1", 1500))
+    assert bank.ledger.charges[held.id].amount_authorized == 1000
 
 
 def test_void_once_and_only_while_nothing_is_captured(bank: Bank) -> None:

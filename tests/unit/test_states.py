@@ -25,8 +25,11 @@ LEGAL = {
     "authorized>requires_capture declined>requires_payment_method void>voiding",
     "processing": "retry>processing wait>processing act>requires_action captured>succeeded "
     "authorized>requires_capture declined>requires_payment_method forgo>voiding",
-    "requires_capture": "capture>capturing void>voiding wait>requires_capture "
+    "requires_capture": "increment>incrementing capture>capturing void>voiding "
+    "wait>requires_capture "
     "refund>requires_capture refunded>requires_capture disputed>requires_capture",
+    "incrementing": "wait>incrementing incremented>requires_capture refused>requires_capture "
+    "expire>canceled",
     "capturing": "wait>capturing captured>succeeded refused>requires_capture expire>canceled "
     "partly_captured>requires_capture released>succeeded refunded>capturing disputed>capturing",
     "voiding": "wait>voiding voided>canceled refused>requires_capture resume>processing "

@@ -15,7 +15,9 @@ _SENT = (
     "authorization, content-type, idempotency-key, stripe-account, stripe-version, traceparent, "
     "x-stripe-client-telemetry, x-stripe-client-user-agent"
 )
-_READ = "request-id, idempotent-replayed, stripe-should-retry, retry-after"
+_READ = (
+    "request-id, idempotent-replayed, stripe-should-retry, retry-after, ratelimit, ratelimit-policy"
+)
 
 
 def share(response: falcon.asgi.Response) -> None:

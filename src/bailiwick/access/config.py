@@ -71,8 +71,9 @@ class AccessSettings(msgspec.Struct, frozen=True, kw_only=True):
         float,
         Meta(
             ge=0,
-            description="requests per second at this process with secret keys of one merchant and "
-            "mode, and as many again with its publishable keys; 0: no bound",
+            description="requests per second at the access processes of this region with secret "
+            "keys of one merchant and mode, and as many again with its publishable keys; 0: no "
+            "bound",
         ),
     ] = 0.0
     public_rate_per_second: Annotated[

@@ -5,16 +5,19 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bailiwick import resources
 from bailiwick.access.fanout.reserve import PAGES_BYTES, Reserve
 from bailiwick.access.metrics import Metrics
 from bailiwick.access.nodes.admission_batcher import AdmissionBatcher
 from bailiwick.access.nodes.forward import HopLimits, NodeClient
 from bailiwick.access.nodes.node_monitor import NodeMonitor
+from bailiwick.access.peers.key_homes import KeyHomes
 from bailiwick.access.rates import Rates
 from bailiwick.base.errors import ApiError
 from bailiwick.base.ids import is_id, node_of
 from bailiwick.geo import atlas as atlas_module
 from bailiwick.geo.atlas import Atlas
+from bailiwick.interlink.permissions import Permissions
 from bailiwick.interlink.regional import Region
 from bailiwick.jurisdiction.home_history import HomeHistories
 from bailiwick.runtime.tls import Outgoing
@@ -22,8 +25,10 @@ from bailiwick.topology.current import CurrentWorld
 from bailiwick.topology.joining import join
 from bailiwick.topology.snapshot import World
 from bailiwick.topology.topology import Node
+from bailiwick.wire.event_streams import Streams
 
 if TYPE_CHECKING:
+    from bailiwick.access.peers.gossip import Gossip
     from bailiwick.bus.client import Bus
 
 
@@ -43,6 +48,8 @@ class Front:
 
     Attributes:
         clients: the connections to each node of the world in use, by number.
+        key_homes: where recent idempotency keys were sent. gossip: tells the region's peers of
+            them, and of what rates were spent; None without a broker.
 
     Raises:
         WorldError: no usable world.
@@ -67,14 +74,18 @@ class Front:
         self.home_histories = HomeHistories(self.atlas)
         self.region = None if region is None else Region(region)
         self.internal_secret = internal_secret
+        self.permissions = Permissions(resources.every())
         self.rates = Rates(rate_per_second, public_rate_per_second)
         self.pages = Reserve(PAGES_BYTES)
+        self.streams = Streams()
         self._limits = limits or HopLimits()
         self._tls = tls
         self.current = CurrentWorld(directory, self._problem_with, trust=trust)
         self.world: World = self.current.world
         self.bus = bus
         self.feed = join(self.current, bus)
+        self.key_homes = KeyHomes()
+        self.gossip = None if bus is None else _gossip(self, bus, region)
         self.clients: dict[int, NodeClient] = {}
         self.node_monitor = NodeMonitor({}, tls)
         self._admission_batchers: dict[int, tuple[str, AdmissionBatcher]] = {}
@@ -171,14 +182,19 @@ class Front:
 
     async def start(self) -> None:
         """Ask the nodes once, then keep asking and keep watching the world's files."""
+        from bailiwick.access.fanout import endpoint_copies  # it stands on this module
+
         if self.feed is not None:
             await self.feed.start()
+        if self.gossip is not None:
+            await self.gossip.start()
         await self.node_monitor.ask_all()
         seconds = self.world.topology.thresholds.report_every_ms / 1000
         loop = asyncio.get_running_loop()
         self._tasks = [
             loop.create_task(self.node_monitor.run(seconds)),
             loop.create_task(self.current.watch()),
+            loop.create_task(endpoint_copies.run(self)),
         ]
 
     async def stop(self) -> None:
@@ -193,7 +209,15 @@ class Front:
         for _, admission_batcher in self._admission_batchers.values():
             admission_batcher.close()
         self.node_monitor.close()
+        if self.gossip is not None:
+            await self.gossip.stop()
         if self.feed is not None:
             await self.feed.stop()
         if self.bus is not None:
             await self.bus.close()
+
+
+def _gossip(front: Front, bus: "Bus", region: str | None) -> "Gossip":
+    from bailiwick.access.peers.gossip import Gossip
+
+    return Gossip(bus, front.internal_secret, region or "", front.key_homes, front.rates)

@@ -9,19 +9,24 @@ import falcon.asgi
 
 from bailiwick.access import browser
 from bailiwick.access.front import Front
+from bailiwick.access.rates import Counted
 from bailiwick.base.errors import ApiError
 from bailiwick.base.ids import new_request_id
 from bailiwick.base.keys import check_key
+from bailiwick.interlink import head
 from bailiwick.interlink.authenticate import authenticate
 from bailiwick.topology.merchants import Principal
 
+_ELSEWHERE = {name.lower().encode("ascii"): name for name in head.OTHERS}
 # Everything else, X-Forwarded-For and our own Bailiwick-* names included, stays behind.
-_FORWARDED = frozenset(
+_READ = frozenset(
     (
         b"authorization",
         b"bailiwick-timing",
         b"content-type",
         b"idempotency-key",
+        b"stripe-account",
+        b"stripe-context",
         b"stripe-version",
         b"traceparent",
     )
@@ -81,15 +86,17 @@ def receive(
     ``public``: a publishable key will do, and a browser may read what is answered to it.
 
     Raises:
-        ApiError: 401 for no or a wrong key; 403 for a publishable one elsewhere; 400 for headers
-            given twice, for what is no idempotency key, and for parameters of a POST in its
-            address, where nobody would read them; 429 above the rate.
+        ApiError: 401 for no or a wrong key; 403 for a publishable one elsewhere, and for a
+            restricted one without the permission; 400 for headers given twice, for what is no
+            idempotency key, for another account than the key's, for a version that is not
+            rendered, and for parameters of a POST in its address, where nobody would read them;
+            429 above the rate.
     """
     request_id = new_request_id()
     response.set_header("request-id", request_id)
     found: dict[bytes, bytes] = {}
     for name, value in request.scope["headers"]:
-        if name in _FORWARDED:
+        if name in _READ:
             if name in found:
                 _twice(name)
             found[name] = value
@@ -106,6 +113,16 @@ def receive(
         raise
     if public and principal.kind != "secret":
         browser.share(response)
+    if principal.grants is not None:
+        query = request.scope["query_string"]
+        front.permissions.require(principal, request.uri_template or "", request.method, query)
+    for raw, other in _ELSEWHERE.items():
+        if raw in found:
+            raise head.refuse_other_account(other)
+    asked = found.get(b"stripe-version")
+    if asked is not None:
+        version = head.version_of(principal, asked.decode("latin-1"))
+        response.set_header("stripe-version", version)
     raw_key = found.get(b"idempotency-key")
     key = None
     if raw_key is not None:
@@ -117,8 +134,12 @@ def receive(
     lines = [b"%b: %b\r\n" % pair for pair in found.items()]
     lines.append(b"request-id: %b\r\n" % request_id.encode("ascii"))
     client = request.scope.get("client")
-    if not front.rates.admit(principal, client[0] if client else "", time.monotonic()):
-        raise _too_fast(principal)
+    counted = front.rates.count(principal, client[0] if client else "", time.monotonic())
+    if counted.policy:
+        response.set_header("ratelimit-policy", counted.policy)
+        response.set_header("ratelimit", counted.left)
+    if counted.name:
+        raise _too_fast(counted)
     if request.method == "POST" and request.scope["query_string"]:
         raise _in_the_address(request.scope["query_string"])
     return Inbound(principal, request_id, lines, key)
@@ -137,13 +158,20 @@ def _in_the_address(query: bytes) -> ApiError:
     )
 
 
-def _too_fast(principal: Principal) -> ApiError:
-    who = "of this merchant" if principal.kind == "secret" else "from payers"
+_TOO_MANY = {"merchant": "of this merchant", "key": "with this API key", "payer": "from this payer"}
+
+
+def _too_fast(counted: Counted) -> ApiError:
     error = ApiError.invalid(
-        f"Too many requests {who}. Slow down and retry.", code="rate_limit", status=429
+        f"Too many requests {_TOO_MANY[counted.name]}. Slow down and retry.",
+        code="rate_limit",
+        status=429,
     )
     error.retry = True
-    error.headers["retry-after"] = "1"
+    error.headers["retry-after"] = str(counted.wait_s)
+    if counted.policy:
+        error.headers["ratelimit-policy"] = counted.policy
+        error.headers["ratelimit"] = counted.left
     return error
 
 

@@ -1,5 +1,6 @@
 """What has its place by the payer's at access: receive, locate, assign, deliver."""
 
+import time
 from typing import Any
 
 import falcon.asgi
@@ -9,6 +10,7 @@ from bailiwick.access.deliver import Delivery
 from bailiwick.access.front import Front
 from bailiwick.access.inbound import Inbound, receive, target_of
 from bailiwick.access.nodes.hop import give
+from bailiwick.access.peers.key_homes import key_digest, packed
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.base.ids import is_id
@@ -23,6 +25,10 @@ from bailiwick.wire.protocol import read_body
 
 Request = falcon.asgi.Request
 Response = falcon.asgi.Response
+
+
+_KEY_FREE = frozenset({400, 401, 403, 404, 413, 421, 429})
+"""Answers of a node that refused a request as it stands: its key may come with another one."""
 
 
 class Create:
@@ -48,7 +54,11 @@ class Create:
             front, inbound, placed, target, body,
             one_shot=one_shot, stays=not self._moves or names_payer(params), params=params,
         )  # fmt: skip
-        give(response, await delivery.run())
+        release = _claim(front, inbound, placed)
+        answer = await delivery.run()
+        if release is not None and answer.status in _KEY_FREE:
+            front.key_homes.forgotten(*release)
+        give(response, answer)
 
 
 class Explain:
@@ -135,6 +145,25 @@ def _place(front: Front, inbound: Inbound, key: str, params: Params) -> RoutePla
     if front.region is not None:
         front.region.require(placed.assignment, world.topology)
     return placed
+
+
+def _claim(front: Front, inbound: Inbound, placed: RoutePlan) -> tuple[bytes, int] | None:
+    """Note to which home the evidence leads under the client's key; returned if that is news.
+
+    Where it leads is a function of evidence and epoch. Refusals and usage states do not count: it
+    is called before there are any.
+
+    Raises:
+        ApiError: 400, the key came lately with other evidence, which led to another home.
+    """
+    key, home = inbound.idempotency_key, placed.assignment.node
+    if key is None or home is None:
+        return None
+    secret, who = front.internal_secret, inbound.principal
+    digest = key_digest(secret, who.merchant.id, who.livemode, key)
+    value = packed(secret, placed.evidence, home)
+    made = front.key_homes.claim(digest, home, value, time.monotonic())
+    return (digest, value) if made else None
 
 
 def _key(inbound: Inbound) -> str:

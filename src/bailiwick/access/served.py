@@ -7,18 +7,20 @@ from typing import Any
 import falcon.asgi
 
 from bailiwick.access import browser
-from bailiwick.access.fanout import balance, endpoints, lists, search
+from bailiwick.access.fanout import balance, endpoints, lists, search, stream
 from bailiwick.access.front import Front
 from bailiwick.access.inbound import Inbound, receive, target_of
 from bailiwick.access.nodes.hop import give, require_region, send_home
 from bailiwick.access.payments import Ask, Create
 from bailiwick.base.errors import ApiError
+from bailiwick.interlink import event_stream
 from bailiwick.interlink.resource import (
     ById,
     ByParam,
     Everywhere,
     Located,
     Merged,
+    OfWorld,
     Path,
     Placed,
     Refused,
@@ -27,7 +29,8 @@ from bailiwick.interlink.resource import (
     Summed,
 )
 from bailiwick.topology.topology import Node
-from bailiwick.wire.forms import parse_body
+from bailiwick.wire.answers import json_answer
+from bailiwick.wire.forms import parse_body, parse_form
 from bailiwick.wire.protocol import read_body
 
 Request = falcon.asgi.Request
@@ -43,7 +46,7 @@ class Served:
 
 def mount(app: Any, front: Front, every: list[Resource]) -> None:
     """Serve the paths of resources."""
-    prefixes = "|".join(each.prefix for each in every if each.prefix)
+    prefixes = "|".join(name for each in every for name in (each.prefix, *each.older) if name)
     shapes = re.compile(rf"(?:{prefixes})_[A-Za-z0-9_]{{1,255}}")
     for resource in every:
         for path in resource.paths:
@@ -97,13 +100,15 @@ def _answering(front: Front, where: object, *, public: bool) -> Answering:
         case Located():
             return Ask(front, public=public).on_get
         case Merged():
-            return _merged(front)
+            return _merged(front, streamed=where.streamed)
         case Summed():
             return _summed(front)
         case Searched():
             return _searched(front)
         case Everywhere():
             return _everywhere(front, where.action)
+        case OfWorld():
+            return _of_world(front, where)
         case Refused():
             return _refused(front, where)
         case _:
@@ -169,9 +174,13 @@ def _named(front: Front, names: dict[str, str], params: dict[str, Any]) -> tuple
     return found
 
 
-def _merged(front: Front) -> Answering:
+def _merged(front: Front, *, streamed: bool) -> Answering:
     async def answer(request: Request, response: Response) -> None:
-        await lists.list_all(front, receive(front, request, response), request, response)
+        inbound = receive(front, request, response)
+        if streamed and event_stream.wanted(request.get_header("Accept")):
+            await stream.stream_all(front, inbound, request, response)
+        else:
+            await lists.list_all(front, inbound, request, response)
 
     return answer
 
@@ -186,6 +195,15 @@ def _summed(front: Front) -> Answering:
 def _searched(front: Front) -> Answering:
     async def answer(request: Request, response: Response) -> None:
         await search.search_all(front, receive(front, request, response), request, response)
+
+    return answer
+
+
+def _of_world(front: Front, where: OfWorld) -> Answering:
+    async def answer(request: Request, response: Response, identifier: str | None = None) -> None:
+        inbound = receive(front, request, response)
+        query = parse_form(request.scope["query_string"])
+        json_answer(response, where.show(inbound.principal, identifier, query))
 
     return answer
 

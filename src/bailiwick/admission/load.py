@@ -17,7 +17,9 @@ from typing import Any
 
 import msgspec
 
+from bailiwick.admission import turns
 from bailiwick.admission.limit import Limit
+from bailiwick.admission.turns import Turn, Turns
 from bailiwick.base.clock import boot_ns
 from bailiwick.base.errors import ApiError
 from bailiwick.interlink.usage_report import Usage
@@ -34,6 +36,8 @@ RESERVED = 0.25
 RESERVED_MIN = 16
 SINCE_REPORT = 8
 """What was sent because of a report may go above the bounds by one part in so many."""
+WAITING, WAITING_MIN = 4, 32
+"""Of one merchant, one part in so many of the limit may wait for a turn, and at least so many."""
 REFUSING_MAX = 512
 """Tombstones under way at once."""
 OPEN_MORE = 1_024
@@ -61,13 +65,27 @@ def overloaded() -> Overloaded:
     )
 
 
+def _too_many() -> ApiError:
+    """The answer to what a merchant sends beyond what may wait of it, while others ask too."""
+    return ApiError(
+        429,
+        "invalid_request_error",
+        "Too many of your requests wait at this node. Nothing was done: retry with the same "
+        "Idempotency-Key.",
+        code="rate_limit",
+        retry=True,
+        headers={"Retry-After": "1"},
+    )
+
+
 class RequestTimer:
     """One request under way: when it began, and how long it was away at its provider."""
 
-    __slots__ = ("_load", "away_ns", "began_ns", "left_ns")
+    __slots__ = ("_load", "_turn", "away_ns", "began_ns", "left_ns")
 
     def __init__(self, load: "Load") -> None:
         self._load = load
+        self._turn = turns.current()
         self.began_ns = time.monotonic_ns()
         self.away_ns = 0
         self.left_ns = 0
@@ -76,6 +94,8 @@ class RequestTimer:
         """The provider has it now."""
         self.left_ns = time.monotonic_ns()
         self._load.away += 1
+        if self._turn is not None:
+            self._turn.leave()
 
     def back(self) -> None:
         """The provider has answered, or will not."""
@@ -84,6 +104,8 @@ class RequestTimer:
         load.away -= 1
         if load.away < load.least_away:
             load.least_away = load.away
+        if self._turn is not None:
+            self._turn.back()
 
 
 _spell: ContextVar[RequestTimer | None] = ContextVar("spell", default=None)
@@ -110,6 +132,7 @@ class Load:
         self._begins, self._ends = begins, ends
         self.capacity = capacity
         self.limit = Limit(capacity, target_ms, time.monotonic_ns() / 1e6)
+        self.turns = Turns()
         self.inflight = 0
         self.away = 0
         self.least_away = 0
@@ -159,6 +182,9 @@ class Load:
         this node reported. What has gone since is taken of it: to refuse it costs more."""
         if self.draining:
             return "draining"
+        turn = turns.current()
+        if turn is not None and turn.full:
+            return "overloaded"  # with the work of this merchant alone: the report does not say so
         if self.room() + (self.limit.now // SINCE_REPORT if seen_room else 0) > 0:
             return None
         self.sheds()
@@ -186,8 +212,9 @@ class Load:
         """Shed what finishes begun payments, where even its own share is used up.
 
         Raises:
-            Overloaded: nothing was done.
+            ApiError: nothing was done: Overloaded, or 429 where it is its merchant's share.
         """
+        self.check_turn()
         limit, capacity = self.limit.now, self.capacity
         if self.at_work >= limit + max(RESERVED_MIN, int(limit * RESERVED)) or (
             self.inflight >= capacity + max(RESERVED_MIN, int(capacity * RESERVED))
@@ -205,6 +232,28 @@ class Load:
             self.sheds()
             self.shed += 1
             raise overloaded()
+
+    async def turn(self, merchant: str) -> Turn:
+        """Wait for the turn of a request of this merchant, in this task; ``Turn.end`` ends it."""
+        turn = self.turns.begin(merchant, time.monotonic_ns())
+        try:
+            await turn.come(max(WAITING_MIN, self.limit.now // WAITING))
+        except BaseException:
+            turn.end()
+            raise
+        turns.holds(turn)
+        return turn
+
+    def check_turn(self) -> None:
+        """Shed what of this merchant would wait too long.
+
+        Raises:
+            ApiError: 429; nothing was done.
+        """
+        turn = turns.current()
+        if turn is not None and turn.full:
+            self.shed += 1
+            raise _too_many()
 
     @contextmanager
     def working(self, *, new: bool) -> Iterator[None]:

@@ -22,6 +22,7 @@ class Operation(StrEnum):
     as lost. The last two send money to the merchant, and call that back."""
 
     CHARGE = "charge"
+    INCREMENT = "increment"
     CAPTURE = "capture"
     VOID = "void"
     REFUND = "refund"
@@ -85,8 +86,8 @@ class Instruction(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         reference: our reference of this operation, unique for ever; also the key under which a
             replay is recognised by providers that support it.
-        amount: minor units of ``currency``: to charge, capture or refund; for a void, the hold;
-            0 for a setup, and for a void of one.
+        amount: minor units of ``currency``: to charge, capture or refund; for a void, the hold; for
+            an increment, the hold as it is to be, all of it; 0 for a setup, and a void of one.
         currency: upper-case ISO 4217 code; ``XXX`` for a setup.
         automatic: for a charge: capture at once (else only authorize).
         final: for a capture: what is not captured is released (else it stays held).
@@ -267,8 +268,8 @@ class Profile(msgspec.Struct, frozen=True):
     """What a channel declares about itself; routing, resolver, contract suite and docs use it.
 
     Attributes:
-        resolve: per operation, the ways to end an unknown, in the order to try them; an operation
-            that is not there the channel does not have.
+        resolve: per operation, the ways to end an unknown, in the order to try them. An operation
+            that is not there the channel does not have: ``INCREMENT`` is such a one at many.
         visibility_ms: how long a finished operation may stay invisible to a look-up: before
             that, "not found" means nothing.
         replay_ms: how long the provider recognises a repeated reference; after that a repeat
@@ -375,6 +376,7 @@ def agreed(instruction: Instruction, result: Result, profile: Profile) -> Result
     if result.amount is None or result.currency is None:
         return msgspec.structs.replace(result, outcome=Outcome.UNKNOWN, detail="amount_missing")
     less = 0 < result.amount < instruction.amount and profile.partial_approval
+    less = less and instruction.operation is not Operation.INCREMENT
     if result.amount != instruction.amount and not less:
         return msgspec.structs.replace(result, outcome=Outcome.UNKNOWN, detail="amount_mismatch")
     return result

@@ -31,6 +31,7 @@ from bailiwick.channels.sandbox_messages import (
     ChargeBody,
     Event,
     Failure,
+    IncrementBody,
     Lookup,
     Reason,
     Refund,
@@ -205,6 +206,8 @@ def _order(instruction: Instruction) -> tuple[str, msgspec.Struct]:
     path = f"/charges/{quote(charge, safe='')}/{instruction.operation}"
     if instruction.operation is Operation.CAPTURE:
         return path, CaptureBody(reference, amount, instruction.final)
+    if instruction.operation is Operation.INCREMENT:
+        return path, IncrementBody(reference, amount)
     return path, VoidBody(reference)
 
 
@@ -243,6 +246,8 @@ def _read(instruction: Instruction, charge: Charge) -> Result:
         return unknown("reference_mismatch")
     if instruction.operation is Operation.CAPTURE:
         return _read_capture(instruction, charge)
+    if instruction.operation is Operation.INCREMENT:
+        return _read_increment(instruction, charge)
     if charge.status == "captured":  # of which a part was: the rest is released
         held = charge.amount_authorized or charge.amount
         left = None if held is None else held - (charge.amount_captured or 0)
@@ -258,6 +263,16 @@ def _read_capture(instruction: Instruction, charge: Charge) -> Result:
     if done.reference != instruction.reference:
         return unknown("reference_mismatch")
     return _approved(charge, done.amount, captured=True)
+
+
+def _read_increment(instruction: Instruction, charge: Charge) -> Result:
+    """One increment, of which there may be several: the answer says which it is about."""
+    done = charge.increment
+    if done is None:
+        return msgspec.structs.replace(unknown("not_done"), provider_ref=charge.id)
+    if done.reference != instruction.reference:
+        return unknown("reference_mismatch")
+    return _approved(charge, done.amount, captured=False)
 
 
 def _read_charge(instruction: Instruction, charge: Charge) -> Result:

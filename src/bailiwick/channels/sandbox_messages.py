@@ -35,6 +35,11 @@ class CaptureBody(msgspec.Struct, frozen=True, omit_defaults=True):
     final: bool = True
 
 
+class IncrementBody(msgspec.Struct, frozen=True):
+    reference: str
+    amount: int
+
+
 class VoidBody(msgspec.Struct, frozen=True):
     reference: str
 
@@ -62,6 +67,11 @@ class Capture(msgspec.Struct, frozen=True):
     amount: Minor | None = None
 
 
+class Increment(msgspec.Struct, frozen=True):
+    reference: Id
+    amount: Minor | None = None
+
+
 class Charge(msgspec.Struct, frozen=True):
     object: Literal["charge", "setup"]
     id: Id
@@ -74,6 +84,7 @@ class Charge(msgspec.Struct, frozen=True):
     decline: Reason | None = None
     redirect_url: str | None = None
     capture: Capture | None = None
+    increment: Increment | None = None
     agreement: Id | None = None
 
 

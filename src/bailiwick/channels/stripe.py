@@ -19,6 +19,7 @@ from bailiwick.channels.base import (
     Account,
     CallbackEvent,
     CallbackRefused,
+    CannotExpress,
     Instruction,
     Operation,
     Outcome,
@@ -159,6 +160,8 @@ def _order(instruction: Instruction) -> tuple[str, list[tuple[str, str]]]:
     if instruction.operation is Operation.CHARGE:
         return "/v1/payment_intents", _charge_fields(instruction)
     known = common.charge_id(instruction)
+    if instruction.operation is Operation.INCREMENT:
+        raise CannotExpress("No hold is increased at Stripe by this channel; nothing was sent.")
     if instruction.operation is Operation.VOID:
         return f"/v1/payment_intents/{quote(known, safe='')}/cancel", []
     amount = str(common.to_provider(read.PROFILE, instruction.amount, instruction.currency))

@@ -34,6 +34,22 @@ class Charge(msgspec.Struct, frozen=True, gc=False):
         return self.status in ("authorized", "captured")
 
 
+class Increment(msgspec.Struct, frozen=True, gc=False):
+    """An increment in a provider's books; ``amount``: of the authorization after it."""
+
+    provider: str
+    reference: str
+    charge: str
+    amount: int
+    currency: str
+    created: int
+
+    @property
+    def updated(self) -> int:
+        """It never changes."""
+        return self.created
+
+
 class Setup(msgspec.Struct, frozen=True, gc=False):
     """A payer's agreement to later charges in a provider's books; no money moves."""
 
@@ -156,7 +172,7 @@ class Dispute(msgspec.Struct, frozen=True, gc=False):
     funds: str = "held"
 
 
-Row = Charge | Capture | Void | Refund | Submission | Payout | Recall | Setup
+Row = Charge | Increment | Capture | Void | Refund | Submission | Payout | Recall | Setup
 
 
 class Books(msgspec.Struct, frozen=True):
@@ -167,6 +183,7 @@ class Books(msgspec.Struct, frozen=True):
     captures: list[Capture]
     voids: list[Void]
     refunds: list[Refund]
+    increments: list[Increment] = []
     setups: list[Setup] = []
     disputes: list[Dispute] = []
     submissions: list[Submission] = []
@@ -178,6 +195,7 @@ class Books(msgspec.Struct, frozen=True):
         found: dict[str, list[Row]] = {}
         for rows in (
             self.charges,
+            self.increments,
             self.captures,
             self.voids,
             self.refunds,

@@ -128,7 +128,10 @@ async def captures_within_hold(db: Reader, found: Found) -> None:
                   SELECT subject, sum((result::json ->> 'amount')::bigint) AS taken FROM attempt
                    WHERE operation = 'capture' AND state = 'approved' GROUP BY subject) c
                   ON c.subject = p.id JOIN (
-                  SELECT a.id, (a.result::json ->> 'amount')::bigint AS held, a.subject, a.seq,
+                  SELECT a.id, greatest((a.result::json ->> 'amount')::bigint, (
+                         SELECT max((n.result::json ->> 'amount')::bigint) FROM attempt n
+                          WHERE n.subject = a.subject AND n.operation = 'increment'
+                            AND n.state = 'approved')) AS held, a.subject, a.seq,
                          coalesce((e.content::json #>> '{progress,hold,over_percent}')::integer, 0)
                          AS over
                     FROM attempt a JOIN payment q ON q.id = a.subject
@@ -144,6 +147,37 @@ async def captures_within_hold(db: Reader, found: Found) -> None:
                    WHERE operation = 'capture' AND state = 'approved' GROUP BY subject) c
                   ON c.subject = p.id
             WHERE c.taken <> p.amount_received""",
+    )
+
+
+async def increments_are_held(db: Reader, found: Found) -> None:
+    """A payment whose hold was increased is of the amount that its latest increment was granted;
+    each is more than the one before, and there are at most ten, declined ones included."""
+    await db.compare(found, "SELECT count(*) FROM payment")
+    await db.broken(
+        found,
+        """SELECT p.id, 'is of ' || p.amount || ', the latest increment granted ' || g.held
+             FROM payment p JOIN LATERAL (
+                  SELECT (result::json ->> 'amount')::bigint AS held FROM attempt
+                   WHERE subject = p.id AND operation = 'increment' AND state = 'approved'
+                   ORDER BY number DESC LIMIT 1) g ON true
+            WHERE p.amount <> g.held""",
+    )
+    await db.broken(
+        found,
+        """SELECT i.id, 'granted ' || i.held || ' after ' || i.before
+             FROM (SELECT a.id, (a.result::json ->> 'amount')::bigint AS held,
+                          lag((a.result::json ->> 'amount')::bigint)
+                          OVER (PARTITION BY a.subject ORDER BY a.number) AS before
+                     FROM attempt a JOIN payment p ON p.id = a.subject
+                    WHERE a.state = 'approved'
+                      AND (a.operation = 'increment' OR a.id = p.charge_attempt)) i
+            WHERE i.held <= i.before""",
+    )
+    await db.broken(
+        found,
+        """SELECT subject, count(*) || ' increments' FROM attempt
+            WHERE operation = 'increment' GROUP BY subject HAVING count(*) > 10""",
     )
 
 
@@ -169,7 +203,7 @@ async def one_operation_at_a_time(db: Reader, found: Found) -> None:
         """SELECT o.id, 'open, while attempt ' || n.number || ' (' || n.operation || ') followed'
              FROM attempt o JOIN attempt n ON n.subject = o.subject AND n.number > o.number
             WHERE o.state IN ('permitted', 'pending', 'unknown') AND o.acts_on IS NULL
-              AND n.operation IN ('charge', 'capture')""",
+              AND n.operation IN ('charge', 'increment', 'capture')""",
     )
     await db.broken(
         found,
@@ -177,7 +211,8 @@ async def one_operation_at_a_time(db: Reader, found: Found) -> None:
                   || ' in state ' || p.state || ', that attempt is ' || coalesce(a.state, 'missing')
              FROM payment p LEFT JOIN attempt a ON a.id = p.open_attempt AND a.subject = p.id
             WHERE CASE WHEN p.open_attempt IS NULL
-                       THEN p.state IN ('processing', 'requires_action', 'capturing', 'voiding')
+                       THEN p.state IN ('processing', 'requires_action', 'incrementing',
+                                        'capturing', 'voiding')
                        ELSE a.state IS NULL OR a.state NOT IN ('permitted', 'pending', 'unknown')
                             OR a.acts_on IS NOT NULL END""",
     )
@@ -273,7 +308,10 @@ async def tenants_match(db: Reader, found: Found) -> None:
         """SELECT d.event || ' to ' || d.endpoint, 'delivery: ' || CASE WHEN e.id IS NULL
                   THEN 'no event' ELSE 'endpoint of merchant ' || w.merchant END
              FROM delivery d LEFT JOIN event e ON e.subject = d.subject AND e.seq = d.seq
-                  AND e.id = d.event LEFT JOIN webhook_endpoint w ON w.id = d.endpoint
+                  AND (e.id = d.event OR d.event ^@ (e.id || '_')
+                       AND (string_to_array(e.also, ' '))
+                           [substr(d.event, length(e.id) + 2)::integer - 1] IS NOT NULL)
+                  LEFT JOIN webhook_endpoint w ON w.id = d.endpoint
             WHERE e.id IS NULL OR w.merchant <> e.merchant OR w.livemode <> e.livemode""",
     )
     await db.broken(
@@ -348,6 +386,7 @@ INSIDE: tuple[Invariant, ...] = (
     refund_guards,
     refunds_follow_attempts,
     captures_within_hold,
+    increments_are_held,
     one_operation_at_a_time,
     attempts_complete,
     events_gap_free,

@@ -63,7 +63,7 @@ class Joined:
         if any(row.updated >= taken_ms for row in rows):
             self.changed.add(attempt.payment)
             self.unsettled.add(attempt.payment)
-        if attempt.excused and attempt.operation in ("capture", "void"):
+        if attempt.excused and attempt.operation in ("increment", "capture", "void"):
             self.late.add(attempt.payment)
         self.attempts[attempt.id] = attempt
         self.rows[attempt.id] = rows

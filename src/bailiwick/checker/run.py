@@ -11,20 +11,10 @@ from typing import Any
 
 import msgspec
 
-from bailiwick.checker import (
-    across,
-    books,
-    disputes,
-    inside,
-    outside,
-    payouts,
-    providers,
-    records,
-    stories,
-    tables,
-)
+from bailiwick.checker import across, books, inside, outside, providers, stories, tables
 from bailiwick.checker.across import OpenAttempt, OpenReview
 from bailiwick.checker.findings import Findings
+from bailiwick.checker.kinds import disputes, payouts, records, told
 from bailiwick.checker.places import NodePlace, Places
 from bailiwick.checker.reader import Reader, snapshot
 
@@ -122,7 +112,7 @@ class _Run:
         """Everything that concerns one node."""
         of = self.findings.of
         inside_it = (*inside.INSIDE, disputes.disputes_booked_once, *payouts.PAYOUTS)
-        for invariant in (*inside_it, *records.RECORDS, *records.SETUPS):
+        for invariant in (*inside_it, *records.RECORDS, *records.SETUPS, *told.TOLD):
             await invariant(db, of(invariant))
         rows = await tables.load(db)
         self.payments += len(rows.payments)
@@ -130,9 +120,9 @@ class _Run:
         self.attempts += len(rows.attempts)
         self.disputed += len(rows.disputes)
         self.paid_out += await db.number("SELECT count(*) FROM payout")
-        told = stories.Stories(db.node, rows, self.findings)
-        await stories.read(db, told)
-        await stories.stored_answers(db, of(stories.stored_answers), rows, told.edited)
+        read = stories.Stories(db.node, rows, self.findings)
+        await stories.read(db, read)
+        await stories.stored_answers(db, of(stories.stored_answers), rows, read.edited)
         await across.one_payment_per_key(db, of(across.one_payment_per_key), self.owners)
         await across.no_card_numbers(db, of(across.no_card_numbers))
         self._between(db, rows)
@@ -228,6 +218,7 @@ class _Run:
             "refunds_follow_attempts": 0,
             "terminal_stays": 0,
             "deliveries_done_or_due": 0,
+            "told_with_their_move": 0,
             "records_told": self.told_of_records,
             "methods_owned": 0,
             "setups_told": self.setups,

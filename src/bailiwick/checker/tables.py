@@ -25,8 +25,9 @@ class Payment(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def status(self) -> str:
-        """What a client sees: a capture or void under way is ``processing``."""
-        return "processing" if self.state in ("capturing", "voiding") else self.state
+        """What a client sees: an increment, capture or void under way is ``processing``."""
+        under_way = self.state in ("incrementing", "capturing", "voiding")
+        return "processing" if under_way else self.state
 
 
 class Attempt(msgspec.Struct, frozen=True, gc=False):

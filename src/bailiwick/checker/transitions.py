@@ -50,6 +50,7 @@ MOVES: dict[str, frozenset[tuple[str, str]]] = {
     "payment_intent.canceled": frozenset(
         {(METHOD, CANCELED), (CONFIRMATION, CANCELED), (PROCESSING, CANCELED)}
     ),
+    "bailiwick.increment_refused": frozenset({(PROCESSING, CAPTURE)}),
     "bailiwick.capture_refused": frozenset({(PROCESSING, CAPTURE)}),
     "bailiwick.cancel_refused": frozenset({(PROCESSING, CAPTURE), (PROCESSING, PROCESSING)}),
     UPDATED: frozenset(_SAME | {(METHOD, CONFIRMATION), (CONFIRMATION, METHOD)}),

@@ -181,6 +181,7 @@ async def _serve(
     async with files, notify.Service():
         await http.until_signalled(reload=reload)
         log.info("stopping")
+    front.streams.close()
     await server.stop()
     if operators is not None:
         await operators.stop()

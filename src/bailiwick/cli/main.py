@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {
     "pay": "Take one payment and show where it went and why.",
     "explain": "Say which node and gateway a payment would get, without taking it.",
     "topology": "Show and check nodes, jurisdictions and rules.",
+    "keys": "Make, roll and revoke the API keys of merchants.",
     "usage": "Show every node's usage state and how it changed.",
     "reviews": "List and settle what a person must decide.",
     "webhooks": "Send events to a webhook endpoint again.",

@@ -119,6 +119,7 @@ async def _serve(loaded, as_json: bool) -> None:  # type: ignore[no-untyped-def]
         await until_signalled(reload=files.reload)
     if callbacks is not None:
         await callbacks.stop()
+    node.streams.close()
     await server.stop()
     await node.stop()
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 
 import msgspec
 
+from bailiwick.base.objects import API_VERSION
 from bailiwick.geo.places import Places, load_places
 from bailiwick.topology.merchants import Merchants, Principal
 from bailiwick.topology.snapshot import World
@@ -207,7 +209,18 @@ def _merchants(old: Merchants, new: Merchants) -> list[str]:
 
 
 def _rights(key: Principal) -> str:
-    return f"a {'live' if key.livemode else 'test'} {key.kind} key of {key.merchant.id}"
+    kind = key.kind if key.grants is None else "restricted"
+    held = f"a {'live' if key.livemode else 'test'} {kind} key of {key.merchant.id}"
+    if key.grants is not None:
+        grants = [f"{name}={verb}" for name, verb in sorted(key.grants.items()) if verb != "none"]
+        held += f" that may {', '.join(grants) or 'nothing'}"
+    if key.api_version != API_VERSION:
+        held += f", version {key.api_version}"
+    if key.rate_per_second:
+        held += f", {key.rate_per_second} requests a second"
+    if key.expires_ms:
+        held += f", until {datetime.fromtimestamp(key.expires_ms / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return held
 
 
 def _key(key: Principal, sha256: str) -> str:

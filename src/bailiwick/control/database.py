@@ -199,7 +199,7 @@ async def promote(connection: asyncpg.Connection) -> None:
 async def copy_endpoints(source: asyncpg.Connection, target: asyncpg.Connection) -> int:
     """Bring the webhook endpoints of one node to another; how many it lacked."""
     copied = 0
-    for row in await source.fetch(statement("endpoint_list")):
+    for row in await source.fetch(statement("endpoint_every")):
         if await target.fetchval(statement("endpoint_copy"), *row) is not None:
             copied += 1
     return copied

@@ -23,6 +23,8 @@ _HEADER: Final = re.compile(
     rf"(?m)^{_LINES_ABOVE}([ \t]*\[\[?[ \t]*[\w.\"' -]+[ \t]*\]\]?[ \t]*(?:#.*)?\r?$)"
 )
 _NODE: Final = re.compile(r"[ \t]*\[\[[ \t]*nodes[ \t]*\]\]")
+_MERCHANT: Final = re.compile(r"[ \t]*\[\[[ \t]*merchants[ \t]*\]\]")
+_OF_MERCHANT: Final = re.compile(r"[ \t]*\[\[?[ \t]*merchants[ \t]*\.")
 _Fields = MutableMapping[str, Any]
 _Change = Callable[[_Fields], None]
 
@@ -88,6 +90,90 @@ def node_added(
     return _held(lambda: _changed(made, change_rules), text, change, f"nodes: add '{name}'")
 
 
+def key_added(text: str, merchant: str, key: Mapping[str, Any]) -> str:
+    """Merchants with one more API key of one of them, after its others. Raises EditError."""
+
+    def change(top: _Fields) -> None:
+        for each in top["merchants"]:
+            if each["id"] == merchant:
+                each.setdefault("keys", []).append(dict(key))
+
+    def make() -> str:
+        parts = _parts(text)
+        end = _after_merchant(parts, merchant)
+        before, after = _joined(parts[:end]).rstrip(), _joined(parts[end:])
+        lines = [f"{name} = {_inline(value)}" for name, value in key.items()]
+        return "\n".join(
+            [before, "", "[[merchants.keys]]", *lines, "", *([after] if after else [])]
+        )
+
+    return _held(make, text, change, f"merchants: {merchant}: add the key to its keys")
+
+
+def key_set(text: str, sha256: str, **fields: Any) -> str:
+    """Merchants with fields of one API key set. Raises EditError."""
+
+    def change(top: _Fields) -> None:
+        for key in _keys_of(top):
+            if key.get("sha256") == sha256:
+                _set(key, fields)
+
+    what = f"merchants: the key with sha256 {sha256[:12]}: {', '.join(fields)}"
+    return _held(lambda: _changed(text, change), text, change, what)
+
+
+def key_removed(text: str, sha256: str) -> str:
+    """Merchants without one API key. Raises EditError."""
+
+    def change(top: _Fields) -> None:
+        for merchant in top["merchants"]:
+            keys = merchant.get("keys", [])
+            kept = [key for key in keys if key.get("sha256") != sha256]
+            if len(kept) < len(keys):
+                merchant["keys"] = kept
+                if not kept:
+                    del merchant["keys"]
+
+    def make() -> str:
+        parts = _parts(text)
+        return _joined([it for it in parts if not _is_key(it[1], sha256)])
+
+    what = f"merchants: take the key with sha256 {sha256[:12]} out"
+    return _held(make, text, change, what)
+
+
+def _keys_of(top: _Fields) -> list[_Fields]:
+    """API keys of a whole file, or of the part of it that is one key's table."""
+    merchants = top.get("merchants", [])
+    each = [merchants] if isinstance(merchants, Mapping) else merchants
+    return [key for merchant in each for key in merchant.get("keys", [])]
+
+
+def _is_key(table: str, sha256: str) -> bool:
+    return bool(_OF_MERCHANT.match(table)) and any(
+        key.get("sha256") == sha256 for key in _keys_of(tomllib.loads(table))
+    )
+
+
+def _after_merchant(parts: Sequence[tuple[str, str]], merchant: str) -> int:
+    """Where the tables of a merchant end. Raises EditError."""
+    for number, (_, table) in enumerate(parts):
+        if _MERCHANT.match(table) and tomllib.loads(table)["merchants"][0].get("id") == merchant:
+            end = number + 1
+            while end < len(parts) and _OF_MERCHANT.match(parts[end][1]):
+                end += 1
+            return end
+    raise EditError(f"write merchant {merchant} as a [[merchants]] table; then repeat")
+
+
+def _inline(value: Any) -> str:
+    if not isinstance(value, Mapping):
+        return str(tomlkit.item(value).as_string())
+    table = tomlkit.inline_table()
+    table.update(value)
+    return str(table.as_string())
+
+
 def top_set(text: str, **fields: str) -> str:
     """A settings file with fields of its top table set. Raises EditError."""
 
@@ -140,7 +226,7 @@ def _table_changed(table: str, change: _Change) -> str:
     return "" if after.get("nodes") == [] else document.as_string()
 
 
-def _set(table: _Fields, fields: Mapping[str, str]) -> None:
+def _set(table: _Fields, fields: Mapping[str, Any]) -> None:
     for field, value in fields.items():
         if table.get(field) != value:
             table[field] = value

@@ -9,7 +9,7 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import asyncpg
 import structlog
@@ -22,7 +22,8 @@ from bailiwick.delivery.post import Poster
 from bailiwick.delivery.schedule import again_ms
 from bailiwick.delivery.slots import TOTAL, Slots
 from bailiwick.delivery.tries import Told, Try, new_name, oldest_kept
-from bailiwick.delivery.webhooks import Endpoint, Endpoints
+from bailiwick.delivery.webhooks import Endpoint, Endpoints, change
+from bailiwick.interlink.endpoint_copies import TOMBSTONE_MS
 from bailiwick.runtime.database_errors import DATABASE_ERRORS
 from bailiwick.runtime.loops import end, forever
 from bailiwick.store.database import Store
@@ -48,15 +49,15 @@ log = structlog.get_logger()
 class Deliverer:
     """Delivers what is owed; a slow endpoint delays only itself.
 
-    ``shown``: an event as an object, from the columns of ``deliveries_due``; ``every_s``: how often
-    all endpoints are looked at, in seconds.
+    ``shown``: an event as an object, from the columns of ``deliveries_due`` and the version of the
+    format that the endpoint has; ``every_s``: how often all endpoints are looked at, in seconds.
     """
 
     def __init__(
         self,
         store: Store,
         endpoints: Endpoints,
-        shown: Callable[[asyncpg.Record], Object],
+        shown: Callable[[asyncpg.Record, str], Awaitable[Object]],
         *,
         private: bool,
         every_s: float,
@@ -88,9 +89,10 @@ class Deliverer:
             await end(forgetting, *self._running)
 
     async def _forget(self) -> float:
-        """Let go of tries that are older than is kept."""
+        """Let go of tries, and of endpoints that were deleted, that are older than is kept."""
         oldest = oldest_kept(now_ms())
         gone = await self._store.rows("delivery_tries_forget", oldest, FORGET_MAX)
+        await self._store.rows("endpoints_forget", now_ms() - TOMBSTONE_MS)
         return SPACING_S if len(gone) == FORGET_MAX else FORGET_EVERY_S
 
     async def _step(self) -> float:
@@ -191,7 +193,7 @@ class Deliverer:
         assert self._poster is not None
         began_ms = now_ms()
         try:
-            body = bytes(encode(self._shown(row)))
+            body = bytes(encode(await self._shown(row, endpoint.api_version)))
             return await self._poster.post(endpoint, row["event"], body)
         except Exception as error:
             # A defect of ours: tried as often as any other, and no longer.
@@ -216,7 +218,7 @@ class Deliverer:
 
     async def _disable(self, identifier: str, url: str) -> None:
         try:
-            await self._store.rows("endpoint_disable", identifier, url)
+            await self._store.rows("endpoint_disable", identifier, url, change())
             await self._endpoints.load(self._store)
         except DATABASE_ERRORS:
             log.warning("webhook_not_disabled", webhook=identifier)  # its next 410 does

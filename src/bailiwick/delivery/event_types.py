@@ -14,22 +14,23 @@ from importlib.resources import files
 
 OURS = "bailiwick."
 """How names of our own types begin. They must be named: ``*`` does not mean them."""
-OWN = frozenset(
-    {
-        "bailiwick.payment_intent.updated",
-        "bailiwick.late_success",
-        "bailiwick.capture_refused",
-        "bailiwick.cancel_refused",
-    }
-)
 ALL = "*"
+
+
+@cache
+def own() -> frozenset[str]:
+    """Our types: a resource that has some names them in ``own_events.txt`` in its folder."""
+    folders = (each for each in files("bailiwick.resources").iterdir() if each.is_dir())
+    named = (each / "own_events.txt" for each in folders)
+    found = " ".join(each.read_text(encoding="utf-8") for each in named if each.is_file())
+    return frozenset(found.split())
 
 
 @cache
 def known() -> frozenset[str]:
     """All types, ours included."""
     text = (files("bailiwick.data") / "event_types.txt").read_text(encoding="utf-8")
-    return OWN | frozenset(text.split())
+    return own() | frozenset(text.split())
 
 
 def covers(wanted: Iterable[str], event_type: str) -> bool:

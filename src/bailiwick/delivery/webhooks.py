@@ -15,8 +15,12 @@ from typing import Any
 
 import msgspec
 
+from bailiwick.base.api_versions import effective
+from bailiwick.base.clock import now_ms
+from bailiwick.base.ids import new_token
 from bailiwick.delivery.event_types import covers
 from bailiwick.delivery.secrets import Old, valid
+from bailiwick.interlink.endpoint_copies import version_at
 from bailiwick.store.database import Store
 
 USER_AGENT = "bailiwick-webhooks"
@@ -40,6 +44,11 @@ class Endpoint(msgspec.Struct, frozen=True):
         """The secrets that sign now, the newest first: several while one is being replaced."""
         earlier = valid(self.old_secrets, now_ms) if self.old_secrets else []
         return [self.secret, *(each.secret for each in earlier if each.secret is not None)]
+
+    @property
+    def api_version(self) -> str:
+        """As of which version events are shown to it."""
+        return effective(self.details.get("api_version"))
 
     def wants(self, event_type: str) -> bool:
         """Whether it subscribed; ``*`` means all but our own additions."""
@@ -92,6 +101,11 @@ class Endpoints:
         for each in found:
             by_owner.setdefault((each.merchant, each.livemode), []).append(each)
         self._by_owner = by_owner
+
+
+def change() -> int:
+    """The version of a change to an endpoint that is made now."""
+    return version_at(now_ms(), new_token())
 
 
 def signatures(secrets: Sequence[str], event_id: str, body: bytes, now_s: int) -> dict[str, str]:

@@ -21,7 +21,7 @@ from bailiwick.topology.merchants import Merchant
 
 class IdempotentRequest(msgspec.Struct, frozen=True):
     """One idempotent request: on whose behalf, under which key, for what; ``identity``: the key's,
-    worked out once."""
+    worked out once; ``region``: of the access process that asks, as the number of a node."""
 
     merchant: Merchant
     livemode: bool
@@ -30,6 +30,7 @@ class IdempotentRequest(msgspec.Struct, frozen=True):
     operation: str
     expand: list[str]
     request_id: str = ""
+    region: int = 0
     identity: str = ""
 
     def __post_init__(self) -> None:

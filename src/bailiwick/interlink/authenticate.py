@@ -5,6 +5,7 @@ Two readings of one header would be two answers to the question whose money it i
 
 import binascii
 
+from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.topology.merchants import Merchants, Principal
 
@@ -19,7 +20,8 @@ def authenticate(header: str | None, merchants: Merchants, *, public: bool = Fal
         public: a publishable key will do.
 
     Raises:
-        ApiError: 401 without a known key, 403 for a publishable one where it may not be used.
+        ApiError: 401 without a known key that still counts, 403 for a publishable one where it may
+            not be used.
     """
     if header is None:
         raise _unauthorized(
@@ -29,6 +31,8 @@ def authenticate(header: str | None, merchants: Merchants, *, public: bool = Fal
     principal = merchants.by_key(key) if key.isascii() else None
     if principal is None:
         raise _unauthorized("Invalid API Key provided.")
+    if principal.expires_ms and now_ms() >= principal.expires_ms:
+        raise _unauthorized(f"Expired API Key provided: ***{principal.last4}", "api_key_expired")
     if principal.kind != "secret" and not public:
         raise ApiError.forbidden(
             "This API call cannot be made with a publishable API key. Use a secret key, from your "
@@ -53,7 +57,8 @@ def _presented(header: str) -> str:
     return value
 
 
-def _unauthorized(message: str) -> ApiError:
+def _unauthorized(message: str, code: str = "api_key_invalid") -> ApiError:
     error = ApiError.unauthorized(message)
+    error.code = code
     error.headers["www-authenticate"] = 'Bearer realm="bailiwick"'
     return error

@@ -5,7 +5,12 @@ same paths; a test holds the two against each other. Access learns from it which
 for, and reads no more of the request than that takes.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import msgspec
+
+from bailiwick.topology.merchants import Principal
 
 
 class ById(msgspec.Struct, frozen=True, tag="by_id"):
@@ -44,9 +49,11 @@ class Merged(msgspec.Struct, frozen=True, tag="merged"):
 
     Attributes:
         narrowed: filters that name an object whose node alone can have matches, to its prefix.
+        streamed: whether there is a stream of it (``event_stream``).
     """
 
     narrowed: dict[str, str] = {}
+    streamed: bool = False
 
 
 class Summed(msgspec.Struct, frozen=True, tag="summed"):
@@ -68,6 +75,17 @@ class Everywhere(msgspec.Struct, frozen=True, tag="everywhere"):
     action: str = ""
 
 
+class OfWorld(msgspec.Struct, frozen=True, tag="of_world"):
+    """Wherever it is asked for: the World says it all, so no node is asked.
+
+    Attributes:
+        show: for whom, the id in the path if there is one, the query's parameters; the object.
+            Raises ApiError.
+    """
+
+    show: Callable[[Principal, str | None, dict[str, Any]], dict[str, Any]]
+
+
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
     """Nowhere: Stripe's API has it and this one does not; the answer is 400.
 
@@ -78,7 +96,9 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     remedy: str
 
 
-Where = ById | ByParam | Placed | Located | Merged | Summed | Searched | Everywhere | Refused
+Where = (
+    ById | ByParam | Placed | Located | Merged | Summed | Searched | Everywhere | OfWorld | Refused
+)
 
 
 class Path(msgspec.Struct, frozen=True):
@@ -103,6 +123,7 @@ class Resource(msgspec.Struct, frozen=True):
         path: of its list.
         paths: all of them.
         prefix: of its ids; what nobody keeps has none.
+        older: prefixes that such ids had once at Stripe, and have in its documentation still.
         table: where a node keeps it; its statements are named after that.
     """
 
@@ -111,6 +132,7 @@ class Resource(msgspec.Struct, frozen=True):
     paths: tuple[Path, ...]
     prefix: str = ""
     table: str = ""
+    older: tuple[str, ...] = ()
 
 
 def narrowed(of: Resource) -> dict[str, str]:

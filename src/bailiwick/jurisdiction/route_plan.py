@@ -31,6 +31,7 @@ class RoutePlan:
 
     Attributes:
         world: the World by which it is placed.
+        evidence: what it says about where the payer is.
         key: its idempotency key, made up or given.
         location: where the payer is.
         assignment: the latest match.
@@ -38,8 +39,8 @@ class RoutePlan:
     """
 
     __slots__ = (
-        "_atlas", "_evidence", "_home_histories", "_merchant", "_tokens", "_usage",
-        "assignment", "held", "key", "location", "world",
+        "_atlas", "_home_histories", "_merchant", "_tokens", "_usage",
+        "assignment", "evidence", "held", "key", "location", "world",
     )  # fmt: skip
 
     def __init__(
@@ -54,7 +55,7 @@ class RoutePlan:
         """Locate and assign. Raises ApiError (400)."""
         self._atlas = atlas
         self._home_histories = home_histories
-        self._evidence = evidence
+        self.evidence = evidence
         self._merchant = merchant
         self.key = key
         self._tokens: list[bytes] = []
@@ -69,7 +70,7 @@ class RoutePlan:
         merchant = world.merchants.by_id.get(self._merchant.id, self._merchant)
         self._merchant = merchant
         self.location: Location = locate(
-            self._evidence, self._atlas, world.topology.overrides, merchant.default_country
+            self.evidence, self._atlas, world.topology.overrides, merchant.default_country
         )
         self._match()
 
@@ -109,7 +110,7 @@ class RoutePlan:
         if not self.world.earlier:
             return CLEAR
         return self._home_histories.of(self.world).look(
-            self._evidence,
+            self.evidence,
             self.location,
             self._merchant,
             self.key,

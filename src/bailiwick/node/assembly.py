@@ -8,6 +8,7 @@ from bailiwick.orders.kinds import AsItIs, Disputing, Handler, Kind, Kinds
 from bailiwick.orders.lanes import lanes as order_lanes
 from bailiwick.orders.machine import Machine
 from bailiwick.resources import declared
+from bailiwick.serving.expansion import Expansion, Load
 from bailiwick.store.database import LaneSpec
 
 
@@ -46,7 +47,18 @@ def kinds() -> Kinds:
     disputing: dict[str, Disputing] = {}
     for each in declared("DISPUTING", "handlers"):
         disputing |= each
-    return Kinds(_every_kind(), handlers, objects, disputing)
+    return Kinds(_every_kind(), handlers, objects, disputing, declared("ALSO", "told"))
+
+
+def expansion() -> Expansion:
+    """What refers to what, and how that is read."""
+    references: dict[str, dict[str, str]] = {}
+    for each in declared("REFERENCES", "render"):
+        references |= each
+    loads: dict[str, Load] = {}
+    for each in declared("LOADS", "routes"):
+        loads |= each
+    return Expansion(references, loads)
 
 
 def search_fills() -> list[str]:

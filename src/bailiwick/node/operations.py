@@ -8,6 +8,7 @@ import msgspec
 
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
+from bailiwick.interlink.authenticate import authenticate
 from bailiwick.node import metrics
 from bailiwick.node.service import Node
 from bailiwick.runtime import crash, trace
@@ -120,9 +121,27 @@ class Usage:
             self._node.load.check_open()
         if request.path.startswith(("/v1/", "/internal/")):
             refuse_if_superseded(self._node)
+        if request.path.startswith("/v1/"):
+            await self._turn(request)
         trace.follow(request.get_header("traceparent"))
         if request.get_header("Bailiwick-Timing") is not None:
             trace.begin_timing()
+
+    async def _turn(self, request: Request) -> None:
+        """Wait for the turn of whoever asks; who is nobody is told so by the route, at once.
+
+        Raises:
+            ApiError: 429, this is read later; what is written is refused where its key is known.
+        """
+        header, merchants = request.get_header("Authorization"), self._node.world.merchants
+        try:
+            who = authenticate(header, merchants, public=True)
+        except ApiError:
+            return
+        load = self._node.load
+        request.context.turn = await load.turn(who.merchant.id)
+        if request.method == "GET":
+            load.check_turn()
 
     async def process_response(
         self, request: Request, response: Response, resource: object, succeeded: bool
@@ -131,6 +150,9 @@ class Usage:
         node = self._node
         if request.path.startswith("/v1/"):
             node.load.open -= 1
+            turn = getattr(request.context, "turn", None)
+            if turn is not None:
+                turn.end()
         response.set_header("Bailiwick-Usage", node.load.header(node.world.epoch))
         steps = trace.timing_header()
         if steps is not None:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 import asyncpg
 import structlog
 
+from bailiwick import resources
 from bailiwick.admission.load import Load
 from bailiwick.delivery.deliverer import Deliverer
 from bailiwick.delivery.outbox import Outbox
 from bailiwick.delivery.relay import CONSUMER, Relay
 from bailiwick.delivery.webhooks import Endpoints
 from bailiwick.geo import atlas
+from bailiwick.interlink.permissions import Permissions
 from bailiwick.interlink.refusals import Refusals
 from bailiwick.jurisdiction.home_history import HomeHistories
 from bailiwick.node import assembly
@@ -22,7 +24,7 @@ from bailiwick.node.config import Loaded, callback_base
 from bailiwick.orders.callbacks import Callbacks
 from bailiwick.orders.machine import Machine
 from bailiwick.orders.resolver import Resolver
-from bailiwick.resources.events.shown import event_object
+from bailiwick.resources.events.shown import one
 from bailiwick.resources.payments.rows import TABLE
 from bailiwick.routing.gateways import Gateways
 from bailiwick.runtime.loops import end, forever
@@ -33,6 +35,7 @@ from bailiwick.store.migrate import migrate
 from bailiwick.topology.current import CurrentWorld
 from bailiwick.topology.joining import join
 from bailiwick.topology.snapshot import World
+from bailiwick.wire.event_streams import Streams
 
 if TYPE_CHECKING:
     from bailiwick.bus.client import Bus
@@ -67,14 +70,17 @@ class Node:
         self.deliverer = Deliverer(
             self.store,
             self.endpoints,
-            functools.partial(event_object, self.machine.kinds, name="event"),
+            functools.partial(one, self.machine.kinds, self.store, name="event"),
             private=self.private_addresses,
             every_s=DELIVER_EVERY_S,
         )
         begins, ends = (self.store.lanes[TABLE.create_lane], self.store.lanes[TABLE.move_lane])
         self.load = Load(self.number, settings.capacity, begins, ends, settings.queue_target_ms)
         self.refusals = Refusals(loaded.internal_secret)
+        self.permissions = Permissions(resources.every())
         self.home_histories = HomeHistories(self.atlas)
+        self.expansion = assembly.expansion()
+        self.streams = Streams()
         self.relay: Relay | None = None
         if bus is not None and settings.events:
             self.relay = Relay(

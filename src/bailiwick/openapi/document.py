@@ -10,7 +10,8 @@ import msgspec
 
 from bailiwick import resources
 from bailiwick.base.objects import API_VERSION
-from bailiwick.interlink.resource import Everywhere, Path, Refused, Resource, Searched
+from bailiwick.interlink import event_stream
+from bailiwick.interlink.resource import Everywhere, Merged, Path, Refused, Resource, Searched
 from bailiwick.openapi import answers, requests
 from bailiwick.openapi.answers import Schema, Shapes
 from bailiwick.openapi.others import OTHERS, TYPES
@@ -136,10 +137,10 @@ class _Document:
         body = self._body(method, path.template) if method == "POST" else None
         if body is not None:
             made["requestBody"] = body
-        made["responses"]["200"] = {
-            "description": "As asked.",
-            "content": {JSON: {"schema": self._answer(of, path, method, where, kind)}},
-        }
+        content = {JSON: {"schema": self._answer(of, path, method, where, kind)}}
+        if isinstance(where, Merged) and where.streamed:
+            content[event_stream.MEDIA] = {"schema": {"type": "string"}}
+        made["responses"]["200"] = {"description": "As asked.", "content": content}
         return made
 
     def _answer(

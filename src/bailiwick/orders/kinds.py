@@ -6,7 +6,7 @@ that acts on another's orders, as refunds do on payments, brings handlers for th
 in the folders of the resources (``handlers.py``, ``kind.py``).
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -101,6 +101,30 @@ AsItIs = Callable[[Store, str], Awaitable[msgspec.Raw]]
 """The object with an id as it is now."""
 
 
+class Named(msgspec.Struct, frozen=True):
+    """An event that is told beside another: of which order's version, and what it is called."""
+
+    subject: str
+    seq: int
+    type: str
+
+
+class Also(msgspec.Struct, frozen=True):
+    """What a resource has told with the moves of another's orders, beside their own events.
+
+    Attributes:
+        prefix: of those orders' ids.
+        types: of its events.
+        of: a move to the types of what is told with it, in order. Pure.
+        bodies: the objects of some such events, as they were then: made from what is never changed.
+    """
+
+    prefix: str
+    types: frozenset[str]
+    of: Callable[[Transition[Any]], tuple[str, ...]]
+    bodies: Callable[[Store, Sequence[Named]], Awaitable[dict[Named, msgspec.Raw]]]
+
+
 class Kinds:
     """All kinds of orders that a node has."""
 
@@ -110,11 +134,30 @@ class Kinds:
         handlers: Handlers,
         objects: Mapping[str, AsItIs],
         disputing: Mapping[str, Disputing] | None = None,
+        also: Sequence[Also] = (),
     ) -> None:
         self._kinds = {kind.prefix: kind for kind in kinds}
         self._handlers = handlers
         self._objects = objects
         self._disputing = disputing or {}
+        self._also: dict[str, list[Also]] = {}
+        for each in also:
+            self._also.setdefault(each.prefix, []).append(each)
+
+    def also(self, step: Transition[Any]) -> tuple[str, ...]:
+        """The types of events that a move has beside its own, in order."""
+        found = self._also.get(step.after.id.partition("_")[0], ())
+        return tuple(name for each in found for name in each.of(step))
+
+    async def bodies(self, store: Store, wanted: Sequence[Named]) -> dict[Named, msgspec.Raw]:
+        """The objects of events that are told beside others."""
+        found: dict[Named, msgspec.Raw] = {}
+        for prefix, every in self._also.items() if wanted else ():
+            ours = [each for each in wanted if each.subject.startswith(f"{prefix}_")]
+            for also in every:
+                mine = [each for each in ours if each.type in also.types]
+                found |= await also.bodies(store, mine) if mine else {}
+        return found
 
     def of(self, subject: str) -> Kind:
         """The kind of an order, by its id."""

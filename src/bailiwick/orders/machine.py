@@ -37,9 +37,10 @@ class Machine:
         self.node = node
         self.store = store
         self.gateways = gateways
+        self.endpoints = endpoints
         self.kinds = kinds
         self._world = world
-        self.rows = RowBuilder(node, gateways, endpoints, world)
+        self.rows = RowBuilder(node, gateways, endpoints, world, kinds)
         self.executor = AttemptExecutor(self)
         self.keys = Idempotency(store, deadline_s, self._in_progress)
         self.tombstones = Tombstones(store, self.keys)

@@ -11,7 +11,7 @@ from bailiwick.channels.base import Instruction, Operation
 from bailiwick.delivery.webhooks import Endpoints
 from bailiwick.idempotency.rows import Claim
 from bailiwick.orders.attempts import Attempt, AttemptNew
-from bailiwick.orders.kinds import Kind
+from bailiwick.orders.kinds import Kind, Kinds
 from bailiwick.orders.rows import Beside, OrderMove, Told, more
 from bailiwick.orders.transition import Order, Transition
 from bailiwick.routing.gateways import Gateways
@@ -30,11 +30,13 @@ class RowBuilder:
         gateways: Gateways,
         endpoints: Endpoints,
         world: Callable[[], World],
+        kinds: Kinds,
     ) -> None:
         self._node = node
         self._gateways = gateways
         self._endpoints = endpoints
         self._world = world
+        self._kinds = kinds
 
     def attempt_new(
         self,
@@ -69,6 +71,14 @@ class RowBuilder:
         wanting = self._endpoints.wanting(order.merchant, order.livemode, type_)
         return new_id("evt", self._node, order.updated_ms), wanting
 
+    def _also(self, order: Order, names: tuple[str, ...], endpoints: list[str]) -> list[str]:
+        """To whom what is told beside an order's event is owed, behind those to whom that is."""
+        owed = list(endpoints)
+        for number, name in enumerate(names, 2):
+            wanting = self._endpoints.wanting(order.merchant, order.livemode, name)
+            owed += [f"{each}/{number}" for each in wanting or ()]
+        return owed
+
     def told(self, order: Order, beside: Beside | None) -> Beside | None:
         """What is written beside an order, with the events that it is told by."""
         if beside is None:
@@ -100,6 +110,7 @@ class RowBuilder:
         before, after = step.before, step.after
         event_body = body if body is not None and plain else kind.event_body(step)
         event_id, endpoints = self.event(after, step.event)
+        also = self._kinds.also(step)
         ends = step.attempt_ends or []
         end = ends[0] if ends else None
         postings = step.postings
@@ -124,6 +135,9 @@ class RowBuilder:
                 beside=self.told(after, step.beside),
             ),
         }
+        if also:
+            common["also"] = " ".join(also)
+            common["endpoints"] = self._also(after, also, endpoints or []) or None
         if end is not None:
             common["end_id"] = end.id
             common["end_state"] = end.state

@@ -21,6 +21,7 @@ class OrderTable(msgspec.Struct, frozen=True):
         operation: of the attempt that an order may begin with.
         create_lane, move_lane: names of the lanes that write it.
         guarded: its own columns, set by every move from the row's field of that name.
+        also: its moves may tell of more than one event (``Kinds.also``).
         at_first: its own columns that a new order sets, and to what of the row ``w``.
         first_parts: names of statements that are parts of ``create.sql``, for what is written
             with a new order.
@@ -34,6 +35,7 @@ class OrderTable(msgspec.Struct, frozen=True):
     move_lane: str
     guarded: tuple[str, ...] = ()
     at_first: dict[str, str] = {}
+    also: bool = False
     first_parts: tuple[str, ...] = ()
     records: bool = False
 
@@ -54,6 +56,7 @@ class OrderTable(msgspec.Struct, frozen=True):
         what is written beside the order."""
         text = statement("move")
         text = text.replace("@guarded", "".join(f",\n           {n} = i.{n}" for n in self.guarded))
+        text = text.replace("@also", "i.also" if self.also else "NULL")
         written = [statement(name) for name in parts]
         held = guard = ""
         if self.records:

@@ -29,7 +29,7 @@ Time = Annotated[int, Meta(ge=0, le=_TIME_MAX)]
 Day = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 State = Literal[
     "requires_payment_method", "requires_confirmation", "requires_action", "processing",
-    "requires_capture", "capturing", "voiding", "succeeded", "canceled",
+    "requires_capture", "incrementing", "capturing", "voiding", "succeeded", "canceled",
 ]  # fmt: skip
 
 

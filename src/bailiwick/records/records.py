@@ -31,7 +31,7 @@ class Writing:
         connection: asyncpg.Connection,
         node: int,
         endpoints: Endpoints,
-        asked: IdempotentRequest,
+        asked: IdempotentRequest | None,
     ) -> None:
         self._connection = connection
         self._node = node
@@ -64,7 +64,7 @@ class Writing:
         version that answers it; see ``answering``."""
         asked = self._asked
         body, told = text(shown), None if answer is None else text(answer)
-        answers = told is not None
+        answers = told is not None and asked is not None
         written = await self.rows(
             "record_write",
             row.id,
@@ -81,7 +81,7 @@ class Writing:
             new_id("evt", self._node, row.updated_ms),
             event,
             body,
-            asked.key if answers else None,
+            asked.key if answers and asked is not None else None,
             200 if answers else None,
             API_VERSION if answers else None,
             None if told == body else told,
@@ -143,6 +143,19 @@ class Records:
             "This is being changed by other requests. Retry with the same Idempotency-Key."
         )
 
+    async def by_itself(self, work: Callable[[Writing], Awaitable[None]]) -> None:
+        """Do what no request has asked for; nobody is answered.
+
+        Raises:
+            ApiError: 503, the node is fenced. Also what the database raises: nothing was done, or
+                that is not known.
+        """
+        async with self._store.transaction() as connection:
+            writing = Writing(connection, self._node, self._endpoints, None)
+            if not await writing.rows("record_fence", self._store.epoch()):
+                raise _fenced()
+            await work(writing)
+
     async def _attempt(
         self, asked: IdempotentRequest, identifier: str, now_ms: int, work: Work
     ) -> Answer | None:
@@ -150,10 +163,7 @@ class Records:
         async with self._store.transaction() as connection:
             writing = Writing(connection, self._node, self._endpoints, asked)
             if not await writing.rows("record_fence", self._store.epoch()):
-                raise ApiError.unavailable(
-                    "This node is fenced and writes nothing. Retry with the same Idempotency-Key.",
-                    code="node_fenced",
-                )
+                raise _fenced()
             claimed = await writing.rows(
                 "record_claim",
                 asked.identity,
@@ -170,6 +180,13 @@ class Records:
             if not claimed:
                 return None
             return Answer(200, encode(await work(writing)))
+
+
+def _fenced() -> ApiError:
+    return ApiError.unavailable(
+        "This node is fenced and writes nothing. Retry with the same Idempotency-Key.",
+        code="node_fenced",
+    )
 
 
 async def find(store: Store, identifier: str) -> Record | None:

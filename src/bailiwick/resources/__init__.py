@@ -6,17 +6,19 @@ A resource's folder has what it needs of these, and nothing outside it names it:
   it;
 * ``params.py``: what its requests may carry: a struct for each route, whose description begins with
   the route (``POST /v1/refunds/{id}``);
-* ``render.py``: how it is shown (``SHOW``: to who acts on records of all kinds); ``shape.py``: what
-  is shown, as a type (``SHAPE``; ``PUBLIC``: to a publishable key; ``GONE``: once it was deleted;
-  ``ANSWERS``: of routes that show neither it nor a page of it). The description of the API is made
-  from these and ``params.py`` (``openapi/``);
+* ``render.py``: how it is shown (``SHOW``: to who acts on records of all kinds; ``REFERENCES``:
+  what in it can be expanded); ``shape.py``: what is shown, as a type (``SHAPE``; ``PUBLIC``: to a
+  publishable key; ``GONE``: once it was deleted; ``ANSWERS``: of routes that show neither it nor a
+  page of it). The description of the API is made from these and ``params.py`` (``openapi/``);
 * ``routes.py``: who answers there (``routes``), and to which payment, or record, its objects belong
-  (``PAYMENT_OF``): that says where they must stay, or how what says it is found (``STAYING``); what
-  is done without anybody asking (``TASKS``);
+  (``PAYMENT_OF``): that says where they must stay, or how what says it is found (``STAYING``); how
+  they are read to be expanded (``LOADS``); what is done without anybody asking (``TASKS``);
 * ``kind.py``: it is a kind of orders (``KIND``), with its transition table in ``states.py``;
 * ``handlers.py``: what outcomes of operations do to orders (``HANDLERS``), what it writes beside
   orders (``PARTS``), who books what a provider tells of disputes (``DISPUTING``); ``OBJECTS``,
   here or there: its objects as they are now;
+* ``own_events.txt``: types of events that the format has not;
+* ``told.py``: what is told with the moves of orders beside their own events (``ALSO``);
 * ``search.py``: what of it can be searched (``SEARCHED``);
 * ``sql/``: its statements.
 """

@@ -5,11 +5,14 @@ from typing import Protocol
 from bailiwick.admission.load import Load
 from bailiwick.delivery.webhooks import Endpoints
 from bailiwick.geo.atlas import Atlas
+from bailiwick.interlink.permissions import Permissions
 from bailiwick.interlink.refusals import Refusals
 from bailiwick.jurisdiction.home_history import HomeHistories
 from bailiwick.orders.machine import Machine
+from bailiwick.serving.expansion import Expansion
 from bailiwick.store.database import Store
 from bailiwick.topology.snapshot import World
+from bailiwick.wire.event_streams import Streams
 
 
 class NodeContext(Protocol):
@@ -30,6 +33,9 @@ class NodeContext(Protocol):
     load: Load
     refusals: Refusals
     home_histories: HomeHistories
+    expansion: Expansion
+    streams: Streams
+    permissions: Permissions
 
     @property
     def world(self) -> World:

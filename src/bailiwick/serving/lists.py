@@ -1,12 +1,12 @@
 """Lists: which page is asked for, and how much of it there is room for."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 import falcon.asgi
 import msgspec
 
+from bailiwick.admission.turns import Breather
 from bailiwick.base.objects import Object, encode
 from bailiwick.base.objects import page as list_object
 from bailiwick.interlink import paging
@@ -14,15 +14,20 @@ from bailiwick.interlink.paging import Room
 from bailiwick.interlink.resource import Resource
 from bailiwick.serving import route
 from bailiwick.serving.context import NodeContext
+from bailiwick.serving.expansion import Wishes
 from bailiwick.serving.params import SECONDS_MAX, ListQuery, Moment, Span
 from bailiwick.store.database import HIGHEST_ID, LOWEST_ID, Page
 from bailiwick.topology.merchants import Principal
 from bailiwick.wire.answers import json_answer
 from bailiwick.wire.forms import Params, struct_from
 
-PAUSE_BYTES = 128 * 1024
-"""Of rendered objects, after which other requests get their turn: about a millisecond."""
+PIECE_BYTES = 32 * 1024
+"""Of rendered objects, after which other requests go on: well below a millisecond."""
 RowT = TypeVar("RowT")
+
+
+Fill = Callable[[Sequence[Object]], Awaitable[None]]
+"""Expands in objects."""
 
 
 class Expanding(Protocol):
@@ -111,6 +116,11 @@ def _span(created: Any) -> tuple[int, int]:
     return low * 1000, high * 1000 + 999
 
 
+def wished(node: NodeContext, query: ListQuery, of: Resource) -> Wishes:
+    """What is to be expanded in a list's entries. Raises ApiError."""
+    return node.expansion.wished(query.expand, of.object, listed=True)
+
+
 def wishes(query: Expanding, allowed: frozenset[str]) -> list[str]:
     """``data.x`` of a list as ``x`` of its entries."""
     wishes = [wish.removeprefix("data.") for wish in query.expand]
@@ -126,9 +136,16 @@ async def paged(
     following: str | None,
     shown: Callable[[RowT], Object],
     name: Callable[[RowT], str],
+    fill: Fill | None = None,
 ) -> Listed:
-    """The answer of as many rows as there is room for. ``following``: the id after the last."""
-    kept = await fitting(rows, shown, room)
+    """The answer of as many rows as there is room for. ``following``: the id after the last;
+    ``fill``: expands in the objects."""
+    if fill is None:
+        kept = await fitting(rows, shown, room)
+    else:
+        objects = [shown(row) for row in rows]
+        await fill(objects)
+        kept = await fitting(objects, lambda each: each, room)
     after = name(rows[len(kept)]) if len(kept) < len(rows) else following
     if query.ending_before is not None:
         kept.reverse()
@@ -140,14 +157,15 @@ async def fitting(
 ) -> list[msgspec.Raw]:
     """The first rows as objects, as many as there is room for."""
     kept: list[msgspec.Raw] = []
-    taken, pause = 0, PAUSE_BYTES
-    for row in rows:
-        raw = encode(shown(row))
-        taken += len(memoryview(raw)) + 1  # and a comma
-        if taken > room.most and (kept or not room.first):
-            break
-        kept.append(raw)
-        if taken >= pause:
-            pause = taken + PAUSE_BYTES
-            await asyncio.sleep(0)
+    taken, pause = 0, PIECE_BYTES
+    async with Breather() as work:
+        for row in rows:
+            raw = encode(shown(row))
+            taken += len(memoryview(raw)) + 1  # and a comma
+            if taken > room.most and (kept or not room.first):
+                break
+            kept.append(raw)
+            if taken >= pause:
+                pause = taken + PIECE_BYTES
+                await work.rest()
     return kept

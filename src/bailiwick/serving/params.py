@@ -7,7 +7,7 @@ for each of its routes, checked at the edge; limits are on every length and coun
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from bailiwick.base.errors import ApiError
 from bailiwick.search.language import QUERY_CHARS_MAX
@@ -22,6 +22,17 @@ Metadata = Annotated[dict[str, Text], Meta(max_length=METADATA_KEYS_MAX)]
 Expand = Annotated[list[Text], Meta(max_length=10)]
 
 
+class Address(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A postal address; stored and shown, not used."""
+
+    line1: Text | None | UnsetType = UNSET
+    line2: Text | None | UnsetType = UNSET
+    city: Text | None | UnsetType = UNSET
+    state: Text | None | UnsetType = UNSET
+    postal_code: Text | None | UnsetType = UNSET
+    country: Text | None | UnsetType = UNSET
+
+
 class Retrieve(msgspec.Struct, frozen=True):
     """Query of a GET of one object."""
 
@@ -32,6 +43,9 @@ class Delete(msgspec.Struct, frozen=True):
     """Query of a DELETE, or its body: there is nothing to say."""
 
     expand: Expand = []
+
+
+expand: Expand = []
 
 
 class SearchQuery(msgspec.Struct, frozen=True):

@@ -1,17 +1,20 @@
 """Records of payers: placed as payments are, and where their place is strict, shown in its region
 only."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from typing import Any
 
 from bailiwick.base.errors import ApiError
+from bailiwick.base.tenancy import Owner
 from bailiwick.idempotency.requests import Answer, IdempotentRequest
 from bailiwick.interlink.regional import wrong_region
 from bailiwick.jurisdiction.assign import Assignment
 from bailiwick.jurisdiction.locate import Location
+from bailiwick.records import records
 from bailiwick.records.record import Record, stays
 from bailiwick.records.records import Records
 from bailiwick.serving.context import NodeContext
+from bailiwick.store.database import Store
 
 
 def records_of(node: NodeContext) -> Records:
@@ -46,6 +49,21 @@ def keep(node: NodeContext, region: int, rows: Iterable[Record]) -> None:
     ``region``; 0: it is shown in none."""
     if region and any(stays(row, region) for row in rows):
         raise elsewhere(node)
+
+
+async def seen(
+    store: Store, who: Owner, region: int, prefix: str, identifiers: Set[str]
+) -> list[Record]:
+    """Records by their ids: those of this kind that are theirs and may be shown in this region."""
+    wanted = {each for each in identifiers if each.startswith(f"{prefix}_")}
+    found = await records.find_all(store, wanted)
+    return [
+        row
+        for row in found.values()
+        if row.merchant == who.merchant.id
+        and row.livemode == who.livemode
+        and not stays(row, region)
+    ]
 
 
 async def keep_all(node: NodeContext, region: int, identifiers: set[str]) -> None:

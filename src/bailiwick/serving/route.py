@@ -11,15 +11,17 @@ from bailiwick.base.cards import is_card_key, maybe_card
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.base.keys import check_key, fresh_key, of_payer, request_hash
+from bailiwick.base.objects import Object
 from bailiwick.idempotency.requests import Answer, IdempotentRequest, Refused
+from bailiwick.interlink import head
 from bailiwick.interlink.authenticate import authenticate
 from bailiwick.interlink.refusals import NO_GATEWAY, stored
-from bailiwick.interlink.resource import Path, Resource
+from bailiwick.interlink.resource import OfWorld, Path, Resource
 from bailiwick.interlink.resource import Refused as RefusedThere
 from bailiwick.runtime.telemetry import Metrics
 from bailiwick.serving.card_check import refuse_cards
 from bailiwick.serving.context import NodeContext
-from bailiwick.serving.params import Delete
+from bailiwick.serving.params import Delete, Retrieve
 from bailiwick.topology.merchants import Principal
 from bailiwick.wire.answers import error_answer, json_answer
 from bailiwick.wire.forms import Params, parse_body, parse_form, struct_from
@@ -105,10 +107,21 @@ def principal(request: Request, node: NodeContext, *, public: bool = False) -> P
     """On whose behalf a request comes; ``public``: a publishable key will do.
 
     Raises:
-        ApiError: 401 without a known key, 403 for a publishable one where it may not be used.
+        ApiError: 401 without a known key, 403 for a publishable one where it may not be used and
+            for a restricted one without the permission,
+            400 for a version that is not rendered and for another account than the key's.
     """
     header = request.get_header("Authorization")
-    return authenticate(header, node.world.merchants, public=public)
+    who = authenticate(header, node.world.merchants, public=public)
+    if who.grants is not None:
+        asked_for = request.query_string.encode("latin-1")
+        node.permissions.require(who, request.uri_template or "", request.method, asked_for)
+        request.context.permissions = node.permissions
+    for name in head.OTHERS:
+        if request.get_header(name) is not None:
+            raise head.refuse_other_account(name)
+    head.version_of(who, request.get_header(head.VERSION))
+    return who
 
 
 def asked(
@@ -125,8 +138,11 @@ def asked(
     taken for a repetition of theirs, and they use up no key of the merchant's server.
 
     Raises:
-        ApiError: 400, the key is none (see ``check_key``), or holds a card number.
+        ApiError: 400, the key is none (see ``check_key``), or holds a card number. 403, a
+            restricted key may not read what is to be expanded.
     """
+    if who.grants is not None:
+        request.context.permissions.require_expand(who, expand)
     key = request.get_header("Idempotency-Key")
     if key is None:
         key = fresh_key(now_ms())
@@ -148,6 +164,7 @@ def asked(
         operation,
         expand,
         request.get_header("request-id") or "",
+        region(request),
     )
 
 
@@ -170,6 +187,10 @@ def check_expand(expand: list[str], allowed: frozenset[str]) -> None:
                 f"This property cannot be expanded ({wish}). You can expand: {able}.",
                 param="expand",
             )
+
+
+class _OfKind(msgspec.Struct):
+    object: str
 
 
 class Route:
@@ -216,13 +237,22 @@ class Route:
             raise
         finally:
             load.ended(failed)
+        body = bytes(answer.body)
+        if asked.expand and answer.status == 200:
+            body = await self._expanded(asked, body)
         response.status = answer.status
         response.content_type = "application/json"
-        response.data = bytes(answer.body)
+        response.data = body
         if answer.replayed:
             response.set_header("Idempotent-Replayed", "true")
         if answer.status >= 400:
             response.set_header("Stripe-Should-Retry", "false")
+
+    async def _expanded(self, asked: IdempotentRequest, body: bytes) -> bytes:
+        """An answer with what is not kept in it, but was asked to be expanded."""
+        kind = msgspec.json.decode(body, type=_OfKind).object
+        wished = self.node.expansion.wished(asked.expand, kind)
+        return await wished.filled(self.node.store, asked, asked.region, body)
 
     def _refuse(self, response: Response, asked: IdempotentRequest, reason: str) -> None:
         """A tombstone is committed: the answer carries the proof."""
@@ -238,6 +268,22 @@ class Route:
         response.set_header("Bailiwick-Refusal", token)
 
 
+async def show(
+    node: NodeContext, request: Request, response: Response, who: Principal, it: Object
+) -> None:
+    """Answer a GET with one object, and with what is to be expanded in it.
+
+    Raises:
+        ApiError: 400, something that cannot be expanded.
+    """
+    given = query(request).get("expand")
+    if given is not None:
+        expand = struct_from({"expand": given}, Retrieve).expand
+        wished = node.expansion.wished(expand, it["object"])
+        await wished.fill(node.store, who, region(request), [it])
+    json_answer(response, it)
+
+
 class Reader(Route):
     """A GET of one thing."""
 
@@ -249,7 +295,8 @@ class Reader(Route):
         """Retrieve."""
         who = principal(request, self.node)
         params = query(request)
-        json_answer(response, await self._read(self.node, who, *named.values(), params))
+        shown = await self._read(self.node, who, *named.values(), params)
+        await show(self.node, request, response, who, shown)
 
 
 class Refusing(Route):
@@ -267,6 +314,21 @@ class Refusing(Route):
             raise ApiError.invalid(where.remedy)
 
         return refuse
+
+
+class FromWorld(Refusing):
+    """A path whose object the World says, as its resource declares."""
+
+    def __init__(self, node: NodeContext, path: Path) -> None:
+        super().__init__(node, path)
+        where = path.methods["GET"]
+        assert isinstance(where, OfWorld), "it is mounted for that"
+        self._show = where.show
+
+    async def on_get(self, request: Request, response: Response, **named: str) -> None:
+        """Retrieve."""
+        who = principal(request, self.node)
+        json_answer(response, self._show(who, named.get("identifier"), query(request)))
 
 
 def refusals(node: NodeContext, of: Resource) -> Iterable[Mounted]:

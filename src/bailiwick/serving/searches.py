@@ -45,15 +45,12 @@ Reader = Callable[[list[str]], Awaitable[Sequence[Shown]]]
 class Searcher(Route):
     """A GET of a search of one resource."""
 
-    def __init__(self, node: NodeContext, of: Searchable, expandable: frozenset[str]) -> None:
+    def __init__(self, node: NodeContext, of: Searchable) -> None:
         super().__init__(node)
         self._of = of
-        self._expandable = expandable
 
     @abstractmethod
-    async def read(
-        self, ids: list[str], wishes: list[str], bytes_most: int, region: int
-    ) -> Sequence[Shown]:
+    async def read(self, ids: list[str], bytes_most: int, region: int) -> Sequence[Shown]:
         """Objects by their ids, newest first: all, or the first for whose stored texts there is
         room. ``region``: to whose access process the answer goes; raises ApiError (421) for what
         must stay in another."""
@@ -72,19 +69,21 @@ class Searcher(Route):
         self, who: Principal, params: Params, region: int, room: Room
     ) -> tuple[Object, str | None]:
         asked = struct_from(params, SearchQuery)
-        wishes = [wish.removeprefix("data.") for wish in asked.expand if wish != TOTAL]
-        route.check_expand(wishes, self._expandable)
         of = self._of
+        expand = [wish for wish in asked.expand if wish != TOTAL]
+        wished = self.node.expansion.wished(expand, of.resource.object, listed=True)
         query = parse(asked.query, of.fields, of.name)
         scope = Scope(of.resource.prefix, who.merchant.id, who.livemode)
         looked_for = wanted(query, scope)
         search = search_page.search_of(who.merchant.id, who.livemode, of.path, asked.query)
         after = None if asked.page is None else search_page.last_of(search, asked.page)
         store = self.node.store
-        read = functools.partial(self.read, wishes=wishes, bytes_most=room.most, region=region)
+        read = functools.partial(self.read, bytes_most=room.most, region=region)
         ids, found = await self._newest(scope, looked_for, after, asked.limit, read)
         there = [(at, each.object) for at, each in enumerate(found) if each.object is not None]
-        kept = await lists.fitting(there[: asked.limit], lambda each: each[1](), room)
+        objects = [made() for _, made in there[: asked.limit]]
+        await wished.fill(store, who, region, objects)
+        kept = await lists.fitting(objects, lambda each: each, room)
         # Up to where this page goes: what is gone belongs to the page on which it would have been.
         end = there[len(kept)][0] if len(kept) < len(there) else len(found)
         following = ids[end] if end < len(ids) else None

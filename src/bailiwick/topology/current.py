@@ -22,7 +22,7 @@ from bailiwick.topology.epochs import Epochs
 from bailiwick.topology.snapshot import World, WorldError
 
 log = telemetry.logger()
-CHECK_SECONDS = 1.0
+CHECK_SECONDS = 0.5
 
 Opinion = Judgement | Literal["foreign", "garbage"]
 

@@ -11,15 +11,22 @@ from typing import Literal
 
 import msgspec
 
+from bailiwick.base.objects import API_VERSION
+from bailiwick.base.versions import VERSIONS
 from bailiwick.geo.places import Places, load_places
 from bailiwick.topology.reading import Problems, Table, parse_toml
 
 MOST_BYTES = 64 << 20
 MOST_MERCHANTS = 100_000
-MOST_KEYS = 20
+MOST_KEYS = 100
+MOST_GRANTS = 200
+MOST_RATE = 1_000_000
+MOST_SECONDS = 253_402_300_799
+"""The end of the year 9999."""
 
 _ID = re.compile(r"acct_[0-9A-Za-z_]{1,59}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_RESOURCE = re.compile(r"[a-z][a-z_.]{0,63}")
 _LAST4 = re.compile(r"[0-9A-Za-z_-]{4}")
 
 
@@ -44,12 +51,26 @@ class Merchant(msgspec.Struct, frozen=True):
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """On whose behalf a request comes, and what its key may do."""
+    """On whose behalf a request comes, and what its key may do.
+
+    Attributes:
+        kind: a restricted key is a secret one, with ``grants``.
+        grants: of a restricted key: resource to ``read`` or ``write``. None: everything.
+        expires_ms: Unix time in milliseconds from which the key counts no more; 0: never.
+        api_version: in which requests are answered that name none.
+        rate_per_second: how many requests may come with this key; 0: as many as the merchant's.
+        mark: the first of its SHA-256, which tells it from others.
+    """
 
     merchant: Merchant
     kind: Literal["secret", "publishable"]
     livemode: bool
     last4: str = ""
+    api_version: str = API_VERSION
+    grants: Mapping[str, str] | None = None
+    expires_ms: int = 0
+    rate_per_second: int = 0
+    mark: str = ""
 
 
 class Merchants(msgspec.Struct, frozen=True):
@@ -119,13 +140,35 @@ def _key(table: Table, merchant: Merchant, keys: dict[str, Principal]) -> None:
     last4 = table.text("last4", "", most=40)
     if last4 and not _LAST4.fullmatch(last4):
         table.bad("last4", "must be the last four characters of the key")
+    kind = table.choice("kind", ("secret", "publishable", "restricted"))
     keys[sha256] = msgspec.convert(
         {
             "merchant": merchant,
-            "kind": table.choice("kind", ("secret", "publishable")),
+            "kind": "publishable" if kind == "publishable" else "secret",
             "livemode": table.choice("mode", ("test", "live")) == "live",
             "last4": last4,
+            "api_version": table.choice("api_version", tuple(VERSIONS), API_VERSION),
+            "grants": _grants(table, kind),
+            "rate_per_second": table.whole("rate_per_second", 0, MOST_RATE, 0),
+            "mark": sha256[:16],
+            "expires_ms": table.whole("expires_at", 0, MOST_SECONDS, 0) * 1000,
         },
         Principal,
     )
     table.done()
+
+
+def _grants(table: Table, kind: str) -> dict[str, str] | None:
+    """What a restricted key may do; None for the others."""
+    if "permissions" in table.value and kind != "restricted":
+        table.bad("permissions", 'are of keys with kind = "restricted" alone; remove them')
+    permissions = table.table("permissions")
+    if len(permissions.value) > MOST_GRANTS:
+        table.bad("permissions", f"has more than {MOST_GRANTS} entries")
+        return {}
+    grants = {}
+    for name in permissions.value:
+        if not _RESOURCE.fullmatch(name):
+            permissions.bad(name, "must be a resource as the API calls it, such as payment_intent")
+        grants[name] = permissions.choice(name, ("none", "read", "write"))
+    return grants if kind == "restricted" else None

@@ -47,6 +47,7 @@ def struct_from(params: dict[str, Any], kind: type[T], *, prefix: str = "") -> T
 
     Raises:
         ApiError: 400; ``code`` is ``parameter_unknown`` (with the nearest known name),
+            ``parameter_unsupported`` (what the struct has in its ``UNDONE``, with the remedy),
             ``parameter_missing``, ``parameter_invalid_integer``, ``parameter_invalid_boolean``,
             ``parameter_invalid_string``, ``parameter_invalid_empty``,
             ``parameter_invalid_array``, ``parameter_invalid_object`` or ``parameter_invalid``.
@@ -57,6 +58,7 @@ def struct_from(params: dict[str, Any], kind: type[T], *, prefix: str = "") -> T
         field = fields.get(name)
         where = f"{prefix}[{name}]" if prefix else name
         if field is None:
+            _undone(name, where, kind)
             _unknown(name, where, fields)
         if not value and (value is None or value == ""):
             if not field.unsets:
@@ -106,6 +108,14 @@ def _empty(where: str) -> NoReturn:
         where,
         "parameter_invalid_empty",
     )
+
+
+def _undone(name: str, where: str, kind: type[msgspec.Struct]) -> None:
+    """Refuse, with what to do instead, what the struct declares as ``UNDONE``: a parameter of
+    Stripe's that is not done here."""
+    instead = getattr(kind, "UNDONE", {}).get(name)
+    if instead is not None:
+        _fail(f"{where} is not supported: {instead}.", where, "parameter_unsupported")
 
 
 def _unknown(name: str, where: str, known: dict[str, Any]) -> NoReturn:

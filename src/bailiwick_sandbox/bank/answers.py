@@ -15,6 +15,7 @@ from bailiwick_sandbox.bank.records import (
     Dispute,
     DisputeStatus,
     Failure,
+    Increment,
     Operation,
     Payout,
     PayoutStatus,
@@ -52,10 +53,17 @@ class CaptureView(Struct, frozen=True, gc=False):
     final: bool
 
 
+class IncrementView(Struct, frozen=True, gc=False):
+    """One of a charge's increments as it is answered."""
+
+    reference: str
+    amount: int | UnsetType
+
+
 class ChargeView(Struct, frozen=True, gc=False):
-    """A charge as it is answered. ``amount_authorized`` appears after a partial approval only,
-    ``capture`` where the answer is about that one, ``agreement`` once the payer has agreed to be
-    charged again."""
+    """A charge as it is answered. ``amount_authorized`` appears where it is not the amount (after a
+    partial approval or an increment), ``capture`` and ``increment`` where the answer is about that
+    one, ``agreement`` once the payer has agreed to be charged again."""
 
     id: str
     reference: str
@@ -70,6 +78,7 @@ class ChargeView(Struct, frozen=True, gc=False):
     amount_authorized: int | UnsetType = UNSET
     object: str = "charge"
     capture: CaptureView | UnsetType = UNSET
+    increment: IncrementView | UnsetType = UNSET
     agreement: str | UnsetType = UNSET
 
 
@@ -139,7 +148,7 @@ def charge_view(row: Charge, lie: str = "") -> ChargeView:
     lie = lie or row.lie
     if lie:
         return _false_charge(row, lie)
-    partial = 0 < row.amount_authorized < row.amount
+    other = row.amount_authorized not in (0, row.amount)
     return ChargeView(
         row.id,
         row.reference,
@@ -151,7 +160,7 @@ def charge_view(row: Charge, lie: str = "") -> ChargeView:
         row.decline,
         row.redirect_url if row.status == "action_required" else None,
         row.created,
-        row.amount_authorized if partial else UNSET,
+        row.amount_authorized if other else UNSET,
         "setup" if row.setup else "charge",
         agreement=row.id if row.store and row.approved_at else UNSET,
     )
@@ -167,6 +176,18 @@ def capture_view(row: Charge, capture: Capture, lie: str = "") -> ChargeView:
         amount = UNSET
     view = CaptureView(capture.reference, amount, capture.final)
     return msgspec.structs.replace(charge_view(row, lie), capture=view)
+
+
+def increment_view(row: Charge, increment: Increment, lie: str = "") -> ChargeView:
+    """The answer about an increment of a charge; ``lie`` falsifies it on purpose."""
+    amount: int | UnsetType = increment.amount
+    lie = lie or row.lie
+    if lie == "wrong_amount":
+        amount = increment.amount + 100
+    elif lie == "missing_amount":
+        amount = UNSET
+    view = IncrementView(increment.reference, amount)
+    return msgspec.structs.replace(charge_view(row, lie), increment=view)
 
 
 def refund_view(row: Refund, lie: str = "") -> RefundView:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from bailiwick_sandbox.bank.checks import (
     check_agreement,
     check_currency,
+    check_increment,
     mismatch,
     not_open,
     same_charge,
@@ -28,6 +29,8 @@ from bailiwick_sandbox.bank.records import (
     ChargeRequest,
     ChargeStatus,
     Failure,
+    Increment,
+    IncrementRequest,
     Operation,
     Refund,
     RefundRequest,
@@ -181,6 +184,33 @@ class Books:
             updated=now,
         )
         self.commit(ledger, Entry(charge=charge, capture=capture))
+        return charge, False
+
+    def increment(
+        self, ledger: Ledger, charge_id: str, request: IncrementRequest
+    ) -> tuple[Charge, bool]:
+        """Hold more than was authorized, before anything of it is captured."""
+        charge = self.find_charge(ledger, charge_id)
+        seen = self.seen(ledger, request.reference, "increment")
+        if seen is not None:
+            done = ledger.increments[seen]
+            if (done.charge, done.amount) != (charge_id, request.amount):
+                raise mismatch(request.reference)
+            return charge, True
+        check_increment(charge, request.amount)
+        self.check_room()
+        now = self.clock()
+        row = Increment(
+            ledger.name,
+            ledger.numbering.next(now),
+            request.reference,
+            charge.id,
+            request.amount,
+            charge.currency,
+            now,
+        )
+        charge = replace(charge, amount_authorized=request.amount, updated=now)
+        self.commit(ledger, Entry(charge=charge, increment=row))
         return charge, False
 
     def void(self, ledger: Ledger, charge_id: str, request: VoidRequest) -> tuple[Charge, bool]:

@@ -132,6 +132,19 @@ def mismatch(reference: str) -> Refusal:
     )
 
 
+def check_increment(charge: Charge, amount: int) -> None:
+    """Refuse to hold more of what is not held, is captured in part, or whose payer has no more."""
+    if charge.status != "authorized":
+        raise not_open(charge, "not_incrementable")
+    if charge.amount_captured:
+        raise Refusal(422, "already_captured", "A part of the charge is captured already.")
+    if amount <= charge.amount_authorized:
+        held = charge.amount_authorized
+        raise Refusal(422, "amount_too_small", f"The authorization is {held} already.", "amount")
+    if SOURCES[charge.source].increment == "decline":
+        raise Refusal(422, "card_declined", "The increase was declined.")
+
+
 def not_open(charge: Charge, otherwise: str) -> Refusal:
     """The refusal of a capture or void of a charge in the wrong state."""
     if charge.void_reason == "expired":

@@ -18,6 +18,7 @@ from bailiwick_sandbox.bank.records import (
     Capture,
     Charge,
     Dispute,
+    Increment,
     Payout,
     Recall,
     Refund,
@@ -35,6 +36,7 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     capture: Capture | None = None
     void: Void | None = None
     refund: Refund | None = None
+    increment: Increment | None = None
     dispute: Dispute | None = None
     submission: Submission | None = None
     payout: Payout | None = None

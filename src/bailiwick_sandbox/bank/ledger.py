@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
+
 from bailiwick_sandbox.bank.identifiers import Numbering
 from bailiwick_sandbox.bank.journal import Entry
 from bailiwick_sandbox.bank.records import (
     Capture,
     Charge,
     Dispute,
+    Increment,
     Operation,
     Payout,
     Recall,
@@ -26,6 +29,7 @@ class Ledger:
         self.name = provider.name
         self.numbering = Numbering(provider.kind)
         self.charges: dict[str, Charge] = {}
+        self.increments: dict[str, Increment] = {}
         self.captures: dict[str, Capture] = {}
         self.voids: dict[str, Void] = {}
         self.refunds: dict[str, Refund] = {}
@@ -43,6 +47,9 @@ class Ledger:
             if row.id not in self.charges:
                 self.references[row.reference] = ("setup" if row.setup else "charge", row.id)
             self.charges[row.id] = row
+        if entry.increment is not None:
+            self.increments[entry.increment.id] = entry.increment
+            self.references[entry.increment.reference] = ("increment", entry.increment.id)
         if entry.capture is not None:
             self.captures[entry.capture.id] = entry.capture
             self.references[entry.capture.reference] = ("capture", entry.capture.id)
@@ -71,6 +78,6 @@ class Ledger:
 
     def size(self) -> int:
         """How many rows there are, which is also how many ids were given out."""
-        paid = len(self.charges) + len(self.captures) + len(self.voids) + len(self.refunds)
-        asked = len(self.disputes) + len(self.submissions)
-        return paid + asked + len(self.payouts) + len(self.recalls)
+        rows: tuple[Sized, ...] = (self.charges, self.increments, self.captures, self.voids)
+        rows += (self.refunds, self.disputes, self.submissions, self.payouts, self.recalls)
+        return sum(len(each) for each in rows)

@@ -25,6 +25,7 @@ DisputeStatus = Literal[
 PayoutStatus = Literal["pending", "in_transit", "paid", "failed", "canceled"]
 Operation = Literal[
     "charge",
+    "increment",
     "capture",
     "void",
     "refund",
@@ -90,6 +91,14 @@ class ChargeRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     store: bool = False
     off_session: bool = False
     agreement: Annotated[str, Meta(max_length=64)] | None = None
+
+
+class IncrementRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """The body of POST /{provider}/charges/{id}/increment; ``amount``: of the authorization as it
+    is to be, all of it."""
+
+    reference: Reference
+    amount: Amount
 
 
 class SetupRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -190,6 +199,18 @@ class Charge(Struct, frozen=True, omit_defaults=True, gc=False):
     off_session: bool = False
     agreement: str | None = None
     setup: bool = False
+
+
+class Increment(Struct, frozen=True, omit_defaults=True, gc=False):
+    """One increment; ``amount``: of the authorization after it."""
+
+    provider: str
+    id: str
+    reference: str
+    charge: str
+    amount: int
+    currency: str
+    created: int
 
 
 class Capture(Struct, frozen=True, omit_defaults=True, gc=False):

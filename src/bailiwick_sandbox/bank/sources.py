@@ -35,6 +35,7 @@ class Source(Struct, frozen=True):
     decline: Decline | None = None
     then: Literal["", "approved", "declined"] = ""
     refund: Literal["succeeded", "pending", "failed_later"] = "succeeded"
+    increment: Literal["approve", "decline"] = "approve"
     fault: str = ""
     fault_on: str = "charge"
     disputes: tuple[str, ...] = ()
@@ -132,10 +133,11 @@ _SPECIAL: Final[dict[str, Source]] = {
     ),
     "callback_stale": Source("pending", then="approved", fault="callback_stale"),
     "slow": Source(fault="latency"),
+    "increment_decline": Source(increment="decline"),
 }
 
 # Faults of a later operation on the charge: pm_sandbox_refund_reset_after and so on.
-_LATER: Final = ("capture", "void", "refund", "query", "setup")
+_LATER: Final = ("increment", "capture", "void", "refund", "query", "setup")
 
 
 def _table() -> dict[str, Source]:
@@ -178,6 +180,8 @@ def describe() -> dict[str, dict[str, str]]:
             told["fault_on"] = source.fault_on
         if source.refund != "succeeded":
             told["refund"] = source.refund
+        if source.increment != "approve":
+            told["increment"] = source.increment
         if source.disputes:
             told["disputes"] = " ".join(source.disputes)
         if source.decline:

@@ -83,11 +83,11 @@ class App:
                 await service.charge(exchange, ledger, await exchange.body(self._limit))
             case ["setups"] if method == "POST":
                 await service.setups.store(exchange, ledger, await exchange.body(self._limit))
-            case ["charges", charge_id, "capture"] if method == "POST":
+            case ["charges", charge_id, "increment" | "capture" | "void" as operation] if (
+                method == "POST"
+            ):
                 body = await exchange.body(self._limit)
-                await service.capture(exchange, ledger, charge_id, body)
-            case ["charges", charge_id, "void"] if method == "POST":
-                await service.void(exchange, ledger, charge_id, await exchange.body(self._limit))
+                await service.change(exchange, ledger, charge_id, operation, body)
             case ["refunds"] if method == "POST":
                 await service.refund(exchange, ledger, await exchange.body(self._limit))
             case ["disputes", dispute_id, "evidence" | "close" as verb] if method == "POST":

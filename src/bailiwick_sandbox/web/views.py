@@ -14,6 +14,7 @@ from bailiwick_sandbox.bank.answers import (
     capture_view,
     charge_view,
     dispute_view,
+    increment_view,
     payout_view,
     refund_view,
 )
@@ -36,6 +37,8 @@ def operation_view(books: Books, ledger: Ledger, reference: str, lie: str = "") 
         charge_id = row.charge
         refund = refund_view(row, lie)
         status = row.status
+    elif kind == "increment":
+        charge_id = ledger.increments[row_id].charge
     elif kind == "capture":
         charge_id = ledger.captures[row_id].charge
     elif kind in ("evidence", "concede"):
@@ -47,7 +50,9 @@ def operation_view(books: Books, ledger: Ledger, reference: str, lie: str = "") 
     charge = books.fresh(ledger, ledger.charges[charge_id])
     if kind in ("charge", "setup"):
         status = _charge_status(charge)
-    if kind == "capture":
+    if kind == "increment":
+        shown = increment_view(charge, ledger.increments[row_id], lie)
+    elif kind == "capture":
         shown = capture_view(charge, ledger.captures[row_id], lie)
     else:
         shown = charge_view(charge, "" if refund is not None else lie)
@@ -96,6 +101,7 @@ def export(books: Books, provider: str | None) -> dict[str, Any]:
         },
         "charges": [_plain(row) for row in charges if not row.setup],
         "setups": [_plain(row) for row in charges if row.setup],
+        "increments": [_plain(row) for ledger in ledgers for row in ledger.increments.values()],
         "captures": [_plain(row) for ledger in ledgers for row in ledger.captures.values()],
         "voids": [_plain(row) for ledger in ledgers for row in ledger.voids.values()],
         "refunds": [_plain(row) for ledger in ledgers for row in ledger.refunds.values()],

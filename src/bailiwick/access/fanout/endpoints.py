@@ -1,17 +1,18 @@
 """Webhook endpoints: each lives on every node, as events are sent from where they happen.
 
-Id and secret are derived from the merchant and the Idempotency-Key, so that a retry after a
-partial failure brings all nodes to the same endpoint. Nodes take them from access alone, which
-proves itself (``resource``).
+Id and secret are derived from the merchant and the Idempotency-Key, so that a retry comes to the
+same endpoint. Nodes take them from access alone, which proves itself (``resource``). A change is
+made at one node, and brought from there to the others (``endpoint_copies``).
 """
 
-import asyncio
 import hashlib
 import hmac
 import os
 
 import falcon.asgi
+import msgspec
 
+from bailiwick.access.fanout import endpoint_copies
 from bailiwick.access.front import Front
 from bailiwick.access.inbound import Inbound
 from bailiwick.access.nodes.forward import Answer, HopError
@@ -21,7 +22,6 @@ from bailiwick.base.errors import ApiError
 from bailiwick.base.ids import new_id
 from bailiwick.interlink.sealed_resource import Resource, resource_lines
 from bailiwick.topology.merchants import Principal
-from bailiwick.topology.topology import Node
 
 _PATH = b"/v1/webhook_endpoints"
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -48,35 +48,47 @@ def derive(secret: bytes, principal: Principal, key: str | None) -> tuple[str, s
     return "we_" + _base32(value, 26), "whsec_" + signing[:48]
 
 
-async def _to_all(
+async def _changed(
     front: Front,
     inbound: Inbound,
     method: str,
     target: bytes,
     body: bytes,
+    identifier: str,
     extra: list[bytes] | None = None,
-) -> list[tuple[Node, Answer]]:
-    """Send to every node; all must answer below 500. Raises ApiError (503)."""
-    nodes = front.world.topology.nodes
+) -> Answer:
+    """Change an endpoint at one node that has it as it is now, and bring that to all others.
+
+    The answer names those that were not reached: they get it when they answer again.
+
+    Raises:
+        ApiError: 503, no node answers, or the one that was asked did not.
+    """
+    topology = front.world.topology
+    copies = await endpoint_copies.known(front, identifier)
+    number = copies.holder(identifier)
+    if number is None:
+        raise ApiError.unavailable("No node answers. Retry.", code="node_unavailable")
+    node = topology.by_number[number]
     lines = [front.epoch_line, *(extra or ())]
-    results = await asyncio.gather(
-        *(send(front, node, inbound, method, target, body, lines) for node in nodes),
-        return_exceptions=True,
-    )
-    answers: list[tuple[Node, Answer]] = []
-    for node, result in zip(nodes, results, strict=True):
-        if isinstance(result, HopError):
-            raise unreachable(node, result, method, inbound.idempotency_key is not None)
-        if isinstance(result, BaseException):
-            raise result
-        if result.status >= 500:
-            raise ApiError.unavailable(
-                f"Node {node.name} answered {result.status}. Retry with the same "
-                "Idempotency-Key until every node has the endpoint as you want it.",
-                code="node_unavailable",
-            )
-        answers.append((node, result))
-    return answers
+    try:
+        answer = await send(front, node, inbound, method, target, body, lines)
+    except HopError as error:
+        keyed = inbound.idempotency_key is not None
+        raise unreachable(node, error, method, keyed) from None
+    if answer.status >= 400:
+        return answer
+    others = {each.number for each in topology.nodes} - {number}
+    late = await endpoint_copies.spread(front, number, [identifier], others)
+    return _naming(answer, [each.name for each in topology.nodes if each.number in late])
+
+
+def _naming(answer: Answer, lagging: list[str]) -> Answer:
+    """An answer with the nodes that do not have the change yet."""
+    if not lagging:
+        return answer
+    shown = {**msgspec.json.decode(answer.body), "lagging_nodes": lagging}
+    return Answer(answer.status, answer.headers, msgspec.json.encode(shown))
 
 
 async def create(
@@ -86,8 +98,7 @@ async def create(
     identifier, signing = derive(front.internal_secret, inbound.principal, inbound.idempotency_key)
     resource = Resource(identifier, signing, now_ms())
     extra = resource_lines(front.internal_secret, inbound.principal, resource)
-    answers = await _to_all(front, inbound, "PUT", _PATH, body, extra)
-    give(response, _first_told(answers))
+    give(response, await _changed(front, inbound, "PUT", _PATH, body, identifier, extra))
 
 
 async def act(
@@ -98,16 +109,15 @@ async def act(
     identifier: str,
     body: bytes,
 ) -> None:
-    """POST of an action that needs a new secret: the same one at every node.
+    """POST of an action that needs a new secret.
 
     Raises:
-        ApiError: 400 without an Idempotency-Key: a repetition must bring nodes that were away to
-            the same secret.
+        ApiError: 400 without an Idempotency-Key: a repetition must come to the same secret.
     """
     key = inbound.idempotency_key
     if key is None:
         raise ApiError.invalid(
-            "Send an Idempotency-Key: when a node is away, the same request again brings it to the "
+            "Send an Idempotency-Key: when there is no answer, the same request again comes to the "
             "same secret.",
             param="Idempotency-Key",
             code="parameter_missing",
@@ -118,7 +128,7 @@ async def act(
     _, signing = derive(front.internal_secret, inbound.principal, named)
     resource = Resource(identifier, signing, now_ms())
     extra = resource_lines(front.internal_secret, inbound.principal, resource, action)
-    give(response, _first_told(await _to_all(front, inbound, "PUT", target, body, extra)))
+    give(response, await _changed(front, inbound, "PUT", target, body, identifier, extra))
 
 
 async def change(
@@ -129,29 +139,9 @@ async def change(
     identifier: str,
     body: bytes,
 ) -> None:
-    """POST or DELETE of one endpoint, on every node.
-
-    A repeated DELETE finds it gone at the nodes that had answered before: that is a success.
-    """
-    answers = await _to_all(front, inbound, method, _target(identifier), body)
-    if method == "DELETE":
-        done = [pair for pair in answers if pair[1].status != 404]
-        answers = done or answers
-    give(response, _worst(answers))
-
-
-def _worst(answers: list[tuple[Node, Answer]]) -> Answer:
-    """The first answer that is an error, else the first."""
-    return next((a for _, a in answers if a.status >= 400), answers[0][1])
-
-
-def _first_told(answers: list[tuple[Node, Answer]]) -> Answer:
-    """An error if there is one; else the answer of a node that has only now heard of the
-    endpoint, because that one shows its secret."""
-    worst = _worst(answers)
-    if worst.status >= 400:
-        return worst
-    return next((a for _, a in answers if b'"secret"' in a.body), worst)
+    """POST or DELETE of one endpoint."""
+    target = _target(identifier)
+    give(response, await _changed(front, inbound, method, target, body, identifier))
 
 
 def _target(identifier: str) -> bytes:

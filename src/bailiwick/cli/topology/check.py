@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from bailiwick.cli.topology.words import summary, warnings
+from bailiwick.cli.topology.words import strange_permissions, summary, warnings
 from bailiwick.control.changes import changes
 from bailiwick.geo.atlas import load as load_atlas
 from bailiwick.topology import snapshot
@@ -55,7 +55,10 @@ def check(path: Path, against: str | None, as_json: bool, ip_data: Path | None) 
             "epoch": found.epoch,
             "geo": digest,
             "summary": summary(found),
-            "warnings": warnings(found),
+            "warnings": [
+                *warnings(found),
+                *(strange_permissions(world.merchants) if world is not None else ()),
+            ],
             "problems": [],
         }
         if told is not None:

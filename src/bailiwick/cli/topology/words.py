@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bailiwick.geo.places import Places, load_places
+from bailiwick.topology.merchants import Merchants
 from bailiwick.topology.topology import Match, Rule, Topology
 
 _RESIDENCY = {
@@ -49,6 +50,21 @@ def place_name(place: str, found: Topology, places: Places) -> str:
     if kind == "area":
         return f"area {name}"
     return f"{places.countries[place]} ({place})" if place in places.countries else place
+
+
+def strange_permissions(found: Merchants) -> list[str]:
+    """Permissions of restricted keys for what is no resource: they allow nothing."""
+    from bailiwick import resources
+    from bailiwick.interlink.permissions import Permissions
+
+    known = Permissions(resources.every()).objects
+    return [
+        f"the key ...{it.last4} of {it.merchant.id} is permitted '{name}', which is no resource: "
+        "this allows nothing"
+        for it in found.by_hash.values()
+        for name in it.grants or ()
+        if name not in known
+    ]
 
 
 def _never_listed(found: Topology) -> list[str]:

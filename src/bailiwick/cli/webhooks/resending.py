@@ -86,7 +86,8 @@ class Wanted(NamedTuple):
 async def resend_at(node: str, db: asyncpg.Connection, wanted: Wanted, *, dry_run: bool) -> Told:
     """Have one node send them again. Raises Refused."""
     row = await db.fetchrow(
-        "SELECT merchant, livemode, status, events FROM webhook_endpoint WHERE id = $1",
+        "SELECT merchant, livemode, status, events FROM webhook_endpoint"
+        " WHERE id = $1 AND deleted_ms IS NULL",
         wanted.endpoint,
     )
     place = f" at {node}" if node else ""

@@ -7,6 +7,7 @@
 -- `now()`, not `clock_timestamp()`: only what is stable can be looked up in an index. What has a
 -- LIMIT is looked up row by row, whatever the planner expects; the last one bounds what it expects
 -- to update, and what is put behind comes after what is claimed.
+-- `number`: which event of its row it is; the object of one beside the first is not here (`also`).
 -- What is told of a person stands apart, so that it can be erased (`personal_event`).
 -- $1: endpoints, $2: how many of each, 40 at most, $3: lease in milliseconds, $4: the epoch.
 WITH due AS MATERIALIZED (
@@ -50,7 +51,10 @@ UPDATE delivery d
                        ELSE d.begun_at END
   FROM mine m LEFT JOIN event e ON m.behind IS NULL AND e.subject = m.subject AND e.seq = m.seq
  WHERE d.event = m.event AND d.endpoint = m.endpoint
-RETURNING d.event, d.endpoint, d.tries, d.subject, d.seq, e.type,
+RETURNING d.event, d.endpoint, d.tries, d.subject, d.seq,
+          coalesce(nullif(split_part(d.event, '_', 3), '')::integer, 1) AS number,
+          (string_to_array(concat_ws(' ', e.type, e.also), ' '))
+              [coalesce(nullif(split_part(d.event, '_', 3), '')::integer, 1)] AS type,
           CASE WHEN e.body IS NULL AND e.content IS NULL THEN (
                  SELECT p.body FROM personal_event p
                   WHERE p.subject = m.subject AND p.seq = m.seq)

@@ -5,14 +5,18 @@
 WITH open_fence AS (
     SELECT node FROM fence WHERE fenced_at IS NULL FOR SHARE
 ), found AS MATERIALIZED (
-    SELECT e.id, e.subject, e.seq
+    SELECT t.id, e.subject, e.seq
       FROM open_fence CROSS JOIN event e
-      LEFT JOIN delivery d ON d.event = e.id AND d.endpoint = $1
-     WHERE e.merchant = $2 AND e.livemode = $3 AND e.id > $8
+     CROSS JOIN LATERAL (
+           SELECT CASE n.number WHEN 1 THEN e.id ELSE e.id || '_' || n.number END AS id, n.type
+             FROM unnest(string_to_array(concat_ws(' ', e.type, e.also), ' '))
+                  WITH ORDINALITY AS n (type, number)) t
+      LEFT JOIN delivery d ON d.event = t.id AND d.endpoint = $1
+     WHERE e.merchant = $2 AND e.livemode = $3 AND e.id >= left($8, 30) AND t.id > $8
        AND e.created_ms BETWEEN $4 AND $5 AND d.next_at IS NULL
-       AND e.type = ANY ($6)
+       AND t.type = ANY ($6)
        AND (NOT $7 OR (d.event IS NOT NULL AND coalesce(d.status, 0) NOT BETWEEN 200 AND 299))
-     ORDER BY e.id
+     ORDER BY t.id
      LIMIT $9
 ), sent AS (
     INSERT INTO delivery AS d (event, endpoint, subject, seq, resent)

@@ -22,10 +22,10 @@ WITH noted AS (
        AND o.number <= t.number - $7
 )
 UPDATE delivery d SET next_at = clock_timestamp()
-  FROM noted n CROSS JOIN LATERAL (
+  FROM noted n CROSS JOIN LATERAL (  -- several, where one version has several events
        SELECT b.event, b.endpoint FROM delivery b
         WHERE b.subject = n.subject AND b.endpoint = n.endpoint
           AND b.seq > n.seq AND b.next_at IS NOT NULL AND b.resent = 0
-        ORDER BY b.seq LIMIT 1) s
+        ORDER BY b.seq FETCH FIRST ROW WITH TIES) s
  WHERE n.next_at IS NULL AND d.event = s.event AND d.endpoint = s.endpoint
    AND d.next_at IS NOT NULL

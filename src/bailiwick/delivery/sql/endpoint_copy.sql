@@ -1,5 +1,19 @@
--- Bring another node's webhook endpoint here, as `endpoint_list` has it; one that is here stays.
-INSERT INTO webhook_endpoint (id, merchant, livemode, url, secret, events, status, created_ms,
-                              details, old_secrets)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-ON CONFLICT (id) DO NOTHING RETURNING id
+-- Bring another node's webhook endpoint here, as `endpoint_rows` has it; a newer one that is here stays.
+-- What is owed to one that was deleted is owed no more.
+WITH taken AS (
+    INSERT INTO webhook_endpoint AS w (id, merchant, livemode, url, secret, events, status, created_ms,
+                                       details, old_secrets, version, deleted_ms)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+    ON CONFLICT (id) DO UPDATE
+       SET url = excluded.url, secret = excluded.secret, events = excluded.events,
+           status = excluded.status, details = excluded.details,
+           old_secrets = excluded.old_secrets, version = excluded.version,
+           deleted_ms = excluded.deleted_ms
+     WHERE w.version < excluded.version
+       AND w.merchant = excluded.merchant AND w.livemode = excluded.livemode
+    RETURNING id, deleted_ms
+), dropped AS (
+    UPDATE delivery d SET next_at = NULL, done_at = now()
+      FROM taken t WHERE t.deleted_ms IS NOT NULL AND d.endpoint = t.id AND d.next_at IS NOT NULL
+)
+SELECT id FROM taken

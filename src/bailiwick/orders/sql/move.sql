@@ -47,7 +47,7 @@ WITH open_fence AS (
     RETURNING o.id, o.version, o.merchant, o.livemode, o.currency, o.epoch, o.writer, i.now_ms,
               i.event_id, i.event_type, i.event_body, i.content, i.end_id, i.end_state, i.end_ref,
               i.end_result, i.end_check_ms, i.debits, i.credits, i.amounts, i.answer_key, i.answer_status,
-              i.answer_body, i.answer_version, i.endpoints, i.more
+              i.answer_body, i.answer_version, i.endpoints, i.more, @also AS also
 ), ends AS (
     UPDATE attempt a
        SET state = m.end_state, provider_ref = coalesce(m.end_ref, a.provider_ref),
@@ -81,15 +81,17 @@ WITH open_fence AS (
            AS g (debit, credit, amount, number)
 ), events AS (
     INSERT INTO event (id, subject, seq, merchant, livemode, type, body, content, instruction,
-                       answer_key, answer_status, answer_body, answer_version, writer, created_ms)
+                       answer_key, answer_status, answer_body, answer_version, writer, created_ms,
+                       also)
     SELECT m.event_id, m.id, m.version, m.merchant, m.livemode, m.event_type, m.event_body,
            m.content, m.more #>> '{attempt_new,instruction}', m.answer_key, m.answer_status,
-           m.answer_body, m.answer_version, m.writer, m.now_ms
+           m.answer_body, m.answer_version, m.writer, m.now_ms, m.also
       FROM moved m
 --{ seldom
-), deliveries AS (
+), deliveries AS (  -- "we_1" is owed the event itself, "we_1/2" the second one that is told with it
     INSERT INTO delivery (event, endpoint, subject, seq)
-    SELECT m.event_id, e.endpoint, m.id, m.version
+    SELECT concat_ws('_', m.event_id, nullif(split_part(e.endpoint, '/', 2), '')),
+           split_part(e.endpoint, '/', 1), m.id, m.version
       FROM moved m CROSS JOIN LATERAL unnest(m.endpoints) AS e (endpoint)
 ), reviews AS (
     INSERT INTO review (subject, attempt, reason, detail)

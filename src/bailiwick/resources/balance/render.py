@@ -11,6 +11,8 @@ from bailiwick.base.objects import Object
 from bailiwick.ledger.movements import seen
 from bailiwick.resources.balance.stored import BalanceTransaction
 
+REFERENCES: dict[str, dict[str, str]] = {"balance_transaction": {}}
+
 
 def balance(sums: Mapping[str, int], livemode: bool) -> Object:
     """What a merchant is owed, by currency."""

@@ -1,10 +1,11 @@
 """Balances and balance transactions over HTTP."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 from bailiwick.base.errors import ApiError
 from bailiwick.base.ids import is_id
 from bailiwick.base.objects import Object
+from bailiwick.base.tenancy import Owner
 from bailiwick.interlink.paging import Room
 from bailiwick.ledger.movements import MOVEMENTS
 from bailiwick.resources.balance import RESOURCE, render, stored
@@ -16,6 +17,7 @@ from bailiwick.serving.context import NodeContext
 from bailiwick.serving.lists import Listed
 from bailiwick.serving.params import Retrieve
 from bailiwick.serving.route import NOTHING, Mounted, Reader, Request, Response, Route
+from bailiwick.store.database import Store
 from bailiwick.topology.merchants import Principal
 from bailiwick.wire.forms import Params, struct_from
 
@@ -89,6 +91,20 @@ async def _own(node: NodeContext, who: Principal, identifier: str) -> BalanceTra
     if not is_id(identifier, "txn"):
         return None
     return await stored.find(node.store, identifier, who.merchant.id, who.livemode)
+
+
+async def load(store: Store, who: Owner, region: int, identifiers: Set[str]) -> dict[str, Object]:
+    """Balance transactions by their ids, as ``expand`` shows them; see ``serving.expansion.Load``.
+    They belong to what names them, which is shown already."""
+    found: dict[str, Object] = {}
+    for each in identifiers:
+        row = await stored.find(store, each, who.merchant.id, who.livemode)
+        if row is not None:
+            found[each] = render.balance_transaction(row)
+    return found
+
+
+LOADS = {"balance_transaction": load}
 
 
 async def _its_payment(node: NodeContext, who: Principal, identifier: str) -> str | None:

@@ -3,6 +3,8 @@
 Names and meanings follow https://docs.stripe.com/api/charges.
 """
 
+from typing import ClassVar
+
 import msgspec
 from msgspec import UNSET, UnsetType
 
@@ -30,6 +32,8 @@ UNDONE_UPDATE = {
 
 class ListCharges(ListQuery, frozen=True):
     """GET /v1/charges"""
+
+    UNDONE: ClassVar = {"transfer_group": UNDONE_UPDATE["transfer_group"]}
 
     customer: Text | None = None
     payment_intent: Text | None = None

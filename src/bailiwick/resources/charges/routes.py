@@ -1,10 +1,11 @@
 """Charges over HTTP."""
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 from bailiwick.base.errors import ApiError
 from bailiwick.base.objects import Object
-from bailiwick.base.tenancy import own
+from bailiwick.base.tenancy import Owner, own
 from bailiwick.interlink.paging import Room
 from bailiwick.orders import attempt_store
 from bailiwick.resources.balance import stored as balance
@@ -13,11 +14,12 @@ from bailiwick.resources.charges.commands import Charges
 from bailiwick.resources.charges.params import UNDONE_UPDATE, ListCharges, UpdateCharge
 from bailiwick.resources.charges.search import SEARCHED, ChargeSearch
 from bailiwick.resources.charges.stored import Charged
-from bailiwick.resources.payments.placing import keep
-from bailiwick.resources.payments.render import charge, charge_view, payment_intent
+from bailiwick.resources.payments.placing import keep, seen
+from bailiwick.resources.payments.render import charge, charge_view
 from bailiwick.resources.payments.stored import find as find_payment
 from bailiwick.serving import lists, route
 from bailiwick.serving.context import NodeContext
+from bailiwick.serving.expansion import LOADED_BYTES_MAX
 from bailiwick.serving.lists import Listed
 from bailiwick.serving.params import Retrieve
 from bailiwick.serving.route import (
@@ -26,13 +28,10 @@ from bailiwick.serving.route import (
     Request,
     Response,
     Route,
-    check_expand,
 )
+from bailiwick.store.database import Store
 from bailiwick.topology.merchants import Principal
-from bailiwick.wire.answers import json_answer
 from bailiwick.wire.forms import Params, struct_from
-
-EXPANDABLE = frozenset({"payment_intent"})
 
 
 class ChargeList(Refusing):
@@ -54,13 +53,14 @@ class ChargeItem(Route):
         """Retrieve."""
         who = route.principal(request, self.node)
         params = route.query(request)
-        json_answer(response, await retrieve(self.node, who, identifier, params))
+        found = await retrieve(self.node, who, identifier, params)
+        await route.show(self.node, request, response, who, found)
 
     async def on_post(self, request: Request, response: Response, identifier: str) -> None:
         """Update what is noted on it."""
         who = route.principal(request, self.node)
         params, wish = await route.checked(request, UpdateCharge, UNDONE_UPDATE)
-        check_expand(wish.expand, EXPANDABLE)
+        self.node.expansion.wished(wish.expand, RESOURCE.object)
         asked = route.asked(request, who, "update_charge", identifier, params, wish.expand)
         await self.answer(response, asked, lambda: self._charges.update(asked, identifier, wish))
 
@@ -70,7 +70,7 @@ async def page(
 ) -> Listed:
     """GET /v1/charges"""
     query = struct_from(params, ListCharges)
-    wishes = lists.wishes(query, EXPANDABLE)
+    wished = lists.wished(node, query, RESOURCE)
     of = query.payment_intent
     merchant, livemode = who.merchant.id, who.livemode
     if of is not None and not await node.store.owned("payment", of, merchant, livemode):
@@ -81,30 +81,47 @@ async def page(
     moved = await balance.of(node.store, (payment.id for payment, _ in found))
 
     def shown(row: Charged) -> Object:
-        it = charge(*row)
-        it["balance_transaction"] = next(iter(moved.get(row[1].id, ())), None)
-        if wishes:
-            it["payment_intent"] = payment_intent(row[0])
-        return it
+        return _moved(charge(*row), moved)
 
-    return await lists.paged(query, RESOURCE, room, found, following, shown, lambda row: row[1].id)
+    return await lists.paged(
+        query,
+        RESOURCE,
+        room,
+        found,
+        following,
+        shown,
+        lambda row: row[1].id,
+        functools.partial(wished.fill, node.store, who, region) if wished else None,
+    )
+
+
+def _moved(it: Object, moved: Mapping[str, Sequence[str]]) -> Object:
+    """A charge with what it did to the balance."""
+    it["balance_transaction"] = next(iter(moved.get(it["id"], ())), None)
+    return it
 
 
 async def retrieve(node: NodeContext, who: Principal, identifier: str, params: Params) -> Object:
     """GET /v1/charges/{id}: an attempt to charge."""
-    query = struct_from(params, Retrieve)
-    check_expand(query.expand, EXPANDABLE)
+    node.expansion.wished(struct_from(params, Retrieve).expand, RESOURCE.object)
     attempt = own(await attempt_store.find(node.store, identifier), who, "charge", identifier)
     if attempt.operation != "charge":
         raise ApiError.missing("charge", identifier)
     owner = await find_payment(node.store, attempt.subject)
     assert owner is not None, "an attempt is one of an order"
-    shown = charge(owner, charge_view(attempt))
     moved = await balance.of(node.store, [owner.id])
-    shown["balance_transaction"] = next(iter(moved.get(attempt.id, ())), None)
-    if "payment_intent" in query.expand:
-        shown["payment_intent"] = payment_intent(owner)
-    return shown
+    return _moved(charge(owner, charge_view(attempt)), moved)
+
+
+async def load(store: Store, who: Owner, region: int, identifiers: Set[str]) -> dict[str, Object]:
+    """Charges by their ids, as ``expand`` shows them; see ``serving.expansion.Load``."""
+    rows = await store.rows("charge_some", sorted(identifiers), LOADED_BYTES_MAX)
+    found = [stored.charged(list(row)) for row in rows]
+    moved = await balance.of(store, (payment.id for payment, _ in found))
+    return {view.id: _moved(charge(it, view), moved) for it, view in found if seen(it, who, region)}
+
+
+LOADS = {"charge": load}
 
 
 async def _its_payment(node: NodeContext, who: Principal, identifier: str) -> str | None:
@@ -119,5 +136,5 @@ PAYMENT_OF = {"ch": _its_payment}
 def routes(node: NodeContext) -> Iterable[Mounted]:
     """Where charges are served."""
     yield "/v1/charges", ChargeList(node, RESOURCE.paths[0]), ""
-    yield SEARCHED.path, ChargeSearch(node, SEARCHED, EXPANDABLE), ""
+    yield SEARCHED.path, ChargeSearch(node, SEARCHED), ""
     yield "/v1/charges/{identifier}", ChargeItem(node), ""

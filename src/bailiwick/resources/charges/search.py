@@ -7,11 +7,9 @@ not show them.
 import functools
 from collections.abc import Sequence
 
-from bailiwick.base.objects import Object
 from bailiwick.resources.charges import RESOURCE, stored
 from bailiwick.resources.payments import placing
-from bailiwick.resources.payments.render import ChargeView, charge, payment_intent
-from bailiwick.resources.payments.rows import Payment
+from bailiwick.resources.payments.render import charge
 from bailiwick.search.declared import Searchable
 from bailiwick.search.language import Kind
 from bailiwick.serving.searches import Searcher, Shown
@@ -35,21 +33,9 @@ SEARCHED = Searchable(
 class ChargeSearch(Searcher):
     """/v1/charges/search"""
 
-    async def read(
-        self, ids: list[str], wishes: list[str], bytes_most: int, region: int
-    ) -> Sequence[Shown]:
+    async def read(self, ids: list[str], bytes_most: int, region: int) -> Sequence[Shown]:
         """Charges as they are now."""
         rows = await self.node.store.rows("charge_some", ids, bytes_most)
         found = [stored.charged(list(row)) for row in rows]
         placing.keep(self.node, region, (payment.details.assignment for payment, _ in found))
-        return [
-            Shown(view.id, functools.partial(_shown, payment, view, wishes))
-            for payment, view in found
-        ]
-
-
-def _shown(payment: Payment, view: ChargeView, wishes: list[str]) -> Object:
-    it = charge(payment, view)
-    if wishes:
-        it["payment_intent"] = payment_intent(payment)
-    return it
+        return [Shown(view.id, functools.partial(charge, payment, view)) for payment, view in found]

@@ -5,7 +5,7 @@ from bailiwick.resources.payments.rows import Payment
 from bailiwick.resources.payments.stored import payment_of
 from bailiwick.store.database import HIGHEST_ID, LOWEST_ID, Page, Part, Store, following
 
-PAYMENT_COLUMNS = 18
+PAYMENT_COLUMNS = 19
 """Of a row; those of the charge follow."""
 _BODY = slice(3, 29)
 """Where a charge's id has the body of its payment's."""

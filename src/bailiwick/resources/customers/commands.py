@@ -16,8 +16,8 @@ from bailiwick.idempotency.requests import Answer, IdempotentRequest
 from bailiwick.jurisdiction.assign import Assignment
 from bailiwick.jurisdiction.locate import Location
 from bailiwick.records.record import Record, changed, erased
-from bailiwick.records.records import Records, Writing, find
-from bailiwick.resources.customers import render
+from bailiwick.records.records import Records, Writing
+from bailiwick.resources.customers import clocks, render
 from bailiwick.resources.customers.params import CreateCustomer, UpdateCustomer
 from bailiwick.serving.context import NodeContext
 from bailiwick.serving.params import merged
@@ -76,7 +76,7 @@ class Customers:
             livemode=asked.livemode,
             version=1,
             active=True,
-            belongs_to=None,
+            belongs_to=wish.test_clock,
             found_by=None,
             stays_with=stays_with,
             created_ms=now,
@@ -86,6 +86,8 @@ class Customers:
         row = msgspec.structs.replace(row, found_by=row.details.get("email"))
 
         async def work(writing: Writing) -> Object:
+            if wish.test_clock is not None:
+                await clocks.require(writing, asked, wish.test_clock)
             shown = render.customer(row)
             await writing.write(row, "customer.created", shown, shown)
             return shown
@@ -105,8 +107,8 @@ class Customers:
             if default is not UNSET:
                 details["default_payment_method"] = default
             after = changed(row, now, details=details, found_by=details.get("email"))
-            shown = await self.expanded(after, asked.expand)
-            await writing.write(after, "customer.updated", render.customer(after), shown)
+            shown = render.customer(after)
+            await writing.write(after, "customer.updated", shown, shown)
             return shown
 
         return await self._records.once(asked, identifier, now, work)
@@ -142,20 +144,9 @@ class Customers:
 
         async def work(writing: Writing) -> Object:
             row = in_use(await writing.lock(identifier), asked, identifier, "id")
-            for each in await writing.lock_owned(identifier):
-                await _erase(writing, each, now, _parting(each))
-            return await _erase(writing, row, now, "customer.deleted", render.deleted(row.id))
+            return await erase_customer(writing, row, now, render.deleted(row.id))
 
         return await self._records.once(asked, identifier, now, work)
-
-    async def expanded(self, row: Record, expand: list[str]) -> Object:
-        """A customer with what was wished to be expanded: see ``routes.EXPANDABLE``."""
-        default = row.details.get("default_payment_method")
-        if not expand or default is None:
-            return render.customer(row)
-        method = await find(self._node.store, default)
-        assert method is not None, "a default is attached"
-        return render.customer(row, default_method=show(method))
 
 
 def show(row: Record) -> Object:
@@ -177,7 +168,16 @@ def _parting(row: Record) -> str:
     return "payment_method.detached" if row.active and row.id.startswith("pm_") else ""
 
 
-async def _erase(
+async def erase_customer(
+    writing: Writing, row: Record, now: int, answer: Object | None = None
+) -> Object:
+    """Erase a customer with its payment methods; ``answer``: to who asked for that."""
+    for each in await writing.lock_owned(row.id):
+        await erase(writing, each, now, _parting(each))
+    return await erase(writing, row, now, "customer.deleted", answer)
+
+
+async def erase(
     writing: Writing, row: Record, now: int, event: str, answer: Object | None = None
 ) -> Object:
     """Leave nothing of a record but that it was there. Without an ``event`` of its own it is told

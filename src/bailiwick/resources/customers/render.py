@@ -8,6 +8,13 @@ from typing import Any
 from bailiwick.base.objects import Object
 from bailiwick.records.record import Record
 
+REFERENCES = {
+    "customer": {
+        "default_source": "source",
+        "invoice_settings.default_payment_method": "payment_method",
+        "test_clock": "test_clock",
+    }
+}
 ADDRESS = ("city", "country", "line1", "line2", "postal_code", "state")
 
 
@@ -16,9 +23,8 @@ def address(given: dict[str, Any] | None) -> Object | None:
     return None if given is None else {name: given.get(name) for name in ADDRESS}
 
 
-def customer(row: Record, *, default_method: Object | None = None) -> Object:
-    """A customer; ``default_method`` stands in for its id where it is to be expanded. One that is
-    erased has nothing left, and ``deleted``."""
+def customer(row: Record) -> Object:
+    """A customer. One that is erased has nothing left, and ``deleted``."""
     details = row.details
     shown = {
         "id": row.id,
@@ -40,7 +46,7 @@ def customer(row: Record, *, default_method: Object | None = None) -> Object:
         "invoice_prefix": None,
         "invoice_settings": {
             "custom_fields": None,
-            "default_payment_method": default_method or details.get("default_payment_method"),
+            "default_payment_method": details.get("default_payment_method"),
             "footer": None,
             "rendering_options": None,
         },
@@ -52,7 +58,7 @@ def customer(row: Record, *, default_method: Object | None = None) -> Object:
         "preferred_locales": details.get("preferred_locales", []),
         "shipping": _shipping(details.get("shipping")),
         "tax_exempt": details.get("tax_exempt", "none"),
-        "test_clock": None,
+        "test_clock": row.belongs_to,
         "location": details.get("location"),
         "node": details.get("node"),
     }

@@ -1,17 +1,18 @@
 """Customers over HTTP."""
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Iterable, Set
 from typing import Any
 
 from bailiwick.base.errors import ApiError
 from bailiwick.base.objects import Object
-from bailiwick.base.tenancy import own
+from bailiwick.base.tenancy import Owner, own
 from bailiwick.idempotency.requests import Answer
 from bailiwick.interlink.paging import Room
 from bailiwick.records import records
 from bailiwick.records.record import Record
 from bailiwick.resources.customers import RESOURCE, render
-from bailiwick.resources.customers.commands import Customers, show
+from bailiwick.resources.customers.commands import Customers
 from bailiwick.resources.customers.params import (
     UNDONE_CREATE,
     UNDONE_UPDATE,
@@ -26,12 +27,10 @@ from bailiwick.serving.context import NodeContext
 from bailiwick.serving.lists import Listed
 from bailiwick.serving.params import Retrieve
 from bailiwick.serving.route import Mounted, Request, Response, Route
+from bailiwick.store.database import Store
 from bailiwick.topology.merchants import Principal
 from bailiwick.wire.answers import json_answer
 from bailiwick.wire.forms import Params, struct_from
-
-_DEFAULT = "invoice_settings.default_payment_method"
-EXPANDABLE = frozenset({_DEFAULT})
 
 
 class CustomerList(Route):
@@ -46,7 +45,7 @@ class CustomerList(Route):
         node = self.node
         who = route.principal(request, node)
         params, wish = await route.checked(request, CreateCustomer, UNDONE_CREATE)
-        route.check_expand(wish.expand, EXPANDABLE)
+        self.node.expansion.wished(wish.expand, RESOURCE.object)
         asked = route.asked(request, who, "create_customer", "", params, wish.expand)
         location = placing.located(node, who, wish.location)
         assignment, otherwise = placing.here(node, request, asked, location)
@@ -75,18 +74,18 @@ class CustomerItem(Route):
         node = self.node
         who = route.principal(request, node)
         query = struct_from(route.query(request), Retrieve)
-        route.check_expand(query.expand, EXPANDABLE)
+        node.expansion.wished(query.expand, RESOURCE.object)
         row = _of(own(await records.find(node.store, identifier), who, "customer", identifier))
         if row.erased:
             json_answer(response, render.deleted(row.id))
         else:
-            json_answer(response, await self._customers.expanded(row, query.expand))
+            await route.show(node, request, response, who, render.customer(row))
 
     async def on_post(self, request: Request, response: Response, identifier: str) -> None:
         """Update."""
         who = route.principal(request, self.node)
         params, wish = await route.checked(request, UpdateCustomer, UNDONE_UPDATE)
-        route.check_expand(wish.expand, EXPANDABLE)
+        self.node.expansion.wished(wish.expand, RESOURCE.object)
         asked = route.asked(request, who, "update_customer", identifier, params, wish.expand)
         await self.answer(response, asked, lambda: self._customers.update(asked, identifier, wish))
 
@@ -109,20 +108,37 @@ async def page(
 ) -> Listed:
     """GET /v1/customers; ``region``: to whose access process the answer goes."""
     query = struct_from(params, ListCustomers)
-    wishes = lists.wishes(query, EXPANDABLE)
+    wished = lists.wished(node, query, RESOURCE)
     part = await lists.page_of(node, who, query, RESOURCE, room)
     found, following = await records.page(
-        node.store, "cus", who.merchant.id, who.livemode, part, found_by=query.email
+        node.store,
+        "cus",
+        who.merchant.id,
+        who.livemode,
+        part,
+        belongs_to=query.test_clock,
+        found_by=query.email,
     )
     placed_records.keep(node, region, found)
-    defaults = {row.details.get("default_payment_method") for row in found if wishes} - {None}
-    methods = await records.find_all(node.store, {str(each) for each in defaults})
+    return await lists.paged(
+        query,
+        RESOURCE,
+        room,
+        found,
+        following,
+        render.customer,
+        lambda row: row.id,
+        functools.partial(wished.fill, node.store, who, region) if wished else None,
+    )
 
-    def shown(row: Record) -> Object:
-        method = methods.get(row.details.get("default_payment_method", ""))
-        return render.customer(row, default_method=None if method is None else show(method))
 
-    return await lists.paged(query, RESOURCE, room, found, following, shown, lambda row: row.id)
+async def load(store: Store, who: Owner, region: int, identifiers: Set[str]) -> dict[str, Object]:
+    """Customers by their ids, as ``expand`` shows them; see ``serving.expansion.Load``."""
+    found = await placed_records.seen(store, who, region, "cus", identifiers)
+    return {it.id: render.deleted(it.id) if it.erased else render.customer(it) for it in found}
+
+
+LOADS = {"customer": load}
 
 
 async def _itself(node: NodeContext, who: Principal, identifier: str) -> Any:
@@ -136,5 +152,5 @@ PAYMENT_OF = {"cus": _itself}
 def routes(node: NodeContext) -> Iterable[Mounted]:
     """Where customers are served."""
     yield "/v1/customers", CustomerList(node), ""
-    yield SEARCHED.path, CustomerSearch(node, SEARCHED, EXPANDABLE), ""
+    yield SEARCHED.path, CustomerSearch(node, SEARCHED), ""
     yield "/v1/customers/{identifier}", CustomerItem(node), ""

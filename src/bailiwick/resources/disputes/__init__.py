@@ -7,6 +7,7 @@ _ITS = ById("du", "dispute")
 RESOURCE = Resource(
     object="dispute",
     prefix="du",
+    older=("dp",),
     path="/v1/disputes",
     table="dispute",
     paths=(

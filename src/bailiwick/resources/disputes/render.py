@@ -7,6 +7,7 @@ from bailiwick.resources.disputes.params import UNDONE_EVIDENCE, Evidence
 from bailiwick.resources.disputes.rows import Dispute
 from bailiwick.resources.disputes.states import State
 
+REFERENCES = {"dispute": {"charge": "charge", "payment_intent": "payment_intent"}}
 _FIELDS = sorted({*Evidence.__struct_fields__, *UNDONE_EVIDENCE} - {"appeal", "enhanced_evidence"})
 
 

@@ -1,5 +1,6 @@
 """Disputes over HTTP."""
 
+import functools
 from collections.abc import Iterable
 
 from bailiwick.base.errors import ApiError
@@ -19,18 +20,13 @@ from bailiwick.resources.disputes.params import (
 )
 from bailiwick.resources.disputes.rows import Dispute
 from bailiwick.resources.payments.placing import keep_all
-from bailiwick.resources.payments.render import charge, charge_view, payment_intent
-from bailiwick.resources.payments.stored import find as find_payment
 from bailiwick.serving import lists, route
 from bailiwick.serving.context import NodeContext
 from bailiwick.serving.lists import Listed
 from bailiwick.serving.params import Retrieve
-from bailiwick.serving.route import NOTHING, Mounted, Request, Response, Route
+from bailiwick.serving.route import Mounted, Request, Response, Route
 from bailiwick.topology.merchants import Principal
-from bailiwick.wire.answers import json_answer
 from bailiwick.wire.forms import Params, struct_from
-
-EXPANDABLE = frozenset({"payment_intent", "charge"})
 
 
 class DisputeList(Route):
@@ -52,13 +48,14 @@ class DisputeItem(Route):
         """Retrieve."""
         who = route.principal(request, self.node)
         params = route.query(request)
-        json_answer(response, await retrieve(self.node, who, identifier, params))
+        found = await retrieve(self.node, who, identifier, params)
+        await route.show(self.node, request, response, who, found)
 
     async def on_post(self, request: Request, response: Response, identifier: str) -> None:
         """Gather evidence, or submit it."""
         who = route.principal(request, self.node)
         params, wish = await route.checked(request, UpdateDispute, UNDONE_UPDATE)
-        route.check_expand(wish.expand, EXPANDABLE)
+        self.node.expansion.wished(wish.expand, RESOURCE.object)
         asked = route.asked(request, who, "update_dispute", identifier, params, wish.expand)
         await self.answer(response, asked, lambda: self._disputes.update(asked, identifier, wish))
 
@@ -74,26 +71,17 @@ class DisputeClose(Route):
         """Accept it as lost."""
         who = route.principal(request, self.node)
         params, wish = await route.checked(request, CloseDispute)
-        route.check_expand(wish.expand, EXPANDABLE)
+        self.node.expansion.wished(wish.expand, RESOURCE.object)
         asked = route.asked(request, who, "close_dispute", identifier, params, wish.expand)
         await self.answer(response, asked, lambda: self._disputes.close(asked, identifier, wish))
 
 
 async def retrieve(node: NodeContext, who: Principal, identifier: str, params: Params) -> Object:
     """GET /v1/disputes/{id}"""
-    query = struct_from(params, Retrieve)
-    route.check_expand(query.expand, EXPANDABLE)
+    node.expansion.wished(struct_from(params, Retrieve).expand, RESOURCE.object)
     row = own(await stored.find(node.store, identifier), who, "dispute", identifier)
-    expanded: Object = {}
-    owner = await find_payment(node.store, row.payment) if query.expand else None
-    if owner is not None and "payment_intent" in query.expand:
-        expanded["payment_intent"] = payment_intent(owner)
-    if owner is not None and "charge" in query.expand:
-        attempt = await attempt_store.find(node.store, row.charge)
-        assert attempt is not None, "a dispute is one of a charge"
-        expanded["charge"] = charge(owner, charge_view(attempt))
     moves = await _moves(node, who, [row])
-    return render.dispute(row, moves.get(row.id, []), expanded)
+    return render.dispute(row, moves.get(row.id, []))
 
 
 async def _moves(node: NodeContext, who: Principal, rows: list[Dispute]) -> dict[str, list[Object]]:
@@ -113,7 +101,7 @@ async def page(
 ) -> Listed:
     """GET /v1/disputes"""
     query = struct_from(params, ListDisputes)
-    lists.wishes(query, NOTHING)
+    wished = lists.wished(node, query, RESOURCE)
     of = query.payment_intent
     merchant, livemode = who.merchant.id, who.livemode
     if of is not None and not await node.store.owned("payment", of, merchant, livemode):
@@ -130,7 +118,16 @@ async def page(
     def shown(row: Dispute) -> Object:
         return render.dispute(row, moves.get(row.id, []))
 
-    return await lists.paged(query, RESOURCE, room, found, following, shown, lambda row: row.id)
+    return await lists.paged(
+        query,
+        RESOURCE,
+        room,
+        found,
+        following,
+        shown,
+        lambda row: row.id,
+        functools.partial(wished.fill, node.store, who, region) if wished else None,
+    )
 
 
 async def _its_payment(node: NodeContext, who: Principal, identifier: str) -> str | None:

@@ -10,7 +10,7 @@ RESOURCE = Resource(
     path="/v1/events",
     table="event",
     paths=(
-        Path("/v1/events", {"GET": Merged()}),
+        Path("/v1/events", {"GET": Merged(streamed=True)}),
         Path("/v1/events/{identifier}", {"GET": _ITS}),
         Path("/v1/events/{identifier}/retry", {"POST": _ITS}),
     ),

@@ -13,6 +13,14 @@ class ListEvents(ListQuery, frozen=True):
 
     type: Text | None = None
     types: Annotated[list[Text], Meta(max_length=20)] | None = None
+    delivery_success: bool | None = None
+
+
+class StreamEvents(msgspec.Struct, frozen=True):
+    """The stream of events: GET /v1/events with ``Accept: text/event-stream``."""
+
+    type: Text | None = None
+    types: Annotated[list[Text], Meta(max_length=20)] | None = None
 
 
 class RetryEvent(msgspec.Struct, frozen=True):

@@ -3,7 +3,7 @@
 import msgspec
 
 from bailiwick.base.ids import node_of, time_of
-from bailiwick.base.objects import API_VERSION, Object
+from bailiwick.base.objects import Object
 
 
 def event(
@@ -14,12 +14,14 @@ def event(
     subject: str,
     seq: int,
     pending: int,
+    version: str,
 ) -> Object:
-    """An event around the object as it was. ``pending``: to how many endpoints it is still owed."""
+    """An event around the object as it was. ``pending``: to how many endpoints it is still owed;
+    ``version``: of the format that the body is in."""
     return {
         "id": identifier,
         "object": "event",
-        "api_version": API_VERSION,
+        "api_version": version,
         "created": time_of(identifier) // 1000,
         "data": {"object": body},
         "livemode": livemode,

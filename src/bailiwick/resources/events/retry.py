@@ -9,7 +9,7 @@ from bailiwick.base.keys import check_key, key_identity
 from bailiwick.base.tenancy import own
 from bailiwick.delivery.webhooks import Endpoint
 from bailiwick.resources.events.params import RetryEvent
-from bailiwick.resources.events.shown import event_object, find
+from bailiwick.resources.events.shown import find, one
 from bailiwick.serving import route
 from bailiwick.serving.route import NOTHING, Request, Response, Route, check_expand
 from bailiwick.topology.merchants import Principal
@@ -45,7 +45,7 @@ class EventRetry(Route):
                 f"Node '{node.name}' is fenced: it sends nothing. Retry.", code="node_fenced"
             )
         again = await find(node, who, identifier)
-        json_answer(response, event_object(node.machine.kinds, again))
+        json_answer(response, await one(node.machine.kinds, node.store, again))
 
     async def _endpoint(self, who: Principal, wish: RetryEvent) -> Endpoint:
         """Where it is sent. Raises ApiError: 400, it is not named or disabled; 404."""

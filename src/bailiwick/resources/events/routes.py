@@ -5,12 +5,11 @@ from typing import Any
 
 from bailiwick.base.errors import ApiError
 from bailiwick.base.objects import Object
-from bailiwick.delivery.event_types import matching
 from bailiwick.interlink.paging import Room
-from bailiwick.resources.events import RESOURCE
+from bailiwick.resources.events import RESOURCE, stream
 from bailiwick.resources.events.params import ListEvents
 from bailiwick.resources.events.retry import EventRetry
-from bailiwick.resources.events.shown import event_object, find
+from bailiwick.resources.events.shown import bodies, event_object, find, one, types_of
 from bailiwick.resources.payments.placing import keep_all
 from bailiwick.serving import lists, placed_records
 from bailiwick.serving.context import NodeContext
@@ -26,8 +25,9 @@ class EventList(Route):
     """/v1/events"""
 
     async def on_get(self, request: Request, response: Response) -> None:
-        """A page of events."""
-        await lists.answer(self.node, request, response, page)
+        """A page of events, or a stream of them."""
+        if not await stream.answer(self.node, request, response):
+            await lists.answer(self.node, request, response, page)
 
 
 async def retrieve(node: NodeContext, who: Principal, identifier: str, params: Params) -> Object:
@@ -36,7 +36,7 @@ async def retrieve(node: NodeContext, who: Principal, identifier: str, params: P
     row = await find(node, who, identifier)
     if row is None:
         raise ApiError.missing("event", identifier)
-    return event_object(node.machine.kinds, row)
+    return await one(node.machine.kinds, node.store, row)
 
 
 async def page(
@@ -45,34 +45,30 @@ async def page(
     """GET /v1/events"""
     query = struct_from(params, ListEvents)
     lists.wishes(query, NOTHING)
-    types = _types(query)
+    types = types_of(query.type, query.types)
     part = await lists.page_of(node, who, query, RESOURCE, room)
     rows = await node.store.page(
-        "event", who.merchant.id, who.livemode, part, types, part.since_ms, part.until_ms
+        "event",
+        who.merchant.id,
+        who.livemode,
+        part,
+        types,
+        part.since_ms,
+        part.until_ms,
+        query.delivery_success,
     )
     subjects = {row["subject"] for row in rows}
     await keep_all(node, region, subjects)
     await placed_records.keep_all(node, region, subjects)
 
+    kinds = node.machine.kinds
+    beside = await bodies(kinds, node.store, rows)
+
     def shown(row: Any) -> Object:
-        return event_object(node.machine.kinds, row)
+        return event_object(kinds, row, beside)
 
     after = following(rows)
     return await lists.paged(query, RESOURCE, room, rows, after, shown, lambda row: row["id"])
-
-
-def _types(query: ListEvents) -> list[str] | None:
-    """Which types of events are wanted; None: all. Of a group, those that it stands for now."""
-    if query.type is not None and query.types is not None:
-        raise ApiError.invalid("Only one of type and types can be given.", param="types")
-    if query.type is not None:
-        return matching(query.type)
-    if query.types and any("*" in each for each in query.types):
-        raise ApiError.invalid(
-            "types[] takes names of event types; a group of them (*) goes into type.",
-            param="types",
-        )
-    return query.types or None
 
 
 async def _its_payment(node: NodeContext, who: Principal, identifier: str) -> str | None:

@@ -116,7 +116,7 @@ class PaymentMethods:
             if wish.allow_redisplay is not None:
                 details["allow_redisplay"] = wish.allow_redisplay
             after = changed(row, now, details=details)
-            return await self._write(writing, asked, after, "payment_method.updated")
+            return await self._write(writing, after, "payment_method.updated")
 
         return await self._records.once(asked, identifier, now, work)
 
@@ -146,7 +146,7 @@ class PaymentMethods:
                     param="customer",
                 )
             after = changed(row, now, belongs_to=owner.id)
-            return await self._write(writing, asked, after, "payment_method.attached", owner)
+            return await self._write(writing, after, "payment_method.attached")
 
         return await self._records.once(asked, identifier, now, work)
 
@@ -180,31 +180,15 @@ class PaymentMethods:
                 after = changed(owner, now, details=kept)
                 await writing.write(after, "customer.updated", customers.customer(after))
             after = changed(row, now, active=False)
-            return await self._write(writing, asked, after, "payment_method.detached")
+            return await self._write(writing, after, "payment_method.detached")
 
         return await self._records.once(asked, identifier, now, work)
 
-    async def _write(
-        self,
-        writing: Writing,
-        asked: IdempotentRequest,
-        after: Record,
-        event: str,
-        owner: Record | None = None,
-    ) -> Object:
+    async def _write(self, writing: Writing, after: Record, event: str) -> Object:
         """Write a version that answers the request, and what it is answered with."""
-        plain = render.payment_method(after)
-        shown = plain if not asked.expand else await self.expanded(after, asked.expand, owner)
-        await writing.write(after, event, plain, shown)
+        shown = render.payment_method(after)
+        await writing.write(after, event, shown, shown)
         return shown
-
-    async def expanded(self, row: Record, expand: list[str], owner: Record | None = None) -> Object:
-        """A payment method with its customer, if that was wished to be expanded."""
-        if not expand or row.belongs_to is None or not row.active:
-            return render.payment_method(row)
-        of = owner or await find(self._node.store, row.belongs_to)
-        assert of is not None, "what belongs to somebody has an owner"
-        return render.payment_method(row, customer=customers.customer(of))
 
 
 def _own(row: Record | None, asked: IdempotentRequest, identifier: str) -> Record:

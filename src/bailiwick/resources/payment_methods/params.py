@@ -4,7 +4,7 @@ Names and meanings follow https://docs.stripe.com/api/payment_methods; ``locatio
 ``card[vault]`` are ours.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -15,6 +15,16 @@ from bailiwick.serving.params import Expand, ListQuery, Metadata, Text
 
 Redisplay = Literal["always", "limited", "unspecified"]
 Type = Annotated[str, Meta(max_length=40)]
+
+_KINDS = """
+    acss_debit affirm afterpay_clearpay alipay alma amazon_pay au_becs_debit bacs_debit
+    bancontact billie bizum blik boleto cashapp crypto custom customer_balance eps fpx
+    giropay grabpay ideal interac_present kakao_pay klarna konbini kr_card link mb_way
+    mobilepay multibanco naver_pay nz_bank_account oxxo p24 pay_by_bank payco paynow paypal
+    paypay payto pix promptpay revolut_pay samsung_pay satispay scalapay sepa_debit sequra
+    sofort sunbit swish twint upi us_bank_account wechat_pay zip
+""".split()
+"""Kinds of payment methods whose details are parameters in Stripe's API."""
 
 
 class SavedCard(msgspec.Struct, frozen=True):
@@ -27,6 +37,11 @@ class SavedCard(msgspec.Struct, frozen=True):
 
 class CreateMethod(msgspec.Struct, frozen=True, kw_only=True):
     """POST /v1/payment_methods."""
+
+    UNDONE: ClassVar = {
+        **dict.fromkeys(_KINDS, "only cards are saved: send type=card and card"),
+        "radar_options": "risk is the provider's to judge: leave it out",
+    }
 
     type: Literal["card"]
     card: SavedCard
@@ -61,6 +76,11 @@ class DetachMethod(msgspec.Struct, frozen=True):
 
 class ListMethods(ListQuery, frozen=True):
     """GET /v1/payment_methods and /v1/customers/{id}/payment_methods"""
+
+    UNDONE: ClassVar = {
+        "allow_redisplay": "read it from each payment method of the list",
+        "customer_account": "send customer",
+    }
 
     customer: Text | None = None
     type: Type | None = None

@@ -9,10 +9,11 @@ from bailiwick.base.objects import Object
 from bailiwick.records.record import Record
 from bailiwick.resources.customers.render import address
 
+REFERENCES = {"payment_method": {"customer": "customer"}}
 
-def payment_method(row: Record, *, customer: Object | None = None) -> Object:
-    """A payment method; ``customer`` stands in for its id where it is to be expanded. One that is
-    erased has nothing left."""
+
+def payment_method(row: Record) -> Object:
+    """A payment method. One that is erased has nothing left."""
     details = row.details
     billing = details.get("billing_details", {})
     return {
@@ -28,7 +29,7 @@ def payment_method(row: Record, *, customer: Object | None = None) -> Object:
         },
         "card": _card(details.get("card", {})),
         "created": row.created_ms // 1000,
-        "customer": (customer or row.belongs_to) if row.active else None,
+        "customer": row.belongs_to if row.active else None,
         "customer_account": None,
         "livemode": row.livemode,
         "metadata": details.get("metadata", {}),

@@ -1,19 +1,18 @@
 """Payment methods over HTTP."""
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from typing import Any
 
 import msgspec
 
 from bailiwick.base.errors import ApiError
 from bailiwick.base.objects import Object
-from bailiwick.base.tenancy import own
+from bailiwick.base.tenancy import Owner, own
 from bailiwick.idempotency.requests import Answer
 from bailiwick.interlink.paging import Room
 from bailiwick.records import records
 from bailiwick.records.record import Record
-from bailiwick.resources.customers import render as customers
 from bailiwick.resources.payment_methods import RESOURCE, render
 from bailiwick.resources.payment_methods.commands import PaymentMethods
 from bailiwick.resources.payment_methods.params import (
@@ -32,11 +31,9 @@ from bailiwick.serving.context import NodeContext
 from bailiwick.serving.lists import Listed
 from bailiwick.serving.params import Retrieve
 from bailiwick.serving.route import Mounted, Request, Response, Route
+from bailiwick.store.database import Store
 from bailiwick.topology.merchants import Principal
-from bailiwick.wire.answers import json_answer
 from bailiwick.wire.forms import Params, struct_from
-
-EXPANDABLE = frozenset({"customer"})
 
 
 class MethodList(Route):
@@ -51,7 +48,7 @@ class MethodList(Route):
         node = self.node
         who = route.principal(request, node)
         params, wish = await route.checked(request, CreateMethod, UNDONE_CREATE)
-        route.check_expand(wish.expand, EXPANDABLE)
+        self.node.expansion.wished(wish.expand, RESOURCE.object)
         asked = route.asked(request, who, "create_payment_method", "", params, wish.expand)
         location = placing.located(node, who, wish.location)
         assignment, otherwise = placing.here(node, request, asked, location)
@@ -78,19 +75,15 @@ class MethodItem(Route):
     async def on_get(self, request: Request, response: Response, identifier: str) -> None:
         """Retrieve."""
         who = route.principal(request, self.node)
-        query = struct_from(route.query(request), Retrieve)
+        struct_from(route.query(request), Retrieve)
         row = await _owned(self.node, who, identifier)
-        await self._show(response, row, query)
-
-    async def _show(self, response: Response, row: Record, query: Retrieve) -> None:
-        route.check_expand(query.expand, EXPANDABLE)
-        json_answer(response, await self._methods.expanded(row, query.expand))
+        await route.show(self.node, request, response, who, render.payment_method(row))
 
     async def on_post(self, request: Request, response: Response, identifier: str) -> None:
         """Update."""
         who = route.principal(request, self.node)
         params, wish = await route.checked(request, UpdateMethod, UNDONE_UPDATE)
-        route.check_expand(wish.expand, EXPANDABLE)
+        self.node.expansion.wished(wish.expand, RESOURCE.object)
         asked = route.asked(request, who, "update_payment_method", identifier, params, wish.expand)
         await self.answer(response, asked, lambda: self._methods.update(asked, identifier, wish))
 
@@ -98,7 +91,7 @@ class MethodItem(Route):
         """Attach to a customer."""
         who = route.principal(request, self.node)
         params, wish = await route.checked(request, AttachMethod, UNDONE_ATTACH)
-        route.check_expand(wish.expand, EXPANDABLE)
+        self.node.expansion.wished(wish.expand, RESOURCE.object)
         asked = route.asked(request, who, "attach", identifier, params, wish.expand)
         await self.answer(
             response, asked, lambda: self._methods.attach(asked, identifier, wish.customer)
@@ -108,7 +101,7 @@ class MethodItem(Route):
         """Detach, for ever."""
         who = route.principal(request, self.node)
         params, wish = await route.checked(request, DetachMethod)
-        route.check_expand(wish.expand, EXPANDABLE)
+        self.node.expansion.wished(wish.expand, RESOURCE.object)
         asked = route.asked(request, who, "detach", identifier, params, wish.expand)
         await self.answer(response, asked, lambda: self._methods.detach(asked, identifier))
 
@@ -126,12 +119,12 @@ class OfCustomer(MethodItem):
     ) -> None:
         """Retrieve one of a customer's."""
         who = route.principal(request, self.node)
-        query = struct_from(route.query(request), Retrieve)
+        struct_from(route.query(request), Retrieve)
         await _customer(self.node, who, identifier, "id")
         row = await _owned(self.node, who, method)
         if row.belongs_to != identifier or not row.active:
             raise ApiError.missing("payment_method", method, param="payment_method")
-        await self._show(response, row, query)
+        await route.show(self.node, request, response, who, render.payment_method(row))
 
 
 async def _owned(node: NodeContext, who: Principal, identifier: str) -> Record:
@@ -163,7 +156,7 @@ async def page(
     query = struct_from(params, ListMethods)
     if customer is not None and query.customer is not None:
         raise ApiError.invalid("The path says whose they are: leave it out.", param="customer")
-    wishes = lists.wishes(query, EXPANDABLE)
+    wished = lists.wished(node, query, RESOURCE)
     of, listed = customer or query.customer, RESOURCE
     if of is not None:
         await _customer(node, who, of, "customer" if customer is None else "id")
@@ -177,19 +170,25 @@ async def page(
     if query.type not in (None, "card"):  # there are no others
         found, following = [], None
     placed_records.keep(node, region, found)
-    owners = await _owners(node, found) if wishes else {}
+    return await lists.paged(
+        query,
+        listed,
+        room,
+        found,
+        following,
+        render.payment_method,
+        lambda row: row.id,
+        functools.partial(wished.fill, node.store, who, region) if wished else None,
+    )
 
-    def shown(row: Record) -> Object:
-        owner = owners.get(row.belongs_to or "")
-        expanded = None if owner is None else customers.customer(owner)
-        return render.payment_method(row, customer=expanded)
 
-    return await lists.paged(query, listed, room, found, following, shown, lambda row: row.id)
+async def load(store: Store, who: Owner, region: int, identifiers: Set[str]) -> dict[str, Object]:
+    """Payment methods by their ids, as ``expand`` shows them; see ``serving.expansion.Load``."""
+    found = await placed_records.seen(store, who, region, "pm", identifiers)
+    return {it.id: render.payment_method(it) for it in found}
 
 
-async def _owners(node: NodeContext, rows: list[Record]) -> dict[str, Record]:
-    wanted = {row.belongs_to for row in rows if row.belongs_to is not None}
-    return await records.find_all(node.store, wanted)
+LOADS = {"payment_method": load}
 
 
 async def _itself(node: NodeContext, who: Principal, identifier: str) -> Any:

@@ -24,6 +24,7 @@ RESOURCE = Resource(
         Path(_ONE, {"GET": _ITS, "POST": _ITS}, public=("GET",)),
         Path(f"{_ONE}/confirm", {"POST": _ITS}, public=("POST",)),
         Path(f"{_ONE}/capture", {"POST": _ITS}),
+        Path(f"{_ONE}/increment_authorization", {"POST": _ITS}),
         Path(f"{_ONE}/cancel", {"POST": _ITS}),
         Path(f"{_ONE}/apply_customer_balance", {"POST": _NO_BALANCE}),
         Path(f"{_ONE}/verify_microdeposits", {"POST": _NO_DEPOSITS}),

@@ -138,5 +138,6 @@ def hold_by(profile: Profile, wishes: tuple[str, ...]) -> Hold:
     return Hold(
         lasts_ms=profile.hold_ms,
         several="multicapture" in wishes and profile.multiple_captures,
+        growing="incremental_authorization" in wishes and Operation.INCREMENT in profile.resolve,
         over_percent=profile.overcapture_percent if "overcapture" in wishes else 0,
     )

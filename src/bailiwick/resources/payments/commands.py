@@ -19,13 +19,14 @@ from bailiwick.orders.transition import Transition
 from bailiwick.records.record import Record
 from bailiwick.resources.payments import editing, outcomes
 from bailiwick.resources.payments.charging import charge_instruction, routed, wanted
-from bailiwick.resources.payments.holds import captures
+from bailiwick.resources.payments.holds import captures, increments
 from bailiwick.resources.payments.kind import KIND
 from bailiwick.resources.payments.outcomes import Step, moved
 from bailiwick.resources.payments.params import (
     CancelPayment,
     CapturePayment,
     ConfirmPayment,
+    IncrementPayment,
     UpdatePayment,
     is_saved,
     method_of,
@@ -166,6 +167,19 @@ class Payments:
                 Operation.CAPTURE,
                 amount,
                 final=request.final_capture,
+            )
+
+        return await self._machine.command.change(asked, KIND, identifier, decide)
+
+    async def increment_authorization(
+        self, asked: IdempotentRequest, identifier: str, request: IncrementPayment
+    ) -> Answer:
+        """Have more held, before anything of it is captured."""
+
+        async def decide(payment: Payment) -> Step:
+            after = increments.begun(payment, request, now_ms())
+            return await follow_up(
+                self._machine, asked.key, payment, after, Operation.INCREMENT, request.amount
             )
 
         return await self._machine.command.change(asked, KIND, identifier, decide)

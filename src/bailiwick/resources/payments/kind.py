@@ -13,7 +13,7 @@ from bailiwick.orders.table import OrderTable
 from bailiwick.orders.transition import Transition
 from bailiwick.resources.payments import outcomes, render, stored
 from bailiwick.resources.payments.cascade import onward
-from bailiwick.resources.payments.holds import voids
+from bailiwick.resources.payments.holds import increments, voids
 from bailiwick.resources.payments.render import charge, charge_view
 from bailiwick.resources.payments.rows import TABLE, Payment, PaymentMove
 from bailiwick.resources.payments.states import State
@@ -115,6 +115,7 @@ async def _charged(store: Store, payment: Payment, attempt: Attempt) -> Attempt:
 
 HANDLERS = {
     ("pi", Operation.CHARGE): Handler(alone(outcomes.charge), onward=onward, charges=True),
+    ("pi", Operation.INCREMENT): Handler(alone(increments.increment), charges=True),
     ("pi", Operation.CAPTURE): Handler(alone(outcomes.capture), charges=True),
     ("pi", Operation.VOID): Handler(voids.void, acts_on=_charged),
 }

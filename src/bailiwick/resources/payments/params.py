@@ -5,7 +5,7 @@ Names and meanings follow the Stripe v1 API (https://docs.stripe.com/api/payment
 """
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -14,7 +14,9 @@ from bailiwick.base.errors import ApiError
 from bailiwick.base.ids import is_id
 from bailiwick.base.money import AMOUNT_MAX, payment_amount, payment_currency
 from bailiwick.jurisdiction.locate import Evidence
+from bailiwick.resources.payments import undone
 from bailiwick.serving.params import (
+    Address,
     Amount,
     Expand,
     ListQuery,
@@ -46,17 +48,6 @@ class CardToken(msgspec.Struct, frozen=True):
     token: Token
 
 
-class Address(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A postal address; stored and shown, not used."""
-
-    line1: Text | None | UnsetType = UNSET
-    line2: Text | None | UnsetType = UNSET
-    city: Text | None | UnsetType = UNSET
-    state: Text | None | UnsetType = UNSET
-    postal_code: Text | None | UnsetType = UNSET
-    country: Text | None | UnsetType = UNSET
-
-
 class BillingDetails(msgspec.Struct, frozen=True):
     """Who pays; kept with the payment and shown with its charge."""
 
@@ -84,6 +75,7 @@ class CardOptions(msgspec.Struct, frozen=True):
     vault: Annotated[str, Meta(max_length=63, pattern=r"^[a-z0-9][a-z0-9-]*\Z")] | None = None
     request_multicapture: Wish | None = None
     request_overcapture: Wish | None = None
+    request_incremental_authorization: Wish | None = None
 
 
 class MethodOptions(msgspec.Struct, frozen=True):
@@ -112,6 +104,8 @@ class Shipping(msgspec.Struct, frozen=True):
 
 class CreatePayment(msgspec.Struct, frozen=True, kw_only=True):
     """POST /v1/payment_intents and /v1/explain."""
+
+    UNDONE: ClassVar = undone.CREATE
 
     amount: Amount
     currency: Annotated[str, Meta(max_length=16)]
@@ -143,6 +137,8 @@ class CreatePayment(msgspec.Struct, frozen=True, kw_only=True):
 class ConfirmPayment(msgspec.Struct, frozen=True):
     """POST /v1/payment_intents/{id}/confirm."""
 
+    UNDONE: ClassVar = undone.CONFIRM
+
     payment_method: Token | None = None
     payment_method_data: MethodData | None = None
     payment_method_options: MethodOptions | None = None
@@ -163,6 +159,8 @@ class ConfirmPayment(msgspec.Struct, frozen=True):
 
 class UpdatePayment(msgspec.Struct, frozen=True):
     """POST /v1/payment_intents/{id}; empty text unsets, an absent field stays."""
+
+    UNDONE: ClassVar = undone.UPDATE
 
     amount: Amount | UnsetType = UNSET
     currency: Annotated[str, Meta(max_length=16)] | UnsetType = UNSET
@@ -185,12 +183,34 @@ class UpdatePayment(msgspec.Struct, frozen=True):
 class CapturePayment(msgspec.Struct, frozen=True):
     """POST /v1/payment_intents/{id}/capture; an amount of 0 releases what is left."""
 
+    UNDONE: ClassVar = undone.ANY
+
     amount_to_capture: Annotated[int, Meta(ge=0, le=AMOUNT_MAX)] | None = None
     final_capture: bool = True
     metadata: Metadata | None | UnsetType = UNSET
     statement_descriptor: Annotated[str, Meta(max_length=22)] | None = None
     statement_descriptor_suffix: Annotated[str, Meta(max_length=22)] | None = None
     expand: Expand = []
+
+
+class IncrementPayment(msgspec.Struct, frozen=True):
+    """POST /v1/payment_intents/{id}/increment_authorization; ``amount``: of the hold as it is to
+    be, all of it."""
+
+    amount: Amount
+    description: LongText | UnsetType = UNSET
+    metadata: Metadata | UnsetType = UNSET
+    statement_descriptor: Annotated[str, Meta(max_length=22)] | UnsetType = UNSET
+    expand: Expand = []
+
+
+UNDONE_INCREMENT = {
+    "amount_details": "it is not sent to the provider: keep it in metadata",
+    "application_fee_amount": "there are no application fees here",
+    "hooks": "there is no tax to compute",
+    "payment_details": "it is not sent to the provider: keep it in metadata",
+    "transfer_data": "there are no transfers here",
+}
 
 
 class CancelPayment(msgspec.Struct, frozen=True):
@@ -208,6 +228,8 @@ class RetrievePayment(Retrieve, frozen=True):
 
 class ListPayments(ListQuery, frozen=True):
     """GET /v1/payment_intents"""
+
+    UNDONE: ClassVar = undone.LIST
 
     customer: Text | None = None
 
@@ -279,7 +301,11 @@ def wishes_of(
     if options is None or isinstance(options, UnsetType) or options.card is None:
         return known
     found = list(known)
-    for given in ("request_multicapture", "request_overcapture"):
+    for given in (
+        "request_multicapture",
+        "request_overcapture",
+        "request_incremental_authorization",
+    ):
         wish, name = getattr(options.card, given), given.removeprefix("request_")
         if wish is not None and name in found:
             found.remove(name)

@@ -8,6 +8,7 @@ import msgspec
 
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
+from bailiwick.base.tenancy import Owner
 from bailiwick.idempotency.requests import Answer, IdempotentRequest
 from bailiwick.interlink.refusals import moved_for, on_behalf
 from bailiwick.interlink.regional import wrong_region
@@ -207,6 +208,12 @@ def must_stay(payment: Any, region: int) -> bool:
     """Whether an order may not be shown to, or changed through, the region of node ``region``; 0:
     of none."""
     return stays(payment.details.assignment, region)
+
+
+def seen(payment: Any, who: Owner, region: int) -> bool:
+    """Whether a payment may be shown to somebody, in the region of node ``region``."""
+    theirs = payment.merchant == who.merchant.id and payment.livemode == who.livemode
+    return theirs and not must_stay(payment, region)
 
 
 def stays(assignment: dict[str, Any], region: int) -> bool:

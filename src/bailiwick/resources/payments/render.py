@@ -45,6 +45,31 @@ _PUBLIC_INTENT = frozenset(
         "status",
     }
 )
+REFERENCES = {
+    "payment_intent": {
+        "application": "application",
+        "customer": "customer",
+        "latest_charge": "charge",
+        "on_behalf_of": "account",
+        "payment_method": "payment_method",
+        "payment_record": "payment_record",
+        "review": "review",
+    },
+    "charge": {
+        "application": "application",
+        "application_fee": "application_fee",
+        "balance_transaction": "balance_transaction",
+        "customer": "customer",
+        "failure_balance_transaction": "balance_transaction",
+        "on_behalf_of": "account",
+        "payment_intent": "payment_intent",
+        "review": "review",
+        "source_transfer": "transfer",
+        "transfer": "transfer",
+    },
+}
+"""What names another object and can be expanded, and of which kind that is; what is always null
+here too, as it can be where it is null there."""
 _PUBLIC_ERROR = frozenset(
     {"type", "code", "decline_code", "message", "param", "doc_url", "payment_intent"}
 )
@@ -135,11 +160,13 @@ def _only(held: Object, names: frozenset[str]) -> Object:
 
 
 def _method_options(progress: Progress) -> Object:
-    """Of ``payment_method_options`` we have one: whose the payment method is."""
-    if not progress.vaults or progress.payment_method is None:
-        return {}
-    vault = progress.vaults.get(progress.payment_method)
-    return {} if vault is None else {"card": {"vault": vault}}
+    """Of ``payment_method_options``, what its hold should be able to do, and whose the payment
+    method is."""
+    card = {f"request_{name}": "if_available" for name in sorted(progress.wishes)}
+    vault = progress.vaults.get(progress.payment_method or "")
+    if vault is not None:
+        card["vault"] = vault
+    return {"card": card} if card else {}
 
 
 def public(body: bytes) -> bytes:
@@ -225,7 +252,7 @@ def charge(payment: Payment, view: ChargeView) -> Object:
         "id": view.id,
         "object": "charge",
         **_NO_CHARGE_FIELDS,
-        "amount": view.amount,
+        "amount": payment.amount if holds and _grown(payment) else view.amount,
         "amount_captured": payment.amount_received if holds else view.amount if late else 0,
         "amount_refunded": payment.amount_refunded + payment.amount_refunding if holds else 0,
         "billing_details": _billing(payment, view),
@@ -273,6 +300,7 @@ def _method_details(payment: Payment, view: ChargeView) -> Object:
     details[progress.method] = {
         "amount_authorized": authorized or payment.amount,
         "capture_before": None if before is None else before // 1000,
+        "incremental_authorization": {"status": _able(hold.growing)},
         "multicapture": {"status": _able(hold.several)},
         "overcapture": {
             "maximum_amount_capturable": authorized + authorized * hold.over_percent // 100,
@@ -280,6 +308,11 @@ def _method_details(payment: Payment, view: ChargeView) -> Object:
         },
     }
     return details
+
+
+def _grown(payment: Payment) -> bool:
+    hold = payment.progress.hold
+    return hold is not None and hold.increments > 0
 
 
 def _able(possible: bool) -> str:

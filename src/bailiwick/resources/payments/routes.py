@@ -2,26 +2,27 @@
 
 import functools
 import hmac
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Set
 from typing import Any
 
 from bailiwick.admission.load import overloaded
 from bailiwick.base.errors import ApiError
 from bailiwick.base.objects import Object
-from bailiwick.base.tenancy import own
+from bailiwick.base.tenancy import Owner, own
 from bailiwick.idempotency.requests import Answer, IdempotentRequest
 from bailiwick.interlink import admission_query
 from bailiwick.interlink.paging import Room
-from bailiwick.orders import attempt_store
 from bailiwick.resources.payments import RESOURCE, placing, render, stored
 from bailiwick.resources.payments.commands import Payments
 from bailiwick.resources.payments.create import PaymentCreation
 from bailiwick.resources.payments.holds.expiry import Holds
 from bailiwick.resources.payments.params import (
+    UNDONE_INCREMENT,
     CancelPayment,
     CapturePayment,
     ConfirmPayment,
     CreatePayment,
+    IncrementPayment,
     ListPayments,
     RetrievePayment,
     UpdatePayment,
@@ -29,16 +30,16 @@ from bailiwick.resources.payments.params import (
     check_token,
     refuse_unsupported,
 )
-from bailiwick.resources.payments.render import ChargeView, charge, charge_seen, charge_view
 from bailiwick.resources.payments.rows import Payment
 from bailiwick.resources.payments.search import SEARCHED, PaymentSearch
 from bailiwick.runtime import trace
 from bailiwick.serving import lists, route
 from bailiwick.serving.context import NodeContext
+from bailiwick.serving.expansion import LOADED_BYTES_MAX
 from bailiwick.serving.lists import Listed
 from bailiwick.serving.route import NOTHING, Mounted, Request, Response, Route, check_expand
+from bailiwick.store.database import Store
 from bailiwick.topology.merchants import Principal
-from bailiwick.wire.answers import json_answer
 from bailiwick.wire.forms import Params, struct_from
 
 PAYERS_ATTEMPTS_MAX = 10
@@ -65,7 +66,7 @@ class PaymentIntents(Route):
         params, wish = await route.checked(request, CreatePayment)
         refuse_unsupported(wish)
         asked = route.asked(request, who, "create", "", params, wish.expand)
-        route.check_expand(wish.expand, EXPANDABLE)
+        self.node.expansion.wished(wish.expand, RESOURCE.object)
         trace.mark("read")
         otherwise: placing.Otherwise = placing.asked_for_another(node, request)
         if otherwise is not None:
@@ -112,14 +113,15 @@ class PaymentIntent(Route):
         """Retrieve; a publishable key needs the client secret."""
         who = route.principal(request, self.node, public=True)
         params = route.query(request)
-        json_answer(response, await payment(self.node, who, identifier, params))
+        found = await payment(self.node, who, identifier, params)
+        await route.show(self.node, request, response, who, found)
 
     async def on_post(self, request: Request, response: Response, identifier: str) -> None:
         """Update."""
         who = route.principal(request, self.node)
         params, wish = await route.checked(request, UpdatePayment)
         check_token(wish)
-        route.check_expand(wish.expand, EXPANDABLE)
+        self.node.expansion.wished(wish.expand, RESOURCE.object)
         asked = route.asked(request, who, "update", identifier, params, wish.expand)
         await self.answer(response, asked, lambda: self._payments.update(asked, identifier, wish))
 
@@ -132,7 +134,7 @@ class PaymentIntent(Route):
         if public or wish.client_secret is not None:
             await check_client_secret(node, who, identifier, wish.client_secret)
         route.check_cards(params)
-        route.check_expand(wish.expand, PUBLIC if public else EXPANDABLE)
+        _check_expand(node, wish.expand, public=public)
         refuse_unsupported(wish)
         asked = route.asked(request, who, "confirm", identifier, params, wish.expand)
         place = None if wish.location is None else placing.located(node, who, wish.location)
@@ -153,15 +155,26 @@ class PaymentIntent(Route):
         """Capture."""
         who = route.principal(request, self.node)
         params, wish = await route.checked(request, CapturePayment)
-        route.check_expand(wish.expand, EXPANDABLE)
+        self.node.expansion.wished(wish.expand, RESOURCE.object)
         asked = route.asked(request, who, "capture", identifier, params, wish.expand)
         await self.answer(response, asked, lambda: self._payments.capture(asked, identifier, wish))
+
+    async def on_post_increment_authorization(
+        self, request: Request, response: Response, identifier: str
+    ) -> None:
+        """Have more held."""
+        who = route.principal(request, self.node)
+        params, wish = await route.checked(request, IncrementPayment, UNDONE_INCREMENT)
+        self.node.expansion.wished(wish.expand, RESOURCE.object)
+        asked = route.asked(request, who, "increment", identifier, params, wish.expand)
+        work = functools.partial(self._payments.increment_authorization, asked, identifier, wish)
+        await self.answer(response, asked, work)
 
     async def on_post_cancel(self, request: Request, response: Response, identifier: str) -> None:
         """Cancel."""
         who = route.principal(request, self.node)
         params, wish = await route.checked(request, CancelPayment)
-        route.check_expand(wish.expand, EXPANDABLE)
+        self.node.expansion.wished(wish.expand, RESOURCE.object)
         asked = route.asked(request, who, "cancel", identifier, params, wish.expand)
         await self.answer(response, asked, lambda: self._payments.cancel(asked, identifier, wish))
 
@@ -171,27 +184,22 @@ async def page(
 ) -> Listed:
     """GET /v1/payment_intents; ``region``: to whose access process the answer goes."""
     query = struct_from(params, ListPayments)
-    wishes = lists.wishes(query, EXPANDABLE)
+    wished = lists.wished(node, query, RESOURCE)
     part = await lists.page_of(node, who, query, RESOURCE, room)
     found, following = await stored.page(
         node.store, who.merchant.id, who.livemode, part, query.customer
     )
     placing.keep(node, region, (row.details.assignment for row in found))
-    charges = await _charges(node, found) if "latest_charge" in wishes else {}
-
-    def shown(row: Payment) -> Object:
-        view = charges.get(row.charge_attempt)
-        expanded = None if view is None else charge(row, view)
-        return render.payment_intent(row, charge=expanded)
-
-    return await lists.paged(query, RESOURCE, room, found, following, shown, lambda row: row.id)
-
-
-async def _charges(node: NodeContext, rows: Sequence[Payment]) -> dict[str | None, ChargeView]:
-    """The charges of payments, by their ids."""
-    wanted = [row.charge_attempt for row in rows if row.charge_attempt is not None]
-    found = await node.store.rows("charges_find", wanted) if wanted else []
-    return {row["id"]: charge_seen(*row) for row in found}
+    return await lists.paged(
+        query,
+        RESOURCE,
+        room,
+        found,
+        following,
+        render.payment_intent,
+        lambda row: row.id,
+        functools.partial(wished.fill, node.store, who, region) if wished else None,
+    )
 
 
 async def _itself(node: NodeContext, who: Principal, identifier: str) -> str:
@@ -210,15 +218,27 @@ def routes(node: NodeContext) -> Iterable[Mounted]:
     """Where payments are served."""
     intent = PaymentIntent(node)
     yield "/v1/payment_intents", PaymentIntents(node), ""
-    yield SEARCHED.path, PaymentSearch(node, SEARCHED, EXPANDABLE), ""
+    yield SEARCHED.path, PaymentSearch(node, SEARCHED), ""
     yield "/v1/payment_intents/{identifier}", intent, ""
-    for verb in ("confirm", "capture", "cancel"):
+    for verb in ("confirm", "capture", "increment_authorization", "cancel"):
         yield f"/v1/payment_intents/{{identifier}}/{verb}", intent, verb
 
 
-EXPANDABLE = frozenset({"latest_charge"})
-PUBLIC = NOTHING
-"""What a publishable key may expand."""
+async def load(store: Store, who: Owner, region: int, identifiers: Set[str]) -> dict[str, Object]:
+    """Payments by their ids, as ``expand`` shows them; see ``serving.expansion.Load``."""
+    rows = await store.rows("payment_some", sorted(identifiers), LOADED_BYTES_MAX)
+    found = [stored.payment_of(row) for row in rows]
+    return {it.id: render.payment_intent(it) for it in found if placing.seen(it, who, region)}
+
+
+LOADS = {"payment_intent": load}
+
+
+def _check_expand(node: NodeContext, expand: list[str], *, public: bool) -> None:
+    """Refuse what cannot be expanded; with a publishable key, anything. Raises ApiError (400)."""
+    if public:
+        check_expand(expand, NOTHING)
+    node.expansion.wished(expand, RESOURCE.object)
 
 
 async def _owned(node: NodeContext, who: Principal, identifier: str) -> Payment:
@@ -248,16 +268,5 @@ async def payment(node: NodeContext, who: Principal, identifier: str, params: Pa
         found = await check_client_secret(node, who, identifier, query.client_secret)
     else:
         found = await _owned(node, who, identifier)
-    check_expand(query.expand, PUBLIC if public else EXPANDABLE)
-    if public:
-        return render.payment_intent(found, public=True)
-    return await _payment_object(node, found, query.expand)
-
-
-async def _payment_object(node: NodeContext, found: Payment, expand: list[str]) -> Object:
-    charged = None
-    if "latest_charge" in expand and found.charge_attempt is not None:
-        attempt = await attempt_store.find(node.store, found.charge_attempt)
-        assert attempt is not None
-        charged = charge(found, charge_view(attempt))
-    return render.payment_intent(found, charge=charged)
+    _check_expand(node, query.expand, public=public)
+    return render.payment_intent(found, public=public)

@@ -22,6 +22,7 @@ TABLE = OrderTable(
         "charge_attempt",
         "capture_before_ms",
     ),
+    also=True,
     at_first={"charge_attempt": "w.attempt_id"},
 )
 
@@ -51,12 +52,16 @@ class Hold(msgspec.Struct, frozen=True, omit_defaults=True):
         several: it may be captured in parts.
         over_percent: how much more than was authorized the final capture may take.
         captures: how many there were.
+        growing: what is held may be increased.
+        increments: how often that was tried.
     """
 
     lasts_ms: int
     several: bool = False
     over_percent: int = 0
     captures: int = 0
+    growing: bool = False
+    increments: int = 0
 
 
 class ChargeNotes(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -102,7 +107,8 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     to do (``multicapture``, ``overcapture``). ``billing``: who pays by the latest payment method,
     as the client says. ``charges``: by its id, what was noted on a charge alone. ``no_action``: a
     charge that waits for the payer is voided; ``forgoing``: one is being voided for that.
-    ``disputes``: by their ids, of its charges.
+    ``increment``: what else changes once the increment under way has succeeded. ``disputes``: by
+    their ids, of its charges.
     """
 
     payment_method: str | None = None
@@ -130,6 +136,7 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     charges: dict[str, ChargeNotes] = {}
     no_action: bool = False
     forgoing: bool = False
+    increment: dict[str, Any] | None = None
     disputes: dict[str, DisputeNote] = {}
 
 
@@ -164,7 +171,8 @@ class PaymentCreate(OrderCreate, frozen=True, kw_only=True):
 
 
 class PaymentMove(OrderMove, frozen=True, kw_only=True):
-    """A payment's move: the fields are those of ``payment_move_row``, in order."""
+    """A payment's move: the fields are those of ``payment_move_row``, in order. ``also``: the types
+    of what is told beside its event, separated by spaces."""
 
     amount: int
     amount_capturable: int
@@ -173,3 +181,4 @@ class PaymentMove(OrderMove, frozen=True, kw_only=True):
     amount_refunded: int
     charge_attempt: str | None = None
     capture_before_ms: int | None = None
+    also: str | None = None

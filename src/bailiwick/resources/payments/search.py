@@ -4,8 +4,6 @@ import functools
 from collections.abc import Sequence
 
 from bailiwick.resources.payments import RESOURCE, placing, render, stored
-from bailiwick.resources.payments.render import ChargeView, charge, charge_seen
-from bailiwick.resources.payments.rows import Payment
 from bailiwick.search.declared import Searchable
 from bailiwick.search.language import Kind
 from bailiwick.serving.searches import Searcher, Shown
@@ -28,24 +26,10 @@ SEARCHED = Searchable(
 class PaymentSearch(Searcher):
     """/v1/payment_intents/search"""
 
-    async def read(
-        self, ids: list[str], wishes: list[str], bytes_most: int, region: int
-    ) -> Sequence[Shown]:
+    async def read(self, ids: list[str], bytes_most: int, region: int) -> Sequence[Shown]:
         """Payments as they are now."""
         node = self.node
         rows = await node.store.rows("payment_some", ids, bytes_most)
         found = [stored.payment_of(row) for row in rows]
         placing.keep(node, region, (each.details.assignment for each in found))
-        charges: dict[str | None, ChargeView] = {}
-        if "latest_charge" in wishes:
-            wanted = [each.charge_attempt for each in found if each.charge_attempt is not None]
-            seen = await node.store.rows("charges_find", wanted)
-            charges = {row["id"]: charge_seen(*row) for row in seen}
-        return [
-            Shown(each.id, functools.partial(_shown, each, charges.get(each.charge_attempt)))
-            for each in found
-        ]
-
-
-def _shown(payment: Payment, view: ChargeView | None) -> dict[str, object]:
-    return render.payment_intent(payment, charge=None if view is None else charge(payment, view))
+        return [Shown(each.id, functools.partial(render.payment_intent, each)) for each in found]

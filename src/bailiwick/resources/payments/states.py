@@ -11,12 +11,13 @@ risk of taking money twice or losing some? So there is a state for each answer, 
   holds anything for them. A definite decline comes back here, because the payer may try another
   way.
 * One operation is outstanding at a provider, and nobody may begin a second one (rule 2):
-  ``processing`` (a charge), ``requires_action`` (a charge that waits for the payer), ``capturing``
-  and ``voiding``. From these only an outcome leads on, whether it comes as an answer, by a callback
-  or by asking. Not to know is no way out: ``WAIT`` stays. Clients see all but ``requires_action``
-  as ``processing``.
+  ``processing`` (a charge), ``requires_action`` (a charge that waits for the payer),
+  ``incrementing`` (more is to be held), ``capturing`` and ``voiding``. From these only an outcome
+  leads on, whether it comes as an answer, by a callback or by asking. Not to know is no way out:
+  ``WAIT`` stays. Clients see all but ``requires_action`` as ``processing``.
 * ``requires_capture``: the provider holds the money. It is taken by a capture or let go by a void,
-  and both can be refused, which comes back here; so does a capture that is not the final one. What
+  or more is held; all can be refused, which comes back here, as does a capture that is not the
+  final one. Once a part is captured, no more can be held. What
   was captured may be refunded meanwhile. A hold that has run out ends in ``canceled``, or, where a
   part of it was captured, in ``succeeded`` (``RELEASED``).
 * ``succeeded`` and ``canceled`` are ends. Money that moves afterwards does not change them:
@@ -49,6 +50,7 @@ class State(StrEnum):
     REQUIRES_ACTION = "requires_action"
     PROCESSING = "processing"
     REQUIRES_CAPTURE = "requires_capture"
+    INCREMENTING = "incrementing"
     CAPTURING = "capturing"
     VOIDING = "voiding"
     SUCCEEDED = "succeeded"
@@ -69,9 +71,11 @@ class Change(StrEnum):
     PARTLY_CAPTURED = "partly_captured"  # a part of what is held; the rest stays held
     AUTHORIZED = "authorized"  # the money is held
     DECLINED = "declined"  # definitely no charge
+    INCREMENT = "increment"  # it is permitted to ask for more to be held
+    INCREMENTED = "incremented"  # more is held
     CAPTURE = "capture"  # a capture is permitted
-    REFUSED = "refused"  # capture or void definitely did not happen
-    EXPIRE = "expire"  # the hold had run out before the capture
+    REFUSED = "refused"  # increment, capture or void definitely did not happen
+    EXPIRE = "expire"  # the hold had run out before the increment or capture
     RESUME = "resume"  # the void was refused while the charge is still open
     FORGO = "forgo"  # the payer would have to act, which nobody wants: a void is permitted
     FORGONE = "forgone"  # that charge is gone; another payment method may be tried
@@ -115,6 +119,11 @@ TRANSITIONS: dict[tuple[State, Change], State] = {
     (_S.REQUIRES_ACTION, _C.AUTHORIZED): _S.REQUIRES_CAPTURE,
     (_S.PROCESSING, _C.DECLINED): _S.REQUIRES_PAYMENT_METHOD,
     (_S.REQUIRES_ACTION, _C.DECLINED): _S.REQUIRES_PAYMENT_METHOD,
+    (_S.REQUIRES_CAPTURE, _C.INCREMENT): _S.INCREMENTING,
+    (_S.INCREMENTING, _C.WAIT): _S.INCREMENTING,
+    (_S.INCREMENTING, _C.INCREMENTED): _S.REQUIRES_CAPTURE,
+    (_S.INCREMENTING, _C.REFUSED): _S.REQUIRES_CAPTURE,
+    (_S.INCREMENTING, _C.EXPIRE): _S.CANCELED,
     (_S.REQUIRES_CAPTURE, _C.CAPTURE): _S.CAPTURING,
     (_S.CAPTURING, _C.PARTLY_CAPTURED): _S.REQUIRES_CAPTURE,
     (_S.CAPTURING, _C.RELEASED): _S.SUCCEEDED,
@@ -139,9 +148,10 @@ TRANSITIONS: dict[tuple[State, Change], State] = {
 
 TERMINAL = frozenset({State.SUCCEEDED, State.CANCELED})
 
-_SHOWN = {State.CAPTURING: "processing", State.VOIDING: "processing"}
+_SHOWN = dict.fromkeys((State.INCREMENTING, State.CAPTURING, State.VOIDING), "processing")
 _REMEDY = {
     State.PROCESSING: "its outcome is not known yet; retrieve it until it is",
+    State.INCREMENTING: "an increment is under way; retrieve it until that has ended",
     State.CAPTURING: "a capture is under way; retrieve it until that has ended",
     State.VOIDING: "a cancellation is under way; retrieve it until that has ended",
     State.SUCCEEDED: "refund it instead",
@@ -154,7 +164,7 @@ _REMEDY = {
 
 
 def shown(state: str) -> str:
-    """The status that a client sees: capture and void under way are ``processing``."""
+    """The status that a client sees: increment, capture and void under way are ``processing``."""
     return _SHOWN.get(State(state), state)
 
 

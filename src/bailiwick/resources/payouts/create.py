@@ -117,7 +117,7 @@ class PayoutCreation:
         now = now_ms()
         where: dict[str, Any] = msgspec.to_builtins(location)
         where.pop("coordinates", None)
-        kind = TYPES[request.destination.partition("_")[0]]
+        kind = TYPES[request.where_to.partition("_")[0]]
         payout = Payout(
             id=new_id(KIND.prefix, self._machine.node, now),
             merchant=asked.merchant.id,
@@ -130,7 +130,7 @@ class PayoutCreation:
             created_ms=now,
             updated_ms=now,
             details=Details(
-                destination=request.destination,
+                destination=request.where_to,
                 type=kind,
                 location=where,
                 assignment=assignment_shown(assignment),
@@ -148,7 +148,7 @@ class PayoutCreation:
             amount=payout.amount,
             currency=payout.currency,
             payment_method_type=kind,
-            payment_method=request.destination,
+            payment_method=request.where_to,
             description=request.statement_descriptor,
         )
         new = self._machine.rows.attempt_new(payout, instruction, gateway.name, asked.key)

@@ -52,6 +52,7 @@ class PayoutList(Route):
         who = route.principal(request, node)
         params, wish = await route.checked(request, CreatePayout, UNDONE_CREATE)
         route.check_expand(wish.expand, NOTHING)
+        _ = wish.where_to
         asked = route.asked(request, who, "create_payout", "", params, wish.expand)
         otherwise: placing.Otherwise = placing.asked_for_another(node, request)
         if otherwise is not None:

@@ -10,6 +10,18 @@ def refund(row: Refund, payment: Payment, *, expanded: Object | None = None) -> 
     return {**refund_of(row, payment.charge_attempt), **(expanded or {})}
 
 
+REFERENCES = {
+    "refund": {
+        "balance_transaction": "balance_transaction",
+        "charge": "charge",
+        "customer": "customer",
+        "failure_balance_transaction": "balance_transaction",
+        "payment_intent": "payment_intent",
+        "payment_method": "payment_method",
+        "source_transfer_reversal": "transfer_reversal",
+        "transfer_reversal": "transfer_reversal",
+    }
+}
 FAILURES = frozenset(
     {
         "charge_for_pending_refund_disputed",

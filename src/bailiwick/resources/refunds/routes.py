@@ -1,5 +1,6 @@
 """Refunds over HTTP."""
 
+import functools
 from collections.abc import Iterable
 
 from bailiwick.base.errors import ApiError
@@ -9,7 +10,6 @@ from bailiwick.interlink.paging import Room
 from bailiwick.orders import attempt_store
 from bailiwick.resources.balance import stored as balance
 from bailiwick.resources.payments.placing import keep_all
-from bailiwick.resources.payments.render import charge, charge_view, payment_intent
 from bailiwick.resources.payments.stored import find as find_payment
 from bailiwick.resources.refunds import RESOURCE, render, stored
 from bailiwick.resources.refunds.commands import Refunds
@@ -25,12 +25,9 @@ from bailiwick.serving import lists, route
 from bailiwick.serving.context import NodeContext
 from bailiwick.serving.lists import Listed
 from bailiwick.serving.params import Retrieve
-from bailiwick.serving.route import NOTHING, Mounted, Request, Response, Route
+from bailiwick.serving.route import Mounted, Request, Response, Route
 from bailiwick.topology.merchants import Principal
-from bailiwick.wire.answers import json_answer
 from bailiwick.wire.forms import Params, struct_from
-
-EXPANDABLE = frozenset({"payment_intent", "charge"})
 
 
 class RefundList(Route):
@@ -44,7 +41,7 @@ class RefundList(Route):
         """Refund."""
         who = route.principal(request, self.node)
         params, wish = await route.checked(request, CreateRefund, UNDONE_CREATE)
-        route.check_expand(wish.expand, EXPANDABLE)
+        self.node.expansion.wished(wish.expand, RESOURCE.object)
         asked = route.asked(request, who, "refund", "", params, wish.expand)
         await self.answer(response, asked, lambda: self._refunds.create(asked, wish))
 
@@ -64,13 +61,14 @@ class RefundItem(Route):
         """Retrieve."""
         who = route.principal(request, self.node)
         params = route.query(request)
-        json_answer(response, await retrieve(self.node, who, identifier, params))
+        found = await retrieve(self.node, who, identifier, params)
+        await route.show(self.node, request, response, who, found)
 
     async def on_post(self, request: Request, response: Response, identifier: str) -> None:
         """Update the metadata."""
         who = route.principal(request, self.node)
         params, wish = await route.checked(request, UpdateRefund)
-        route.check_expand(wish.expand, EXPANDABLE)
+        self.node.expansion.wished(wish.expand, RESOURCE.object)
         asked = route.asked(request, who, "update_refund", identifier, params, wish.expand)
         await self.answer(response, asked, lambda: self._refunds.update(asked, identifier, wish))
 
@@ -86,27 +84,19 @@ class CancelItem(Route):
         """Cancel."""
         who = route.principal(request, self.node)
         params, wish = await route.checked(request, CancelRefund)
-        route.check_expand(wish.expand, EXPANDABLE)
+        self.node.expansion.wished(wish.expand, RESOURCE.object)
         asked = route.asked(request, who, "cancel_refund", identifier, params, wish.expand)
         await self.answer(response, asked, lambda: self._refunds.cancel(asked, identifier))
 
 
 async def retrieve(node: NodeContext, who: Principal, identifier: str, params: Params) -> Object:
     """GET /v1/refunds/{id}"""
-    query = struct_from(params, Retrieve)
-    route.check_expand(query.expand, EXPANDABLE)
+    node.expansion.wished(struct_from(params, Retrieve).expand, RESOURCE.object)
     row = own(await stored.find(node.store, identifier), who, "refund", identifier)
     owner = await find_payment(node.store, row.payment)
     assert owner is not None, "a refund is one of a payment"
-    expanded: Object = {}
-    if "payment_intent" in query.expand:
-        expanded["payment_intent"] = payment_intent(owner)
-    if "charge" in query.expand and owner.charge_attempt is not None:
-        attempt = await attempt_store.find(node.store, owner.charge_attempt)
-        assert attempt is not None, "a payment names only attempts of its own"
-        expanded["charge"] = charge(owner, charge_view(attempt))
     moved = await balance.of(node.store, [row.payment])
-    return {**render.refund(row, owner, expanded=expanded), **_moved_by(moved.get(row.id, []))}
+    return {**render.refund(row, owner), **_moved_by(moved.get(row.id, []))}
 
 
 def _moved_by(transactions: list[str]) -> Object:
@@ -120,7 +110,7 @@ async def page(
 ) -> Listed:
     """GET /v1/refunds"""
     query = struct_from(params, ListRefunds)
-    lists.wishes(query, NOTHING)
+    wished = lists.wished(node, query, RESOURCE)
     of = await _payment_of(node, who, query)
     part = await lists.page_of(node, who, query, RESOURCE, room, here=of is not None)
     found, following = await stored.page(node.store, who.merchant.id, who.livemode, part, of)
@@ -130,7 +120,16 @@ async def page(
     def shown(row: tuple[Refund, str | None]) -> Object:
         return {**render.refund_of(*row), **_moved_by(moved.get(row[0].id, []))}
 
-    return await lists.paged(query, RESOURCE, room, found, following, shown, lambda row: row[0].id)
+    return await lists.paged(
+        query,
+        RESOURCE,
+        room,
+        found,
+        following,
+        shown,
+        lambda row: row[0].id,
+        functools.partial(wished.fill, node.store, who, region) if wished else None,
+    )
 
 
 async def _payment_of(node: NodeContext, who: Principal, query: ListRefunds) -> str | None:

@@ -6,12 +6,14 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from bailiwick.base import api_versions
+from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.base.objects import page
 from bailiwick.base.tenancy import own
 from bailiwick.delivery.addresses import allowed_url
 from bailiwick.delivery.event_types import problem
-from bailiwick.delivery.webhooks import Endpoint
+from bailiwick.delivery.webhooks import Endpoint, change
 from bailiwick.interlink import paging
 from bailiwick.interlink.sealed_resource import Resource
 from bailiwick.resources.webhook_endpoints.params import (
@@ -34,6 +36,19 @@ from bailiwick.wire.answers import json_answer
 from bailiwick.wire.forms import struct_from
 
 ENDPOINTS_MAX = 16
+
+
+def _check_new(wish: CreateEndpoint) -> None:
+    """Refuse what a new endpoint alone may name. Raises ApiError (400)."""
+    wrong = None if wish.api_version is None else api_versions.problem(wish.api_version)
+    if wrong is not None:
+        raise ApiError.invalid(wrong, param="api_version")
+    if wish.connect:
+        raise ApiError.invalid(
+            "There are no connected accounts here, so an endpoint for their events would never "
+            "hear of one: leave connect out.",
+            param="connect",
+        )
 
 
 def _check(node: NodeContext, url: str | UnsetType, events: list[str] | UnsetType) -> None:
@@ -59,10 +74,12 @@ class EndpointList(Route):
         _, wish = await route.checked(request, CreateEndpoint)
         route.check_expand(wish.expand, route.NOTHING)
         _check(node, wish.url, wish.enabled_events)
+        _check_new(wish)
         async with node.endpoints.changing:
             made = await self._put(who, given, wish)
             endpoint = own(node.endpoints.get(given.id), who, "webhook_endpoint", given.id)
-        if (endpoint.url, endpoint.events) != (wish.url, wish.enabled_events):
+        had = (endpoint.url, endpoint.events, endpoint.details.get("api_version"))
+        if had != (wish.url, wish.enabled_events, wish.api_version):
             raise ApiError.mismatch()  # its id follows from the key, which was used before
         # A secret is shown once: whoever repeats the request has got it, or makes another endpoint.
         json_answer(response, shown(endpoint, secret=made))
@@ -78,6 +95,11 @@ class EndpointList(Route):
         await node.endpoints.load(node.store)
         if node.endpoints.get(given.id) is not None:
             return False
+        if await node.store.row("endpoint_deleted", given.id) is not None:
+            raise ApiError.invalid(
+                "The webhook endpoint that this Idempotency-Key made was deleted: use a new key.",
+                param="Idempotency-Key",
+            )
         if len(node.endpoints.of(who.merchant.id, who.livemode)) >= ENDPOINTS_MAX:
             raise ApiError.invalid(
                 f"A merchant has at most {ENDPOINTS_MAX} webhook endpoints: delete one first."
@@ -97,6 +119,7 @@ class EndpointList(Route):
             msgspec.json.encode(wish.enabled_events).decode(),
             given.created_ms,
             msgspec.json.encode(details).decode(),
+            change(),
         )
         await node.endpoints.load(node.store)
         return made is not None
@@ -168,6 +191,7 @@ class EndpointItem(Route):
             msgspec.json.encode(events).decode(),
             status,
             msgspec.json.encode(details).decode(),
+            change(),
         )
 
     async def on_delete(self, request: Request, response: Response, identifier: str) -> None:
@@ -175,7 +199,9 @@ class EndpointItem(Route):
         node = self.node
         who = route.principal(request, node)
         await route.check_bare(request)
-        gone = await node.store.row("endpoint_delete", identifier, who.merchant.id, who.livemode)
+        gone = await node.store.row(
+            "endpoint_delete", identifier, who.merchant.id, who.livemode, change(), now_ms()
+        )
         if gone is None:
             raise ApiError.missing("webhook_endpoint", identifier)
         await node.endpoints.load(node.store)

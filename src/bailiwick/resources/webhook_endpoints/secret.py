@@ -10,7 +10,7 @@ from bailiwick.base.objects import Object, text
 from bailiwick.base.sealing import SEAL
 from bailiwick.base.tenancy import own
 from bailiwick.delivery.secrets import VALID_BEFORE_MAX, TooMany, UsedBefore, replaced
-from bailiwick.delivery.webhooks import Endpoint
+from bailiwick.delivery.webhooks import Endpoint, change
 from bailiwick.interlink.sealed_resource import HEADER, Resource, read_resource
 from bailiwick.resources.webhook_endpoints import render
 from bailiwick.resources.webhook_endpoints.params import RollSecret
@@ -106,6 +106,7 @@ class SecretRoll(Route):
             given.secret,
             text(old),
             found.secret,
+            change(),
         )
         if done is None:
             raise ApiError.conflict("The endpoint is being changed. Retry.")

@@ -10,7 +10,8 @@ from bailiwick.serving.shapes import Metadata, Second, Shape
 
 class WebhookEndpoint(Shape):
     """Where a merchant is told of events. ``secret`` is shown once, when it is made;
-    ``previous_secrets_expire_at`` is ours."""
+    ``previous_secrets_expire_at`` is ours, and so is ``lagging_nodes``: they do not have this
+    change yet."""
 
     id: str
     object: Literal["webhook_endpoint"]
@@ -25,6 +26,17 @@ class WebhookEndpoint(Shape):
     url: str
     secret: str | UnsetType = UNSET
     previous_secrets_expire_at: list[Second] | UnsetType = UNSET
+    lagging_nodes: list[str] | UnsetType = UNSET
+
+
+class DeletedEndpoint(Shape):
+    """What is left of a webhook endpoint. ``lagging_nodes``: they still have it, for now."""
+
+    id: str
+    object: Literal["webhook_endpoint"]
+    deleted: bool
+    lagging_nodes: list[str] | UnsetType = UNSET
 
 
 SHAPE = WebhookEndpoint
+ANSWERS = {"DELETE /v1/webhook_endpoints/{id}": DeletedEndpoint}

@@ -7,7 +7,7 @@
 -- not that is here.
 SELECT id, merchant, livemode, version, state, epoch, amount, currency, created_ms,
        updated_ms, content, amount_capturable, amount_received, amount_refunding,
-       amount_refunded, attempts, open_attempt, charge_attempt,
+       amount_refunded, attempts, open_attempt, charge_attempt, capture_before_ms,
        charge, charge_state, charge_amount, gateway, provider_ref, result, following
   FROM (SELECT found.*, lead(charge) OVER w AS following, row_number() OVER w AS place,
                sum(octet_length(content)) OVER w - octet_length(content) AS before

@@ -2,7 +2,7 @@
 -- which no further row begins.
 SELECT id, merchant, livemode, version, state, epoch, amount, currency, created_ms,
        updated_ms, content, amount_capturable, amount_received, amount_refunding,
-       amount_refunded, attempts, open_attempt, charge_attempt,
+       amount_refunded, attempts, open_attempt, charge_attempt, capture_before_ms,
        charge, charge_state, charge_amount, gateway, provider_ref, result
   FROM (SELECT p.*, e.content, a.id AS charge, a.state AS charge_state, a.amount AS charge_amount,
                a.gateway, a.provider_ref, a.result,

@@ -3,6 +3,8 @@
 https://docs.stripe.com/payments/multicapture and https://docs.stripe.com/payments/overcapture.
 """
 
+import msgspec
+
 from bailiwick.base.errors import ApiError
 from bailiwick.resources.payments.params import CapturePayment
 from bailiwick.resources.payments.rows import Hold, Payment
@@ -91,4 +93,4 @@ def counted(hold: Hold | None) -> Hold | None:
     """A hold after one more capture."""
     if hold is None:
         return None
-    return Hold(hold.lasts_ms, hold.several, hold.over_percent, hold.captures + 1)
+    return msgspec.structs.replace(hold, captures=hold.captures + 1)

@@ -38,18 +38,23 @@ class Holds:
         """Look once; seconds until the next look."""
         rows = await self._machine.store.rows("payments_expiring", now_ms(), AT_ONCE)
         for row in rows:
-            await self._let_go(row["id"])
+            await self.let_go(row["id"])
         return 0.0 if len(rows) == AT_ONCE else EVERY_S
 
-    async def _let_go(self, identifier: str) -> None:
+    async def let_go(self, identifier: str, ahead_ms: int = 0) -> None:
+        """Let go of a hold if it is due; ``ahead_ms``: by how much a test clock is ahead."""
+
+        async def decide(payment: Payment) -> Step | None:
+            return await self._decide(payment, ahead_ms)
+
         try:
-            await self._machine.command.by_itself(KIND, identifier, self._decide)
+            await self._machine.command.by_itself(KIND, identifier, decide)
         except (*DATABASE_ERRORS, ApiError) as error:
             log.warning("hold_not_released", payment=identifier, error=type(error).__name__)
 
-    async def _decide(self, payment: Payment) -> Step | None:
+    async def _decide(self, payment: Payment, ahead_ms: int) -> Step | None:
         before = payment.capture_before_ms
-        due = before is not None and before <= now_ms()
+        due = before is not None and before <= now_ms() + ahead_ms
         if not due or payment.state != State.REQUIRES_CAPTURE:
             return None  # a capture or a void is under way, or has ended it
         after = moved(

@@ -14,7 +14,7 @@ SELECT 'pi', p.merchant, p.livemode, p.id, p.amount, p.created_ms, t.terms
                        UNION ALL
                        SELECT 'customer', '', c.progress ->> 'customer'
                        UNION ALL
-                       SELECT 'status', '', CASE WHEN p.state IN ('capturing', 'voiding')
+                       SELECT 'status', '', CASE WHEN p.state IN ('incrementing', 'capturing', 'voiding')
                                                  THEN 'processing' ELSE p.state END
                        UNION ALL
                        SELECT 'metadata', m.key, m.value FROM json_each_text(c.progress -> 'metadata') m

@@ -2,7 +2,7 @@
 -- begins.
 SELECT id, merchant, livemode, version, state, epoch, amount, currency, created_ms,
        updated_ms, content, amount_capturable, amount_received, amount_refunding,
-       amount_refunded, attempts, open_attempt, charge_attempt
+       amount_refunded, attempts, open_attempt, charge_attempt, capture_before_ms
   FROM (SELECT p.*, e.content,
                sum(octet_length(e.content)) OVER (ORDER BY p.id DESC) - octet_length(e.content) AS before
           FROM payment p JOIN event e ON e.subject = p.id AND e.seq = p.content_seq

@@ -1,0 +1,1 @@
+"""What the checker knows of each kind of object beside payments."""
