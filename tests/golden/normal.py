@@ -16,7 +16,7 @@ _PATTERNS = (
 # Two banks may give the same number, and do when they have done as much in the same hour.
 _BANK = re.compile(r'("gateway":"([a-z-]+)","provider_reference":"|/([a-z-]+)/pay/)([0-9A-Z-]+)')
 _TIME = re.compile(
-    r'("(?:created|canceled_at|capture_before)":|\bcreated(?:\[[a-z]+\])?=)\d{10}(?!\d)'
+    r'("(?:created|canceled_at|capture_before|available_on)":|\bcreated(?:\[[a-z]+\])?=)\d{10}(?!\d)'
 )
 _FIGURE = re.compile(r'("(?:database_lag_ms|queue_ms|error_rate|room|stale_s)":)[0-9.]+')
 _REQUEST_ID = re.compile(r"\breq_[0-9a-f]{24}\b")

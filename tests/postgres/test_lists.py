@@ -425,7 +425,8 @@ async def test_a_page_costs_a_few_statements(one: Site) -> None:
     for path, wish, names in (
         ("/v1/payment_intents", {"expand[]": "data.latest_charge"},
          ["payment_list_newest", "charge_some", "balance_transactions_of"]),
-        ("/v1/refunds", {}, ["refund_list_newest", "assignments_find"]),
+        ("/v1/refunds", {},
+         ["refund_list_newest", "assignments_find", "balance_transactions_of"]),
         ("/v1/events", {},
          ["event_list_newest", "assignments_find", "charges_told_events", "charges_told",
           "balance_transactions_of"]),

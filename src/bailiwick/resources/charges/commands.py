@@ -14,6 +14,7 @@ from bailiwick.idempotency.requests import Answer, IdempotentRequest
 from bailiwick.orders import attempt_store
 from bailiwick.orders.machine import Machine
 from bailiwick.orders.transition import Part, Transition
+from bailiwick.resources.balance import stored as balance
 from bailiwick.resources.charges.params import UpdateCharge
 from bailiwick.resources.payments.kind import KIND
 from bailiwick.resources.payments.outcomes import Step, moved
@@ -46,13 +47,25 @@ class Charges:
         async def decide(payment: Payment) -> Step:
             fresh = await attempt_store.find(self._machine.store, identifier)
             assert fresh is not None, "attempts are kept for ever"
-            return updated(payment, charge_view(fresh), request, now_ms())
+            moves = await balance.of(self._machine.store, [payment.id])
+            first = next(iter(moves.get(identifier, ())), None)
+            return updated(payment, charge_view(fresh), request, now_ms(), first)
 
         return await self._machine.command.change(asked, KIND, attempt.subject, decide)
 
 
-def updated(payment: Payment, view: ChargeView, request: UpdateCharge, now_ms: int) -> Step:
-    """The step of an update of a charge. Raises ApiError (400)."""
+def updated(
+    payment: Payment,
+    view: ChargeView,
+    request: UpdateCharge,
+    now_ms: int,
+    transaction: str | None = None,
+) -> Step:
+    """The step of an update of a charge. ``transaction``: by which it moved the balance.
+
+    Raises:
+        ApiError: 400.
+    """
     progress = payment.progress
     notes = {**progress.charges, view.id: _notes(payment, view.id, request)}
     if len(notes) > NOTED_MAX:
@@ -65,7 +78,7 @@ def updated(payment: Payment, view: ChargeView, request: UpdateCharge, now_ms: i
         after=moved(payment, Change.EDIT, now_ms, progress=_replace(progress, charges=notes)),
         event="charge.updated",
         definite=True,
-        part=_shown(view),
+        part=_shown(view, transaction),
     )
 
 
@@ -81,9 +94,9 @@ def _notes(payment: Payment, identifier: str, request: UpdateCharge) -> ChargeNo
     return _replace(payment.progress.charges.get(identifier, ChargeNotes()), **changes)
 
 
-def _shown(view: ChargeView) -> Part:
+def _shown(view: ChargeView, transaction: str | None) -> Part:
     def shown(payment: Payment, expanded: Object) -> Object:
         wanted = {name: it for name, it in expanded.items() if name == "payment_intent"}
-        return {**charge(payment, view), **wanted}
+        return {**charge(payment, view), "balance_transaction": transaction, **wanted}
 
     return Part(view, shown)
