@@ -4,7 +4,7 @@ Names and meanings follow https://docs.stripe.com/api/setup_intents; ``location`
 ``payment_method_options[card][vault]`` are ours.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -102,10 +102,16 @@ class CancelSetup(msgspec.Struct, frozen=True):
 class ListSetups(ListQuery, frozen=True):
     """GET /v1/setup_intents"""
 
+    UNDONE: ClassVar = {
+        "attach_to_self": "payment methods are attached to customers only; send customer",
+        "customer_account": "send customer",
+    }
+
     customer: Text | None = None
     payment_method: Text | None = None
 
 
+_FIXED = "it is fixed when the SetupIntent is created; create another"
 _TYPES = "send payment_method_types"
 _UNDONE = {
     "attach_to_self": "payment methods are attached to customers only; send customer",
@@ -122,11 +128,12 @@ UNDONE_CREATE = {
 }
 UNDONE_UPDATE = {
     **_UNDONE,
-    "automatic_payment_methods": "it is fixed when the SetupIntent is created; create another",
+    "automatic_payment_methods": _FIXED,
 }
 UNDONE_CONFIRM = {
     "confirmation_token": "send payment_method or payment_method_data",
-    "payment_method_types": "it is fixed when the SetupIntent is created; create another",
+    "allowed_payment_method_types": _FIXED,
+    "payment_method_types": _FIXED,
 }
 
 Dressing = CreateSetup | ConfirmSetup | UpdateSetup
