@@ -510,9 +510,10 @@ async def test_others_see_nothing_and_what_is_expanded_is_read(shop: Site) -> No
     assert (shown["customer"]["name"], shown["payment_method"]["object"], shown["mandate"]) == (
         "Ann", "payment_method", None,
     )  # fmt: skip
-    assert await refusal(shop, {**NOW, "expand[0]": "payment_method"}) == (
-        400, "parameter_invalid", "expand",
-    )  # fmt: skip
+    more = await setup(shop, customer=who, **NOW, **{"expand[0]": "payment_method.customer"})
+    assert more["payment_method"]["customer"]["name"] == "Ann"
+    listed = await get(shop, SETUPS, **{"expand[0]": "data.payment_method"})
+    assert {each["payment_method"]["object"] for each in listed["data"]} == {"payment_method"}
 
 
 async def test_what_is_not_theirs_or_not_done_is_refused_by_name(shop: Site) -> None:

@@ -5,10 +5,12 @@ from typing import Any
 from bailiwick.base.objects import Object
 from bailiwick.records.record import Record
 
+REFERENCES = {"mandate": {"payment_method": "payment_method"}}
+"""See ``serving.expansion``."""
 
-def mandate(row: Record, *, payment_method: Object | None = None) -> Object:
-    """A mandate; ``payment_method`` stands in for its id where it is to be expanded. Of one that is
-    erased only the payment method's id is left unsaid too."""
+
+def mandate(row: Record) -> Object:
+    """A mandate; of one that is erased the payment method's id is left unsaid too."""
     details = row.details
     return {
         "id": row.id,
@@ -17,7 +19,7 @@ def mandate(row: Record, *, payment_method: Object | None = None) -> Object:
         "livemode": row.livemode,
         "multi_use": {},
         "on_behalf_of": None,
-        "payment_method": payment_method or details.get("payment_method"),
+        "payment_method": details.get("payment_method"),
         "payment_method_details": {"card": {}, "type": "card"},
         "single_use": None,
         "status": details.get("status", "inactive"),

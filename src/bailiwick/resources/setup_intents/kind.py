@@ -56,8 +56,8 @@ class SetupKind:
     async def answer(
         self, store: Store, step: Transition[Setup], expand: list[str], attempt: Attempt | None
     ) -> tuple[int, msgspec.Raw, bool]:
-        """Status and body for the request that asked for a step. Nothing is expanded in what is
-        stored: it could not be erased."""
+        """Status and body for the request that asked for a step. Nothing is expanded in it: see
+        ``serving.expansion``."""
         intent = render.setup_intent(step.after)
         if step.error is None:
             return 200, encode(intent), True

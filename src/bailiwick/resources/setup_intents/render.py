@@ -9,6 +9,15 @@ from bailiwick.base.objects import Object, encode
 from bailiwick.resources.setup_intents import states
 from bailiwick.resources.setup_intents.rows import Setup
 
+REFERENCES = {
+    "setup_intent": {
+        "customer": "customer",
+        "mandate": "mandate",
+        "payment_method": "payment_method",
+    }
+}
+"""See ``serving.expansion``."""
+
 # What a payer's browser sees with a publishable key: see ``payments.render``.
 _PUBLIC = frozenset(
     {
@@ -31,9 +40,8 @@ _PUBLIC = frozenset(
 _PUBLIC_ERROR = frozenset({"type", "code", "decline_code", "message", "param", "setup_intent"})
 
 
-def setup_intent(setup: Setup, *, public: bool = False, expanded: Object | None = None) -> Object:
-    """A setup as a ``setup_intent``; ``expanded``: objects that stand in for their ids; ``public``
-    leaves out what a payer's browser need not see."""
+def setup_intent(setup: Setup, *, public: bool = False) -> Object:
+    """A setup as a ``setup_intent``; ``public`` leaves out what a payer's browser need not see."""
     details, progress = setup.details, setup.progress
     status = states.shown(setup.state)
     next_action = None
@@ -76,7 +84,6 @@ def setup_intent(setup: Setup, *, public: bool = False, expanded: Object | None 
         "location": details.location,
         "routing": progress.routing,
     }
-    shown |= expanded or {}
     return _public_intent(shown) if public else shown
 
 

@@ -6,13 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from bailiwick.base.errors import ApiError
-from bailiwick.base.objects import Object
 from bailiwick.base.tenancy import own
 from bailiwick.idempotency.requests import Answer
 from bailiwick.interlink.paging import Room
 from bailiwick.records.record import stays
-from bailiwick.records.records import find_all
-from bailiwick.resources.customers.commands import show
 from bailiwick.resources.payments import placing
 from bailiwick.resources.payments.params import check_return_url
 from bailiwick.resources.setup_intents import RESOURCE, render, stored
@@ -36,14 +33,11 @@ from bailiwick.serving.context import NodeContext
 from bailiwick.serving.lists import Listed
 from bailiwick.serving.route import NOTHING, Mounted, Request, Response, Route
 from bailiwick.topology.merchants import Principal
-from bailiwick.wire.answers import json_answer
 from bailiwick.wire.forms import Params, struct_from
 
 PAYERS_ATTEMPTS_MAX = 10
 """Attempts of a setup after which a publishable key may try no more, as of a payment: a stolen list
 of cards is tried out so."""
-EXPANDABLE = frozenset({"customer", "mandate", "payment_method"})
-"""When a setup is retrieved: what a request stores of its answer could not be erased."""
 
 
 class SetupList(Route):
@@ -59,7 +53,7 @@ class SetupList(Route):
         who = route.principal(request, node)
         params, wish = await route.checked(request, CreateSetup, UNDONE_CREATE)
         check_create(wish)
-        route.check_expand(wish.expand, NOTHING)
+        node.expansion.wished(wish.expand, RESOURCE.object)
         asked = route.asked(request, who, "create_setup", "", params, wish.expand)
         location = placing.located(node, who, wish.location)
         assignment, otherwise = placing.here(node, request, asked, location)
@@ -93,15 +87,16 @@ class SetupItem(Route):
             found = await _check_client_secret(node, who, identifier, query.client_secret)
         else:
             found = await _owned(node, who, identifier)
-        route.check_expand(query.expand, NOTHING if public else EXPANDABLE)
-        expanded = await _expanded(node, found, query.expand)
-        json_answer(response, render.setup_intent(found, public=public, expanded=expanded))
+        if public:
+            route.check_expand(query.expand, NOTHING)
+        shown = render.setup_intent(found, public=public)
+        await route.show(node, request, response, who, shown)
 
     async def on_post(self, request: Request, response: Response, identifier: str) -> None:
         """Update."""
         who = route.principal(request, self.node)
         params, wish = await route.checked(request, UpdateSetup, UNDONE_UPDATE)
-        route.check_expand(wish.expand, NOTHING)
+        self.node.expansion.wished(wish.expand, RESOURCE.object)
         asked = route.asked(request, who, "update_setup", identifier, params, wish.expand)
         await self.answer(response, asked, lambda: self._setups.update(asked, identifier, wish))
 
@@ -115,7 +110,9 @@ class SetupItem(Route):
             await _check_client_secret(node, who, identifier, wish.client_secret)
         check_return_url(wish.return_url)
         check_acceptance(wish.mandate_data)
-        route.check_expand(wish.expand, NOTHING)
+        if public:
+            route.check_expand(wish.expand, NOTHING)
+        node.expansion.wished(wish.expand, RESOURCE.object)
         asked = route.asked(request, who, "confirm_setup", identifier, params, wish.expand)
         most = PAYERS_ATTEMPTS_MAX if public else None
         work = functools.partial(self._setups.confirm, asked, identifier, wish, attempts_max=most)
@@ -127,7 +124,7 @@ class SetupItem(Route):
         """Cancel."""
         who = route.principal(request, self.node)
         params, wish = await route.checked(request, CancelSetup)
-        route.check_expand(wish.expand, NOTHING)
+        self.node.expansion.wished(wish.expand, RESOURCE.object)
         asked = route.asked(request, who, "cancel_setup", identifier, params, wish.expand)
         await self.answer(response, asked, lambda: self._setups.cancel(asked, identifier, wish))
 
@@ -148,24 +145,12 @@ async def _check_client_secret(
     return setup
 
 
-async def _expanded(node: NodeContext, setup: Setup, wishes: list[str]) -> Object:
-    """What is to stand in a setup for the ids of these; nothing for what is not there."""
-    ids = {
-        "customer": setup.customer,
-        "payment_method": setup.payment_method,
-        "mandate": setup.progress.mandate if render.setup_intent(setup)["mandate"] else None,
-    }
-    wanted = {name: str(ids[name]) for name in wishes if ids[name] is not None}
-    rows = await find_all(node.store, set(wanted.values()))
-    return {name: show(rows[of]) for name, of in wanted.items() if of in rows}
-
-
 async def page(
     node: NodeContext, who: Principal, params: Params, region: int, room: Room
 ) -> Listed:
     """GET /v1/setup_intents; ``region``: to whose access process the answer goes."""
     query = struct_from(params, ListSetups)
-    lists.wishes(query, NOTHING)
+    wished = lists.wished(node, query, RESOURCE)
     here = query.customer is not None or query.payment_method is not None
     part = await lists.page_of(node, who, query, RESOURCE, room, here=here)
     found, following = await stored.page(
@@ -174,7 +159,14 @@ async def page(
     if region and any(stays(row, region) for row in found):
         raise placed_records.elsewhere(node)
     return await lists.paged(
-        query, RESOURCE, room, found, following, render.setup_intent, lambda row: row.id
+        query,
+        RESOURCE,
+        room,
+        found,
+        following,
+        render.setup_intent,
+        lambda row: row.id,
+        functools.partial(wished.fill, node.store, who, region) if wished else None,
     )
 
 
