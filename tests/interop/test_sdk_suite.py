@@ -105,7 +105,7 @@ def understood(asked: Asked, said: Said) -> bool:
     if said.status < 300:
         return True
     error = json.loads(said.body)["error"]
-    if error.get("code") == "resource_missing":
+    if error.get("code") in ("resource_missing", "account_invalid"):
         return bool(re.search(r"'[a-z_]+(_x+|_123|_xyz|_card_visa)'", error["message"]))
     return error.get("code") in STATES
 

@@ -95,8 +95,9 @@ def test_pages_that_end_early_lose_nothing(
 
 
 async def test_each_node_gets_its_share_and_the_nearest_large_object_comes_alone(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(lists, "TIMEOUT_S", 60.0)  # a busy machine
     ids = [new_id("pi", 2 - n % 2, START + n) for n in range(6)]
     large = ids[5]
 
