@@ -2,7 +2,7 @@
 
 A callback is a POST of ``{"id","type","created","data"}`` with the header ``Sandbox-Signature:
 t=<unix seconds>,v1=<hex HMAC-SHA256 of "t.body" under the callback secret>``. Any 2xx answer ends
-it; anything else is tried again eight times within about a minute, with growing pauses. Redirects
+it; anything else is tried again for an hour, with growing pauses of at most 15 s. Redirects
 are not followed.
 """
 
@@ -23,7 +23,9 @@ from bailiwick_sandbox.config import ProviderConfig
 from bailiwick_sandbox.faults import Fault
 
 View = ChargeView | RefundView | DisputeView | PayoutView
-RETRY_AFTER_S = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+# For an hour, as real ones do for hours and days: a node may be down at the moment of any few of
+# them, and of some changes a provider is the only one that tells.
+RETRY_AFTER_S = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, *[15.0] * 240)
 MAX_WAITING = 10_000
 MAX_CONNECTIONS = 32
 TIMEOUT_S = 5.0

@@ -73,19 +73,19 @@ GOOD = {
         CANCELED,
         [attempt(), VOID],
         [charge(status="voided")],
-        [Void("p", "at_2", "id ch_1", 30)],
+        [Void("p", "at_2", 30, "id ch_1")],
     ),
     "late capture": (
         HELD,
         [attempt(), late("at_2", operation="capture")],
         [charge()],
-        [Capture("p", "at_2", "id ch_1", 500, "EUR", 30)],
+        [Capture("p", "at_2", 30, "id ch_1", 500, "EUR")],
     ),
     "late void": (
         HELD,
         [attempt(), late("at_2", operation="void")],
         [charge(status="voided", void_reason="requested")],
-        [Void("p", "at_2", "id ch_1", 30)],
+        [Void("p", "at_2", 30, "id ch_1")],
     ),
     "late refund": (
         payment(),
@@ -142,7 +142,7 @@ def test_another_provider_and_another_operation_are_seen() -> None:
     paid = (payment(), [attempt(), attempt("at_2", "capture")], [charge()])
     refund = Refund("p", "at_2", "id ch_1", 500, "EUR", "succeeded", 30, 30)
     assert wrong(*paid, [refund]) == {"attempts_match_books"}
-    elsewhere = Capture("p", "at_2", "id ch_1", 500, "EUR", 30)
+    elsewhere = Capture("p", "at_2", 30, "id ch_1", 500, "EUR")
     assert wrong(*paid, [elsewhere]) == set()
     assert wrong(*paid) == {"attempts_match_books"}
 
@@ -162,7 +162,7 @@ def test_calls_that_nobody_permitted() -> None:
         "early": [charge("early")],
         "foreign": [charge("foreign")],
         "in review": [charge("in review")],
-        "young": [Void("p", "young", "x", NOW)],
+        "young": [Void("p", "young", NOW, "x")],
     }
     permitted = {"known": 10, "early": 500}
     reviewed = frozenset({"in review"})

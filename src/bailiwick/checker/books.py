@@ -34,20 +34,25 @@ class Charge(msgspec.Struct, frozen=True, gc=False):
         return self.status in ("authorized", "captured")
 
 
-class Increment(msgspec.Struct, frozen=True, gc=False):
-    """An increment in a provider's books; ``amount``: of the authorization after it."""
+class Once(msgspec.Struct, frozen=True, gc=False):
+    """A row in a provider's books that never changes."""
 
     provider: str
     reference: str
-    charge: str
-    amount: int
-    currency: str
     created: int
 
     @property
     def updated(self) -> int:
-        """It never changes."""
+        """When it was made."""
         return self.created
+
+
+class Increment(Once, frozen=True, gc=False):
+    """An increment in a provider's books; ``amount``: of the authorization after it."""
+
+    charge: str
+    amount: int
+    currency: str
 
 
 class Setup(msgspec.Struct, frozen=True, gc=False):
@@ -66,34 +71,18 @@ class Setup(msgspec.Struct, frozen=True, gc=False):
         return ""
 
 
-class Capture(msgspec.Struct, frozen=True, gc=False):
+class Capture(Once, frozen=True, gc=False):
     """A capture in a provider's books."""
 
-    provider: str
-    reference: str
     charge: str
     amount: int
     currency: str
-    created: int
-
-    @property
-    def updated(self) -> int:
-        """It never changes."""
-        return self.created
 
 
-class Void(msgspec.Struct, frozen=True, gc=False):
+class Void(Once, frozen=True, gc=False):
     """A void in a provider's books."""
 
-    provider: str
-    reference: str
     charge: str
-    created: int
-
-    @property
-    def updated(self) -> int:
-        """It never changes."""
-        return self.created
 
 
 class Refund(msgspec.Struct, frozen=True, gc=False):
@@ -123,37 +112,21 @@ class Payout(msgspec.Struct, frozen=True, gc=False):
     charge: str = ""
 
 
-class Recall(msgspec.Struct, frozen=True, gc=False):
+class Recall(Once, frozen=True, gc=False):
     """A payout that was canceled, in a provider's books."""
 
-    provider: str
-    reference: str
     payout: str
     amount: int
     currency: str
-    created: int
     charge: str = ""
 
-    @property
-    def updated(self) -> int:
-        """It never changes."""
-        return self.created
 
-
-class Submission(msgspec.Struct, frozen=True, gc=False):
+class Submission(Once, frozen=True, gc=False):
     """What was sent about a dispute in a provider's books; ``kind``: the operation."""
 
-    provider: str
-    reference: str
     dispute: str
     charge: str
     kind: str
-    created: int
-
-    @property
-    def updated(self) -> int:
-        """It never changes."""
-        return self.created
 
 
 class Dispute(msgspec.Struct, frozen=True, gc=False):

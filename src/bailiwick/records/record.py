@@ -44,6 +44,34 @@ def record_of(row: Iterable[Any]) -> Record:
     return Record(*values)
 
 
+def made(
+    identifier: str,
+    merchant: str,
+    livemode: bool,
+    now_ms: int,
+    details: dict[str, Any],
+    stays_with: list[int] | None,
+    *,
+    active: bool = True,
+    belongs_to: str | None = None,
+    found_by: str | None = None,
+) -> Record:
+    """A new record."""
+    return Record(
+        id=identifier,
+        merchant=merchant,
+        livemode=livemode,
+        version=1,
+        active=active,
+        belongs_to=belongs_to,
+        found_by=found_by,
+        stays_with=stays_with,
+        created_ms=now_ms,
+        updated_ms=now_ms,
+        details=details,
+    )
+
+
 def changed(row: Record, now_ms: int, **columns: Any) -> Record:
     """The next version of a record."""
     return msgspec.structs.replace(row, version=row.version + 1, updated_ms=now_ms, **columns)

@@ -1,7 +1,8 @@
 """Lists: which page is asked for, and how much of it there is room for."""
 
+import functools
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import falcon.asgi
 import msgspec
@@ -14,7 +15,6 @@ from bailiwick.interlink.paging import Room
 from bailiwick.interlink.resource import Resource
 from bailiwick.serving import route
 from bailiwick.serving.context import NodeContext
-from bailiwick.serving.expansion import Wishes
 from bailiwick.serving.params import SECONDS_MAX, ListQuery, Moment, Span
 from bailiwick.store.database import HIGHEST_ID, LOWEST_ID, Page
 from bailiwick.topology.merchants import Principal
@@ -28,14 +28,6 @@ RowT = TypeVar("RowT")
 
 Fill = Callable[[Sequence[Object]], Awaitable[None]]
 """Expands in objects."""
-
-
-class Expanding(Protocol):
-    """A query that may ask for objects in the place of ids."""
-
-    @property
-    def expand(self) -> list[str]:
-        """What to expand."""
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -116,12 +108,15 @@ def _span(created: Any) -> tuple[int, int]:
     return low * 1000, high * 1000 + 999
 
 
-def wished(node: NodeContext, query: ListQuery, of: Resource) -> Wishes:
-    """What is to be expanded in a list's entries. Raises ApiError."""
-    return node.expansion.wished(query.expand, of.object, listed=True)
+def filling(
+    node: NodeContext, query: ListQuery, of: Resource, who: Principal, region: int
+) -> Fill | None:
+    """What expands in a list's entries; None: nothing is to be. Raises ApiError."""
+    wished = node.expansion.wished(query.expand, of.object, listed=True)
+    return functools.partial(wished.fill, node.store, who, region) if wished else None
 
 
-def wishes(query: Expanding, allowed: frozenset[str]) -> list[str]:
+def wishes(query: route.Expanding, allowed: frozenset[str]) -> list[str]:
     """``data.x`` of a list as ``x`` of its entries."""
     wishes = [wish.removeprefix("data.") for wish in query.expand]
     route.check_expand(wishes, allowed)

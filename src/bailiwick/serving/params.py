@@ -45,9 +45,6 @@ class Delete(msgspec.Struct, frozen=True):
     expand: Expand = []
 
 
-expand: Expand = []
-
-
 class SearchQuery(msgspec.Struct, frozen=True):
     """Query of a GET of a search."""
 

@@ -1,7 +1,7 @@
 """What all routes share: who asks, what for and under which key; admitted, done once, answered."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 import falcon.asgi
 import msgspec
@@ -30,6 +30,17 @@ from bailiwick.wire.protocol import read_body
 Request = falcon.asgi.Request
 Response = falcon.asgi.Response
 T = TypeVar("T", bound=msgspec.Struct)
+
+
+class Expanding(Protocol):
+    """A request that may ask for objects in the place of ids."""
+
+    @property
+    def expand(self) -> list[str]:
+        """What to expand."""
+
+
+W = TypeVar("W", bound=Expanding)
 METRICS = Metrics()
 """Of the node; see ``node.metrics``."""
 REFUSED = METRICS.counter(
@@ -198,6 +209,24 @@ class Route:
 
     def __init__(self, node: NodeContext) -> None:
         self.node = node
+
+    async def identified(
+        self,
+        request: Request,
+        of: Resource,
+        kind: type[W],
+        operation: str,
+        target: str,
+        undone: Undone | None = None,
+    ) -> tuple[IdempotentRequest, W]:
+        """The identity of a POST that needs a secret key, and what it carries, checked.
+
+        ``of``: whose object the answer shows. Raises ApiError.
+        """
+        who = principal(request, self.node)
+        params, wish = await checked(request, cast(Any, kind), undone)
+        self.node.expansion.wished(wish.expand, of.object)
+        return asked(request, who, operation, target, params, wish.expand), wish
 
     async def answer(
         self,

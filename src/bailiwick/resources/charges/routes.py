@@ -1,6 +1,5 @@
 """Charges over HTTP."""
 
-import functools
 from collections.abc import Iterable, Mapping, Sequence, Set
 
 from bailiwick.base.errors import ApiError
@@ -16,18 +15,19 @@ from bailiwick.resources.charges.search import SEARCHED, ChargeSearch
 from bailiwick.resources.charges.stored import Charged
 from bailiwick.resources.payments.placing import keep, seen
 from bailiwick.resources.payments.render import charge, charge_view
+from bailiwick.resources.payments.stored import check_owned
 from bailiwick.resources.payments.stored import find as find_payment
-from bailiwick.serving import lists, route
+from bailiwick.serving import lists
 from bailiwick.serving.context import NodeContext
 from bailiwick.serving.expansion import LOADED_BYTES_MAX
 from bailiwick.serving.lists import Listed
 from bailiwick.serving.params import Retrieve
 from bailiwick.serving.route import (
     Mounted,
+    Reader,
     Refusing,
     Request,
     Response,
-    Route,
 )
 from bailiwick.store.database import Store
 from bailiwick.topology.merchants import Principal
@@ -42,26 +42,18 @@ class ChargeList(Refusing):
         await lists.answer(self.node, request, response, page)
 
 
-class ChargeItem(Route):
+class ChargeItem(Reader):
     """/v1/charges/{identifier}"""
 
     def __init__(self, node: NodeContext) -> None:
-        super().__init__(node)
+        super().__init__(node, retrieve)
         self._charges = Charges(node.machine)
-
-    async def on_get(self, request: Request, response: Response, identifier: str) -> None:
-        """Retrieve."""
-        who = route.principal(request, self.node)
-        params = route.query(request)
-        found = await retrieve(self.node, who, identifier, params)
-        await route.show(self.node, request, response, who, found)
 
     async def on_post(self, request: Request, response: Response, identifier: str) -> None:
         """Update what is noted on it."""
-        who = route.principal(request, self.node)
-        params, wish = await route.checked(request, UpdateCharge, UNDONE_UPDATE)
-        self.node.expansion.wished(wish.expand, RESOURCE.object)
-        asked = route.asked(request, who, "update_charge", identifier, params, wish.expand)
+        asked, wish = await self.identified(
+            request, RESOURCE, UpdateCharge, "update_charge", identifier, UNDONE_UPDATE
+        )
         await self.answer(response, asked, lambda: self._charges.update(asked, identifier, wish))
 
 
@@ -70,11 +62,11 @@ async def page(
 ) -> Listed:
     """GET /v1/charges"""
     query = struct_from(params, ListCharges)
-    wished = lists.wished(node, query, RESOURCE)
+    fill = lists.filling(node, query, RESOURCE, who, region)
     of = query.payment_intent
     merchant, livemode = who.merchant.id, who.livemode
-    if of is not None and not await node.store.owned("payment", of, merchant, livemode):
-        raise ApiError.missing("payment_intent", of, param="payment_intent")
+    if of is not None:
+        await check_owned(node.store, who, of)
     part = await lists.page_of(node, who, query, RESOURCE, room, here=of is not None)
     found, following = await stored.page(node.store, merchant, livemode, part, query.customer, of)
     keep(node, region, (payment.details.assignment for payment, _ in found))
@@ -91,7 +83,7 @@ async def page(
         following,
         shown,
         lambda row: row[1].id,
-        functools.partial(wished.fill, node.store, who, region) if wished else None,
+        fill,
     )
 
 

@@ -15,7 +15,7 @@ from bailiwick.base.tenancy import own
 from bailiwick.idempotency.requests import Answer, IdempotentRequest
 from bailiwick.jurisdiction.assign import Assignment
 from bailiwick.jurisdiction.locate import Location
-from bailiwick.records.record import Record, changed, erased
+from bailiwick.records.record import Record, changed, erased, made
 from bailiwick.records.records import Records, Writing
 from bailiwick.resources.customers import clocks, render
 from bailiwick.resources.customers.params import CreateCustomer, UpdateCustomer
@@ -70,20 +70,17 @@ class Customers:
                 param=_DEFAULT,
             )
         details, stays_with = found_at(location, assignment)
-        row = Record(
-            id=new_id("cus", self._node.number, now),
-            merchant=asked.merchant.id,
-            livemode=asked.livemode,
-            version=1,
-            active=True,
+        details = edited(details, wish)
+        row = made(
+            new_id("cus", self._node.number, now),
+            asked.merchant.id,
+            asked.livemode,
+            now,
+            details,
+            stays_with,
             belongs_to=wish.test_clock,
-            found_by=None,
-            stays_with=stays_with,
-            created_ms=now,
-            updated_ms=now,
-            details=edited(details, wish),
+            found_by=details.get("email"),
         )
-        row = msgspec.structs.replace(row, found_by=row.details.get("email"))
 
         async def work(writing: Writing) -> Object:
             if wish.test_clock is not None:

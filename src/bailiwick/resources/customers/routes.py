@@ -1,6 +1,5 @@
 """Customers over HTTP."""
 
-import functools
 from collections.abc import Iterable, Set
 from typing import Any
 
@@ -83,10 +82,9 @@ class CustomerItem(Route):
 
     async def on_post(self, request: Request, response: Response, identifier: str) -> None:
         """Update."""
-        who = route.principal(request, self.node)
-        params, wish = await route.checked(request, UpdateCustomer, UNDONE_UPDATE)
-        self.node.expansion.wished(wish.expand, RESOURCE.object)
-        asked = route.asked(request, who, "update_customer", identifier, params, wish.expand)
+        asked, wish = await self.identified(
+            request, RESOURCE, UpdateCustomer, "update_customer", identifier, UNDONE_UPDATE
+        )
         await self.answer(response, asked, lambda: self._customers.update(asked, identifier, wish))
 
     async def on_delete(self, request: Request, response: Response, identifier: str) -> None:
@@ -108,7 +106,7 @@ async def page(
 ) -> Listed:
     """GET /v1/customers; ``region``: to whose access process the answer goes."""
     query = struct_from(params, ListCustomers)
-    wished = lists.wished(node, query, RESOURCE)
+    fill = lists.filling(node, query, RESOURCE, who, region)
     part = await lists.page_of(node, who, query, RESOURCE, room)
     found, following = await records.page(
         node.store,
@@ -128,7 +126,7 @@ async def page(
         following,
         render.customer,
         lambda row: row.id,
-        functools.partial(wished.fill, node.store, who, region) if wished else None,
+        fill,
     )
 
 

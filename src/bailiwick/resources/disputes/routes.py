@@ -1,9 +1,7 @@
 """Disputes over HTTP."""
 
-import functools
 from collections.abc import Iterable
 
-from bailiwick.base.errors import ApiError
 from bailiwick.base.objects import Object
 from bailiwick.base.tenancy import own
 from bailiwick.interlink.paging import Room
@@ -20,11 +18,12 @@ from bailiwick.resources.disputes.params import (
 )
 from bailiwick.resources.disputes.rows import Dispute
 from bailiwick.resources.payments.placing import keep_all
-from bailiwick.serving import lists, route
+from bailiwick.resources.payments.stored import check_owned
+from bailiwick.serving import lists
 from bailiwick.serving.context import NodeContext
 from bailiwick.serving.lists import Listed
 from bailiwick.serving.params import Retrieve
-from bailiwick.serving.route import Mounted, Request, Response, Route
+from bailiwick.serving.route import Mounted, Reader, Request, Response, Route
 from bailiwick.topology.merchants import Principal
 from bailiwick.wire.forms import Params, struct_from
 
@@ -37,26 +36,18 @@ class DisputeList(Route):
         await lists.answer(self.node, request, response, page)
 
 
-class DisputeItem(Route):
+class DisputeItem(Reader):
     """/v1/disputes/{identifier}"""
 
     def __init__(self, node: NodeContext) -> None:
-        super().__init__(node)
+        super().__init__(node, retrieve)
         self._disputes = Disputes(node.machine)
-
-    async def on_get(self, request: Request, response: Response, identifier: str) -> None:
-        """Retrieve."""
-        who = route.principal(request, self.node)
-        params = route.query(request)
-        found = await retrieve(self.node, who, identifier, params)
-        await route.show(self.node, request, response, who, found)
 
     async def on_post(self, request: Request, response: Response, identifier: str) -> None:
         """Gather evidence, or submit it."""
-        who = route.principal(request, self.node)
-        params, wish = await route.checked(request, UpdateDispute, UNDONE_UPDATE)
-        self.node.expansion.wished(wish.expand, RESOURCE.object)
-        asked = route.asked(request, who, "update_dispute", identifier, params, wish.expand)
+        asked, wish = await self.identified(
+            request, RESOURCE, UpdateDispute, "update_dispute", identifier, UNDONE_UPDATE
+        )
         await self.answer(response, asked, lambda: self._disputes.update(asked, identifier, wish))
 
 
@@ -69,10 +60,9 @@ class DisputeClose(Route):
 
     async def on_post(self, request: Request, response: Response, identifier: str) -> None:
         """Accept it as lost."""
-        who = route.principal(request, self.node)
-        params, wish = await route.checked(request, CloseDispute)
-        self.node.expansion.wished(wish.expand, RESOURCE.object)
-        asked = route.asked(request, who, "close_dispute", identifier, params, wish.expand)
+        asked, wish = await self.identified(
+            request, RESOURCE, CloseDispute, "close_dispute", identifier
+        )
         await self.answer(response, asked, lambda: self._disputes.close(asked, identifier, wish))
 
 
@@ -101,11 +91,11 @@ async def page(
 ) -> Listed:
     """GET /v1/disputes"""
     query = struct_from(params, ListDisputes)
-    wished = lists.wished(node, query, RESOURCE)
+    fill = lists.filling(node, query, RESOURCE, who, region)
     of = query.payment_intent
     merchant, livemode = who.merchant.id, who.livemode
-    if of is not None and not await node.store.owned("payment", of, merchant, livemode):
-        raise ApiError.missing("payment_intent", of, param="payment_intent")
+    if of is not None:
+        await check_owned(node.store, who, of)
     if query.charge is not None:
         attempt = await attempt_store.find(node.store, query.charge)
         own(attempt, who, "charge", query.charge, param="charge")
@@ -126,7 +116,7 @@ async def page(
         following,
         shown,
         lambda row: row.id,
-        functools.partial(wished.fill, node.store, who, region) if wished else None,
+        fill,
     )
 
 

@@ -13,7 +13,7 @@ from bailiwick.base.tenancy import own
 from bailiwick.idempotency.requests import Answer, IdempotentRequest
 from bailiwick.jurisdiction.assign import Assignment
 from bailiwick.jurisdiction.locate import Location
-from bailiwick.records.record import Record, changed
+from bailiwick.records.record import Record, changed, made
 from bailiwick.records.records import Records, Writing, find
 from bailiwick.resources.customers import render as customers
 from bailiwick.resources.customers.commands import in_use
@@ -53,19 +53,8 @@ class PaymentMethods:
             "metadata": merged({}, wish.metadata),
             "card": self._card(asked, wish.card),
         }
-        row = Record(
-            id=new_id("pm", self._node.number, now),
-            merchant=asked.merchant.id,
-            livemode=asked.livemode,
-            version=1,
-            active=True,
-            belongs_to=None,
-            found_by=None,
-            stays_with=stays_with,
-            created_ms=now,
-            updated_ms=now,
-            details=details,
-        )
+        identifier = new_id("pm", self._node.number, now)
+        row = made(identifier, asked.merchant.id, asked.livemode, now, details, stays_with)
 
         async def work(writing: Writing) -> Object:
             shown = render.payment_method(row)

@@ -81,28 +81,23 @@ class MethodItem(Route):
 
     async def on_post(self, request: Request, response: Response, identifier: str) -> None:
         """Update."""
-        who = route.principal(request, self.node)
-        params, wish = await route.checked(request, UpdateMethod, UNDONE_UPDATE)
-        self.node.expansion.wished(wish.expand, RESOURCE.object)
-        asked = route.asked(request, who, "update_payment_method", identifier, params, wish.expand)
+        asked, wish = await self.identified(
+            request, RESOURCE, UpdateMethod, "update_payment_method", identifier, UNDONE_UPDATE
+        )
         await self.answer(response, asked, lambda: self._methods.update(asked, identifier, wish))
 
     async def on_post_attach(self, request: Request, response: Response, identifier: str) -> None:
         """Attach to a customer."""
-        who = route.principal(request, self.node)
-        params, wish = await route.checked(request, AttachMethod, UNDONE_ATTACH)
-        self.node.expansion.wished(wish.expand, RESOURCE.object)
-        asked = route.asked(request, who, "attach", identifier, params, wish.expand)
+        asked, wish = await self.identified(
+            request, RESOURCE, AttachMethod, "attach", identifier, UNDONE_ATTACH
+        )
         await self.answer(
             response, asked, lambda: self._methods.attach(asked, identifier, wish.customer)
         )
 
     async def on_post_detach(self, request: Request, response: Response, identifier: str) -> None:
         """Detach, for ever."""
-        who = route.principal(request, self.node)
-        params, wish = await route.checked(request, DetachMethod)
-        self.node.expansion.wished(wish.expand, RESOURCE.object)
-        asked = route.asked(request, who, "detach", identifier, params, wish.expand)
+        asked, _ = await self.identified(request, RESOURCE, DetachMethod, "detach", identifier)
         await self.answer(response, asked, lambda: self._methods.detach(asked, identifier))
 
 
@@ -156,7 +151,7 @@ async def page(
     query = struct_from(params, ListMethods)
     if customer is not None and query.customer is not None:
         raise ApiError.invalid("The path says whose they are: leave it out.", param="customer")
-    wished = lists.wished(node, query, RESOURCE)
+    fill = lists.filling(node, query, RESOURCE, who, region)
     of, listed = customer or query.customer, RESOURCE
     if of is not None:
         await _customer(node, who, of, "customer" if customer is None else "id")
@@ -178,7 +173,7 @@ async def page(
         following,
         render.payment_method,
         lambda row: row.id,
-        functools.partial(wished.fill, node.store, who, region) if wished else None,
+        fill,
     )
 
 

@@ -153,29 +153,24 @@ class PaymentIntent(Route):
 
     async def on_post_capture(self, request: Request, response: Response, identifier: str) -> None:
         """Capture."""
-        who = route.principal(request, self.node)
-        params, wish = await route.checked(request, CapturePayment)
-        self.node.expansion.wished(wish.expand, RESOURCE.object)
-        asked = route.asked(request, who, "capture", identifier, params, wish.expand)
+        asked, wish = await self.identified(
+            request, RESOURCE, CapturePayment, "capture", identifier
+        )
         await self.answer(response, asked, lambda: self._payments.capture(asked, identifier, wish))
 
     async def on_post_increment_authorization(
         self, request: Request, response: Response, identifier: str
     ) -> None:
         """Have more held."""
-        who = route.principal(request, self.node)
-        params, wish = await route.checked(request, IncrementPayment, UNDONE_INCREMENT)
-        self.node.expansion.wished(wish.expand, RESOURCE.object)
-        asked = route.asked(request, who, "increment", identifier, params, wish.expand)
+        asked, wish = await self.identified(
+            request, RESOURCE, IncrementPayment, "increment", identifier, UNDONE_INCREMENT
+        )
         work = functools.partial(self._payments.increment_authorization, asked, identifier, wish)
         await self.answer(response, asked, work)
 
     async def on_post_cancel(self, request: Request, response: Response, identifier: str) -> None:
         """Cancel."""
-        who = route.principal(request, self.node)
-        params, wish = await route.checked(request, CancelPayment)
-        self.node.expansion.wished(wish.expand, RESOURCE.object)
-        asked = route.asked(request, who, "cancel", identifier, params, wish.expand)
+        asked, wish = await self.identified(request, RESOURCE, CancelPayment, "cancel", identifier)
         await self.answer(response, asked, lambda: self._payments.cancel(asked, identifier, wish))
 
 
@@ -184,7 +179,7 @@ async def page(
 ) -> Listed:
     """GET /v1/payment_intents; ``region``: to whose access process the answer goes."""
     query = struct_from(params, ListPayments)
-    wished = lists.wished(node, query, RESOURCE)
+    fill = lists.filling(node, query, RESOURCE, who, region)
     part = await lists.page_of(node, who, query, RESOURCE, room)
     found, following = await stored.page(
         node.store, who.merchant.id, who.livemode, part, query.customer
@@ -198,7 +193,7 @@ async def page(
         following,
         render.payment_intent,
         lambda row: row.id,
-        functools.partial(wished.fill, node.store, who, region) if wished else None,
+        fill,
     )
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 
+from bailiwick.base.errors import ApiError
+from bailiwick.base.tenancy import Owner
 from bailiwick.resources.payments.rows import Payment
 from bailiwick.store.database import Page, Part, Store, following
 
@@ -25,6 +27,12 @@ async def page(
         "payment", merchant, livemode, part, part.since_ms, part.until_ms, customer
     )
     return [payment_of(row[:-1]) for row in found], following(found)
+
+
+async def check_owned(store: Store, owner: Owner, identifier: str) -> None:
+    """Refuse a filter that names a payment which is not the asker's. Raises ApiError (404)."""
+    if not await store.owned("payment", identifier, owner.merchant.id, owner.livemode):
+        raise ApiError.missing("payment_intent", identifier, param="payment_intent")
 
 
 def payment_of(row: Iterable[Any]) -> Payment:

@@ -1,6 +1,5 @@
 """Refunds over HTTP."""
 
-import functools
 from collections.abc import Iterable
 
 from bailiwick.base.errors import ApiError
@@ -10,6 +9,7 @@ from bailiwick.interlink.paging import Room
 from bailiwick.orders import attempt_store
 from bailiwick.resources.balance import stored as balance
 from bailiwick.resources.payments.placing import keep_all
+from bailiwick.resources.payments.stored import check_owned
 from bailiwick.resources.payments.stored import find as find_payment
 from bailiwick.resources.refunds import RESOURCE, render, stored
 from bailiwick.resources.refunds.commands import Refunds
@@ -21,11 +21,11 @@ from bailiwick.resources.refunds.params import (
     UpdateRefund,
 )
 from bailiwick.resources.refunds.rows import Refund
-from bailiwick.serving import lists, route
+from bailiwick.serving import lists
 from bailiwick.serving.context import NodeContext
 from bailiwick.serving.lists import Listed
 from bailiwick.serving.params import Retrieve
-from bailiwick.serving.route import Mounted, Request, Response, Route
+from bailiwick.serving.route import Mounted, Reader, Request, Response, Route
 from bailiwick.topology.merchants import Principal
 from bailiwick.wire.forms import Params, struct_from
 
@@ -39,10 +39,9 @@ class RefundList(Route):
 
     async def on_post(self, request: Request, response: Response) -> None:
         """Refund."""
-        who = route.principal(request, self.node)
-        params, wish = await route.checked(request, CreateRefund, UNDONE_CREATE)
-        self.node.expansion.wished(wish.expand, RESOURCE.object)
-        asked = route.asked(request, who, "refund", "", params, wish.expand)
+        asked, wish = await self.identified(
+            request, RESOURCE, CreateRefund, "refund", "", UNDONE_CREATE
+        )
         await self.answer(response, asked, lambda: self._refunds.create(asked, wish))
 
     async def on_get(self, request: Request, response: Response) -> None:
@@ -50,26 +49,18 @@ class RefundList(Route):
         await lists.answer(self.node, request, response, page)
 
 
-class RefundItem(Route):
+class RefundItem(Reader):
     """/v1/refunds/{identifier}"""
 
     def __init__(self, node: NodeContext) -> None:
-        super().__init__(node)
+        super().__init__(node, retrieve)
         self._refunds = Refunds(node.machine)
-
-    async def on_get(self, request: Request, response: Response, identifier: str) -> None:
-        """Retrieve."""
-        who = route.principal(request, self.node)
-        params = route.query(request)
-        found = await retrieve(self.node, who, identifier, params)
-        await route.show(self.node, request, response, who, found)
 
     async def on_post(self, request: Request, response: Response, identifier: str) -> None:
         """Update the metadata."""
-        who = route.principal(request, self.node)
-        params, wish = await route.checked(request, UpdateRefund)
-        self.node.expansion.wished(wish.expand, RESOURCE.object)
-        asked = route.asked(request, who, "update_refund", identifier, params, wish.expand)
+        asked, wish = await self.identified(
+            request, RESOURCE, UpdateRefund, "update_refund", identifier
+        )
         await self.answer(response, asked, lambda: self._refunds.update(asked, identifier, wish))
 
 
@@ -82,10 +73,9 @@ class CancelItem(Route):
 
     async def on_post(self, request: Request, response: Response, identifier: str) -> None:
         """Cancel."""
-        who = route.principal(request, self.node)
-        params, wish = await route.checked(request, CancelRefund)
-        self.node.expansion.wished(wish.expand, RESOURCE.object)
-        asked = route.asked(request, who, "cancel_refund", identifier, params, wish.expand)
+        asked, _ = await self.identified(
+            request, RESOURCE, CancelRefund, "cancel_refund", identifier
+        )
         await self.answer(response, asked, lambda: self._refunds.cancel(asked, identifier))
 
 
@@ -110,7 +100,7 @@ async def page(
 ) -> Listed:
     """GET /v1/refunds"""
     query = struct_from(params, ListRefunds)
-    wished = lists.wished(node, query, RESOURCE)
+    fill = lists.filling(node, query, RESOURCE, who, region)
     of = await _payment_of(node, who, query)
     part = await lists.page_of(node, who, query, RESOURCE, room, here=of is not None)
     found, following = await stored.page(node.store, who.merchant.id, who.livemode, part, of)
@@ -128,7 +118,7 @@ async def page(
         following,
         shown,
         lambda row: row[0].id,
-        functools.partial(wished.fill, node.store, who, region) if wished else None,
+        fill,
     )
 
 
@@ -139,10 +129,8 @@ async def _payment_of(node: NodeContext, who: Principal, query: ListRefunds) -> 
         ApiError: 404, there is none such; 400, the charge is another payment's.
     """
     wanted = query.payment_intent
-    if wanted is not None and not await node.store.owned(
-        "payment", wanted, who.merchant.id, who.livemode
-    ):
-        raise ApiError.missing("payment_intent", wanted, param="payment_intent")
+    if wanted is not None:
+        await check_owned(node.store, who, wanted)
     if query.charge is None:
         return wanted
     attempt = own(

@@ -15,7 +15,7 @@ from bailiwick.base.ids import new_id
 from bailiwick.base.tenancy import Owner
 from bailiwick.orders.machine import Machine
 from bailiwick.records.beside import RecordTold, told
-from bailiwick.records.record import Record
+from bailiwick.records.record import Record, made
 from bailiwick.records.records import find_all
 from bailiwick.resources.mandates.params import MandateData
 from bailiwick.resources.mandates.render import mandate
@@ -128,26 +128,16 @@ class Methods:
         if owner is not None:
             where = {name: owner.details[name] for name in where}
         now = now_ms()
-        row = Record(
-            id=new_id("pm", self._machine.node, now),
-            merchant=setup.merchant,
-            livemode=setup.livemode,
-            version=1,
-            active=False,
-            belongs_to=setup.customer,
-            found_by=None,
-            stays_with=of.stays_with if owner is None else owner.stays_with,
-            created_ms=now,
-            updated_ms=now,
-            details={
-                **where,
-                "allow_redisplay": "unspecified",
-                "billing_details": given.billing,
-                "metadata": {},
-                "card": {**card, **cards.known(given.method, livemode=setup.livemode)},
-                PENDING: setup.id,
-            },
-        )
+        details = {
+            **where,
+            "allow_redisplay": "unspecified",
+            "billing_details": given.billing,
+            "metadata": {},
+            "card": {**card, **cards.known(given.method, livemode=setup.livemode)},
+            PENDING: setup.id,
+        }
+        stays_with = of.stays_with if owner is None else owner.stays_with
+        row = self._made("pm", setup, now, details, stays_with)
         return Chosen(owner, row, fresh=True, saved=Saved(given.method, given.vault))
 
     async def _check_room(self, owner: Record | None) -> None:
@@ -174,22 +164,32 @@ class Methods:
         }
         if said.online is not None:
             acceptance["online"] = msgspec.to_builtins(said.online)
-        return Record(
-            id=new_id("mandate", self._machine.node, now),
-            merchant=setup.merchant,
-            livemode=setup.livemode,
-            version=1,
-            active=False,  # they are in no list
+        details = {
+            "payment_method": chosen.method.id,
+            "acceptance": acceptance,
+            "status": "pending",
+        }
+        return self._made("mandate", setup, now, details, chosen.method.stays_with)
+
+    def _made(
+        self,
+        prefix: str,
+        setup: Setup,
+        now: int,
+        details: dict[str, Any],
+        stays_with: list[int] | None,
+    ) -> Record:
+        """A new record that a setup brings: in no list, or not before it has succeeded."""
+        identifier = new_id(prefix, self._machine.node, now)
+        return made(
+            identifier,
+            setup.merchant,
+            setup.livemode,
+            now,
+            details,
+            stays_with,
+            active=False,
             belongs_to=setup.customer,
-            found_by=None,
-            stays_with=chosen.method.stays_with,
-            created_ms=now,
-            updated_ms=now,
-            details={
-                "payment_method": chosen.method.id,
-                "acceptance": acceptance,
-                "status": "pending",
-            },
         )
 
 

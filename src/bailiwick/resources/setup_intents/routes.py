@@ -94,10 +94,9 @@ class SetupItem(Route):
 
     async def on_post(self, request: Request, response: Response, identifier: str) -> None:
         """Update."""
-        who = route.principal(request, self.node)
-        params, wish = await route.checked(request, UpdateSetup, UNDONE_UPDATE)
-        self.node.expansion.wished(wish.expand, RESOURCE.object)
-        asked = route.asked(request, who, "update_setup", identifier, params, wish.expand)
+        asked, wish = await self.identified(
+            request, RESOURCE, UpdateSetup, "update_setup", identifier, UNDONE_UPDATE
+        )
         await self.answer(response, asked, lambda: self._setups.update(asked, identifier, wish))
 
     async def on_post_confirm(self, request: Request, response: Response, identifier: str) -> None:
@@ -122,10 +121,9 @@ class SetupItem(Route):
 
     async def on_post_cancel(self, request: Request, response: Response, identifier: str) -> None:
         """Cancel."""
-        who = route.principal(request, self.node)
-        params, wish = await route.checked(request, CancelSetup)
-        self.node.expansion.wished(wish.expand, RESOURCE.object)
-        asked = route.asked(request, who, "cancel_setup", identifier, params, wish.expand)
+        asked, wish = await self.identified(
+            request, RESOURCE, CancelSetup, "cancel_setup", identifier
+        )
         await self.answer(response, asked, lambda: self._setups.cancel(asked, identifier, wish))
 
 
@@ -150,7 +148,7 @@ async def page(
 ) -> Listed:
     """GET /v1/setup_intents; ``region``: to whose access process the answer goes."""
     query = struct_from(params, ListSetups)
-    wished = lists.wished(node, query, RESOURCE)
+    fill = lists.filling(node, query, RESOURCE, who, region)
     here = query.customer is not None or query.payment_method is not None
     part = await lists.page_of(node, who, query, RESOURCE, room, here=here)
     found, following = await stored.page(
@@ -166,7 +164,7 @@ async def page(
         following,
         render.setup_intent,
         lambda row: row.id,
-        functools.partial(wished.fill, node.store, who, region) if wished else None,
+        fill,
     )
 
 

@@ -8,7 +8,7 @@ from bailiwick.base.tenancy import own
 from bailiwick.idempotency.requests import Answer, IdempotentRequest
 from bailiwick.jurisdiction.assign import Assignment
 from bailiwick.jurisdiction.locate import Location
-from bailiwick.records.record import Record, changed
+from bailiwick.records.record import Record, changed, made
 from bailiwick.records.records import Records, Writing
 from bailiwick.resources.customers.clocks import ADVANCING
 from bailiwick.resources.customers.commands import erase, erase_customer
@@ -46,19 +46,8 @@ class Clocks:
         details |= {"frozen_time": wish.frozen_time, "moves": []}
         if wish.name is not None:
             details["name"] = wish.name
-        row = Record(
-            id=new_id("clock", self._node.number, now),
-            merchant=asked.merchant.id,
-            livemode=asked.livemode,
-            version=1,
-            active=True,
-            belongs_to=None,
-            found_by=None,
-            stays_with=stays_with,
-            created_ms=now,
-            updated_ms=now,
-            details=details,
-        )
+        identifier = new_id("clock", self._node.number, now)
+        row = made(identifier, asked.merchant.id, asked.livemode, now, details, stays_with)
 
         async def work(writing: Writing) -> Object:
             shown = render.clock(row)

@@ -17,7 +17,7 @@ from bailiwick.base.objects import Object, text
 from bailiwick.channels.base import Instruction, Result
 from bailiwick.orders.attempts import Attempt
 from bailiwick.orders.rows import Told
-from bailiwick.records.record import Record
+from bailiwick.records.record import Record, made
 from bailiwick.resources.payments.rows import Payment, Progress, Saving
 from bailiwick.resources.payments.saved import cards
 
@@ -69,25 +69,22 @@ def saved(
         return progress, None
     token = _instruction.decode(attempt.instruction).payment_method
     card = {**plan.card, "token": token, "vault": plan.vault, "agreement": result.agreement}
-    row = Record(
-        id=plan.id,
-        merchant=payment.merchant,
-        livemode=payment.livemode,
-        version=1,
-        active=True,
+    details = {
+        "location": plan.location,
+        "node": plan.node,
+        "allow_redisplay": "unspecified",
+        "billing_details": progress.billing or {},
+        "metadata": {},
+        "card": {name: value for name, value in card.items() if value is not None},
+    }
+    row = made(
+        plan.id,
+        payment.merchant,
+        payment.livemode,
+        now_ms,
+        details,
+        plan.stays_with,
         belongs_to=plan.customer,
-        found_by=None,
-        stays_with=plan.stays_with,
-        created_ms=now_ms,
-        updated_ms=now_ms,
-        details={
-            "location": plan.location,
-            "node": plan.node,
-            "allow_redisplay": "unspecified",
-            "billing_details": progress.billing or {},
-            "metadata": {},
-            "card": {name: value for name, value in card.items() if value is not None},
-        },
     )
     beside = MethodSaved(
         event=EVENT,
