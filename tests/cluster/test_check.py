@@ -125,12 +125,12 @@ class Done:
         """A customer with a card, and one who was erased with it."""
         place: Any = {"country": "DE"}
         card: Any = {"type": "card", "card": {"token": "pm_card_visa"}, "location": place}
-        for gone in (False, True):
+        for gone in (True, False):
             made = self.customers.create({"name": "Ann", "location": place})  # type: ignore[typeddict-unknown-key]
             self.methods.attach(self.methods.create(card).id, {"customer": made.id})
             setup: Any = {"customer": made.id, "confirm": True, "payment_method": "pm_card_visa",
                           "location": place}  # fmt: skip
-            self.setups.create(setup)
+            self.setup = self.setups.create(setup)
             if gone:
                 self.customers.delete(made.id)
 
@@ -373,6 +373,27 @@ PLANTS = {
         "UPDATE payment SET (amount, amount_capturable) = (amount + 1, amount + 1) WHERE {where}",
         {"increments_are_held", "payment_is_its_last_event", "succeeded_means_one_charge"},
     ),
+    "a decline of a setup is forged": (
+        "attempt", "id = '{set_up}'", "UPDATE attempt SET state = 'declined' WHERE {where}",
+        {"attempts_match_books", "setups_follow_attempts"},
+    ),
+    "money moves for a setup": (
+        "attempt", "id = '{set_up}'", "UPDATE attempt SET amount = 1 WHERE {where}",
+        {"setups_told"},
+    ),
+    "a setup came after its call": (
+        "attempt", "id = '{set_up}'",
+        "UPDATE attempt SET permitted_at = permitted_at + interval '1 minute' WHERE {where}",
+        {"no_call_without_attempt"},
+    ),
+    "a setup is lost": (
+        "setup", "id = '{setup}'", "DELETE FROM setup WHERE {where}",
+        {"tenants_match", "stored_answers"},
+    ),
+    "a setup is about another's card": (
+        "record", "id = '{card}'", "UPDATE record SET merchant = 'acct_other' WHERE {where}",
+        {"methods_owned", "setups_keep_records", "tenants_match"},
+    ),
     "a refund is forgotten": (
         "payment", "id = '{refunded}'", "UPDATE payment SET amount_refunded = 0 WHERE {where}",
         {"refund_guards", "balances_replay", "refunds_match_books"},
@@ -414,6 +435,9 @@ async def test_red_for_what_is_put_wrong(clean: Done, name: str) -> None:
         "attempt": clean.plain.latest_charge,
         "parts": clean.parts.id,
         "grown": clean.grown.id,
+        "setup": clean.setup.id,
+        "set_up": clean.setup.latest_attempt,
+        "card": clean.setup.payment_method,
         "canceled": await one(clean.demo, "SELECT id FROM payment WHERE attempts = 0 LIMIT 1"),
         "twice": await one(
             clean.demo,
