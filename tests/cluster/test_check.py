@@ -388,11 +388,7 @@ PLANTS = {
     ),
     "a setup is lost": (
         "setup", "id = '{setup}'", "DELETE FROM setup WHERE {where}",
-        {"tenants_match", "stored_answers"},
-    ),
-    "a setup is about another's card": (
-        "record", "id = '{card}'", "UPDATE record SET merchant = 'acct_other' WHERE {where}",
-        {"methods_owned", "setups_keep_records", "tenants_match"},
+        {"tenants_match"},
     ),
     "a refund is forgotten": (
         "payment", "id = '{refunded}'", "UPDATE payment SET amount_refunded = 0 WHERE {where}",
@@ -437,7 +433,6 @@ async def test_red_for_what_is_put_wrong(clean: Done, name: str) -> None:
         "grown": clean.grown.id,
         "setup": clean.setup.id,
         "set_up": clean.setup.latest_attempt,
-        "card": clean.setup.payment_method,
         "canceled": await one(clean.demo, "SELECT id FROM payment WHERE attempts = 0 LIMIT 1"),
         "twice": await one(
             clean.demo,

@@ -1,7 +1,7 @@
 """Every crash point that the code names is hit by a kill, and nothing is lost at any of them.
 
-Here by charges; what follows on them is in ``test_verb_crashes.py``; setups and payouts have files of
-their own."""
+Here by charges; what follows on them is in ``test_verb_crashes.py``; setups and payouts have files
+of their own."""
 
 import re
 import time
