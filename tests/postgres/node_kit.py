@@ -87,6 +87,7 @@ class Bank:
         self.callback_url = f"http://node/v1/callbacks/{name}"
         self.priority = priority
         self.usage = "open"
+        self.methods = frozenset({"card"})
         self.script: dict[Operation, list[str]] = defaultdict(list)
         self.done: dict[str, tuple[Instruction, Result]] = {}
         self.calls: list[Instruction] = []
@@ -223,7 +224,7 @@ class Bank:
         none: frozenset[str] = frozenset()
         return GatewayFacts(
             self.name, "bank", "large_domestic_bank", self.usage, False, self.priority, 0, 0,
-            none, none, frozenset({"card"}), True, self.vault, self.profile.multiples,
+            none, none, self.methods, True, self.vault, self.profile.multiples,
             re.compile(self.profile.shared_tokens or "none"),
             Operation.SETUP in self.profile.resolve,
         )  # fmt: skip
@@ -251,7 +252,10 @@ class Banks:
         return self.banks[name].vault if name in self.banks else name
 
     def match(self, wanted: Wanted, tried: Collection[str] = ()) -> Routing:
-        return match([bank.facts() for bank in self.banks.values()], wanted, tried)
+        return match(self.facts(), wanted, tried)
+
+    def facts(self) -> list[GatewayFacts]:
+        return [bank.facts() for bank in self.banks.values()]
 
 
 class Region:

@@ -13,7 +13,7 @@ import falcon.asgi
 import msgspec
 import pytest
 
-from bailiwick.access.fanout.endpoints import derive
+from bailiwick.access.fanout.everywhere import derive
 from bailiwick.access.nodes.forward import NodeClient
 from bailiwick.base.clock import now_ms
 from bailiwick.base.ids import new_id
@@ -23,7 +23,7 @@ from bailiwick.interlink.refusals import Refusals
 from bailiwick.interlink.sealed_resource import (
     HEADER,
     SEAL,
-    Resource,
+    Given,
     read_resource,
     resource_lines,
 )
@@ -64,7 +64,7 @@ class Door:
         answer = await self._client.request(method, path.encode(), head, body)
         return answer.status, json.loads(answer.body)
 
-    async def put(self, resource: Resource, key: str = "sk_a", **form: str) -> tuple[int, Any]:
+    async def put(self, resource: Given, key: str = "sk_a", **form: str) -> tuple[int, Any]:
         """As access does."""
         lines = resource_lines(SHARED, KEYS[key], resource)
         return await self.ask("PUT", LIST, key, {**WISH, **form}, lines)
@@ -102,8 +102,8 @@ async def door(store: NodeStore) -> AsyncIterator[Door]:
         yield made
 
 
-def resource(key: str = "sk_a", word: bytes = "k") -> Resource:
-    return Resource(*derive(SHARED, KEYS[key], word), 5_000)
+def resource(key: str = "sk_a", word: bytes = "k") -> Given:
+    return Given(*derive(SHARED, KEYS[key], word), 5_000)
 
 
 async def test_access_makes_one_and_its_secret_is_shown_once(
@@ -177,8 +177,8 @@ async def test_an_id_that_another_merchant_has_stays_its_own(
     "text",
     [b"{}", b"[]", b"not json", b'"x"', b'{"id":5,"secret":"s","created_ms":1}',
      b'{"id":"we_1","secret":"s","created_ms":1}', b"\xff",
-     msgspec.json.encode(Resource(new_id("pi", 0, 5), "whsec_1", 1)),
-     msgspec.json.encode(Resource(new_id("we", 7, 5), "whsec_1", 1))],
+     msgspec.json.encode(Given(new_id("pi", 0, 5), "whsec_1", 1)),
+     msgspec.json.encode(Given(new_id("we", 7, 5), "whsec_1", 1))],
     ids=["empty", "list", "text", "string", "number", "short", "latin-1", "payment", "of a node"],
 )  # fmt: skip
 def test_nonsense_with_a_genuine_seal(text: bytes) -> None:
@@ -248,15 +248,15 @@ async def test_empty_metadata_is_dropped_and_changes_at_once_are_all_kept(door: 
 
 
 async def roll(
-    door: Door, given: Resource, key: str = "sk_a", action: str = ACTION, **form: str
+    door: Door, given: Given, key: str = "sk_a", action: str = ACTION, **form: str
 ) -> tuple[int, Any]:
     """As access does."""
     lines = resource_lines(SHARED, KEYS[key], given, action)
     return await door.ask("PUT", f"{LIST}/{given.id}/{ACTION}", key, form, lines)
 
 
-def fresh(identifier: str, secret: str, at: int | None = None) -> Resource:
-    return Resource(identifier, "whsec_" + secret * 48, at or now_ms())
+def fresh(identifier: str, secret: str, at: int | None = None) -> Given:
+    return Given(identifier, "whsec_" + secret * 48, at or now_ms())
 
 
 async def test_a_new_secret_is_shown_once_and_the_old_one_overlaps(

@@ -20,6 +20,7 @@ from bailiwick.store import database as store_module
 from bailiwick.store import lanes
 from bailiwick.store.lanes import WriteInDoubt
 from bailiwick.store.migrate import migrate
+from bailiwick.store.statements import statement
 from bailiwick_lab.servers import engines, standby
 from bailiwick_lab.servers.engines import PostgresServer
 from tests.postgres.node_kit import Bank, Region, paid
@@ -128,26 +129,27 @@ async def test_a_refused_canary_does_not_make_a_database_used_but_a_refused_key_
     assert not await database.is_new(sql)
 
 
-async def test_endpoints_are_copied_once(sql: asyncpg.Connection, schema_dsn: str) -> None:
+async def test_what_each_node_has_is_copied_once(sql: asyncpg.Connection) -> None:
+    tables = ("webhook_endpoint", "configuration")
     await sql.execute(
         "INSERT INTO webhook_endpoint VALUES"
-        " ('we_1', 'acct_1', false, 'https://x', 'whsec_1', '[\"*\"]', 'disabled', 1, '{}')"
+        " ('we_1', 'acct_1', false, 'https://x', 'whsec_1', '[\"*\"]', 'disabled', 1, '{}');"
+        "INSERT INTO configuration VALUES ('pmc_1', 'acct_1', true, 1, '{}', 7)"
     )
-    source = await asyncpg.connect(schema_dsn)
-    rows = await source.fetch("SELECT * FROM webhook_endpoint")
-    await sql.execute("DELETE FROM webhook_endpoint")
+    rows = {statement(f"{each}_every"): await sql.fetch(statement(f"{each}_every"))
+            for each in tables}  # fmt: skip
+    whole = [await sql.fetch(f"SELECT * FROM {each}") for each in tables]
+    await sql.execute("DELETE FROM webhook_endpoint; DELETE FROM configuration")
 
     class Other:
-        async def fetch(self, _: str) -> list[asyncpg.Record]:
-            return rows
+        async def fetch(self, text: str) -> list[asyncpg.Record]:
+            return rows[text]
 
     other: Any = Other()
-    assert await database.copy_endpoints(other, sql) == 1
-    assert await database.copy_endpoints(other, sql) == 0
-    assert [tuple(row) for row in await sql.fetch("SELECT * FROM webhook_endpoint")] == [
-        tuple(row) for row in rows
-    ], "the status too: what was disabled stays so"
-    await source.close()
+    assert await database.copy_everywhere(other, sql) == 2
+    assert await database.copy_everywhere(other, sql) == 0
+    found = [await sql.fetch(f"SELECT * FROM {each}") for each in tables]
+    assert found == whole, "the status too: what was disabled stays so"
 
 
 # --- a standby takes over ---------------------------------------------------------------------

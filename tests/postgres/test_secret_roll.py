@@ -9,7 +9,7 @@ import pytest
 import standardwebhooks
 import stripe
 
-from bailiwick.access.fanout.endpoint_copies import compare
+from bailiwick.access.fanout.copies import compare
 from bailiwick.base.clock import now_ms
 from bailiwick.base.objects import text
 from bailiwick.delivery.secrets import replaced

@@ -10,11 +10,12 @@ import pytest
 from bailiwick.base.keys import key_identity
 from bailiwick.delivery.webhooks import Endpoint
 from bailiwick.idempotency.rows import Claim, Refuse, StoredKey
-from bailiwick.interlink.endpoint_copies import EndpointRow
+from bailiwick.interlink.copies import Row as CopiedRow
 from bailiwick.orders.attempts import Attempt, AttemptEnd, AttemptNew
 from bailiwick.orders.lanes import lanes
 from bailiwick.orders.rows import OrderCreate, OrderMove, Review
 from bailiwick.records.beside import RecordTold
+from bailiwick.records.configurations import Configuration
 from bailiwick.records.record import Record
 from bailiwick.resources import declared
 from bailiwick.resources.disputes.rows import Dispute, DisputeNew, DisputeNext
@@ -69,8 +70,11 @@ COLUMNS: dict[str, Any] = {
     "key_find": StoredKey,
     "fence_read": Fence,
     "endpoint_list": Endpoint,
-    "endpoint_every": EndpointRow,
-    "endpoint_rows": EndpointRow,
+    "webhook_endpoint_every": CopiedRow,
+    "webhook_endpoint_rows": CopiedRow,
+    "configuration_every": CopiedRow,
+    "configuration_rows": CopiedRow,
+    "configuration_list": Configuration,
 }
 KINDS = declared("KIND", "kind")
 PARTS = [name for each in declared("PARTS", "handlers") for one in each.values() for name in one]

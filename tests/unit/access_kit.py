@@ -19,7 +19,7 @@ from bailiwick.access.nodes.forward import Answer, HopLimits, NodeClient
 from bailiwick.access.status import build_status
 from bailiwick.base import sealing
 from bailiwick.geo import atlas
-from bailiwick.interlink import endpoint_copies
+from bailiwick.interlink import copies
 from bailiwick.topology.merchants import key_hash
 from bailiwick.wire.server import HttpServer
 from tests.waiting import PATIENCE_S
@@ -80,7 +80,7 @@ class StubNode:
         usage = json.dumps(self.usage)
         if call.path == "/usage":
             status, headers, value = 200, {}, self.usage
-        elif call.path == endpoint_copies.PATH:
+        elif call.path == copies.PATH:
             status, (headers, value) = 200, no_endpoints(call)
         else:
             self.calls.append(call)
@@ -106,8 +106,8 @@ class StubNode:
 
 def no_endpoints(call: Call) -> tuple[dict[str, str], bytes]:
     """What a node tells that has no webhook endpoints."""
-    body = msgspec.json.encode(endpoint_copies.CopiesAnswer())
-    proof = sealing.answer_seal(INTERNAL, endpoint_copies.KIND, call.headers[sealing.SEAL], body)
+    body = msgspec.json.encode(copies.CopiesAnswer())
+    proof = sealing.answer_seal(INTERNAL, copies.KIND, call.headers[sealing.SEAL], body)
     return {sealing.SEAL: proof}, body
 
 

@@ -91,7 +91,12 @@ class Books:
     async def fetch(self, sql: str, *args: Any) -> list[Any]:
         name = _NAMES[sql]
         self.told.append(name)
-        return {"attempts_open": self.open, "standbys": [], "endpoint_every": self.endpoints}[name]
+        return {
+            "attempts_open": self.open,
+            "standbys": [],
+            "webhook_endpoint_every": self.endpoints,
+            "configuration_every": [],
+        }[name]
 
     async def fetchval(self, sql: str, *args: Any, **_: Any) -> Any:
         if "pg_promote" in sql:
@@ -100,9 +105,9 @@ class Books:
         if "SELECT pg_" in sql:
             return self.follows
         name = _NAMES[sql]
-        if name == "endpoint_copy":
-            fresh = args not in self.endpoints
-            self.endpoints += [args] * fresh
+        if name == "webhook_endpoint_copy":
+            fresh = all(args[0] != each[0] for each in self.endpoints)
+            self.endpoints += [(args[0], 1, args[1])] * fresh
             return args[0] if fresh else None
         return self.kept
 

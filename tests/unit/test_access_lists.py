@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from access_kit import SECRET, Call, Reply, access, serving, write_world
 
-from bailiwick.access.fanout.endpoints import derive
+from bailiwick.access.fanout.everywhere import derive
 from bailiwick.base.ids import is_id, new_id, node_of
 from bailiwick.interlink.sealed_resource import read_resource
 from bailiwick.topology.merchants import Merchant, Principal

@@ -279,7 +279,7 @@ async def joined(it: Desk, monkeypatch: pytest.MonkeyPatch) -> Plan:
 
 
 async def test_join(it: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    it.books["b1"].endpoints = [("we_1",), ("we_2",)]
+    it.books["b1"].endpoints = [("we_1", 1, "{}"), ("we_2", 1, "{}")]
     plan = await joined(it, monkeypatch)
     assert "apac -> africa: 1 places (KE)" in said(plan)
     done = await carry_out(plan)

@@ -11,7 +11,7 @@ import falcon.asgi
 import pytest
 from access_kit import PUBLISHABLE, SECRET, Access, access
 
-from bailiwick.access.fanout.endpoints import derive
+from bailiwick.access.fanout.everywhere import derive
 from bailiwick.access.nodes.forward import Answer, NodeClient
 from bailiwick.base.errors import ApiError
 from bailiwick.base.ids import new_id

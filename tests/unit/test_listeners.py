@@ -50,7 +50,7 @@ LISTENERS = {
         "/v1/callbacks/{gateway}",
         "/usage/gateways",
         "/internal/refusals",
-        "/internal/webhook_endpoints",
+        "/internal/copies",
         "/internal/residency/{identifier}",
         "/internal/canary",
         "/internal/crash",
@@ -66,7 +66,9 @@ def test_routes_by_listener(tmp_path: Path) -> None:
     none = cast(Any, None)
     machine = Machine(1, none, none, none, none, none, 1.0)
     refusals = SimpleNamespace(secret=b"")
-    node = cast(Node, SimpleNamespace(number=1, machine=machine, refusals=refusals))  # only kept
+    node = cast(
+        Node, SimpleNamespace(number=1, machine=machine, refusals=refusals, configurations=None)
+    )  # only kept
     made: dict[str, Any] = {
         "access listen": build(front),
         "access status_listen": build_status(front),

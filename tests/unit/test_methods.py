@@ -11,7 +11,7 @@ from bailiwick.base.errors import ApiError
 from bailiwick.channels.registry import CHANNELS
 from bailiwick.geo.places import load_places
 from bailiwick.methods.locales import spoken
-from bailiwick.resources.available_payment_methods.available import available
+from bailiwick.routing.available import available
 from tests.unit.test_routing import facts, wanted
 
 EVERY = methods.every()

@@ -38,7 +38,12 @@ def declared(each: Resource) -> Served:
 def node() -> Any:
     machine = Machine(1, NONE, NONE, NONE, NONE, NONE, 1.0)
     return build_node(
-        cast(Any, SimpleNamespace(number=1, machine=machine, refusals=SimpleNamespace(secret=b"")))
+        cast(
+            Any,
+            SimpleNamespace(
+                number=1, machine=machine, refusals=SimpleNamespace(secret=b""), configurations=None
+            ),
+        )
     )
 
 

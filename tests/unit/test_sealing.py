@@ -13,7 +13,7 @@ from bailiwick.base import canary
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.base.sealing import SEAL, VERSION, Fresh, Stamp, answer_seal, fits, require, seal
-from bailiwick.interlink import admission_query, endpoint_copies
+from bailiwick.interlink import admission_query, copies
 from bailiwick.interlink.admission_query import (
     FRESH_MS,
     KIND,
@@ -163,6 +163,7 @@ async def node(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[NodeClient]:
     it = SimpleNamespace(
         number=1,
         refusals=Refusals(SECRET),
+        configurations=None,
         load=load,
         world=World(),
         superseded_by=None,
@@ -231,7 +232,7 @@ async def test_the_seal_of_an_older_release_is_told_so(monkeypatch: pytest.Monke
 INTERNAL = {
     admission_query.PATH: ("POST", 403),
     canary.PATH: ("POST", 403),
-    endpoint_copies.PATH: ("POST", 403),
+    copies.PATH: ("POST", 403),
     "/internal/crash": ("POST", 403),  # in processes that tests start, alone
     "/internal/residency/{identifier}": ("GET", 401),  # of a merchant's own objects, by its key
 }
@@ -256,7 +257,12 @@ async def test_nobody_gets_through_an_internal_route_without_proof(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("BAILIWICK_CRASH_POINTS", raising=False)
-    it = cast(Any, SimpleNamespace(number=1, machine=MACHINE, refusals=SimpleNamespace(secret=b"")))
+    it = cast(
+        Any,
+        SimpleNamespace(
+            number=1, machine=MACHINE, refusals=SimpleNamespace(secret=b""), configurations=None
+        ),
+    )
     internal = {each for each in routes(node_app.build(it)) if each.startswith("/internal")}
     assert internal == set(INTERNAL)
     async with node(monkeypatch) as client:

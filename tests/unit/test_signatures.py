@@ -8,7 +8,7 @@ import pytest
 import standardwebhooks
 import stripe
 
-from bailiwick.access.fanout.endpoints import derive
+from bailiwick.access.fanout.everywhere import derive
 from bailiwick.delivery.webhooks import signatures
 from bailiwick.topology.merchants import Merchant, Principal
 

@@ -12,10 +12,12 @@ from msgspec import inspect
 
 import bailiwick
 from bailiwick.resources import modules
+from bailiwick.resources.payment_method_configurations.types import TYPES
 from tests import request_structs
 
 ROOT = Path(bailiwick.__file__).parent
 GUIDE = ROOT.parents[1] / "docs" / "api.md"
+CONFIGURED = "bailiwick.resources.payment_method_configurations.params"
 TABLE: dict[str, str] = {
     name: said
     for module in modules("params")
@@ -97,7 +99,9 @@ def unread(kind: type[msgspec.Struct]) -> set[str]:
     trees = list(answering(kind))
     known = {name for tree in trees for name in read(tree)}
     kept = {name for tree in trees for name in whole(tree)}
-    return set(parameters(described, kept)) - known - set(TABLE)
+    # Each type of payment methods is a parameter of a configuration, read in one loop over them.
+    looped = set(TYPES) if kind.__module__ == CONFIGURED else set()
+    return set(parameters(described, kept)) - known - set(TABLE) - looped
 
 
 @pytest.mark.parametrize("kind", request_structs.every(), ids=lambda kind: kind.__name__)

@@ -182,7 +182,7 @@ class Front:
 
     async def start(self) -> None:
         """Ask the nodes once, then keep asking and keep watching the world's files."""
-        from bailiwick.access.fanout import endpoint_copies  # it stands on this module
+        from bailiwick.access.fanout import copies  # it stands on this module
 
         if self.feed is not None:
             await self.feed.start()
@@ -194,7 +194,7 @@ class Front:
         self._tasks = [
             loop.create_task(self.node_monitor.run(seconds)),
             loop.create_task(self.current.watch()),
-            loop.create_task(endpoint_copies.run(self)),
+            loop.create_task(copies.run(self)),
         ]
 
     async def stop(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import falcon.asgi
 
 from bailiwick.access import browser
-from bailiwick.access.fanout import balance, endpoints, lists, search, stream
+from bailiwick.access.fanout import balance, everywhere, lists, search, stream
 from bailiwick.access.front import Front
 from bailiwick.access.inbound import Inbound, receive, target_of
 from bailiwick.access.nodes.hop import give, require_region, send_home
@@ -50,14 +50,15 @@ def mount(app: Any, front: Front, every: list[Resource]) -> None:
     shapes = re.compile(rf"(?:{prefixes})_[A-Za-z0-9_]{{1,255}}")
     for resource in every:
         for path in resource.paths:
-            app.add_route(path.template, _served(front, path, shapes))
+            app.add_route(path.template, _served(front, resource, path, shapes))
 
 
-def _served(front: Front, path: Path, shapes: re.Pattern[str]) -> Served:
+def _served(front: Front, of: Resource, path: Path, shapes: re.Pattern[str]) -> Served:
     made = Served()
     for method, where in path.methods.items():
-        answering = _answering(front, where, public=method in path.public)
-        if "{" in path.template and not isinstance(where, Refused):
+        answering = _answering(front, of, where, public=method in path.public)
+        # What lives everywhere has no routes beside its ids: it says itself that there is none.
+        if "{" in path.template and not isinstance(where, Refused | Everywhere):
             answering = _of_ids(answering, shapes)
         setattr(made, f"on_{method.lower()}", answering)
     if path.public:
@@ -88,7 +89,7 @@ def _preflight(path: Path) -> Answering:
     return on_options
 
 
-def _answering(front: Front, where: object, *, public: bool) -> Answering:
+def _answering(front: Front, of: Resource, where: object, *, public: bool) -> Answering:
     """Who answers requests of one method."""
     match where:
         case ById():
@@ -106,7 +107,7 @@ def _answering(front: Front, where: object, *, public: bool) -> Answering:
         case Searched():
             return _searched(front)
         case Everywhere():
-            return _everywhere(front, where.action)
+            return _everywhere(front, of, where.action)
         case OfWorld():
             return _of_world(front, where)
         case Refused():
@@ -216,19 +217,19 @@ def _refused(front: Front, where: Refused) -> Answering:
     return answer
 
 
-def _everywhere(front: Front, action: str) -> Answering:
+def _everywhere(front: Front, of: Resource, action: str) -> Answering:
     async def answer(request: Request, response: Response, identifier: str | None = None) -> None:
         inbound = receive(front, request, response)
         if request.method == "GET":
             query = request.scope["query_string"]
-            await endpoints.read(front, inbound, response, identifier, query)
+            await everywhere.read(front, of, inbound, response, identifier, query)
             return
         body = await read_body(request)
         if identifier is None:
-            await endpoints.create(front, inbound, response, body)
+            await everywhere.create(front, of, inbound, response, body)
         elif action:
-            await endpoints.act(front, inbound, response, action, identifier, body)
+            await everywhere.act(front, of, inbound, response, action, identifier, body)
         else:
-            await endpoints.change(front, inbound, response, request.method, identifier, body)
+            await everywhere.change(front, of, inbound, response, request.method, identifier, body)
 
     return answer

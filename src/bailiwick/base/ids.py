@@ -59,6 +59,13 @@ def lowest_id(prefix: str, ms: int) -> str:
     return f"{prefix}_{body}"
 
 
+def derived_id(prefix: str, bits: bytes) -> str:
+    """An id that follows from other things, of no node; ``bits``: at least 17 bytes of a hash of
+    them. It cannot tell its time."""
+    value = int.from_bytes(bits[:17], "big") & ((1 << 130) - 1) & ~(NODE_NUMBER_MAX << 66)
+    return f"{prefix}_" + "".join(_PAIRS[value >> shift & 1023] for shift in range(120, -1, -10))
+
+
 def is_id(text: str, prefix: str | None = None) -> bool:
     """Whether ``text`` has the shape of one of our ids (with this prefix, if given)."""
     if _SHAPE.fullmatch(text) is None:

@@ -7,7 +7,9 @@ from typing import Final
 import asyncpg
 import msgspec
 
+from bailiwick import resources
 from bailiwick.control.plans import ControlError
+from bailiwick.interlink.resource import copied
 from bailiwick.store.database import Fence
 from bailiwick.store.statements import statement
 
@@ -196,10 +198,11 @@ async def promote(connection: asyncpg.Connection) -> None:
         ) from None
 
 
-async def copy_endpoints(source: asyncpg.Connection, target: asyncpg.Connection) -> int:
-    """Bring the webhook endpoints of one node to another; how many it lacked."""
-    copied = 0
-    for row in await source.fetch(statement("endpoint_every")):
-        if await target.fetchval(statement("endpoint_copy"), *row) is not None:
-            copied += 1
-    return copied
+async def copy_everywhere(source: asyncpg.Connection, target: asyncpg.Connection) -> int:
+    """Bring the rows of which each node has all from one node to another; how many it lacked."""
+    brought = 0
+    for table in copied(resources.every()):
+        for row in await source.fetch(statement(f"{table}_every")):
+            if await target.fetchval(statement(f"{table}_copy"), row[0], row[2]) is not None:
+                brought += 1
+    return brought

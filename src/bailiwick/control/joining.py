@@ -205,7 +205,7 @@ async def sing(site: Site, node: Node, merchant: str = "") -> CanaryTold:
 
 
 async def _endpoints(site: Site, node: Node, dsn: str) -> str:
-    """Copy webhook endpoints from the first other node whose database answers."""
+    """Copy what each node has all of from the first other node whose database answers."""
     others = [each for each in site.world().topology.nodes
               if each.number != node.number and each.name in site.fleet.nodes]  # fmt: skip
     for other in others:
@@ -214,11 +214,11 @@ async def _endpoints(site: Site, node: Node, dsn: str) -> str:
                 site.database(other.name, site.entry(other.name).dsn) as source,
                 site.database(node.name, dsn) as target,
             ):
-                copied = await database.copy_endpoints(source, target)
+                copied = await database.copy_everywhere(source, target)
         except ControlError as error:
             problem = str(error)
             continue
-        return f"{copied} webhook endpoints came from {other.name}"
+        return f"{copied} webhook endpoints and configurations came from {other.name}"
     if not others:
         return "there is no other node"
     raise ControlError(f"no other node's webhook endpoints can be read: {problem}")

@@ -22,10 +22,11 @@ from bailiwick.delivery.post import Poster
 from bailiwick.delivery.schedule import again_ms
 from bailiwick.delivery.slots import TOTAL, Slots
 from bailiwick.delivery.tries import Told, Try, new_name, oldest_kept
-from bailiwick.delivery.webhooks import Endpoint, Endpoints, change
-from bailiwick.interlink.endpoint_copies import TOMBSTONE_MS
+from bailiwick.delivery.webhooks import Endpoint, Endpoints
+from bailiwick.interlink.copies import TOMBSTONE_MS
 from bailiwick.runtime.database_errors import DATABASE_ERRORS
 from bailiwick.runtime.loops import end, forever
+from bailiwick.store.changes import change
 from bailiwick.store.database import Store
 
 ROUND_MAX = 128

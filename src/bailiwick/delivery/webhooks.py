@@ -16,11 +16,8 @@ from typing import Any
 import msgspec
 
 from bailiwick.base.api_versions import effective
-from bailiwick.base.clock import now_ms
-from bailiwick.base.ids import new_token
 from bailiwick.delivery.event_types import covers
 from bailiwick.delivery.secrets import Old, valid
-from bailiwick.interlink.endpoint_copies import version_at
 from bailiwick.store.database import Store
 
 USER_AGENT = "bailiwick-webhooks"
@@ -101,11 +98,6 @@ class Endpoints:
         for each in found:
             by_owner.setdefault((each.merchant, each.livemode), []).append(each)
         self._by_owner = by_owner
-
-
-def change() -> int:
-    """The version of a change to an endpoint that is made now."""
-    return version_at(now_ms(), new_token())
 
 
 def signatures(secrets: Sequence[str], event_id: str, body: bytes, now_s: int) -> dict[str, str]:

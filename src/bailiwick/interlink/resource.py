@@ -155,3 +155,13 @@ def lists(resources: list[Resource]) -> dict[str, Resource]:
             if path.template == each.path
         )
     }
+
+
+def copied(resources: list[Resource]) -> dict[str, tuple[str, ...]]:
+    """The tables of which each node has all rows, with the prefixes of their ids; see
+    ``interlink.copies``."""
+    found: dict[str, tuple[str, ...]] = {}
+    for each in resources:
+        if any(isinstance(at, Everywhere) for path in each.paths for at in path.methods.values()):
+            found[each.table] = (*found.get(each.table, ()), each.prefix)
+    return found

@@ -8,11 +8,11 @@ import structlog
 from bailiwick.base import canary
 from bailiwick.base.errors import ApiError
 from bailiwick.base.tenancy import own
-from bailiwick.interlink import admission_query, endpoint_copies, regional
+from bailiwick.interlink import admission_query, copies, regional
 from bailiwick.node import metrics
 from bailiwick.node.bulk_admission import BulkAdmission
 from bailiwick.node.canary import Canary
-from bailiwick.node.endpoint_copies import EndpointCopies
+from bailiwick.node.copies import Copies
 from bailiwick.node.explain import Explain
 from bailiwick.node.operations import Operations, Usage, refuse_if_superseded
 from bailiwick.node.service import Node
@@ -120,7 +120,7 @@ def build(node: Node) -> falcon.asgi.App[Any, Any]:
     app.add_route("/usage/gateways", operations, suffix="gateways")
     app.add_route("/metrics", operations, suffix="metrics")
     app.add_route(admission_query.PATH, BulkAdmission(node))
-    app.add_route(endpoint_copies.PATH, EndpointCopies(node))
+    app.add_route(copies.PATH, Copies(node))
     app.add_route(f"{regional.PATH}{{identifier}}", Residency(node))
     app.add_route(canary.PATH, Canary(node))
     app.add_route("/internal/crash", operations, suffix="crash")

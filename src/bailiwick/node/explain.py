@@ -27,7 +27,7 @@ class Explain:
         asked = route.asked(request, who, "create", "", params, [])
         location = placing.located(node, who, wish.location)
         assignment = placing.explainable(node, request, asked, wish, location)
-        creation = PaymentCreation(node.machine)
+        creation = PaymentCreation(node.machine, configurations=node.configurations)
         payer = await creation.payer(asked, wish)
         payment = creation.draft(asked, wish, location, assignment, payer.saved)
         found = node.gateways.match(wanted(payment, who.merchant.strategy, token=payer.token))

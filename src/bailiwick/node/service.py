@@ -24,6 +24,7 @@ from bailiwick.node.config import Loaded, callback_base
 from bailiwick.orders.callbacks import Callbacks
 from bailiwick.orders.machine import Machine
 from bailiwick.orders.resolver import Resolver
+from bailiwick.records.configurations import Configurations
 from bailiwick.resources.events.shown import one
 from bailiwick.resources.payments.rows import TABLE
 from bailiwick.routing.gateways import Gateways
@@ -66,6 +67,11 @@ class Node:
             lambda: self.superseded_by is not None,
         )
         self.endpoints = Endpoints()
+        self.configurations = Configurations()
+        self.everywhere: dict[str, Endpoints | Configurations] = {
+            "webhook_endpoint": self.endpoints,
+            "configuration": self.configurations,
+        }
         self.assemble(self.gateways)
         self.deliverer = Deliverer(
             self.store,
@@ -153,7 +159,8 @@ class Node:
             await self.feed.start()
         await self.store.open()
         await self._catch_up()
-        await self.endpoints.load(self.store)
+        for each in self.everywhere.values():
+            await each.load(self.store)
         await self._look()
         await self.gateways.connect()
         loops = (
@@ -194,7 +201,8 @@ class Node:
         try:
             async with asyncio.timeout(WATCH_S * 3):
                 await self._look()
-                await self.endpoints.load(self.store)
+                for each in self.everywhere.values():
+                    await each.load(self.store)
         except BaseException:
             self.load.database_answers = False
             raise

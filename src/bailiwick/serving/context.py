@@ -9,6 +9,7 @@ from bailiwick.interlink.permissions import Permissions
 from bailiwick.interlink.refusals import Refusals
 from bailiwick.jurisdiction.home_history import HomeHistories
 from bailiwick.orders.machine import Machine
+from bailiwick.records.configurations import Configurations
 from bailiwick.serving.expansion import Expansion
 from bailiwick.store.database import Store
 from bailiwick.topology.snapshot import World
@@ -30,6 +31,7 @@ class NodeContext(Protocol):
     store: Store
     machine: Machine
     endpoints: Endpoints
+    configurations: Configurations
     load: Load
     refusals: Refusals
     home_histories: HomeHistories

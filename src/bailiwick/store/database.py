@@ -142,7 +142,8 @@ class Store:
 
         lists = max(1, self._pool_max // LISTS_SHARE)
         self._pool = await pool(max(2, self._pool_max - lists), least=2)
-        self._lists = await pool(lists, least=0)
+        # A list has filters that most requests leave out: each is planned for what it has.
+        self._lists = await pool(lists, least=0, plan_cache_mode="force_custom_plan")
         # A lane may wait for what a transaction has locked: a process that stops in one is cut off.
         idle = {"idle_in_transaction_session_timeout": TRANSACTION_IDLE}
         self._writes = await pool(TRANSACTIONS_MAX, least=0, **idle)

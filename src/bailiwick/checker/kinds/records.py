@@ -54,10 +54,21 @@ async def methods_owned(db: Reader, found: Found) -> None:
     )
 
 
+async def found_by_customer(db: Reader, found: Found) -> None:
+    """A payment is found by the customer that it names, and by no other."""
+    await db.compare(found, "SELECT count(*) FROM payment")
+    await db.broken(
+        found,
+        """SELECT p.id, 'is found by ' || coalesce(p.customer, 'nobody')
+             FROM payment p JOIN event e ON e.subject = p.id AND e.seq = p.content_seq
+            WHERE p.customer IS DISTINCT FROM e.content::json #>> '{progress,customer}'""",
+    )
+
+
 TOLD = """SELECT count(*) FROM event
            WHERE NOT (subject ^@ 'pi_' OR subject ^@ 'po_' OR subject ^@ 'seti_')"""
 """How many events tell of records: if any, there are records to compare."""
-RECORDS: tuple[Invariant, ...] = (records_told, methods_owned)
+RECORDS: tuple[Invariant, ...] = (records_told, methods_owned, found_by_customer)
 
 
 SETUPS_COUNT = "SELECT count(*) FROM setup"

@@ -8,7 +8,7 @@ from msgspec import Meta
 from bailiwick.jurisdiction.locate import Evidence
 from bailiwick.methods import Device
 from bailiwick.methods.locales import CHARS_MAX
-from bailiwick.serving.params import Amount
+from bailiwick.serving.params import Amount, Text
 
 
 class AvailableMethods(msgspec.Struct, frozen=True):
@@ -19,4 +19,5 @@ class AvailableMethods(msgspec.Struct, frozen=True):
     location: Evidence | None = None
     device: Device | None = None
     capture_method: Literal["automatic", "automatic_async", "manual"] = "automatic"
+    payment_method_configuration: Text | None = None
     locale: Annotated[str, Meta(max_length=CHARS_MAX)] | None = None

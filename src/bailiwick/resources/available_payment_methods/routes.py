@@ -6,9 +6,10 @@ from bailiwick.base.money import payment_amount, payment_currency
 from bailiwick.base.objects import Object
 from bailiwick.methods.locales import Spoken, spoken
 from bailiwick.resources.available_payment_methods import RESOURCE
-from bailiwick.resources.available_payment_methods.available import Available, available
 from bailiwick.resources.available_payment_methods.params import AvailableMethods
+from bailiwick.resources.payment_method_configurations import effect
 from bailiwick.resources.payments import placing
+from bailiwick.routing.available import Available, available
 from bailiwick.routing.match import Wanted
 from bailiwick.serving import route
 from bailiwick.serving.context import NodeContext
@@ -44,7 +45,12 @@ class AvailablePaymentMethods(Route):
             livemode=who.livemode,
             strategy=who.merchant.strategy,
         )
-        found = available(node.machine.gateways.facts(), wanted, wish.device)
+        configured = effect.chosen(node.configurations, who, wish.payment_method_configuration)
+        found = [
+            each
+            for each in available(node.machine.gateways.facts(), wanted, wish.device)
+            if effect.is_on(configured, each.type)
+        ]
         secret = who.kind == "secret"
         page = {
             "object": "list",

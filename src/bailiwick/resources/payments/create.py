@@ -20,7 +20,9 @@ from bailiwick.jurisdiction.locate import Location
 from bailiwick.orders.attempts import AttemptNew
 from bailiwick.orders.machine import Machine
 from bailiwick.orders.row_builder import content
+from bailiwick.records.configurations import Configurations
 from bailiwick.records.record import Record
+from bailiwick.resources.payment_method_configurations.effect import chosen, types_for
 from bailiwick.resources.payments import editing, render
 from bailiwick.resources.payments.charging import (
     CONSIDERED_MAX,
@@ -61,9 +63,15 @@ _replace = msgspec.structs.replace
 class PaymentCreation:
     """Makes payments; ``secret``: by which fingerprints of saved payment methods are keyed."""
 
-    def __init__(self, machine: Machine, secret: bytes = b"") -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        secret: bytes = b"",
+        configurations: Configurations | None = None,
+    ) -> None:
         self._secret = secret
         self._machine = machine
+        self._configurations = configurations or Configurations()
         self._gateways = machine.gateways
         self._command = machine.command
         self._rows = machine.rows
@@ -85,9 +93,9 @@ class PaymentCreation:
         alone = bound(request)
         try:
             payer = await self.payer(asked, request) if alone else NOBODY
+            payment = self.draft(asked, request, location, assignment, payer.saved)
         except ApiError as error:
             return await self._before(asked, error)
-        payment = self.draft(asked, request, location, assignment, payer.saved)
         attempt: AttemptNew | None = None
         vault = vault_of(request)
         missing = vault is not None and not self._gateways.has_vault(vault, asked.livemode)
@@ -183,12 +191,12 @@ class PaymentCreation:
             location=where,
             assignment=assignment_shown(assignment),
             capture_method="manual" if manual else "automatic",
-            method_types=tuple(types_of(request) or ("card",)),
+            method_types=("card",),
             types_allowed=request.allowed_payment_method_types is not None,
             confirmation_method=request.confirmation_method or "automatic",
             automatic_methods=plain(request.automatic_payment_methods),
         )
-        return Payment(
+        payment = Payment(
             id=identifier,
             merchant=asked.merchant.id,
             livemode=asked.livemode,
@@ -202,6 +210,24 @@ class PaymentCreation:
             details=details,
             progress=first_progress(request, method, saved),
         )
+        return self._typed(asked, request, payment)
+
+    def _typed(self, asked: IdempotentRequest, request: CreatePayment, payment: Payment) -> Payment:
+        """A payment with the types of payment methods that it takes: those that its request names,
+        or those of a configuration, or cards. Raises ApiError (400)."""
+        types, of = types_of(request), None
+        if types is None:
+            named = request.payment_method_configuration
+            of = chosen(self._configurations, asked, named)
+            if of is not None:
+                wish = wanted(payment, asked.merchant.strategy)
+                types = types_for(of, self._gateways.facts(), wish)
+        if types is None:
+            return payment
+        details = _replace(
+            payment.details, method_types=tuple(types), configuration=None if of is None else of.id
+        )
+        return _replace(payment, details=details)
 
     def _with_charge(
         self,
@@ -268,6 +294,7 @@ class PaymentCreation:
             instruction=None if attempt is None else text(attempt.instruction),
             answer_status=200 if done else None,
             answer_version=API_VERSION if done else None,
+            customer=payment.progress.customer,
         )
 
 

@@ -56,7 +56,7 @@ def dressed(
     changes["no_action"] = request.error_on_requires_action
     if needs_return(payment.details.automatic_methods, request.return_url or progress.return_url):
         raise return_missing()
-    _same_types(payment, types_of(request))
+    _same_types(payment, request)
     if request.capture_method is not None:
         wanted = "manual" if request.capture_method == "manual" else "automatic"
         if wanted != payment.details.capture_method:
@@ -113,7 +113,7 @@ def updated(
                 "another.",
                 param="currency",
             )
-    _same_types(payment, types_of(request))
+    _same_types(payment, request)
     method = method_given(request)
     wishes = wishes_of(request, progress.wishes)
     if wishes != progress.wishes:
@@ -139,12 +139,14 @@ def updated(
     return Transition(before=payment, after=after, event=event, definite=True)
 
 
-def _same_types(payment: Payment, types: list[str] | None) -> None:
+def _same_types(payment: Payment, request: ConfirmPayment | UpdatePayment) -> None:
+    types = types_of(request)
     if types is not None and tuple(types) != payment.details.method_types:
+        older = request.payment_method_types is not None
+        name = "payment_method_types" if older else "allowed_payment_method_types"
         raise ApiError.invalid(
-            "payment_method_types is fixed when the PaymentIntent is created: cancel it and create "
-            "another.",
-            param="payment_method_types",
+            f"{name} is fixed when the PaymentIntent is created: cancel it and create another.",
+            param=name,
         )
 
 

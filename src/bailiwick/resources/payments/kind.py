@@ -47,6 +47,7 @@ class PaymentKind:
             amount_refunded=after.amount_refunded,
             charge_attempt=after.charge_attempt,
             capture_before_ms=after.capture_before_ms,
+            customer=after.progress.customer,
             **common,
         )
 

@@ -117,6 +117,7 @@ class CreatePayment(msgspec.Struct, frozen=True, kw_only=True):
     payment_method_types: Methods | None = None
     allowed_payment_method_types: Methods | None = None
     automatic_payment_methods: AutomaticMethods | None = None
+    payment_method_configuration: Text | None = None
     confirmation_method: Literal["automatic", "manual"] | None = None
     description: LongText | None = None
     metadata: Metadata = {}
@@ -345,6 +346,8 @@ def _check_create(request: CreatePayment) -> None:
                 raise _only_one("automatic_payment_methods", other)
         if request.confirm and needs_return(plain(automatic), request.return_url):
             raise return_missing()
+    if request.payment_method_configuration is not None and types_of(request) is not None:
+        raise _only_one("payment_method_configuration", "payment_method_types")
     for name in ("off_session", "error_on_requires_action"):
         if getattr(request, name) and not request.confirm:
             raise ApiError.invalid(

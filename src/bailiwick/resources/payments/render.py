@@ -126,7 +126,8 @@ def payment_intent(
         "payment_method": progress.payment_method,
         "payment_method_options": _method_options(progress),
         "payment_method_types": details.method_types,
-        "payment_method_configuration_details": None,
+        "payment_method_configuration_details": details.configuration
+        and {"id": details.configuration, "parent": None},
         "payment_record": None,
         "presentment_details": None,
         "processing": None,

@@ -52,7 +52,7 @@ class PaymentIntents(Route):
 
     def __init__(self, node: NodeContext) -> None:
         super().__init__(node)
-        self._creation = PaymentCreation(node.machine, node.refusals.secret)
+        self._creation = PaymentCreation(node.machine, node.refusals.secret, node.configurations)
 
     async def on_post(self, request: Request, response: Response) -> None:
         """Create, and confirm at once if asked to: the hot path."""

@@ -21,9 +21,10 @@ TABLE = OrderTable(
         "amount_refunded",
         "charge_attempt",
         "capture_before_ms",
+        "customer",
     ),
     also=True,
-    at_first={"charge_attempt": "w.attempt_id"},
+    at_first={"charge_attempt": "w.attempt_id", "customer": "w.customer"},
 )
 
 
@@ -31,6 +32,7 @@ class Details(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is fixed when a payment is created.
 
     ``types_allowed``: the types were given as those allowed, the newer name of the parameter.
+    ``configuration``: the payment method configuration that they follow.
     """
 
     client_secret: str
@@ -41,6 +43,7 @@ class Details(msgspec.Struct, frozen=True, omit_defaults=True):
     automatic_methods: dict[str, Any] | None = None
     types_allowed: bool = False
     confirmation_method: str = "automatic"
+    configuration: str | None = None
 
 
 class Hold(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -169,6 +172,8 @@ class Payment(msgspec.Struct, frozen=True, omit_defaults=True):
 class PaymentCreate(OrderCreate, frozen=True, kw_only=True):
     """A new payment: the fields are those of ``payment_create_row``, in order."""
 
+    customer: str | None = None
+
 
 class PaymentMove(OrderMove, frozen=True, kw_only=True):
     """A payment's move: the fields are those of ``payment_move_row``, in order. ``also``: the types
@@ -182,3 +187,4 @@ class PaymentMove(OrderMove, frozen=True, kw_only=True):
     charge_attempt: str | None = None
     capture_before_ms: int | None = None
     also: str | None = None
+    customer: str | None = None

@@ -13,24 +13,21 @@ from bailiwick.base.objects import page
 from bailiwick.base.tenancy import own
 from bailiwick.delivery.addresses import allowed_url
 from bailiwick.delivery.event_types import problem
-from bailiwick.delivery.webhooks import Endpoint, change
-from bailiwick.interlink import paging
-from bailiwick.interlink.sealed_resource import Resource
+from bailiwick.delivery.webhooks import Endpoint
+from bailiwick.interlink.sealed_resource import Given
+from bailiwick.resources.webhook_endpoints import RESOURCE
 from bailiwick.resources.webhook_endpoints.params import (
     CreateEndpoint,
     ListEndpoints,
     UpdateEndpoint,
 )
-from bailiwick.resources.webhook_endpoints.secret import (
-    SecretRoll,
-    given_by_access,
-    node_addressed,
-    shown,
-)
+from bailiwick.resources.webhook_endpoints.secret import SecretRoll, shown
 from bailiwick.serving import lists, route
 from bailiwick.serving.context import NodeContext
+from bailiwick.serving.everywhere import given_by_access, node_addressed, part_of
 from bailiwick.serving.params import Retrieve, merged
 from bailiwick.serving.route import Mounted, Request, Response, Route
+from bailiwick.store.changes import change
 from bailiwick.topology.merchants import Principal
 from bailiwick.wire.answers import json_answer
 from bailiwick.wire.forms import struct_from
@@ -70,7 +67,7 @@ class EndpointList(Route):
         """Write an endpoint under the id that access gives; repeating it changes nothing."""
         node = self.node
         who = route.principal(request, node)
-        given = given_by_access(node, request, who)
+        given = given_by_access(node, request, who, RESOURCE)
         _, wish = await route.checked(request, CreateEndpoint)
         route.check_expand(wish.expand, route.NOTHING)
         _check(node, wish.url, wish.enabled_events)
@@ -87,9 +84,9 @@ class EndpointList(Route):
     async def on_post(self, request: Request, response: Response) -> None:
         """Not here: it would be known to this node alone."""
         route.principal(request, self.node)
-        raise node_addressed()
+        raise node_addressed(RESOURCE)
 
-    async def _put(self, who: Principal, given: Resource, wish: CreateEndpoint) -> bool:
+    async def _put(self, who: Principal, given: Given, wish: CreateEndpoint) -> bool:
         """Whether it was made now. Raises ApiError (400) where there are enough."""
         node = self.node
         await node.endpoints.load(node.store)
@@ -129,21 +126,10 @@ class EndpointList(Route):
         who = route.principal(request, self.node)
         query = struct_from(route.query(request), ListEndpoints)
         lists.wishes(query, route.NOTHING)
-        cursors = paging.given(msgspec.structs.asdict(query))
         await self.node.endpoints.load(self.node.store)
         owned = self.node.endpoints.of(who.merchant.id, who.livemode)
-        for name, cursor in cursors:
-            if all(each.id != cursor for each in owned):
-                raise paging.no_such(name, "webhook_endpoint", cursor)
-        if query.starting_after is not None:
-            owned = [each for each in owned if each.id < query.starting_after]
-        if query.ending_before is not None:
-            owned = [each for each in owned if each.id > query.ending_before]
-        forward = query.ending_before is None
-        kept = owned[: query.limit] if forward else owned[-query.limit :]
-        objects = [shown(endpoint) for endpoint in kept]
-        more = len(owned) > query.limit
-        json_answer(response, page(objects, "/v1/webhook_endpoints", more))
+        kept, more = part_of(owned, query, RESOURCE.object)
+        json_answer(response, page([shown(each) for each in kept], RESOURCE.path, more))
 
 
 class EndpointItem(Route):

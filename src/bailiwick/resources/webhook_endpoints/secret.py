@@ -7,17 +7,16 @@ import msgspec
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.base.objects import Object, text
-from bailiwick.base.sealing import SEAL
 from bailiwick.base.tenancy import own
 from bailiwick.delivery.secrets import VALID_BEFORE_MAX, TooMany, UsedBefore, replaced
-from bailiwick.delivery.webhooks import Endpoint, change
-from bailiwick.interlink.sealed_resource import HEADER, Resource, read_resource
-from bailiwick.resources.webhook_endpoints import render
+from bailiwick.delivery.webhooks import Endpoint
+from bailiwick.interlink.sealed_resource import Given
+from bailiwick.resources.webhook_endpoints import RESOURCE, render
 from bailiwick.resources.webhook_endpoints.params import RollSecret
 from bailiwick.serving import route
-from bailiwick.serving.context import NodeContext
+from bailiwick.serving.everywhere import given_by_access, node_addressed
 from bailiwick.serving.route import NOTHING, Request, Response, Route, check_expand
-from bailiwick.topology.merchants import Principal
+from bailiwick.store.changes import change
 from bailiwick.wire.answers import json_answer
 
 ACTION = "roll_secret"
@@ -29,43 +28,19 @@ def shown(endpoint: Endpoint, *, secret: bool = False) -> Object:
     return render.webhook_endpoint(row, now_ms(), secret=secret)
 
 
-def given_by_access(
-    node: NodeContext, request: Request, who: Principal, action: str = ""
-) -> Resource:
-    """What access has chosen. Raises ApiError: 403 from anybody else, 400 for nonsense."""
-    secret = node.refusals.secret
-    told, proof = request.get_header(HEADER), request.get_header(SEAL)
-    try:
-        given = read_resource(secret, who, told, proof, action)
-    except ValueError as error:
-        raise ApiError.invalid(f"{HEADER}: {error}", param=HEADER) from None
-    if given is None:
-        raise ApiError.forbidden("Only access processes may choose an endpoint's id and secret.")
-    return given
-
-
-def node_addressed() -> ApiError:
-    """The answer to who sends to one node what must be done at all of them."""
-    return ApiError.invalid(
-        "Webhook endpoints are made through an access process, which makes them at every "
-        "node: send this request to the address of the API, not to a node.",
-        code="node_addressed",
-    )
-
-
 class SecretRoll(Route):
     """/v1/webhook_endpoints/{identifier}/roll_secret"""
 
     async def on_post(self, request: Request, response: Response, identifier: str) -> None:
         """Not here: it would be the secret at this node alone."""
         route.principal(request, self.node)
-        raise node_addressed()
+        raise node_addressed(RESOURCE)
 
     async def on_put(self, request: Request, response: Response, identifier: str) -> None:
         """Take the secret that access gives; repeating it changes nothing."""
         node = self.node
         who = route.principal(request, node)
-        given = given_by_access(node, request, who, ACTION)
+        given = given_by_access(node, request, who, RESOURCE, ACTION)
         if given.id != identifier:
             raise ApiError.invalid("The path names another endpoint.", param="id")
         _, wish = await route.checked(request, RollSecret)
@@ -81,7 +56,7 @@ class SecretRoll(Route):
         # Shown once, as that of a new endpoint: whoever repeats the request has got it.
         json_answer(response, shown(found, secret=rolled))
 
-    async def _roll(self, found: Endpoint, given: Resource, expires_in_s: int) -> None:
+    async def _roll(self, found: Endpoint, given: Given, expires_in_s: int) -> None:
         """Raises ApiError: 400, an old key, or too many are valid; 409, it is being changed."""
         until_ms = given.created_ms + expires_in_s * 1000 if expires_in_s else 0
         try:

@@ -22,7 +22,7 @@ SELECT id, merchant, livemode, version, state, epoch, amount, currency, created_
                         ORDER BY c.id DESC OFFSET 0) a
                  WHERE p.merchant = $1 AND p.livemode = $2 AND p.id <= $6 AND p.id >= $7
                    AND p.attempts > 0 AND p.created_ms BETWEEN $8 AND $9
-                   AND ($10::text IS NULL OR e.content::json #>> '{progress,customer}' = $10)
+                   AND ($10::text IS NULL OR p.customer = $10)
                  ORDER BY p.id DESC, a.charge DESC
                  LIMIT $5 + 1) found
         WINDOW w AS (ORDER BY charge DESC)) placed

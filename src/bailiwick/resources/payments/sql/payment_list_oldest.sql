@@ -11,7 +11,7 @@ SELECT id, merchant, livemode, version, state, epoch, amount, currency, created_
                   FROM payment p JOIN event e ON e.subject = p.id AND e.seq = p.content_seq
                  WHERE p.merchant = $1 AND p.livemode = $2 AND p.id < $3 AND p.id > $4
                    AND p.created_ms BETWEEN $6 AND $7
-                   AND ($8::text IS NULL OR e.content::json #>> '{progress,customer}' = $8)
+                   AND ($8::text IS NULL OR p.customer = $8)
                  ORDER BY p.id ASC
                  LIMIT $5 + 1) found
         WINDOW w AS (ORDER BY id ASC)) placed

@@ -20,7 +20,6 @@ ANY = {
 _OPEN = {
     **ANY,
     "excluded_payment_method_types": _TYPES,
-    "payment_method_configuration": _TYPES,
 }
 _CONFIRMED = {
     **_OPEN,
@@ -39,6 +38,7 @@ CREATE = {
 UPDATE = {
     **_OPEN,
     **LIST,
+    "payment_method_configuration": "it is named when the PaymentIntent is created: create another",
     "capture_method": "it is fixed when the PaymentIntent is created: create another",
     "transfer_group": _ACCOUNTS,
 }

@@ -8,8 +8,7 @@ UPDATE delivery d
  WHERE d.next_at > now()
    AND (d.subject IN (SELECT id FROM customers)
         OR d.subject IN (
-            SELECT p.id
-              FROM payment p JOIN event e ON e.subject = p.id AND e.seq = p.content_seq
+            SELECT p.id FROM payment p
              WHERE p.id = d.subject AND p.merchant = $2 AND NOT p.livemode
-               AND e.content::json #>> '{progress,customer}' IN (SELECT id FROM customers)))
+               AND p.customer IN (SELECT id FROM customers)))
 RETURNING d.event

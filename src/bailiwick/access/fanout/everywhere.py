@@ -1,8 +1,8 @@
-"""Webhook endpoints: each lives on every node, as events are sent from where they happen.
+"""What lives at every node alike: webhook endpoints, and what else a merchant configures.
 
 Id and secret are derived from the merchant and the Idempotency-Key, so that a retry comes to the
-same endpoint. Nodes take them from access alone, which proves itself (``resource``). A change is
-made at one node, and brought from there to the others (``endpoint_copies``).
+same object. Nodes take them from access alone, which proves itself (``sealed_resource``). A change
+is made at one node, and brought from there to the others (``copies``).
 """
 
 import hashlib
@@ -12,44 +12,36 @@ import os
 import falcon.asgi
 import msgspec
 
-from bailiwick.access.fanout import endpoint_copies
+from bailiwick.access.fanout import copies
 from bailiwick.access.front import Front
 from bailiwick.access.inbound import Inbound
 from bailiwick.access.nodes.forward import Answer, HopError
 from bailiwick.access.nodes.hop import give, send, unreachable
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
-from bailiwick.base.ids import new_id
-from bailiwick.interlink.sealed_resource import Resource, resource_lines
+from bailiwick.base.ids import derived_id, new_id
+from bailiwick.interlink.resource import Resource
+from bailiwick.interlink.sealed_resource import Given, resource_lines
 from bailiwick.topology.merchants import Principal
 
-_PATH = b"/v1/webhook_endpoints"
-_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
-
-def _base32(value: int, chars: int) -> str:
-    return "".join(_ALPHABET[value >> 5 * place & 31] for place in reversed(range(chars)))
-
-
-def derive(secret: bytes, principal: Principal, key: str | None) -> tuple[str, str]:
-    """Id and signing secret of a new endpoint; random without an Idempotency-Key.
-
-    A derived id cannot tell its time: its leading bits come from the key like the rest.
-    """
+def derive(
+    secret: bytes, principal: Principal, key: str | None, prefix: str = "we"
+) -> tuple[str, str]:
+    """Id and signing secret of a new object; random without an Idempotency-Key."""
     if key is None:
-        return new_id("we", 0, now_ms()), "whsec_" + os.urandom(24).hex()
+        return new_id(prefix, 0, now_ms()), "whsec_" + os.urandom(24).hex()
     scope = f"{principal.merchant.id}|{'live' if principal.livemode else 'test'}|".encode()
     named = scope + key.encode("latin-1")
-    name = hmac.new(secret, b"endpoint id|" + named, hashlib.sha256).digest()
-    value = int.from_bytes(name[:17], "big") & ((1 << 130) - 1)
-    # Bits 66 to 81 are the node number; endpoints belong to none.
-    value &= ~(0xFFFF << 66)
+    told = b"endpoint id|" if prefix == "we" else f"{prefix} id|".encode()
+    name = hmac.new(secret, told + named, hashlib.sha256).digest()
     signing = hmac.new(secret, b"endpoint secret|" + named, hashlib.sha256).hexdigest()
-    return "we_" + _base32(value, 26), "whsec_" + signing[:48]
+    return derived_id(prefix, name), "whsec_" + signing[:48]
 
 
 async def _changed(
     front: Front,
+    of: Resource,
     inbound: Inbound,
     method: str,
     target: bytes,
@@ -57,7 +49,7 @@ async def _changed(
     identifier: str,
     extra: list[bytes] | None = None,
 ) -> Answer:
-    """Change an endpoint at one node that has it as it is now, and bring that to all others.
+    """Change an object at one node that has it as it is now, and bring that to all others.
 
     The answer names those that were not reached: they get it when they answer again.
 
@@ -65,8 +57,8 @@ async def _changed(
         ApiError: 503, no node answers, or the one that was asked did not.
     """
     topology = front.world.topology
-    copies = await endpoint_copies.known(front, identifier)
-    number = copies.holder(identifier)
+    found = await copies.known(front, of.table, identifier)
+    number = found.holder(identifier)
     if number is None:
         raise ApiError.unavailable("No node answers. Retry.", code="node_unavailable")
     node = topology.by_number[number]
@@ -79,7 +71,7 @@ async def _changed(
     if answer.status >= 400:
         return answer
     others = {each.number for each in topology.nodes} - {number}
-    late = await endpoint_copies.spread(front, number, [identifier], others)
+    late = await copies.spread(front, of.table, number, [identifier], others)
     return _naming(answer, [each.name for each in topology.nodes if each.number in late])
 
 
@@ -92,17 +84,19 @@ def _naming(answer: Answer, lagging: list[str]) -> Answer:
 
 
 async def create(
-    front: Front, inbound: Inbound, response: falcon.asgi.Response, body: bytes
+    front: Front, of: Resource, inbound: Inbound, response: falcon.asgi.Response, body: bytes
 ) -> None:
-    """POST: the same endpoint on every node."""
-    identifier, signing = derive(front.internal_secret, inbound.principal, inbound.idempotency_key)
-    resource = Resource(identifier, signing, now_ms())
-    extra = resource_lines(front.internal_secret, inbound.principal, resource)
-    give(response, await _changed(front, inbound, "PUT", _PATH, body, identifier, extra))
+    """POST: the same object at every node."""
+    secret, who = front.internal_secret, inbound.principal
+    identifier, signing = derive(secret, who, inbound.idempotency_key, of.prefix)
+    extra = resource_lines(secret, who, Given(identifier, signing, now_ms()))
+    target = of.path.encode("ascii")
+    give(response, await _changed(front, of, inbound, "PUT", target, body, identifier, extra))
 
 
 async def act(
     front: Front,
+    of: Resource,
     inbound: Inbound,
     response: falcon.asgi.Response,
     action: str,
@@ -122,47 +116,46 @@ async def act(
             param="Idempotency-Key",
             code="parameter_missing",
         )
-    target = _target(identifier) + b"/" + action.encode("ascii")
-    # No client's key has a line end in it: none makes an endpoint with this secret.
+    target = _target(of, identifier) + b"/" + action.encode("ascii")
+    # No client's key has a line end in it: none makes an object with this secret.
     named = f"{action}\n{identifier}\n{key}"
     _, signing = derive(front.internal_secret, inbound.principal, named)
-    resource = Resource(identifier, signing, now_ms())
-    extra = resource_lines(front.internal_secret, inbound.principal, resource, action)
-    give(response, await _changed(front, inbound, "PUT", target, body, identifier, extra))
+    given = Given(identifier, signing, now_ms())
+    extra = resource_lines(front.internal_secret, inbound.principal, given, action)
+    give(response, await _changed(front, of, inbound, "PUT", target, body, identifier, extra))
 
 
 async def change(
     front: Front,
+    of: Resource,
     inbound: Inbound,
     response: falcon.asgi.Response,
     method: str,
     identifier: str,
     body: bytes,
 ) -> None:
-    """POST or DELETE of one endpoint."""
-    target = _target(identifier)
-    give(response, await _changed(front, inbound, method, target, body, identifier))
+    """POST or DELETE of one object."""
+    target = _target(of, identifier)
+    give(response, await _changed(front, of, inbound, method, target, body, identifier))
 
 
-def _target(identifier: str) -> bytes:
-    if (
-        not identifier.startswith("we_")
-        or not identifier.isascii()
-        or not identifier.isidentifier()
-    ):
-        raise ApiError.missing("webhook_endpoint", identifier)
-    return _PATH + b"/" + identifier.encode("ascii")
+def _target(of: Resource, identifier: str) -> bytes:
+    named = identifier.isascii() and identifier.isidentifier()
+    if not named or not identifier.startswith(f"{of.prefix}_"):
+        raise ApiError.missing(of.object, identifier)
+    return f"{of.path}/{identifier}".encode("ascii")
 
 
 async def read(
     front: Front,
+    of: Resource,
     inbound: Inbound,
     response: falcon.asgi.Response,
     identifier: str | None,
     query: bytes,
 ) -> None:
     """GET of one or all: any node can tell, so the first that answers does."""
-    target = _PATH if identifier is None else _target(identifier)
+    target = of.path.encode("ascii") if identifier is None else _target(of, identifier)
     if query:
         target += b"?" + query
     fault: ApiError | None = None

@@ -1,9 +1,12 @@
--- Bring another node's webhook endpoint here, as `endpoint_rows` has it; a newer one that is here stays.
+-- Bring another node's webhook endpoint here, as `webhook_endpoint_rows` has it; a newer one that is here
+-- stays. $1: its id, $2: the row.
 -- What is owed to one that was deleted is owed no more.
 WITH taken AS (
     INSERT INTO webhook_endpoint AS w (id, merchant, livemode, url, secret, events, status, created_ms,
                                        details, old_secrets, version, deleted_ms)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+    SELECT r.id, r.merchant, r.livemode, r.url, r.secret, r.events, r.status, r.created_ms, r.details,
+           r.old_secrets, r.version, r.deleted_ms
+      FROM json_populate_record(NULL::webhook_endpoint, $2::json) r WHERE r.id = $1
     ON CONFLICT (id) DO UPDATE
        SET url = excluded.url, secret = excluded.secret, events = excluded.events,
            status = excluded.status, details = excluded.details,

@@ -1,9 +1,10 @@
-"""Webhook endpoints as nodes have them, and access brings them from one to another. Pure.
+"""Rows of which each node has all, as access brings them from one node to another. Pure.
 
-No node calls another, and each has all endpoints. A change is made at one node, which gives the row
-a higher version; access takes the row from there to the others. Of two rows with one id the higher
-version is right, wherever and whenever they meet: a node that was away catches up. A deleted
-endpoint leaves a row that says so, for ``TOMBSTONE_MS``.
+What a merchant configures (webhook endpoints, payment method configurations) is needed wherever
+its payments are, and no node calls another. A change is made at one node, which gives the row a
+higher version; access takes the row from there to the others. Of two rows with one id the higher
+version is right, wherever and whenever they meet: a node that was away catches up. What is deleted
+leaves a row that says so, for ``TOMBSTONE_MS``.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,8 +13,8 @@ import msgspec
 
 from bailiwick.base.sealing import Stamp
 
-PATH = "/internal/webhook_endpoints"
-KIND = "endpoints"
+PATH = "/internal/copies"
+KIND = "copies"
 """Of the seals; see ``base.sealing``."""
 FRESH_MS = 300_000
 """How far the time of a question may be from the node's."""
@@ -25,47 +26,45 @@ TOMBSTONE_MS = 90 * 86_400_000
 _RANDOM_BITS = 20
 
 
-class EndpointRow(msgspec.Struct, frozen=True):
-    """A webhook endpoint as it is stored; ``events``, ``details`` and ``old_secrets`` are JSON.
+class Row(msgspec.Struct, frozen=True):
+    """A row as nodes tell it.
 
     Attributes:
-        deleted_ms: when it was deleted, in milliseconds; all else that it had is gone then.
+        row: all of it, as a JSON object of the table's columns.
     """
 
     id: str
-    merchant: str
-    livemode: bool
-    url: str
-    secret: str
-    events: str
-    status: str
-    created_ms: int
-    details: str
-    old_secrets: str
     version: int
-    deleted_ms: int | None
+    row: str
 
 
 class CopiesQuestion(Stamp, frozen=True, kw_only=True):
-    """What access asks of a node: one of these, or a digest of all versions.
+    """What access asks of a node: one of these about one table, or the digests of all tables.
 
     Attributes:
-        after: the versions of endpoints with higher ids than this.
+        of: the table's name; its statements are called ``<table>_digest``, ``_versions``,
+            ``_rows`` and ``_copy``.
+        after: the versions of rows with higher ids than this.
         ids: the rows of these.
         rows: to be taken over, where the version here is lower.
     """
 
+    of: str = ""
     after: str | None = None
     ids: list[str] | None = None
-    rows: list[EndpointRow] | None = None
+    rows: list[Row] | None = None
 
 
 class CopiesAnswer(msgspec.Struct, frozen=True):
-    """What a node tells."""
+    """What a node tells.
 
-    digest: str = ""
+    Attributes:
+        digests: by table, what is equal where two nodes have the same.
+    """
+
+    digests: dict[str, str] = {}
     versions: dict[str, int] = {}
-    rows: list[EndpointRow] = []
+    rows: list[Row] = []
 
 
 def version_at(now_ms: int, chance: int) -> int:

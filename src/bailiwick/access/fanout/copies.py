@@ -1,6 +1,6 @@
-"""All nodes get the same webhook endpoints: what one has newer is brought to the others.
+"""All nodes get the same rows of what lives at each: what one has newer is brought to the others.
 
-After a change at once; and every few seconds nodes whose endpoints differ are found by a digest, so
+After a change at once; and every few seconds nodes whose rows differ are found by a digest, so
 that one that was away catches up, whichever access process made the change. Where several processes
 do so at once, they bring the same.
 """
@@ -17,14 +17,14 @@ from bailiwick.access.nodes.forward import HopError
 from bailiwick.access.nodes.hop import client_of
 from bailiwick.base.clock import now_ms
 from bailiwick.base.sealing import SEAL, answer_seal, fits, seal
-from bailiwick.interlink.endpoint_copies import (
+from bailiwick.interlink.copies import (
     KIND,
     PATH,
     ROWS_MAX,
     VERSIONS_MAX,
     CopiesAnswer,
     CopiesQuestion,
-    EndpointRow,
+    Row,
     behind,
     newest,
 )
@@ -44,7 +44,7 @@ _said: dict[int, int] = {}
 
 
 class Copies(msgspec.Struct, frozen=True):
-    """Of some endpoints, the versions that each node has.
+    """Of some rows, the versions that each node has.
 
     Attributes:
         silent: nodes that did not tell.
@@ -63,9 +63,10 @@ async def ask(
     front: Front,
     node: Node,
     *,
+    of: str = "",
     after: str | None = None,
     ids: list[str] | None = None,
-    rows: list[EndpointRow] | None = None,
+    rows: list[Row] | None = None,
 ) -> CopiesAnswer | None:
     """Ask one node, or have it take over rows. None: there was no answer of its own."""
     monitor = front.node_monitor
@@ -77,6 +78,7 @@ async def ask(
             at_ms=monitor.node_clock_ms(node.number) or now_ms(),
             asker=os.urandom(16).hex(),  # questions may overtake each other: each has one
             count=1,
+            of=of,
             after=after,
             ids=ids,
             rows=rows,
@@ -93,17 +95,17 @@ async def ask(
     expected = answer_seal(front.internal_secret, KIND, proof, answer.body)
     if answer.status != 200 or not fits(expected, answer.headers.get(_SEAL)):
         if _said.get(node.number) != answer.status:  # once: it is asked again every few seconds
-            log.warning("endpoints_not_told", node=node.number, status=answer.status)
+            log.warning("copies_not_told", node=node.number, status=answer.status)
         _said[node.number] = answer.status
         return None
     _said.pop(node.number, None)
     return _answer.decode(answer.body)
 
 
-async def known(front: Front, identifier: str) -> Copies:
-    """Which versions of one endpoint the nodes have."""
+async def known(front: Front, table: str, identifier: str) -> Copies:
+    """Which versions of one row the nodes have."""
     nodes = front.world.topology.nodes
-    told = await asyncio.gather(*(ask(front, node, ids=[identifier]) for node in nodes))
+    told = await asyncio.gather(*(ask(front, node, of=table, ids=[identifier]) for node in nodes))
     pairs = list(zip(nodes, told, strict=True))
     return Copies(
         {node.number: {row.id: row.version for row in it.rows} for node, it in pairs if it},
@@ -111,54 +113,62 @@ async def known(front: Front, identifier: str) -> Copies:
     )
 
 
-async def spread(front: Front, source: int, ids: Iterable[str], to: Collection[int]) -> set[int]:
-    """Bring what one node has of these endpoints to others; which of them did not take it."""
+async def spread(
+    front: Front, table: str, source: int, ids: Iterable[str], to: Collection[int]
+) -> set[int]:
+    """Bring what one node has of these rows to others; which of them did not take it."""
     by_number = front.world.topology.by_number
     wanted, late = list(ids), set[int]()
     for start in range(0, len(wanted), ROWS_MAX):
-        found = await ask(front, by_number[source], ids=wanted[start : start + ROWS_MAX])
+        some = wanted[start : start + ROWS_MAX]
+        found = await ask(front, by_number[source], of=table, ids=some)
         if found is None:
             return set(to)
         numbers = sorted(set(to) - late)
         told = await asyncio.gather(
-            *(ask(front, by_number[number], rows=found.rows) for number in numbers)
+            *(ask(front, by_number[number], of=table, rows=found.rows) for number in numbers)
         )
         late |= {number for number, it in zip(numbers, told, strict=True) if it is None}
     return late
 
 
 async def compare(front: Front) -> int:
-    """Bring all nodes that answer to the same endpoints; how many rows were brought."""
+    """Bring all nodes that answer to the same rows; how many were brought."""
     nodes = front.world.topology.nodes
     told = await asyncio.gather(*(ask(front, node) for node in nodes))
-    there = [node for node, it in zip(nodes, told, strict=True) if it is not None]
-    if len({it.digest for it in told if it is not None}) < 2:
-        return 0
-    found = dict(
-        zip(
-            (node.number for node in there),
-            await asyncio.gather(*(_versions(front, node) for node in there)),
-            strict=True,
-        )
-    )
-    known_ones = {number: versions for number, versions in found.items() if versions is not None}
-    ids = sorted({each for versions in known_ones.values() for each in versions})
-    holders = newest(known_ones, ids)
+    digests = {node: it.digests for node, it in zip(nodes, told, strict=True) if it is not None}
     brought = 0
-    for number, lacking in behind(known_ones, holders).items():
+    for table in sorted({each for found in digests.values() for each in found}):
+        having = [node for node, found in digests.items() if table in found]
+        if len({digests[node][table] for node in having}) > 1:
+            brought += await _compare(front, table, having)
+    return brought
+
+
+async def _compare(front: Front, table: str, nodes: list[Node]) -> int:
+    """The same for one table, of these nodes."""
+    told = await asyncio.gather(*(_versions(front, table, node) for node in nodes))
+    found = {
+        node.number: versions
+        for node, versions in zip(nodes, told, strict=True)
+        if versions is not None
+    }
+    holders = newest(found, sorted({each for versions in found.values() for each in versions}))
+    brought = 0
+    for number, lacking in behind(found, holders).items():
         for source in {holders[each] for each in lacking}:
             some = sorted(each for each in lacking if holders[each] == source)
-            if not await spread(front, source, some, [number]):
+            if not await spread(front, table, source, some, [number]):
                 brought += len(some)
     return brought
 
 
-async def _versions(front: Front, node: Node) -> dict[str, int] | None:
+async def _versions(front: Front, table: str, node: Node) -> dict[str, int] | None:
     """All that a node has."""
     found: dict[str, int] = {}
     after = ""
     while True:
-        told = await ask(front, node, after=after)
+        told = await ask(front, node, of=table, after=after)
         if told is None:
             return None
         found |= told.versions
@@ -174,7 +184,7 @@ async def run(front: Front) -> None:
         try:
             brought = await compare(front)
         except Exception as error:
-            log.error("endpoints_not_compared", error=error)
+            log.error("copies_not_compared", error=error)
             continue
         if brought:
-            log.info("endpoints_brought", rows=brought)
+            log.info("copies_brought", rows=brought)

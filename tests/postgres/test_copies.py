@@ -12,26 +12,26 @@ import asyncpg
 import msgspec
 import pytest
 
-from bailiwick.access.fanout import endpoint_copies as copying
+from bailiwick.access.fanout import copies as copying
 from bailiwick.base.clock import now_ms
 from bailiwick.base.ids import new_id
 from bailiwick.base.sealing import SEAL, seal
-from bailiwick.interlink.endpoint_copies import (
+from bailiwick.interlink.copies import (
     KIND,
     PATH,
     CopiesQuestion,
-    EndpointRow,
+    Row,
     behind,
     newest,
     version_at,
 )
-from bailiwick.store.statements import statement
 from tests.postgres.hooks_kit import delivering, owe, sink, until_paid
 from tests.postgres.lists_kit import One, Site, site
 from tests.store_kit import NodeStore
 from tests.waiting import until
 
 LIST = "/v1/webhook_endpoints"
+TABLE = "webhook_endpoint"
 WISH = {"url": "https://shop.example/hooks", "enabled_events[0]": "*"}
 Rows = dict[str, dict[str, Any]]
 
@@ -65,7 +65,8 @@ async def away(it: Site, *nodes: One) -> AsyncIterator[None]:
 async def rows_of(node: One) -> Rows:
     sql = await asyncpg.connect(node.dsn)
     try:
-        return {row["id"]: dict(row) for row in await sql.fetch(statement("endpoint_every"))}
+        found = await sql.fetch("SELECT * FROM webhook_endpoint ORDER BY id")
+        return {row["id"]: dict(row) for row in found}
     finally:
         await sql.close()
 
@@ -239,7 +240,7 @@ async def test_what_is_owed_to_a_deleted_one_is_dropped_where_that_is_heard(thre
 async def test_only_access_asks_and_each_question_once(three: Site) -> None:
     made = await do(three, "POST", LIST, **WISH)
     body = msgspec.json.encode(
-        CopiesQuestion(node=1, at_ms=now_ms(), asker="a" * 16, count=1, ids=[made["id"]])
+        CopiesQuestion(node=1, at_ms=now_ms(), asker="a" * 16, count=1, of=TABLE, ids=[made["id"]])
     )
     genuine = seal(b"internal", KIND, body)
     at = three.nodes[0]
@@ -256,12 +257,15 @@ async def test_only_access_asks_and_each_question_once(three: Site) -> None:
     nonsense = b'{"node":1}'
     assert await ask(nonsense, seal(b"internal", KIND, nonsense)) == 400
     assert (await three.ask("POST", PATH, body=body, headers={SEAL: genuine}))[0] == 404
-    foreign = EndpointRow(made["id"], "acct_2", False, "https://thief.example", "s", "[]",
-                          "enabled", 1, "{}", "[]", 2**62, None)  # fmt: skip
+    columns = {
+        **(await rows_of(at))[made["id"]], "merchant": "acct_2", "version": 2**62,
+        "url": "https://thief.example",
+    }  # fmt: skip
+    foreign = Row(made["id"], 2**62, msgspec.json.encode(columns).decode())
     numbered = msgspec.structs.replace(foreign, id=new_id("we", 7, 5))
     for row, wanted in ((foreign, 200), (numbered, 400)):
         stamp = {"node": 1, "at_ms": now_ms(), "asker": row.id[:20], "count": 1}
-        question = msgspec.json.encode({**stamp, "rows": [row]})
+        question = msgspec.json.encode({**stamp, "of": TABLE, "rows": [row]})
         assert await ask(question, seal(b"internal", KIND, question)) == wanted
     assert (await alike(three))[made["id"]]["url"] == WISH["url"], "another's stays another's"
 
