@@ -1,6 +1,7 @@
 """The checker over a running demo: green after honest work, red for each thing put wrong."""
 
 import asyncio
+import io
 import json
 import re
 import subprocess
@@ -19,7 +20,7 @@ import stripe
 
 from bailiwick.checker.places import from_folder
 from bailiwick.checker.run import Verdict, Wanted, check
-from tests.waiting import until
+from tests.waiting import until, wait_until
 
 Demo = dict[str, Any]
 QUIET_S = 120
@@ -43,8 +44,11 @@ class Done:
     def __init__(self, demo: Demo) -> None:
         self.demo = demo
         client = stripe.StripeClient(
-            demo["secret_key"], base_addresses={"api": demo["base_url"]}, max_network_retries=2
+            demo["secret_key"],
+            base_addresses={"api": demo["base_url"], "files": demo["base_url"]},
+            max_network_retries=2,
         )
+        self.disputes, self.files = client.v1.disputes, client.v1.files
         self.intents = client.v1.payment_intents
         self.refunds = client.v1.refunds
         self.payouts: Any = client.v1.payouts
@@ -120,6 +124,17 @@ class Done:
             self.pay(payment_method=f"pm_sandbox_{token}")
         self.pay(payment_method="pm_sandbox_wrong_amount")
         self.save()
+        self.dispute()
+
+    def dispute(self) -> None:
+        """A dispute that is answered with a file."""
+        payment = self.pay(payment_method="pm_card_createDisputeProductNotReceived")
+        wait_until(lambda: bool(self.disputes.list({"payment_intent": payment.id}).data))
+        (found,) = self.disputes.list({"payment_intent": payment.id}).data
+        paper = io.BytesIO(b"%PDF-1.7 Ann has it.")
+        wish: Any = {"purpose": "dispute_evidence", "file": paper, "dispute": found.id}
+        self.evidence = self.files.create(wish)
+        self.disputes.update(found.id, {"evidence": {"receipt": self.evidence.id}})
 
     def save(self) -> None:
         """A customer with a card, and one who was erased with it."""

@@ -1,6 +1,8 @@
 """Payouts where a process dies or an answer does not come: each is sent once and booked once. What
 is done with them later: ``test_verb_crashes.py``."""
 
+import hashlib
+import io
 import json
 import time
 import urllib.request
@@ -31,14 +33,16 @@ LATER = {
 FAULTS = ("charge_then_hang", "charge_then_500", "error_500_before", "reset_after", "reset_before")
 # Never sent, and the node came back so late that this was certain: it failed, and was given back.
 BEFORE_SENDING = ("create.committed", "call.before")
+PAPER = b"%PDF-1.7\n" + bytes(300_000)
 numbers = iter(range(1000))
 
 
 def client(chaos: Chaos) -> Any:
     demo = chaos.demo
+    here = {"api": demo["base_url"], "files": demo["base_url"]}
     return stripe.StripeClient(
-        demo["secret_key"], base_addresses={"api": demo["base_url"]}, max_network_retries=1
-    ).v1
+        demo["secret_key"], base_addresses=here, max_network_retries=1
+    ).v1  # fmt: skip
 
 
 def patient(call: Any, *arguments: Any) -> Any:
@@ -50,6 +54,11 @@ def patient(call: Any, *arguments: Any) -> Any:
         except (stripe.APIConnectionError, stripe.APIError):
             assert time.monotonic() < deadline
             time.sleep(0.5)
+
+
+def uploaded(chaos: Chaos, dispute: str) -> Any:
+    paper = {"purpose": "dispute_evidence", "file": io.BytesIO(PAPER), "dispute": dispute}
+    return client(chaos).files.create(paper)
 
 
 def paid(chaos: Chaos, method: str = "pm_card_visa") -> Any:
@@ -127,8 +136,55 @@ def test_an_answer_that_does_not_come(chaos: Chaos, kind: str) -> None:
     assert in_the_books(chaos, made.id) == (["paid"] if state == "paid" else [])
 
 
+@pytest.mark.parametrize("how", ["begin.committed", "call.answered", "settle.before", *FAULTS])
+def test_evidence_is_sent_once(chaos: Chaos, how: str) -> None:
+    payment = paid(chaos, "pm_card_createDispute")
+    disputes = client(chaos).disputes
+    found: list[Any] = []
+
+    def opened() -> bool:
+        found[:] = patient(disputes.list, {"payment_intent": payment.id}).data
+        return bool(found)
+
+    wait_until(opened)
+    pid = chaos.node(NODE)["pid"]
+    if how in FAULTS:
+        rule = {"operation": "evidence", "kind": how, "times": 1, "params": {"hang_ms": 3000}}
+        chaos.fault(provider="*", **rule)
+    else:
+        chaos.arm(NODE, how)
+    receipt = patient(uploaded, chaos, found[0].id)
+    said = {"evidence": {"uncategorized_text": "winning_evidence", "receipt": receipt.id}}
+    key = {"idempotency_key": f"evidence-{time.time_ns()}"}
+
+    def won() -> bool:
+        try:
+            patient(disputes.update, found[0].id, said, key)
+        except stripe.InvalidRequestError:
+            key["idempotency_key"] += "-again"  # it was never sent
+        return bool(patient(disputes.retrieve, found[0].id).status == "won")
+
+    try:
+        wait_until(won)
+        if how not in FAULTS:
+            chaos.restarted(NODE, pid)
+    finally:
+        chaos.heal()
+    with urllib.request.urlopen(f"{chaos.demo['sandbox']['url']}/books", timeout=60) as answer:
+        books = json.load(answer)
+    charge = payment.latest_charge
+    ours = [row for row in books["charges"] if row["reference"] == charge]
+    sent = [row for row in books["submissions"] if row["charge"] == ours[0]["id"]]
+    assert [row["kind"] for row in sent] == ["evidence"]
+    assert sent[0]["files"]["receipt"]["sha256"] == hashlib.sha256(PAPER).hexdigest()
+    moved = client(chaos).balance_transactions.list({"source": found[0].id}).data
+    assert sorted(each.amount for each in moved) == [-1999, 1999]
+
+
 def test_the_books_agree_afterwards(chaos: Chaos) -> None:
     verdict = chaos.check()
     assert verdict["violations"] == 0
     names = {each["name"]: each["compared"] for each in verdict["invariants"]}
     assert names["payouts_within_balance"] > 10
+    assert names["payouts_within_balance"] > 10 and names["disputes_booked_once"] > 5
+    assert names["evidence_files_match_books"] > 5 and names["files_kept"] > 5

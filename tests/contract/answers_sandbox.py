@@ -3,6 +3,7 @@
 from typing import Any
 
 from bailiwick.channels.base import Instruction, Operation, Resolve, Result, no_such_method
+from bailiwick.channels.documents import Document
 from tests.contract.answers import A, Case, D, P, U, encode, instruct, missing
 
 
@@ -94,6 +95,8 @@ _REFUND = instruct(_S, Operation.REFUND)
 _SETUP = instruct(_S, Operation.SETUP)
 _UNDO = instruct(_S, Operation.VOID, amount=0, currency="XXX", charge_reference="setatt_a1")
 _EVIDENCE = instruct(_S, Operation.EVIDENCE)
+_PAPER = Document("file_1", 'Ann "B" Ü.pdf', "application/pdf", b"%PDF-1.7 4242424242424242")
+_FILED = instruct(_S, Operation.EVIDENCE, files={"receipt": _PAPER})
 _CONCEDE = instruct(_S, Operation.CONCEDE)
 BY_REF = Resolve.REFERENCE
 _AUTH = {"status": "authorized", "amount_captured": 0}
@@ -517,6 +520,7 @@ SANDBOX = [
     sandbox(
         "conceded", _CONCEDE, 200, bank_dispute(status="lost"), Result(A, "ch_77", 1099, "EUR")
     ),
+    sandbox("evidence_with_files", _FILED, 200, bank_dispute(), Result(A, "ch_77", 1099, "EUR")),
     sandbox(
         "evidence_refused",
         _EVIDENCE,

@@ -5,10 +5,12 @@ import http.client
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email.message import Message
 from http.server import BaseHTTPRequestHandler
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from bailiwick.wire.uploads import multipart
 from tests.interop.kit import serving
 
 HOP = {"host", "connection", "content-length", "transfer-encoding", "authorization"}
@@ -33,6 +35,25 @@ class Said(NamedTuple):
     body: bytes
 
 
+def plain(body: bytes, headers: Message) -> bytes:
+    """A body as it is shown and compared: of several parts without their boundary, and without
+    what is in files."""
+    if headers.get_content_maintype() != "multipart":
+        return body
+    params, files = multipart.parse(headers["Content-Type"], body)
+    return "&".join([*flat(params), *(f"{name}=@" for name in files)]).encode()
+
+
+def flat(params: dict[str, Any], inside: str = "") -> Iterator[str]:
+    """Parameters as a form has them, unescaped."""
+    for name, value in params.items():
+        where = f"{inside}[{name}]" if inside else name
+        if isinstance(value, dict):
+            yield from flat(value, where)
+        else:
+            yield f"{where}={value}"
+
+
 @contextmanager
 def recording(base_url: str, key: str) -> Iterator[tuple[str, dict[Asked, Said]]]:
     """Its address, and what was asked; the answers are to the merchant with this key."""
@@ -49,7 +70,7 @@ def recording(base_url: str, key: str) -> Iterator[tuple[str, dict[Asked, Said]]
             headers["Authorization"] = f"Bearer {key}"
             said = self.ask(body, headers)
             with lock:
-                found[Asked(self.command, self.path, body)] = said
+                found[Asked(self.command, self.path, plain(body, self.headers))] = said
             self.send_response(said.status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(said.body)))

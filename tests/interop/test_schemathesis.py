@@ -87,6 +87,14 @@ def ids(demo: Demo) -> dict[str, Iterator[str]]:
             made("/v1/refunds", [("payment_intent", paid), ("amount", "5")])
     hook = [("url", "https://example.com/hook"), ("enabled_events[]", "customer.created")]
     made("/v1/webhook_endpoints", hook)
+    answer = requests.post(
+        f"{demo['base_url']}/v1/files",
+        data={"purpose": "dispute_evidence", "location[country]": "DE"},
+        files={"file": ("a.pdf", b"%PDF-1.7")},
+        headers={"Authorization": f"Bearer {SWAMPED_KEY}"},
+        timeout=60,
+    )
+    assert answer.status_code == 200, answer.text
     return {
         of.prefix: itertools.cycle(found)
         for of in resources.every()

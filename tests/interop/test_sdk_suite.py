@@ -107,6 +107,8 @@ def understood(asked: Asked, said: Said) -> bool:
     error = json.loads(said.body)["error"]
     if error.get("code") in ("resource_missing", "account_invalid"):
         return bool(re.search(r"'[a-z_]+(_x+|_123|_xyz|_card_visa)'|'foo'", error["message"]))
+    if error.get("code") == "api_version_unsupported":
+        return "'foo'" in error["message"]
     return error.get("code") in STATES
 
 

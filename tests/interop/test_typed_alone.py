@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 import msgspec
 import pytest
+import requests
 from msgspec import inspect
 
 from bailiwick import resources
@@ -26,6 +27,7 @@ for _method, _template, _kind, _name in ROUTES:
     BY_ROUTE[_method, _template].append((_kind, _name))
 DE = ("location[country]", "DE")
 PAID: Form = [("amount", "1999"), ("currency", "eur"), ("payment_method", "pm_card_visa"), DE]
+EVIDENCE: Form = [("purpose", "dispute_evidence"), DE]
 HELD: Form = [*PAID, ("capture_method", "manual"), ("confirm", "true")]
 GROWING = "payment_method_options[card][request_incremental_authorization]"
 ONE_OF_OURS = {"customer", "payment_method", "charge", "payment_intent", "source", "test_clock"}
@@ -54,10 +56,22 @@ class Shop:
     _count: Iterator[int] = field(default_factory=itertools.count)
 
     def ask(self, method: str, path: str, form: Form) -> tuple[int, dict[str, Any]]:
+        if (method, path) == ("POST", "/v1/files") and "file" not in dict(form):
+            return self.upload(form)
         query = f"?{urlencode(form)}" if method == "GET" and form else ""
         sent = None if method == "GET" else form
         answer = call(method, f"{self.url}{path}{query}", SWAMPED_KEY, sent)
         return answer.status, answer.json()
+
+    def upload(self, form: Form) -> tuple[int, dict[str, Any]]:
+        answer = requests.post(
+            f"{self.url}/v1/files",
+            data=form,
+            files={"file": ("a.pdf", b"%PDF-1.7")},
+            headers={"Authorization": f"Bearer {SWAMPED_KEY}"},
+            timeout=60,
+        )
+        return answer.status_code, answer.json()
 
     def made(self, path: str, form: Form) -> dict[str, Any]:
         status, said = self.ask("POST", path, form)
@@ -119,6 +133,7 @@ class Shop:
             "/v1/customers": self.customer,
             "/v1/refunds": self.refund,
             "/v1/disputes": self.dispute,
+            "/v1/files": lambda: self.made("/v1/files", EVIDENCE)["id"],
             "/v1/payouts": self.payout,
             "/v1/webhook_endpoints": self.endpoint,
         }
@@ -227,6 +242,8 @@ def needed(shop: Shop, method: str, template: str, alone: str) -> Form:
         form = [DE]
     elif template == "/v1/payment_methods":
         form = [("type", "card"), ("card[token]", "pm_card_visa"), DE]
+    elif template == "/v1/files":
+        form = EVIDENCE
     elif template == "/v1/payouts":
         form = [("amount", "1"), ("currency", "eur"), ("destination", "btok_sandbox"), DE]
     elif template == "/v1/refunds" and alone not in ("charge", "payment_intent"):

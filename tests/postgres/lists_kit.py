@@ -12,16 +12,19 @@ from urllib.parse import urlencode
 import asyncpg
 import msgspec
 
+from bailiwick import resources
 from bailiwick.access.app import build as build_access
 from bailiwick.access.front import Front
 from bailiwick.access.nodes.forward import HopLimits, NodeClient
 from bailiwick.base.ids import new_id
+from bailiwick.interlink.resource import larger_bodies
 from bailiwick.node.app import build
 from bailiwick.node.config import Loaded, NodeSettings
 from bailiwick.node.service import Node
 from bailiwick.resources.payments.rows import Details, Payment, PaymentCreate, Progress
 from bailiwick.store.migrate import migrate
 from bailiwick.topology.merchants import key_hash
+from bailiwick.wire.limits import Limits
 from bailiwick.wire.server import HttpServer
 from tests.postgres.node_kit import Bank, Banks
 from tests.postgres.rows_kit import create
@@ -32,6 +35,7 @@ KEYS = {
     "pk_test_first": "acct_1",
 }  # fmt: skip
 SECRET = "sk_test_first"
+LIMITS = Limits(larger=larger_bodies(resources.every()))
 Answer = tuple[int, Any]
 
 
@@ -42,7 +46,7 @@ class One:
         self.number = number
         self.name = name
         self.bank = Bank()
-        self.server = HttpServer(self._app, grace_s=1)
+        self.server = HttpServer(self._app, LIMITS, grace_s=1)
         self.client: NodeClient
         self.dsn = ""
         self.node: Node
@@ -195,7 +199,7 @@ async def site(
         front = Front(path, b"internal", atlas=ATLAS, limits=limits, region=region)
         stack.push_async_callback(front.stop)
         await front.start()
-        server = HttpServer(build_access(front), grace_s=1)
+        server = HttpServer(build_access(front), LIMITS, grace_s=1)
         await server.start()
         stack.push_async_callback(server.stop)
         stack.callback(front.streams.close)

@@ -60,7 +60,7 @@ ASSIGNMENT = Assignment(1, 1, 1, "DE", "free", (Considered(1, "europe", "chosen"
 BY_REFERENCE: dict[Operation, tuple[Resolve, ...]] = dict.fromkeys(Operation, (Resolve.REFERENCE,))
 PROFILE = Profile(
     "bank", "Bank", BY_REFERENCE, visibility_ms=1_000, total_ms=1_000,
-    shared_tokens="pm_card_[a-z]+",
+    shared_tokens="pm_card_[a-z]+", evidence_files=True,
 )  # fmt: skip
 
 

@@ -453,7 +453,7 @@ async def test_over_http(two: Site) -> None:
 
     path = f"/v1/disputes/{mine['id']}"
     for params, name, said in (
-        ({"evidence[receipt]": "file_1"}, "evidence[receipt]", "no files here"),
+        ({"evidence[appeal][reason]": "x"}, "evidence[appeal]", "not supported"),
         ({"evidence[enhanced_evidence][visa_compliance][fee_acknowledged]": "true"},
          "evidence[enhanced_evidence]", "not supported"),
         ({"intended_submission_method": "manual"}, "intended_submission_method", "not supported"),

@@ -219,7 +219,13 @@ class _Client:
         self._node = node
 
     async def request(
-        self, method: str, path: bytes, lines: list[bytes], body: bytes, timeout: float | None
+        self,
+        method: str,
+        path: bytes,
+        lines: list[bytes],
+        body: bytes,
+        timeout: float | None,
+        answer_bytes: int,
     ) -> Answer:
         return cast(Answer, await _Pause(Hop(self._node, lines)))
 

@@ -86,6 +86,36 @@ def post(path: bytes = b"/", body: bytes = b"", headers: bytes = b"") -> bytes:
     return b"POST %b HTTP/1.1\r\n%b%b%b\r\n%b" % (path, HOST, headers, length, body)
 
 
+# Larger bodies
+
+
+async def test_a_larger_body_is_taken_where_it_may_be_and_nowhere_else() -> None:
+    limits = Limits(body_bytes=1_000, larger={b"/files": 5_000})
+    async with running(limits) as it:
+        for path, size, status in (
+            (b"/files", 5_000, 200),
+            (b"/files", 5_001, 413),
+            (b"/", 1_000, 200),
+            (b"/", 1_001, 413),
+            (b"/files/", 1_001, 413),
+            (b"/files?a=b", 1_001, 413),
+            (b"/fil%65s", 1_001, 413),
+        ):
+            body = b"x" * size
+            answer = await ask(it.port, post(path, body))
+            assert answer.status == status, path
+            chunks = b"POST %b HTTP/1.1\r\n%btransfer-encoding: chunked\r\n\r\n" % (path, HOST)
+            answer = await ask(it.port, chunks + chunked(body))
+            assert answer.status == status, path
+        # What it may hold of requests that wait is as little as before.
+        raw = await Raw.to(it.port)
+        already = len(it.echo.asked)
+        raw.write(post(b"/slow") + post(b"/files", b"x" * 1_001))
+        await until(lambda: len(it.echo.asked) > already)
+        it.echo.gate.set()
+        assert [(await raw.answer()).status for _ in range(2)] == [200, 503]
+
+
 # White space
 
 

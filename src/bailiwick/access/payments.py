@@ -46,6 +46,13 @@ class Create:
         inbound = receive(front, request, response)
         body = await read_body(request)
         params = parse_body(request.content_type, body)
+        await self.deliver(request, response, inbound, body, params)
+
+    async def deliver(
+        self, request: Request, response: Response, inbound: Inbound, body: bytes, params: Params
+    ) -> None:
+        """Bring a request that was read to the node that takes it, and its answer back."""
+        front = self.front
         key = _key(inbound)
         placed = _place(front, inbound, key, params)
         one_shot = self._moves and (self._always or may_move_money(params))

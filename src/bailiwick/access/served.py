@@ -10,8 +10,10 @@ from bailiwick.access import browser
 from bailiwick.access.fanout import balance, everywhere, lists, search, stream
 from bailiwick.access.front import Front
 from bailiwick.access.inbound import Inbound, receive, target_of
+from bailiwick.access.naming import missing, named
 from bailiwick.access.nodes.hop import give, require_region, send_home
 from bailiwick.access.payments import Ask, Create
+from bailiwick.access.uploads import Download, Upload
 from bailiwick.base.errors import ApiError
 from bailiwick.interlink import event_stream
 from bailiwick.interlink.resource import (
@@ -27,6 +29,7 @@ from bailiwick.interlink.resource import (
     Resource,
     Searched,
     Summed,
+    Uploaded,
 )
 from bailiwick.topology.topology import Node
 from bailiwick.wire.answers import json_answer
@@ -96,6 +99,8 @@ def _answering(front: Front, of: Resource, where: object, *, public: bool) -> An
             return _by_id(front, where, public=public)
         case ByParam():
             return _by_param(front, where)
+        case Uploaded():
+            return Upload(front, where).on_post
         case Placed():
             return Create(front, moves=where.moves, always=where.always).on_post
         case Located():
@@ -117,6 +122,9 @@ def _answering(front: Front, of: Resource, where: object, *, public: bool) -> An
 
 
 def _by_id(front: Front, where: ById, *, public: bool) -> Answering:
+    if where.answer_bytes:
+        return Download(front, where).on_get
+
     async def answer(request: Request, response: Response, identifier: str, **_: str) -> None:
         inbound = receive(front, request, response, public=public)
         node = front.node_for(identifier, where.prefix, where.object)
@@ -145,34 +153,15 @@ def _by_param(front: Front, where: ByParam) -> Answering:
         inbound = receive(front, request, response)
         body = await read_body(request)
         params = parse_body(request.content_type, body)
-        node, identifier = _named(front, where.names, params)
+        found = named(front, where.names, params)
+        if found is None:
+            raise missing(where.names)
+        node, identifier = found
         await require_region(front, node, inbound, identifier)
         target = target_of(request)
         give(response, await send_home(front, node, inbound, request.method, target, body))
 
     return answer
-
-
-def _named(front: Front, names: dict[str, str], params: dict[str, Any]) -> tuple[Node, str]:
-    """The node of the objects that parameters name, and one of them. Raises ApiError (400, 404)."""
-    found: tuple[Node, str] | None = None
-    for name, prefix in names.items():
-        identifier = params.get(name)
-        if not identifier:
-            continue
-        if not isinstance(identifier, str):
-            raise ApiError.invalid(f"Invalid string in {name}.", param=name)
-        node = front.node_for(identifier, prefix, name, param=name)
-        if found is not None and node is not found[0]:
-            raise ApiError.invalid(f"{' and '.join(names)} do not belong together.", param=name)
-        found = node, identifier
-    if found is None:
-        first, *others = names
-        also = f" (or {', '.join(others)})" if others else ""
-        raise ApiError.invalid(
-            f"Missing required param: {first}{also}.", param=first, code="parameter_missing"
-        )
-    return found
 
 
 def _merged(front: Front, *, streamed: bool) -> Answering:

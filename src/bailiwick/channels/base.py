@@ -13,6 +13,7 @@ from typing import Protocol
 import msgspec
 
 from bailiwick.channels.dispute_notice import DisputeNotice
+from bailiwick.channels.documents import Document
 
 
 class Operation(StrEnum):
@@ -35,7 +36,6 @@ class Operation(StrEnum):
 
 ON_CHARGES = (Operation.CHARGE, Operation.CAPTURE, Operation.VOID, Operation.REFUND)
 """Those that every channel has."""
-
 
 PAYOUT_CANCELED = "payout_canceled"
 """Code of a definite no: the payout was canceled at the provider."""
@@ -99,7 +99,7 @@ class Instruction(msgspec.Struct, frozen=True, omit_defaults=True):
             and refund, the dispute or payout for what is about one; for a query of an operation,
             what the provider called it, if known.
         charge_reference: our reference of the charge acted upon.
-        evidence: against a dispute: texts by the names of the API's fields.
+        evidence, files: against a dispute: texts, and files, by the names of the API's fields.
         store: for a charge: the payer agrees to be charged again by this payment method.
         off_session: for a charge: the payer is not there, and can do nothing for it.
         agreement: the provider's reference of what the payer has agreed to, for such a charge.
@@ -122,6 +122,7 @@ class Instruction(msgspec.Struct, frozen=True, omit_defaults=True):
     final: bool = True
     overcapture: bool = False
     evidence: dict[str, str] = {}
+    files: dict[str, Document] = {}
     store: bool = False
     off_session: bool = False
     agreement: str | None = None
@@ -281,6 +282,7 @@ class Profile(msgspec.Struct, frozen=True):
         partial_approval: an approval of less than was asked for is legitimate here.
         multiple_captures: a hold can be captured in several parts.
         agreements: what the payer has agreed to is stored, and told with later charges.
+        evidence_files: files are taken as evidence, together with the texts.
         overcapture_percent: how much more than was authorized a hold's captures may take.
         hold_ms: how long a hold lasts after its authorization.
         shared_tokens: a regular expression, for the whole text, of the payment methods that every
@@ -305,6 +307,7 @@ class Profile(msgspec.Struct, frozen=True):
     multiple_captures: bool = False
     overcapture_percent: int = 0
     agreements: bool = False
+    evidence_files: bool = False
     hold_ms: int = 7 * 24 * 3_600_000
     redirects: bool = True
     signed_callbacks: bool = True

@@ -55,6 +55,7 @@ PROFILE = Profile(
     multiple_captures=True,
     overcapture_percent=15,
     agreements=True,
+    evidence_files=True,
     secrets=("api_key", "callback_secret"),
     shared_tokens=rf"{common.TEST_CARDS}|pm_sandbox_[A-Za-z0-9_]+",
 )

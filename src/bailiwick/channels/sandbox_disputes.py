@@ -14,7 +14,7 @@ from bailiwick.channels.base import (
     unknown,
 )
 from bailiwick.channels.dispute_notice import DisputeNotice
-from bailiwick.channels.sandbox_messages import Dispute, EvidenceBody, Lookup
+from bailiwick.channels.sandbox_messages import Dispute, EvidenceBody, EvidenceFile, Lookup
 
 ABOUT = frozenset({Operation.EVIDENCE, Operation.CONCEDE})
 """Operations on disputes."""
@@ -27,7 +27,11 @@ def order(instruction: Instruction) -> tuple[str, EvidenceBody]:
         raise CannotExpress("The provider's id of the dispute is not known; nothing was sent.")
     verb = "evidence" if instruction.operation is Operation.EVIDENCE else "close"
     path = f"/disputes/{quote(dispute, safe='')}/{verb}"
-    return path, EvidenceBody(instruction.reference, instruction.evidence)
+    files = {
+        field: EvidenceFile(each.name, each.media, each.content)
+        for field, each in instruction.files.items()
+    }
+    return path, EvidenceBody(instruction.reference, instruction.evidence, files)
 
 
 def parse(instruction: Instruction, reply: Reply) -> Result:

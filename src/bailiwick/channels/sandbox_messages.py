@@ -51,9 +51,18 @@ class RefundBody(msgspec.Struct, frozen=True, omit_defaults=True):
     callback_url: str | None = None
 
 
+class EvidenceFile(msgspec.Struct, frozen=True):
+    """Bytes are base64 in JSON."""
+
+    name: str
+    type: str
+    content: bytes
+
+
 class EvidenceBody(msgspec.Struct, frozen=True, omit_defaults=True):
     reference: str
     evidence: dict[str, str] = {}
+    files: dict[str, EvidenceFile] = {}
 
 
 class Reason(msgspec.Struct, frozen=True):

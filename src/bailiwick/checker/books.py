@@ -121,12 +121,20 @@ class Recall(Once, frozen=True, gc=False):
     charge: str = ""
 
 
+class EvidenceFile(msgspec.Struct, frozen=True, gc=False):
+    """A file that went with evidence, in a provider's books."""
+
+    size: int
+    sha256: str
+
+
 class Submission(Once, frozen=True, gc=False):
     """What was sent about a dispute in a provider's books; ``kind``: the operation."""
 
     dispute: str
     charge: str
     kind: str
+    files: dict[str, EvidenceFile] = {}
 
 
 class Dispute(msgspec.Struct, frozen=True, gc=False):

@@ -14,7 +14,7 @@ import msgspec
 from bailiwick.checker import across, books, inside, outside, providers, stories, tables
 from bailiwick.checker.across import OpenAttempt, OpenReview
 from bailiwick.checker.findings import Findings
-from bailiwick.checker.kinds import disputes, payouts, records, told
+from bailiwick.checker.kinds import disputes, files, payouts, records, told
 from bailiwick.checker.places import NodePlace, Places
 from bailiwick.checker.reader import Reader, snapshot
 
@@ -112,7 +112,8 @@ class _Run:
         """Everything that concerns one node."""
         of = self.findings.of
         inside_it = (*inside.INSIDE, disputes.disputes_booked_once, *payouts.PAYOUTS)
-        for invariant in (*inside_it, *records.RECORDS, *records.SETUPS, *told.TOLD):
+        of_records = (*records.RECORDS, *records.SETUPS, *files.FILES)
+        for invariant in (*inside_it, *of_records, *told.TOLD):
             await invariant(db, of(invariant))
         rows = await tables.load(db)
         self.payments += len(rows.payments)
@@ -126,6 +127,9 @@ class _Run:
         await across.one_payment_per_key(db, of(across.one_payment_per_key), self.owners)
         await across.no_card_numbers(db, of(across.no_card_numbers))
         self._between(db, rows)
+        await files.evidence_files_match_books(
+            db, self.by_reference, of(files.evidence_files_match_books)
+        )
         self.open += await across.open_attempts(db)
         self.open_reviews += await across.open_reviews(db)
         self.reviews += await db.number("SELECT count(*) FROM review")
@@ -226,6 +230,9 @@ class _Run:
             "setups_keep_records": self.setups,
             "disputes_booked_once": self.disputed,
             "disputes_match_books": 0,
+            "files_kept": 0,
+            "evidence_files_exist": 0,
+            "evidence_files_match_books": 0,
             **{each.__name__: self.paid_out for each in payouts.PAYOUTS},
         }
         for found in self.findings.all():

@@ -146,10 +146,12 @@ async def _serve(
     incoming: Incoming | None,
     outgoing: Outgoing | None,
 ) -> None:
+    from bailiwick import resources
     from bailiwick.access.app import build
     from bailiwick.access.front import Front
     from bailiwick.access.status import build_status
     from bailiwick.bus.settings import bus_of
+    from bailiwick.interlink.resource import larger_bodies
     from bailiwick.runtime import notify, telemetry, tls
     from bailiwick.topology.joining import first_epoch
     from bailiwick.wire import server as http
@@ -160,7 +162,10 @@ async def _serve(
     sock = http.bind(host, port, shared=chosen.shared_port)
     status_sock = _status_socket(*status, shared=chosen.shared_port) if status else None
     front = Front(Path(chosen.world), secret, tls=outgoing, bus=bus, **_for_front(chosen))  # type: ignore[arg-type]
-    limits = http.Limits(connections_per_address=chosen.connections_per_address)
+    limits = http.Limits(
+        connections_per_address=chosen.connections_per_address,
+        larger=larger_bodies(resources.every()),
+    )
     server = http.HttpServer(build(front), limits, tls=incoming)
     files = tls.Watch(incoming, outgoing)
     await front.start()

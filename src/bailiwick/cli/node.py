@@ -81,7 +81,9 @@ async def _serve(loaded, as_json: bool) -> None:  # type: ignore[no-untyped-def]
     import json
     import os
 
+    from bailiwick import resources
     from bailiwick.bus.settings import bus_of
+    from bailiwick.interlink.resource import larger_bodies
     from bailiwick.node.app import build
     from bailiwick.node.public import build_public
     from bailiwick.node.service import Node
@@ -101,7 +103,10 @@ async def _serve(loaded, as_json: bool) -> None:  # type: ignore[no-untyped-def]
         raise SettingsError(*error.problems) from None
     await node.start()
     settings = loaded.settings
-    limits = Limits(connections_per_address=settings.connections_per_address)
+    limits = Limits(
+        connections_per_address=settings.connections_per_address,
+        larger=larger_bodies(resources.every()),
+    )
     server = HttpServer(build(node), limits, tls=loaded.incoming)
     await server.start(*_address(loaded.settings.listen))
     callbacks = None

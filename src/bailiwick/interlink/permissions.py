@@ -27,9 +27,11 @@ class Permissions:
 
     def __init__(self, resources: Iterable[Resource]) -> None:
         self._of = dict(OTHERS)
+        self._expands: dict[str, str] = {}
         objects = set()
         for each in resources:
             objects.add(each.object)
+            self._expands |= each.expands
             for path in each.paths:
                 self._of[path.template] = each.object
         self.objects = frozenset(objects)
@@ -72,6 +74,8 @@ class Permissions:
 
     def expanded(self, name: str) -> str | None:
         """Whose object a field becomes when it is expanded: ``latest_charge`` a charge."""
+        if name in self._expands:
+            return self._expands[name]
         one = name.removesuffix("s")
         fits = [it for it in self.objects if one == it or one.endswith(f"_{it}")]
         return max(fits, key=len, default=None)

@@ -14,10 +14,15 @@ from bailiwick.topology.merchants import Principal
 
 
 class ById(msgspec.Struct, frozen=True, tag="by_id"):
-    """The node whose number is in the id that stands in the path."""
+    """The node whose number is in the id that stands in the path.
+
+    Attributes:
+        answer_bytes: how large the node's answer may be, where that is more than elsewhere.
+    """
 
     prefix: str
     object: str
+    answer_bytes: int = 0
 
 
 class ByParam(msgspec.Struct, frozen=True, tag="by_param"):
@@ -37,6 +42,18 @@ class Placed(msgspec.Struct, frozen=True, tag="placed"):
 
     moves: bool = False
     always: bool = False
+
+
+class Uploaded(msgspec.Struct, frozen=True, tag="uploaded"):
+    """Files: the node of what a parameter of the body names, if it is given, else as ``Placed``.
+
+    Attributes:
+        names: as ``ByParam`` has it.
+        body_bytes: how large the body may be.
+    """
+
+    names: dict[str, str]
+    body_bytes: int
 
 
 class Located(msgspec.Struct, frozen=True, tag="located"):
@@ -97,7 +114,17 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
 
 
 Where = (
-    ById | ByParam | Placed | Located | Merged | Summed | Searched | Everywhere | OfWorld | Refused
+    ById
+    | ByParam
+    | Placed
+    | Uploaded
+    | Located
+    | Merged
+    | Summed
+    | Searched
+    | Everywhere
+    | OfWorld
+    | Refused
 )
 
 
@@ -125,6 +152,7 @@ class Resource(msgspec.Struct, frozen=True):
         prefix: of its ids; what nobody keeps has none.
         older: prefixes that such ids had once at Stripe, and have in its documentation still.
         table: where a node keeps it; its statements are named after that.
+        expands: its references whose names do not say what they are, each to the kind of that.
     """
 
     object: str
@@ -133,6 +161,7 @@ class Resource(msgspec.Struct, frozen=True):
     prefix: str = ""
     table: str = ""
     older: tuple[str, ...] = ()
+    expands: dict[str, str] = {}
 
 
 def narrowed(of: Resource) -> dict[str, str]:
@@ -154,6 +183,17 @@ def lists(resources: list[Resource]) -> dict[str, Resource]:
             for path in each.paths
             if path.template == each.path
         )
+    }
+
+
+def larger_bodies(resources: list[Resource]) -> dict[bytes, int]:
+    """The paths whose bodies may be larger than others', and how large; see ``wire.limits``."""
+    return {
+        path.template.encode("ascii"): where.body_bytes
+        for each in resources
+        for path in each.paths
+        for where in path.methods.values()
+        if isinstance(where, Uploaded)
     }
 
 

@@ -48,7 +48,7 @@ STATUSES: dict[str, str] = {
     "409": "Something else is under way: retry with the same Idempotency-Key.",
     "413": "The body is too large.",
     "414": "The address is too long.",
-    "415": "Another content type than forms or JSON, or an encoded body.",
+    "415": "A content type that is not read there, or an encoded body.",
     "421": "Must be asked elsewhere, for residency: `url` says where.",
     "429": "Too many requests: slow down.",
     "431": "The head is too large.",
@@ -143,6 +143,11 @@ class Shapes:
         answers = self._shape(of, "ANSWERS") or {}
         kind = answers.get(f"{method} {path.template.replace('{identifier}', '{id}')}")
         return None if kind is None else _ref(kind.__name__)
+
+    def media(self, of: Resource, path: Path, method: str) -> tuple[str, ...]:
+        """The media types of what a route answers, where that is not JSON."""
+        found: dict[str, tuple[str, ...]] = self._shape(of, "MEDIA") or {}
+        return found.get(f"{method} {path.template.replace('{identifier}', '{id}')}", ())
 
     def many(self, of: Resource, kind: str) -> Schema:
         """A page of objects: of a ``list``, or a ``search_result``."""

@@ -17,6 +17,7 @@ from bailiwick.openapi.answers import Schema, Shapes
 from bailiwick.openapi.others import OTHERS, TYPES
 from bailiwick.resources import declared
 from bailiwick.serving.shapes import Deleted
+from bailiwick.wire.uploads import multipart
 
 PATH = "/openapi.json"
 FORM = "application/x-www-form-urlencoded"
@@ -137,7 +138,10 @@ class _Document:
         body = self._body(method, path.template) if method == "POST" else None
         if body is not None:
             made["requestBody"] = body
-        content = {JSON: {"schema": self._answer(of, path, method, where, kind)}}
+        media = self._shapes.media(of, path, method)
+        content: Schema = {each: {} for each in media}
+        if not media:
+            content = {JSON: {"schema": self._answer(of, path, method, where, kind)}}
         if isinstance(where, Merged) and where.streamed:
             content[event_stream.MEDIA] = {"schema": {"type": "string"}}
         made["responses"]["200"] = {"description": "As asked.", "content": content}
@@ -177,6 +181,8 @@ class _Document:
         }
         form: Schema = {**schema, "encoding": nested} if nested else schema
         needed = bool(self.bodies[name].get("required"))
+        if hasattr(kind, "FILES"):
+            return {"required": needed, "content": {multipart.MEDIA: form}}
         return {"required": needed, "content": {FORM: form, JSON: schema}}
 
 

@@ -79,7 +79,13 @@ def body(kind: type[msgspec.Struct], notes: dict[str, str]) -> Schema:
     """The schema of a body; ``notes``: what else is to be said of a parameter."""
     described = inspect.type_info(kind)
     assert isinstance(described, inspect.StructType)
-    return _struct(described, notes)
+    made = _struct(described, notes)
+    for name in getattr(kind, "FILES", ()):
+        made["properties"][name] = {
+            "type": "string",
+            "contentMediaType": "application/octet-stream",
+        }
+    return made
 
 
 def query(kind: type[msgspec.Struct], notes: dict[str, str]) -> list[Schema]:

@@ -21,6 +21,7 @@ from bailiwick.channels.base import (
     Outcome,
     Permit,
     Phase,
+    Request,
     Result,
     of_same,
     read,
@@ -33,7 +34,7 @@ from bailiwick.orders.kinds import Kind
 from bailiwick.orders.row_builder import stored_attempt
 from bailiwick.orders.rows import OrderMove
 from bailiwick.orders.transition import Transition
-from bailiwick.routing.gateways import build, defective
+from bailiwick.routing.gateways import Gateway, build, defective
 from bailiwick.runtime import trace
 from bailiwick.runtime.crash import crash_point
 from bailiwick.runtime.turns import Turns
@@ -120,8 +121,7 @@ class AttemptExecutor:
         gateway = self._gateways.get(attempt.gateway)
         if gateway is None:
             return _unsent("the gateway is no longer configured")
-        instruction = _instruction.decode(attempt.instruction)
-        request = build(gateway, instruction)
+        instruction, request = await self.built(attempt, gateway)
         if isinstance(request, NotBuilt):
             return request
         crash_point("call.before")
@@ -137,6 +137,19 @@ class AttemptExecutor:
         result = read(gateway.channel, instruction, exchange)
         gateway.saw(result.outcome, result.detail)
         return result
+
+    async def built(
+        self, attempt: Attempt, gateway: Gateway
+    ) -> tuple[Instruction, Request | NotBuilt]:
+        """What a provider is to be asked by an attempt, and its request or why there is none."""
+        instruction = _instruction.decode(attempt.instruction)
+        completes = self._kinds.handler(attempt).completes
+        if completes is not None:
+            completed = await completes(self._store, instruction)
+            if isinstance(completed, NotBuilt):
+                return instruction, completed
+            instruction = completed
+        return instruction, build(gateway, instruction)
 
     async def record_outcome(
         self,

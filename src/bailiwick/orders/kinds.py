@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import msgspec
 
 from bailiwick.base.errors import ApiError
-from bailiwick.channels.base import Operation, Result
+from bailiwick.channels.base import Instruction, NotBuilt, Operation, Result
 from bailiwick.channels.dispute_notice import DisputeNotice
 from bailiwick.orders.attempts import Attempt
 from bailiwick.orders.rows import OrderMove
@@ -21,6 +21,7 @@ from bailiwick.orders.transition import Transition
 from bailiwick.store.database import Store
 
 ActsOn = Callable[[Store, Any, Attempt], Awaitable[Any]]
+Completes = Callable[[Store, Instruction], Awaitable[Instruction | NotBuilt]]
 Effect = Callable[[Any, Attempt, Any, Result, int, int], Transition[Any] | None]
 Onward = Callable[[Any, Any, Attempt, Result], Awaitable[Transition[Any] | None]]
 
@@ -76,6 +77,8 @@ class Handler(msgspec.Struct, frozen=True):
         acts_on: reads the row beside order and attempt that it is about; None: there is none.
         onward: the machine, order, attempt and result to the transition to the attempt that follows
             at once, such as the next gateway's; None where there is none. Without it none does.
+        completes: reads what the request needs beside its stored instruction, or says why there is
+            none. It is the same whenever it is read. None: nothing is needed.
         charges: it takes money of the payer: a no after a yes contradicts it.
         may_return: what was done may come back long after.
     """
@@ -83,6 +86,7 @@ class Handler(msgspec.Struct, frozen=True):
     outcome: Effect
     acts_on: ActsOn | None = None
     onward: Onward | None = None
+    completes: Completes | None = None
     charges: bool = False
     may_return: bool = False
 

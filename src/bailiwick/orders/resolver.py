@@ -7,13 +7,11 @@ visibility window has passed. What stays open too long is put before a person, a
 
 import asyncio
 
-import msgspec
 import structlog
 
 from bailiwick.base.clock import boot_ns
 from bailiwick.base.errors import ApiError
 from bailiwick.channels.base import (
-    Instruction,
     NotBuilt,
     Operation,
     Outcome,
@@ -30,7 +28,7 @@ from bailiwick.orders.executor import PERMIT_NS, permit
 from bailiwick.orders.machine import Machine
 from bailiwick.orders.query import query
 from bailiwick.orders.transition import SUSPICIOUS
-from bailiwick.routing.gateways import Gateway, build
+from bailiwick.routing.gateways import Gateway
 from bailiwick.runtime.crash import crash_point
 from bailiwick.runtime.database_errors import DATABASE_ERRORS
 
@@ -48,7 +46,6 @@ LOOK_MAX_MS = 600_000
 SETTLED_REASONS = ["unresolved", "gateway_missing"]
 
 log = structlog.get_logger()
-_instruction = msgspec.json.Decoder(Instruction)
 
 
 class Resolver:
@@ -141,7 +138,7 @@ class Resolver:
         """Send the same request under the same reference again, while the provider knows it."""
         if attempt.state == "pending" or attempt.id in self._executor.inflight:
             return None  # the provider has answered, or our own call still waits for it
-        request = build(gateway, _instruction.decode(attempt.instruction))
+        instruction, request = await self._executor.built(attempt, gateway)
         if isinstance(request, NotBuilt):
             # It may have been built, and sent, by an earlier version or under other settings.
             return unknown(request.detail or "not_built")
@@ -156,7 +153,6 @@ class Resolver:
         if granted is None:
             return None
         crash_point("replay.permitted")
-        instruction = _instruction.decode(attempt.instruction)
         exchange = await gateway.exchange(request, permit(begun))
         if exchange.phase is not Phase.ANSWERED:
             return None

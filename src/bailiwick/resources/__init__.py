@@ -9,7 +9,8 @@ A resource's folder has what it needs of these, and nothing outside it names it:
 * ``render.py``: how it is shown (``SHOW``: to who acts on records of all kinds; ``REFERENCES``:
   what in it can be expanded); ``shape.py``: what is shown, as a type (``SHAPE``; ``PUBLIC``: to a
   publishable key; ``GONE``: once it was deleted; ``ANSWERS``: of routes that show neither it nor a
-  page of it). The description of the API is made from these and ``params.py`` (``openapi/``);
+  page of it; ``MEDIA``: of routes whose answers are not JSON). The description of the API is made
+  from these and ``params.py`` (``openapi/``);
 * ``routes.py``: who answers there (``routes``), and to which payment, or record, its objects belong
   (``PAYMENT_OF``): that says where they must stay, or how what says it is found (``STAYING``); how
   they are read to be expanded (``LOADS``); what is done without anybody asking (``TASKS``);

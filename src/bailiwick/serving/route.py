@@ -66,6 +66,11 @@ async def parameters(
             ``undone``, what to do instead.
     """
     params = parse_body(request.content_type, await read_body(request))
+    return params, typed(params, kind, undone)
+
+
+def typed(params: Params, kind: type[T], undone: Undone | None = None) -> T:
+    """Raw parameters as typed ones; the same errors."""
     try:
         for name in undone or ():
             if undone and _given(params, name):
@@ -74,7 +79,7 @@ async def parameters(
                     param=name,
                     code="parameter_unsupported",
                 )
-        return params, struct_from(params, kind)
+        return struct_from(params, kind)
     except ApiError:
         refuse_cards(params, chars_max=_REFUSED_CHARS_MAX)
         raise

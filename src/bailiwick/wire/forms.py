@@ -15,7 +15,7 @@ from urllib.parse import unquote_to_bytes
 from bailiwick.base.errors import ApiError
 from bailiwick.wire.params import struct_from
 
-__all__ = ["Params", "parse_body", "parse_form", "parse_json", "struct_from"]
+__all__ = ["Params", "nested", "parse_body", "parse_form", "parse_json", "struct_from"]
 
 DEPTH_MAX = 6
 FIELDS_MAX = 500
@@ -86,6 +86,21 @@ def parse_form(body: bytes) -> Params:
             params[name] = value
         else:
             _put(params, _path(name), name, value)
+    return params
+
+
+def nested(pairs: list[tuple[str, str]]) -> Params:
+    """Parameters from names with brackets and their values, unescaped: the parts of a body.
+
+    Raises:
+        ApiError: 400, as ``parse_form``.
+    """
+    if len(pairs) > FIELDS_MAX:
+        raise _invalid(f"Too many parameters: at most {FIELDS_MAX}.", None)
+    params: Params = {}
+    for name, value in pairs:
+        _check_text(value, name)
+        _put(params, _path(name), name, value)
     return params
 
 

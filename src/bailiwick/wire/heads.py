@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 import httptools
 
 from bailiwick.base.errors import ApiError
-from bailiwick.wire.limits import Limits, too_large
+from bailiwick.wire.limits import too_large
 
 Refused = tuple[int, str]
 """Status and message."""
@@ -24,33 +24,34 @@ _HOP = frozenset({b"close", b"keep-alive"})
 _LENGTH_DIGITS_MAX = 20
 
 
-def _content_length(value: bytes, limits: Limits) -> Refused | None:
+def _content_length(value: bytes, most: int) -> Refused | None:
     value = value.strip(b" \t")
     if not value.isdigit() or len(value) > _LENGTH_DIGITS_MAX:
         return 400, "The header Content-Length is no plain number."
-    if int(value) > limits.body_bytes:
-        return 413, too_large(limits.body_bytes)
+    if int(value) > most:
+        return 413, too_large(most)
     return None
 
 
-def _transfer_encoding(value: bytes, _: Limits) -> Refused | None:
+def _transfer_encoding(value: bytes, _: int) -> Refused | None:
     if value.lower() != b"chunked":  # with a space behind it the parser finds no end
         return 400, "The header Transfer-Encoding can be chunked and nothing else."
     return None
 
 
-def _content_encoding(value: bytes, _: Limits) -> Refused | None:
+def _content_encoding(value: bytes, _: int) -> Refused | None:
     if value.strip(b" \t").lower() not in (b"", b"identity"):
         return 415, "The header Content-Encoding is not supported: send the body as it is."
     return None
 
 
-HEADER_CHECKS: dict[bytes, Callable[[bytes, Limits], Refused | None]] = {
+HEADER_CHECKS: dict[bytes, Callable[[bytes, int], Refused | None]] = {
     b"content-length": _content_length,
     b"transfer-encoding": _transfer_encoding,
     b"content-encoding": _content_encoding,
 }
-"""By lower-case name: why a header with this value, as it came, is refused, or None."""
+"""By lower-case name: why a header with this value, as it came, is refused, or None; by how many
+bytes a body may have."""
 
 
 def check_version(version: str, headers: Iterable[tuple[bytes, bytes]]) -> Refused | None:

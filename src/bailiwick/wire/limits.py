@@ -1,5 +1,7 @@
 """What one HTTP server accepts."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 BODY_BYTES_MAX = 256 * 1024
@@ -12,6 +14,8 @@ class Limits(msgspec.Struct, frozen=True):
     normally the client that lets an idle connection go, never both at once.
 
     Attributes:
+        larger: targets whose bodies may be larger than others', and how large; such a body has
+            ``larger_seconds`` to arrive.
         write_seconds: a client that takes nothing of its answer for so long is cut.
         pipelined: requests of one connection that may wait for an earlier one's answer; their
             bodies together may be as large as one.
@@ -23,8 +27,10 @@ class Limits(msgspec.Struct, frozen=True):
     header_count: int = 100
     url_bytes: int = 8 * 1024
     body_bytes: int = BODY_BYTES_MAX
+    larger: Mapping[bytes, int] = {}
     header_seconds: float = 10.0
     body_seconds: float = 20.0
+    larger_seconds: float = 60.0
     write_seconds: float = 20.0
     keep_alive_seconds: float = 75.0
     pipelined: int = 16

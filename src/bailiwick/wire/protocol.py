@@ -57,6 +57,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _header_bytes: int = 0
     _raw_bytes: int = 0
     _body_bytes: int = 0
+    _body_most: int = limits.body_bytes
     _overhead_bytes: int = 0
     _queued_bytes: int = 0
     _has_host: bool = False
@@ -128,7 +129,7 @@ class BoundedProtocol(HttpToolsProtocol):
             )
             return
         if phase != before or self._began:
-            seconds = self.limits.body_seconds
+            seconds = self._body_seconds()
             if phase == _HEADERS:
                 seconds = self.limits.header_seconds
             self.deadline = self.loop.time() + seconds
@@ -277,7 +278,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._has_host = True
         elif name == b"expect":
             self.expect_100_continue = value.strip(b" \t").lower() == b"100-continue"
-        elif (refused := HEADER_CHECKS[name](value, self.limits)) is not None:
+        elif (refused := HEADER_CHECKS[name](value, self._most())) is not None:
             self._stop(*refused)
 
     def on_headers_complete(self) -> None:
@@ -297,11 +298,23 @@ class BoundedProtocol(HttpToolsProtocol):
             self._upgrading = True  # begun by _parse, once it is a plain request
             return
         self._raw_bytes = 0
+        self._body_most = self._most()
         if self.url == self._plain_url:
             super().on_headers_complete()
         else:
             self._find_target()
         self._phase = _BODY
+
+    def _most(self) -> int:
+        """How many bytes the body of this request may have, by its target as it came."""
+        most = self.limits.body_bytes
+        return self.limits.larger.get(self.url, most) if self.limits.larger else most
+
+    def _body_seconds(self) -> float:
+        """How long the body may take."""
+        limits = self.limits
+        larger = self._body_most > limits.body_bytes
+        return limits.larger_seconds if larger else limits.body_seconds
 
     def _find_target(self) -> None:
         url = origin_form(self.url)
@@ -316,8 +329,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
-        if self._body_bytes > self.limits.body_bytes:
-            self._stop(413, too_large(self.limits.body_bytes))
+        if self._body_bytes > self._body_most:
+            self._stop(413, too_large(self._body_most))
         if self.pipeline:
             self._queued_bytes += len(body)
             if self._queued_bytes > self.limits.body_bytes:
@@ -346,14 +359,14 @@ class BoundedProtocol(HttpToolsProtocol):
             if not self.pipeline:
                 self._queued_bytes = 0
                 if self._phase == _BODY:
-                    self.deadline = self.loop.time() + self.limits.body_seconds
+                    self.deadline = self.loop.time() + self._body_seconds()
             return
         if self._waiting_refusal is not None:
             self._close_with(self._waiting_refusal)
             return
         self.flow.resume_reading()
         limits = self.limits
-        seconds = (limits.keep_alive_seconds, limits.header_seconds, limits.body_seconds)
+        seconds = (limits.keep_alive_seconds, limits.header_seconds, self._body_seconds())
         self.deadline = self.loop.time() + seconds[self._phase]
 
 

@@ -6,6 +6,7 @@ What the documented test cards and evidence texts do is on Stripe's page "Testin
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from typing import Literal
 
@@ -20,6 +21,7 @@ from bailiwick_sandbox.bank.records import (
     Dispute,
     DisputeRequest,
     DisputeStatus,
+    KeptFile,
     Refusal,
     Submission,
 )
@@ -32,6 +34,10 @@ WINNING, LOSING, ESCALATING = (
     "losing_evidence",
     "escalate_inquiry_evidence",
 )
+FILES_BYTES_MAX = 4_718_592
+"""Of all files sent together."""
+BODY_BYTES_MAX = 8 * 1024 * 1024
+"""Of evidence: the files in base64, and the texts."""
 _OPEN = ("needs_response", "warning_needs_response")
 
 
@@ -181,11 +187,16 @@ class Disputes:
         if known is not None:
             sent = ledger.submissions.get(known[1])
             same = sent is not None and (sent.dispute, sent.kind) == (dispute_id, kind)
-            if not same or sent is None or sent.evidence != request.evidence:
+            told = (request.evidence, kept(request))
+            if not same or sent is None or (sent.evidence, sent.files) != told:
                 raise mismatch(request.reference)
             return row, True
         if row.status not in _OPEN:
             raise Refusal(422, "dispute_not_open", f"The dispute is {row.status}.")
+        if sum(len(each.content) for each in request.files.values()) > FILES_BYTES_MAX:
+            raise Refusal(
+                422, "files_too_large", f"At most {FILES_BYTES_MAX} bytes of files.", "files"
+            )
         self._books.check_room()
         return row, False
 
@@ -200,8 +211,19 @@ class Disputes:
             "evidence" if kind == "evidence" else "concede",
             now,
             request.evidence,
+            kept(request),
         )
         self._books.commit(ledger, Entry(dispute=row, submission=sent))
+
+
+def kept(request: DisputeRequest) -> dict[str, KeptFile]:
+    """What the books keep of the files that were sent."""
+    return {
+        field: KeptFile(
+            each.name, each.type, len(each.content), hashlib.sha256(each.content).hexdigest()
+        )
+        for field, each in request.files.items()
+    }
 
 
 def _decision(said: str, *, inquiry: bool) -> DisputeStatus | Literal[""]:

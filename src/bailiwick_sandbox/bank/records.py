@@ -136,11 +136,29 @@ class RefundRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     callback_url: Url | None = None
 
 
+class SentFile(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """A file of evidence as it is sent: its content in base64."""
+
+    name: str
+    type: str
+    content: bytes
+
+
+class KeptFile(Struct, frozen=True, gc=False):
+    """A file of evidence in the books: what it was, not what is in it."""
+
+    name: str
+    type: str
+    size: int
+    sha256: str
+
+
 class DisputeRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """The body of POST /{provider}/disputes/{id}/evidence and /close (without evidence)."""
 
     reference: Reference
     evidence: dict[str, str] = {}
+    files: dict[str, SentFile] = {}
 
 
 class PayoutRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -293,6 +311,7 @@ class Submission(Struct, frozen=True, omit_defaults=True, gc=False):
     kind: Literal["evidence", "concede"]
     created: int
     evidence: dict[str, str] = {}
+    files: dict[str, KeptFile] = {}
 
 
 class Payout(Struct, frozen=True, omit_defaults=True, gc=False):

@@ -12,6 +12,7 @@ import msgspec
 from bailiwick_sandbox.bank import checks, sources
 from bailiwick_sandbox.bank.answers import charge_view, dispute_view, payout_view, refund_view
 from bailiwick_sandbox.bank.delay import DelayRequest
+from bailiwick_sandbox.bank.disputes import BODY_BYTES_MAX
 from bailiwick_sandbox.bank.ledger import Ledger
 from bailiwick_sandbox.bank.records import Refusal
 from bailiwick_sandbox.disputes import Verb
@@ -91,8 +92,9 @@ class App:
             case ["refunds"] if method == "POST":
                 await service.refund(exchange, ledger, await exchange.body(self._limit))
             case ["disputes", dispute_id, "evidence" | "close" as verb] if method == "POST":
-                body = await exchange.body(self._limit)
                 about: Verb = "evidence" if verb == "evidence" else "concede"
+                most = BODY_BYTES_MAX if verb == "evidence" else self._limit
+                body = await exchange.body(max(most, self._limit))
                 await service.disputes.submit(exchange, ledger, dispute_id, about, body)
             case ["payouts"] if method == "POST":
                 await service.payouts.pay(exchange, ledger, await exchange.body(self._limit))

@@ -67,9 +67,12 @@ class Exchange:
         """The whole body; raises Refusal 413 above the limit (in bytes)."""
         message = await self._receive()
         body: bytes = message.get("body", b"")
-        while message.get("more_body", False) and len(body) <= limit:
-            message = await self._receive()
-            body += message.get("body", b"")
+        if message.get("more_body", False):
+            whole = bytearray(body)
+            while message.get("more_body", False) and len(whole) <= limit:
+                message = await self._receive()
+                whole += message.get("body", b"")
+            body = bytes(whole)
         if message["type"] == "http.disconnect":
             raise Refusal(400, "disconnected", "The body did not arrive.")
         if len(body) > limit:

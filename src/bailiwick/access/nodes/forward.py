@@ -120,6 +120,7 @@ class NodeClient:
         body: bytes = b"",
         *,
         timeout: float | None = None,
+        answer_bytes: int = 0,
     ) -> Answer:
         """Send one request once.
 
@@ -127,6 +128,7 @@ class NodeClient:
             target: path and query as they go on the wire.
             headers: complete lines, ``name: value`` with CRLF.
             timeout: seconds for everything; None for the limit's.
+            answer_bytes: how large the answer may be; 0 for the limit's.
 
         Raises:
             HopError: no complete answer, with the phase reached.
@@ -139,6 +141,8 @@ class NodeClient:
             lines.append(b"\r\n")
         try:
             bounds = self._bounds if timeout is None else _bounds(self.limits, timeout)
+            if answer_bytes:
+                bounds = msgspec.structs.replace(bounds, body_bytes=answer_bytes)
             return await self._pool.exchange(b"".join(lines), bounds)
         except WireError as error:
             raise _hop_error(error) from None

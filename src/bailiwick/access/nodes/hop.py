@@ -17,6 +17,7 @@ from bailiwick.topology.topology import Node
 _PASSED = {
     name.encode("ascii"): name
     for name in (
+        "content-disposition",
         "content-type",
         "idempotent-replayed",
         "original-request",
@@ -24,6 +25,7 @@ _PASSED = {
         "server-timing",
         "stripe-should-retry",
         "stripe-version",
+        "x-content-type-options",
     )
 }
 
@@ -120,6 +122,7 @@ async def send(
     body: bytes,
     extra: list[bytes],
     timeout: float | None = None,
+    answer_bytes: int = 0,
 ) -> Answer:
     """One hop: counted, timed, its usage report taken in.
 
@@ -131,7 +134,9 @@ async def send(
     lines = inbound.lines + extra
     started = time.perf_counter()
     try:
-        answer = await client_of(front, node).request(method, target, lines, body, timeout=timeout)
+        answer = await client_of(front, node).request(
+            method, target, lines, body, timeout=timeout, answer_bytes=answer_bytes
+        )
     except HopError as error:
         front.metrics.failures[node.name, "busy" if error.busy else error.phase] += 1
         if not error.busy and error.phase == "unsent":
@@ -146,11 +151,20 @@ async def send(
 
 
 async def send_home(
-    front: Front, node: Node, inbound: Inbound, method: str, target: bytes, body: bytes = b""
+    front: Front,
+    node: Node,
+    inbound: Inbound,
+    method: str,
+    target: bytes,
+    body: bytes = b"",
+    answer_bytes: int = 0,
 ) -> Answer:
     """A request about something that lives on ``node``. Raises ApiError (503)."""
+    lines = [front.epoch_line]
     try:
-        return await send(front, node, inbound, method, target, body, [front.epoch_line])
+        return await send(
+            front, node, inbound, method, target, body, lines, answer_bytes=answer_bytes
+        )
     except HopError as error:
         raise unreachable(node, error, method, inbound.idempotency_key is not None) from None
 

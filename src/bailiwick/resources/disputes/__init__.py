@@ -3,6 +3,20 @@
 from bailiwick.interlink.resource import ById, Merged, Path, Resource
 
 _ITS = ById("du", "dispute")
+FILES = frozenset(
+    {
+        "cancellation_policy",
+        "customer_communication",
+        "customer_signature",
+        "duplicate_charge_documentation",
+        "receipt",
+        "refund_policy",
+        "service_documentation",
+        "shipping_documentation",
+        "uncategorized_file",
+    }
+)
+"""Fields of evidence that name a file."""
 
 RESOURCE = Resource(
     object="dispute",
@@ -15,4 +29,5 @@ RESOURCE = Resource(
         Path("/v1/disputes/{identifier}", {"GET": _ITS, "POST": _ITS}),
         Path("/v1/disputes/{identifier}/close", {"POST": _ITS}),
     ),
+    expands=dict.fromkeys(FILES, "file"),
 )

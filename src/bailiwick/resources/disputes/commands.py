@@ -6,9 +6,10 @@ from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.base.tenancy import own
 from bailiwick.channels.base import Instruction, Operation
+from bailiwick.channels.documents import Document
 from bailiwick.idempotency.requests import Answer, IdempotentRequest
 from bailiwick.orders.machine import Machine
-from bailiwick.resources.disputes import outcome, stored
+from bailiwick.resources.disputes import documents, outcome, stored
 from bailiwick.resources.disputes.params import (
     EVIDENCE_CHARS_MAX,
     CloseDispute,
@@ -47,6 +48,8 @@ class Disputes:
             )
             changed = _replace(row, details=details)
             given = request.evidence is not None
+            if given or request.submit:
+                await documents.require(self._store, asked, row.id, details.evidence)
             if not (given if request.submit is None else request.submit):
                 if given:
                     refuse_closed(row, ANSWERABLE)
@@ -56,7 +59,7 @@ class Disputes:
                 raise ApiError.invalid(
                     "There is no evidence to submit.", param="evidence", code="parameter_missing"
                 )
-            return self._ask(asked, payment, changed, Operation.EVIDENCE, details.evidence)
+            return self._ask(asked, payment, changed, Operation.EVIDENCE)
 
         return await self._machine.command.change(asked, KIND, owner, decide)
 
@@ -69,7 +72,7 @@ class Disputes:
         async def decide(payment: Payment) -> Step:
             row = await self._fresh(identifier)
             refuse_closed(row, CONCEDED)
-            return self._ask(asked, payment, row, Operation.CONCEDE, {})
+            return self._ask(asked, payment, row, Operation.CONCEDE)
 
         return await self._machine.command.change(asked, KIND, owner, decide)
 
@@ -88,14 +91,21 @@ class Disputes:
         payment: Payment,
         row: Dispute,
         operation: Operation,
-        evidence: dict[str, str],
     ) -> Step:
-        """The step that permits an operation on a dispute."""
+        """The step that permits an operation on a dispute. Raises ApiError (400)."""
         profile = self._machine.gateways.profile_of(row.gateway)
         if profile is None or operation not in profile.resolve:
             title = row.gateway if profile is None else profile.title
             raise ApiError.invalid(
                 f"{title} cannot be asked this over its API here: use the provider's own dashboard."
+            )
+        evidence = row.details.evidence if operation is Operation.EVIDENCE else {}
+        files = {field: Document(each) for field, each in documents.named(evidence).items()}
+        if files and not profile.evidence_files:
+            raise ApiError.invalid(
+                f"{profile.title} takes no files over its API here: say it in a text.",
+                param=f"evidence[{min(files)}]",
+                code="parameter_unsupported",
             )
         instruction = Instruction(
             operation=operation,
@@ -105,7 +115,8 @@ class Disputes:
             provider_ref=row.provider_ref,
             charge_reference=row.charge,
             payment=payment.id,
-            evidence=evidence,
+            evidence=documents.texts(evidence),
+            files=files,
         )
         new = self._machine.rows.attempt_new(
             payment, instruction, row.gateway, asked.key, acts_on=row.id

@@ -10,7 +10,7 @@ from bailiwick.channels.dispute_notice import DisputeNotice
 from bailiwick.orders.attempts import OPEN, Attempt
 from bailiwick.orders.kinds import Handler
 from bailiwick.orders.machine import Machine
-from bailiwick.resources.disputes import outcome, render, stored
+from bailiwick.resources.disputes import documents, outcome, render, stored
 from bailiwick.resources.disputes.rows import Dispute
 from bailiwick.resources.payments import states
 from bailiwick.resources.payments.kind import KIND
@@ -81,7 +81,9 @@ async def as_it_is(store: Store, identifier: str) -> msgspec.Raw:
 
 
 HANDLERS = {
-    ("pi", Operation.EVIDENCE): Handler(outcome.submitted, acts_on=_dispute),
+    ("pi", Operation.EVIDENCE): Handler(
+        outcome.submitted, acts_on=_dispute, completes=documents.completed
+    ),
     ("pi", Operation.CONCEDE): Handler(outcome.conceded, acts_on=_dispute),
 }
 PARTS = {"pi": ("dispute_moves",)}

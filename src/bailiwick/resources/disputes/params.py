@@ -12,48 +12,42 @@ from bailiwick.serving.params import Expand, ListQuery, LongText, Metadata, Text
 
 Statement = Annotated[str, Meta(max_length=20_000)]
 EVIDENCE_CHARS_MAX = 150_000
-"""Of all fields together."""
+"""Of all texts together."""
 
 
 class Evidence(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What speaks against a dispute: texts; an empty one unsets."""
+    """What speaks against a dispute: texts, and files by their ids; an empty value unsets."""
 
     access_activity_log: Statement | None | UnsetType = UNSET
     billing_address: LongText | None | UnsetType = UNSET
+    cancellation_policy: Text | None | UnsetType = UNSET
     cancellation_policy_disclosure: Statement | None | UnsetType = UNSET
     cancellation_rebuttal: Statement | None | UnsetType = UNSET
+    customer_communication: Text | None | UnsetType = UNSET
     customer_email_address: Text | None | UnsetType = UNSET
     customer_name: Text | None | UnsetType = UNSET
     customer_purchase_ip: Text | None | UnsetType = UNSET
+    customer_signature: Text | None | UnsetType = UNSET
+    duplicate_charge_documentation: Text | None | UnsetType = UNSET
     duplicate_charge_explanation: Statement | None | UnsetType = UNSET
     duplicate_charge_id: Text | None | UnsetType = UNSET
     product_description: Statement | None | UnsetType = UNSET
+    receipt: Text | None | UnsetType = UNSET
+    refund_policy: Text | None | UnsetType = UNSET
     refund_policy_disclosure: Statement | None | UnsetType = UNSET
     refund_refusal_explanation: Statement | None | UnsetType = UNSET
     service_date: Text | None | UnsetType = UNSET
+    service_documentation: Text | None | UnsetType = UNSET
     shipping_address: LongText | None | UnsetType = UNSET
     shipping_carrier: Text | None | UnsetType = UNSET
     shipping_date: Text | None | UnsetType = UNSET
+    shipping_documentation: Text | None | UnsetType = UNSET
     shipping_tracking_number: Text | None | UnsetType = UNSET
+    uncategorized_file: Text | None | UnsetType = UNSET
     uncategorized_text: Statement | None | UnsetType = UNSET
 
 
-_FILE = "there are no files here: say it in a text, or send the file to your provider"
 UNDONE_EVIDENCE = {
-    **dict.fromkeys(
-        (
-            "cancellation_policy",
-            "customer_communication",
-            "customer_signature",
-            "duplicate_charge_documentation",
-            "receipt",
-            "refund_policy",
-            "service_documentation",
-            "shipping_documentation",
-            "uncategorized_file",
-        ),
-        _FILE,
-    ),
     "appeal": "no channel here can appeal: ask your provider",
     "enhanced_evidence": "no channel here can send it: use the other fields",
 }

@@ -3,12 +3,19 @@
 from collections.abc import Sequence
 
 from bailiwick.base.objects import Object
-from bailiwick.resources.disputes.params import UNDONE_EVIDENCE, Evidence
+from bailiwick.resources.disputes import FILES
+from bailiwick.resources.disputes.params import Evidence
 from bailiwick.resources.disputes.rows import Dispute
 from bailiwick.resources.disputes.states import State
 
-REFERENCES = {"dispute": {"charge": "charge", "payment_intent": "payment_intent"}}
-_FIELDS = sorted({*Evidence.__struct_fields__, *UNDONE_EVIDENCE} - {"appeal", "enhanced_evidence"})
+REFERENCES = {
+    "dispute": {
+        "charge": "charge",
+        "payment_intent": "payment_intent",
+        **{f"evidence.{name}": "file" for name in sorted(FILES)},
+    }
+}
+_FIELDS = Evidence.__struct_fields__
 
 
 def dispute(
