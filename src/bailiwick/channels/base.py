@@ -17,10 +17,9 @@ from bailiwick.channels.documents import Document
 
 
 class Operation(StrEnum):
-    """What a provider is asked to do. Capture, void and refund refer to an earlier charge; a void
-    may refer to a setup, by which the payer agrees to later charges and no money moves. Evidence
-    and to concede refer to a dispute of a charge: what speaks against it, and that it is accepted
-    as lost. The last two send money to the merchant, and call that back."""
+    """What a provider is asked to do. A setup is a payer's agreement to later charges: no money
+    moves. A void refers to one, or to a charge, as increments, captures and refunds do; evidence and
+    to concede, to a dispute. The last two send money to the merchant, and call that back."""
 
     CHARGE = "charge"
     INCREMENT = "increment"
@@ -184,8 +183,7 @@ class Result(msgspec.Struct, frozen=True):
             payer refused).
         detail: a short machine-readable word for the record; never provider text. Of a pending
             payout, ``in_transit`` says that it was sent on.
-        agreement: of an approved charge that asked to ``store``, or setup: the provider's reference
-            of it.
+        agreement: of an approved setup, or charge that asked to ``store``: the reference of it.
     """
 
     outcome: Outcome
