@@ -18,8 +18,8 @@ from bailiwick.channels.documents import Document
 
 class Operation(StrEnum):
     """What a provider is asked to do. A setup is a payer's agreement to later charges: no money
-    moves. A void refers to one, or to a charge, as increments, captures and refunds do; evidence and
-    to concede, to a dispute. The last two send money to the merchant, and call that back."""
+    moves. A void refers to one, or to a charge, as increments, captures and refunds do; evidence
+    and to concede, to a dispute. The last two send money to the merchant, and call that back."""
 
     CHARGE = "charge"
     INCREMENT = "increment"
