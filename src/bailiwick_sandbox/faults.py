@@ -43,6 +43,7 @@ FaultOperation = Literal[
     "capture",
     "void",
     "refund",
+    "setup",
     "evidence",
     "concede",
     "payout",

@@ -33,6 +33,7 @@ from bailiwick_sandbox.config import Config
 from bailiwick_sandbox.disputes import DisputeDesk
 from bailiwick_sandbox.faults import CALLBACK_KINDS, LIES, Fault, FaultBoard
 from bailiwick_sandbox.payouts import PayoutDesk
+from bailiwick_sandbox.setups import SetupDesk
 from bailiwick_sandbox.spoil import INTERNAL, UNREADABLE
 from bailiwick_sandbox.web.exchange import Answer, Exchange, answer, error, refused
 from bailiwick_sandbox.web.views import operation_view
@@ -45,8 +46,7 @@ _CAPTURE = msgspec.json.Decoder(CaptureRequest)
 _VOID = msgspec.json.Decoder(VoidRequest)
 _REFUND = msgspec.json.Decoder(RefundRequest)
 
-# How many once-only faults of sources are remembered; the oldest are forgotten first.
-_REMEMBERED = 100_000
+_REMEMBERED = 100_000  # once-only faults of sources; the oldest are forgotten first
 _EARLY_TIMEOUT_S = 3.0
 # Leave each callback alone: a shuffled charge gets its two in the wrong order by their times.
 _IN_ORDER = ("", "callback_shuffle")
@@ -74,6 +74,7 @@ class Service:
         self.callbacks = Callbacks()
         self.disputes = DisputeDesk(self)
         self.payouts = PayoutDesk(self)
+        self.setups = SetupDesk(self)
         self.calls: dict[str, dict[str, int]] = {name: {} for name in books.ledgers}
         self._hosts = tuple(config.server.callback_hosts)
         self._once: OrderedDict[tuple[str, str, str], None] = OrderedDict()
@@ -91,7 +92,7 @@ class Service:
         self.disputes.start()
         self.payouts.start()
         for ledger, row in list(self.books.unfinished()):
-            self._schedule(ledger, row)
+            self.schedule(ledger, row)
 
     async def charge(self, exchange: Exchange, ledger: Ledger, body: bytes) -> None:
         """POST /{provider}/charges."""
@@ -100,7 +101,7 @@ class Service:
         source = SOURCES.get(request.source)
         own: Fault | None = None
         if source is not None and source.fault and source.fault_on == "charge":
-            own = self._own(ledger, "charge", request.reference, source.fault)
+            own = self.own_fault(ledger, "charge", request.reference, source.fault)
         await self.perform(exchange, ledger, "charge", partial(self._charge, ledger, request), own)
 
     async def change(
@@ -125,7 +126,7 @@ class Service:
         """GET /{provider}/operations/{reference}."""
         known = ledger.references.get(reference)
         own: Fault | None = None
-        if known is not None and known[0] == "charge":
+        if known is not None and known[0] in ("charge", "setup"):
             own = self._own_of(ledger, known[1], "query", reference)
         act = partial(self._query, ledger, reference)
         await self.perform(exchange, ledger, "query", act, own)
@@ -152,13 +153,13 @@ class Service:
         row, replayed = self.books.charge(
             ledger,
             request,
-            partial(self._redirect_url, ledger.name),
+            partial(self.redirect_url, ledger.name),
             percent=percent,
             lie=lie,
             callback_fault=callback_fault,
         )
         if row.next_status and not replayed:
-            self._schedule(ledger, row)
+            self.schedule(ledger, row)
         return Done(answer(charge_view(row, view_lie), replayed=replayed), row)
 
     def _increment(
@@ -184,7 +185,7 @@ class Service:
     def _refund(self, ledger: Ledger, request: RefundRequest, fault: Fault | None) -> Done:
         row, replayed = self.books.refund(ledger, request)
         if row.next_status and not replayed:
-            self._schedule(ledger, row)
+            self.schedule(ledger, row)
         return Done(answer(refund_view(row, _lie(fault)), replayed=replayed), row)
 
     def _query(self, ledger: Ledger, reference: str, fault: Fault | None) -> Done:
@@ -253,8 +254,7 @@ class Service:
     async def _after_processing(
         self, exchange: Exchange, ledger: Ledger, act: Act, fault: Fault
     ) -> None:
-        kind = fault.kind
-        done = _carry_out(act, fault)
+        kind, done = fault.kind, _carry_out(act, fault)
         if kind == "early_callback":
             await self._deliver_early(ledger, done.row)
         elif kind == "duplicate_callback":
@@ -288,7 +288,7 @@ class Service:
         self._hidden[ledger.name, row.reference] = wall_ms() + fault.delay_ms
         self._notify(ledger, row, delay_ms=fault.delay_ms)
 
-    def _own(self, ledger: Ledger, operation: str, reference: str, kind: str) -> Fault | None:
+    def own_fault(self, ledger: Ledger, operation: str, reference: str, kind: str) -> Fault | None:
         """The fault of a source: once a reference, so that trying again can succeed."""
         if kind in CALLBACK_KINDS:
             return Fault(kind)
@@ -309,14 +309,14 @@ class Service:
         source = SOURCES[charge.source]
         if not source.fault or source.fault_on != operation:
             return None
-        return self._own(ledger, operation, reference, source.fault)
+        return self.own_fault(ledger, operation, reference, source.fault)
 
     # What follows later.
 
     def _late(self, ledger: Ledger, act: Act) -> None:
         self._notify(ledger, _carry_out(act, None).row)
 
-    def _schedule(self, ledger: Ledger, row: Charge | Refund) -> None:
+    def schedule(self, ledger: Ledger, row: Charge | Refund) -> None:
         wait_ms = max(1, row.next_at - wall_ms())
         asyncio.get_running_loop().call_later(wait_ms / 1000, self._advance, ledger, row)
 
@@ -334,7 +334,7 @@ class Service:
         if not changed:
             # The timer was early by the clock, or the row was ended by someone else.
             if row.next_status:
-                self._schedule(ledger, row)
+                self.schedule(ledger, row)
             return
         self._notify(ledger, row)
         if isinstance(before, Charge) and before.callback_fault == "callback_shuffle":
@@ -370,7 +370,7 @@ class Service:
             ledger.provider, url, view, fault=fault, delay_ms=delay_ms + latency_ms
         )
 
-    def _redirect_url(self, provider: str, charge_id: str) -> str:
+    def redirect_url(self, provider: str, charge_id: str) -> str:
         return f"{self.public_url}/{provider}/pay/{charge_id}"
 
     def check_urls(self, return_url: str | None, callback_url: str | None) -> None:

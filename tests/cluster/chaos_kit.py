@@ -68,6 +68,12 @@ class Chaos:
         url = f"{self.demo['sandbox']['url']}/faults"
         return str(self.post(url, body=json.dumps(rule).encode())["id"])
 
+    def hits(self, rules: set[str]) -> int:
+        """How often these fault rules have struck."""
+        with urllib.request.urlopen(f"{self.demo['sandbox']['url']}/faults", timeout=60) as answer:
+            found = json.load(answer)["rules"]
+        return sum(each["hits"] for each in found if each["id"] in rules)
+
     def heal(self) -> None:
         """Remove all fault rules."""
         request = urllib.request.Request(f"{self.demo['sandbox']['url']}/faults", method="DELETE")

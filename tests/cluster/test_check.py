@@ -53,6 +53,7 @@ class Done:
         self.refunds = client.v1.refunds
         self.payouts: Any = client.v1.payouts
         self.customers, self.methods = client.v1.customers, client.v1.payment_methods
+        self.setups = client.v1.setup_intents
         self.history: list[dict[str, Any]] = []
 
     def pay(self, country: str = "DE", **more: Any) -> Any:
@@ -139,9 +140,12 @@ class Done:
         """A customer with a card, and one who was erased with it."""
         place: Any = {"country": "DE"}
         card: Any = {"type": "card", "card": {"token": "pm_card_visa"}, "location": place}
-        for gone in (False, True):
+        for gone in (True, False):
             made = self.customers.create({"name": "Ann", "location": place})  # type: ignore[typeddict-unknown-key]
             self.methods.attach(self.methods.create(card).id, {"customer": made.id})
+            setup: Any = {"customer": made.id, "confirm": True, "payment_method": "pm_card_visa",
+                          "location": place}  # fmt: skip
+            self.setup = self.setups.create(setup)
             if gone:
                 self.customers.delete(made.id)
 
@@ -397,6 +401,23 @@ PLANTS = {
         "UPDATE payment SET (amount, amount_capturable) = (amount + 1, amount + 1) WHERE {where}",
         {"increments_are_held", "payment_is_its_last_event", "succeeded_means_one_charge"},
     ),
+    "a decline of a setup is forged": (
+        "attempt", "id = '{set_up}'", "UPDATE attempt SET state = 'declined' WHERE {where}",
+        {"attempts_match_books", "setups_follow_attempts"},
+    ),
+    "money moves for a setup": (
+        "attempt", "id = '{set_up}'", "UPDATE attempt SET amount = 1 WHERE {where}",
+        {"setups_told"},
+    ),
+    "a setup came after its call": (
+        "attempt", "id = '{set_up}'",
+        "UPDATE attempt SET permitted_at = permitted_at + interval '1 minute' WHERE {where}",
+        {"no_call_without_attempt"},
+    ),
+    "a setup is lost": (
+        "setup", "id = '{setup}'", "DELETE FROM setup WHERE {where}",
+        {"tenants_match"},
+    ),
     "a refund is forgotten": (
         "payment", "id = '{refunded}'", "UPDATE payment SET amount_refunded = 0 WHERE {where}",
         {"refund_guards", "balances_replay", "refunds_match_books"},
@@ -438,6 +459,8 @@ async def test_red_for_what_is_put_wrong(clean: Done, name: str) -> None:
         "attempt": clean.plain.latest_charge,
         "parts": clean.parts.id,
         "grown": clean.grown.id,
+        "setup": clean.setup.id,
+        "set_up": clean.setup.latest_attempt,
         "canceled": await one(clean.demo, "SELECT id FROM payment WHERE attempts = 0 LIMIT 1"),
         "twice": await one(
             clean.demo,

@@ -96,7 +96,9 @@ ROUTES = [
     ("POST", "/v1/payment_intents/{pi}/cancel"), ("GET", "/v1/refunds"), ("POST", "/v1/refunds"),
     ("GET", "/v1/refunds/{re}"), ("POST", "/v1/refunds/{re}"), ("GET", "/v1/charges/{ch}"),
     ("GET", "/v1/events"), ("GET", "/v1/events/{evt}"), ("GET", "/v1/webhook_endpoints"),
-    ("POST", "/v1/webhook_endpoints"), ("POST", "/v1/explain"),
+    ("POST", "/v1/webhook_endpoints"), ("POST", "/v1/explain"), ("POST", "/v1/setup_intents"),
+    ("GET", "/v1/setup_intents"), ("POST", "/v1/setup_intents/{seti}"),
+    ("POST", "/v1/setup_intents/{seti}/cancel"), ("GET", "/v1/mandates/{mandate}"),
 ]  # fmt: skip
 
 
@@ -106,7 +108,13 @@ def test_everything_else_is_forbidden(demo: dict[str, Any], at: str) -> None:
     paid = server.pay()
     _, refund = server.post("/v1/refunds", payment_intent=paid["id"], amount="1")
     _, events = server.get("/v1/events", limit="1")
+    _, payer = server.post("/v1/customers", **{"location[country]": "DE"})
+    _, setup = server.post(
+        "/v1/setup_intents", customer=payer["id"], payment_method="pm_card_visa", confirm="true",
+        **{"location[country]": "DE", "mandate_data[customer_acceptance][type]": "offline"},
+    )  # fmt: skip
     ids = {
+        "seti": setup["id"], "mandate": setup["mandate"],
         "pi": paid["id"], "ch": paid["latest_charge"], "re": refund["id"],
         "evt": events["data"][0]["id"],
     }  # fmt: skip

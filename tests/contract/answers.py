@@ -69,6 +69,7 @@ def instruct(channel: str, operation: Operation, **more: Any) -> Instruction:
         "capture": "cap_a1",
         "void": "void_a1",
         "refund": "re_a1",
+        "setup": "setatt_a1",
         "evidence": "ev_a1",
         "concede": "con_a1",
         "payout": "po_a1",
@@ -83,6 +84,8 @@ def instruct(channel: str, operation: Operation, **more: Any) -> Instruction:
             "callback_url": "https://node.test/v1/callbacks/x",
             "payment": "pi_of_ours",
         }
+    elif operation is Operation.SETUP:
+        given |= {"amount": 0, "currency": "XXX", "payment_method": "pm_card_visa"}
     elif operation is Operation.PAYOUT:
         given |= {
             "payment_method": "btok_sandbox",

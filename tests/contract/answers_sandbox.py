@@ -24,6 +24,13 @@ def bank_charge(**more: Any) -> dict[str, Any]:
     } | more
 
 
+def bank_setup(**more: Any) -> dict[str, Any]:
+    """A finished setup of the sandbox."""
+    none = {"amount": 0, "amount_captured": 0, "currency": "XXX"}
+    found = {"object": "setup", "reference": "setatt_a1", "status": "stored", "agreement": "ch_77"}
+    return bank_charge(**none) | found | more
+
+
 def bank_refund(**more: Any) -> dict[str, Any]:
     """A finished refund of the sandbox."""
     return {
@@ -85,6 +92,8 @@ _INCREMENT = instruct(_S, Operation.INCREMENT)
 _CAPTURE = instruct(_S, Operation.CAPTURE)
 _VOID = instruct(_S, Operation.VOID)
 _REFUND = instruct(_S, Operation.REFUND)
+_SETUP = instruct(_S, Operation.SETUP)
+_UNDO = instruct(_S, Operation.VOID, amount=0, currency="XXX", charge_reference="setatt_a1")
 _EVIDENCE = instruct(_S, Operation.EVIDENCE)
 _PAPER = Document("file_1", 'Ann "B" Ü.pdf', "application/pdf", b"%PDF-1.7 4242424242424242")
 _FILED = instruct(_S, Operation.EVIDENCE, files={"receipt": _PAPER})
@@ -110,7 +119,52 @@ def _limited(detail: str) -> Result:
     return Result(D, code="processing_error", message="No.", retryable=True, detail=detail)
 
 
+SETUPS = [
+    sandbox(
+        "stored", _SETUP, 200, bank_setup(),
+        Result(A, "ch_77", 0, "XXX", captured=False, agreement="ch_77"),
+    ),
+    sandbox(
+        "setup_waits", _SETUP, 200,
+        bank_setup(status="action_required", redirect_url="https://bank.test/pay/1"),
+        Result(P, "ch_77", action_url="https://bank.test/pay/1", detail="action_required"),
+    ),
+    sandbox(
+        "setup_declined", _SETUP, 200,
+        bank_setup(status="declined", decline={"code": "card_declined", "message": "No."}),
+        Result(D, "ch_77", code="card_declined", message="No.", detail="declined"),
+    ),
+    sandbox(
+        "setup_took_money", _SETUP, 200, bank_setup(amount=100),
+        Result(A, "ch_77", 100, "XXX", captured=False, agreement="ch_77"),
+    ),
+    sandbox("setup_of_an_unknown_token", _SETUP, 400, bank_error("source_unknown"),
+             no_such_method()),
+    sandbox(
+        "setup_is_a_charge", _SETUP, 200, bank_charge(reference="setatt_a1"),
+        Result(U, detail="reference_mismatch"),
+    ),
+    sandbox(
+        "charge_is_a_setup", _CHARGE, 200, bank_setup(reference="ch_a1"),
+        Result(U, detail="reference_mismatch"),
+    ),
+    sandbox(
+        "setup_found", _SETUP, 200,
+        lookup("setup", "setatt_a1", "succeeded", charge=bank_setup()),
+        Result(A, "ch_77", 0, "XXX", captured=False, agreement="ch_77"), BY_REF,
+    ),
+    sandbox(
+        "setup_not_found", _SETUP, 404, bank_error("not_found"),
+        Result(U, not_found=True, detail="not_found"), BY_REF,
+    ),
+    sandbox(
+        "setup_given_up", _UNDO, 200, bank_setup(status="voided"),
+        Result(A, "ch_77", 0, "XXX", captured=False),
+    ),
+]  # fmt: skip
+
 SANDBOX = [
+    *SETUPS,
     sandbox("captured", _CHARGE, 200, bank_charge(), Result(A, "ch_77", 1099, "EUR")),
     sandbox("authorized", _HOLD, 200, bank_charge(**_AUTH), Result(A, "ch_77", 1099, "EUR", False)),
     sandbox(

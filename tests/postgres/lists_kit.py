@@ -30,7 +30,10 @@ from tests.postgres.node_kit import Bank, Banks
 from tests.postgres.rows_kit import create
 from tests.unit.access_kit import ATLAS, write_world
 
-KEYS = {"sk_test_first": "acct_1", "sk_live_first": "acct_1", "sk_test_other": "acct_2"}
+KEYS = {
+    "sk_test_first": "acct_1", "sk_live_first": "acct_1", "sk_test_other": "acct_2",
+    "pk_test_first": "acct_1",
+}  # fmt: skip
 SECRET = "sk_test_first"
 LIMITS = Limits(larger=larger_bodies(resources.every()))
 Answer = tuple[int, Any]
@@ -161,7 +164,8 @@ def world(path: Path, nodes: list[One]) -> None:
     keys = "".join(
         f'[[merchants]]\nid = "{merchant}"\nname = "{merchant}"\n'
         + "".join(
-            f'[[merchants.keys]]\nsha256 = "{key_hash(key)}"\nkind = "secret"\n'
+            f'[[merchants.keys]]\nsha256 = "{key_hash(key)}"\n'
+            f'kind = "{"publishable" if key.startswith("pk") else "secret"}"\n'
             f'mode = "{"live" if "live" in key else "test"}"\n'
             for key, owner in KEYS.items()
             if owner == merchant

@@ -154,11 +154,12 @@ class Bank:
         known = self.done.get(instruction.reference)
         if known is not None:
             return known[1]
+        setup = instruction.operation is Operation.SETUP
         held = instruction.operation is Operation.CHARGE and not instruction.automatic
         done = Result(
             Outcome.APPROVED, f"b_{instruction.reference}", instruction.amount,
             instruction.currency, not held,
-            agreement=f"agr_{instruction.reference}" if instruction.store else None,
+            agreement=f"agr_{instruction.reference}" if instruction.store or setup else None,
         )  # fmt: skip
         replace = msgspec.structs.replace
         answers = {
@@ -225,6 +226,7 @@ class Bank:
             self.name, "bank", "large_domestic_bank", self.usage, False, self.priority, 0, 0,
             none, none, self.methods, True, self.vault, self.profile.multiples,
             re.compile(self.profile.shared_tokens or "none"),
+            Operation.SETUP in self.profile.resolve,
         )  # fmt: skip
 
 

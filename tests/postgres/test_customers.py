@@ -92,7 +92,7 @@ async def broken(at: One) -> dict[str, Any]:
     """What ``bailiwick check`` finds wrong in a node's database."""
     found = Findings()
     async with snapshot(NodePlace(at.name, at.dsn)) as db:
-        for invariant in (*inside.INSIDE, *records.RECORDS):
+        for invariant in (*inside.INSIDE, *records.RECORDS, *records.SETUPS):
             await invariant(db, found.of(invariant))
         rows = await tables.load(db)
         told = stories.Stories(db.node, rows, found)

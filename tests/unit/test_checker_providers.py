@@ -2,10 +2,11 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from bailiwick.checker import providers
-from bailiwick.checker.books import Books, Capture, Charge, Refund, Row, Void
+from bailiwick.checker.books import Books, Capture, Charge, Refund, Row, Setup, Void
 from bailiwick.checker.findings import Findings
 from bailiwick.checker.providers import Joined
 from bailiwick.checker.tables import Attempt, Payment, Tables
@@ -42,6 +43,7 @@ def wrong(
         [row for row in rest if isinstance(row, Capture)],
         [row for row in rest if isinstance(row, Void)],
         [row for row in rest if isinstance(row, Refund)],
+        setups=[row for row in rest if isinstance(row, Setup)],
     )
     tables = Tables({paid.id: paid}, {each.id: each for each in attempts}, {})
     where = {"bank": "p"} if found is None else found
@@ -145,6 +147,41 @@ def test_another_provider_and_another_operation_are_seen() -> None:
     elsewhere = Capture("p", "at_2", 30, "id ch_1", 500, "EUR")
     assert wrong(*paid, [elsewhere]) == set()
     assert wrong(*paid) == {"attempts_match_books"}
+
+
+SETUPS: dict[str, tuple[str, list[str], bool]] = {
+    "set up": ("approved", ["stored"], True),
+    "declined": ("declined", ["declined"], True),
+    "given up": ("declined", ["voided"], True),
+    "never sent": ("unsent", [], True),
+    "not known": ("unknown", ["stored"], True),
+    "late": ("late", ["stored"], True),
+    "not in the books": ("approved", [], False),
+    "twice in the books": ("approved", ["stored", "stored"], False),
+    "stored, and declined for us": ("declined", ["stored"], False),
+    "declined, and set up for us": ("approved", ["declined"], False),
+    "waits, and set up for us": ("approved", ["action_required"], False),
+}
+
+
+@pytest.mark.parametrize("name", SETUPS)
+def test_setups_are_in_the_books_as_they_are_for_us(name: str) -> None:
+    state, statuses, right = SETUPS[name]
+    ours = Attempt("se_1", "seti_1", "setup", "bank", state, 0, "XXX", None, 10, state == "late")
+    theirs: list[Row] = [
+        Setup("p", f"id {number}", "se_1", status, 20, 20) for number, status in enumerate(statuses)
+    ]
+    found = wrong(payment(), [attempt(), ours], [charge()], theirs)
+    assert found == (set() if right else {"attempts_match_books"})
+
+
+def test_a_setup_without_review_or_under_another_name_is_seen() -> None:
+    ours = Attempt("se_1", "seti_1", "setup", "bank", "late", 0, "XXX", None, 10, False)
+    theirs: list[Row] = [Setup("p", "id 1", "se_1", "stored", 20, 20)]
+    assert wrong(payment(), [attempt(), ours], [charge()], theirs) == {"attempts_match_books"}
+    charged = [charge(), charge("se_1", amount=0, currency="XXX")]
+    found = wrong(payment(), [attempt(), msgspec.structs.replace(ours, state="unknown")], charged)
+    assert "attempts_match_books" in found
 
 
 def test_books_that_changed_after_the_snapshot_are_set_aside() -> None:

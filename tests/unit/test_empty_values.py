@@ -50,6 +50,7 @@ UNSETTABLE = {
     "CreateCustomer": CUSTOMER,
     "UpdateCustomer": CUSTOMER,
     "CreateMethod": {"metadata"},
+    "UpdateSetup": {"customer", "description", "metadata", "payment_method"},
     "UpdateMethod": {"metadata"},
     "UpdateDispute": {"metadata"},
     "CreatePayout": {"metadata"},
@@ -84,6 +85,7 @@ def least(kind: type[msgspec.Struct]) -> dict[str, Any]:
         "amount": 5, "currency": "eur", "url": "https://example.com", "token": "tok_visa",
         "enabled_events": ["*"], "type": "card", "enabled": True, "name": "A", "query": "amount>1",
         "address": {"city": "B"}, "card": {"token": "tok_visa"}, "customer": "cus_1",
+        "customer_acceptance": {"type": "offline"}, "ip_address": "::1", "user_agent": "x",
         "destination": "btok_1",
         "frozen_time": 5, "file": "a.pdf", "purpose": "dispute_evidence",
     }  # fmt: skip

@@ -9,10 +9,16 @@ import pytest
 
 from bailiwick.base import api_versions
 from bailiwick.base.objects import encode
+from bailiwick.records.record import Record
 from bailiwick.resources.events.render import event
+from bailiwick.resources.mandates.render import mandate
 from bailiwick.resources.payments import render
 from bailiwick.resources.payments.rows import Details, Progress
 from bailiwick.resources.refunds.render import refund
+from bailiwick.resources.setup_intents import rows as setup_rows
+from bailiwick.resources.setup_intents.render import setup_intent
+from bailiwick.resources.setup_intents.rows import Setup
+from bailiwick.resources.setup_intents.states import State
 from bailiwick.resources.webhook_endpoints.render import webhook_endpoint
 from tests.unit import payment_kit as kit
 
@@ -22,6 +28,7 @@ CLASSES: dict[str, dict[str, str]] = json.loads(
 OURS = {
     "PaymentIntent": {"node", "location", "assignment", "routing"},
     "Charge": {"gateway", "provider_reference"},
+    "SetupIntent": {"node", "location", "routing"},
     "Event": {"node", "payment", "sequence", "subject"},
     # A decline says also which charge failed, as Stripe's answers of 402 do.
     "PaymentIntent.LastPaymentError": {"charge"},
@@ -46,6 +53,19 @@ DETAILS = Details(
     automatic_methods={"enabled": True, "allow_redirects": "never"},
     types_allowed=True,
 )
+SETUP = Setup(
+    id="seti_1", merchant="acct_1", livemode=False, version=1, state="requires_action", epoch=1,
+    amount=0, currency="XXX", created_ms=kit.NOW, updated_ms=kit.NOW,
+    details=setup_rows.Details(
+        "cs_1", {"country": "DE"}, "europe", types_allowed=True,
+        automatic_methods={"enabled": True, "allow_redirects": "never"},
+    ),
+    progress=setup_rows.Progress(
+        action_url="https://bank.example/3ds", mandate="mandate_1",
+        last_error={"type": "card_error", "code": "card_declined", "message": "No."},
+    ),
+)  # fmt: skip
+ONLINE = {"type": "online", "accepted_at": 1, "online": {"ip_address": "::1", "user_agent": "x"}}
 FAILED = msgspec.Raw(b'{"code":"card_declined","decline_code":"lost_card","message":"No."}')
 
 
@@ -84,6 +104,15 @@ def objects() -> list[tuple[str, dict[str, Any]]]:
         view = render.charge_view(kit.attempt(id=identifier, state=state, result=FAILED))
         for holder in (payment, msgspec.structs.replace(payment, charge_attempt=view.id)):
             made.append(("Charge", plain(render.charge(holder, view))))
+    for state in State:
+        shown = setup_intent(msgspec.structs.replace(SETUP, state=state.value))
+        made.append(("SetupIntent", plain(shown)))
+    for acceptance in ({"type": "offline", "accepted_at": 1}, ONLINE):
+        said = {"payment_method": "pm_1", "acceptance": acceptance, "status": "active"}
+        row = Record(
+            "mandate_1", "acct_1", False, 1, False, None, None, None, kit.NOW, kit.NOW, said
+        )
+        made.append(("Mandate", plain(mandate(row))))
     known = {"method": "card", "customer": "cus_1", "payment_method": "pm_1", "metadata": {}}
     for details in ({}, {**known, "failure_reason": "unknown"}, {**known, "method": "pix"}):
         for state in ("pending", "succeeded", "failed"):

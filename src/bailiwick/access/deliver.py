@@ -66,6 +66,7 @@ class Delivery:
 
     Args:
         one_shot: money may move, so only refusals make it leave its home.
+        stays: so does nothing else, though no money moves.
         reading: nothing is written, so it may always be sent again.
         method: of the request to the node.
         params: what the body says, of a create request.
@@ -80,6 +81,7 @@ class Delivery:
         body: bytes,
         *,
         one_shot: bool,
+        stays: bool = False,
         reading: bool = False,
         method: str = "POST",
         params: dict[str, Any] | None = None,
@@ -91,6 +93,7 @@ class Delivery:
         self._target = target
         self._body = body
         self._one_shot = one_shot
+        self._stays = stays or one_shot
         self._reading = reading
         self._method = method
         self._catching_up_until: float | None = None
@@ -126,7 +129,7 @@ class Delivery:
         topology = placed.world.topology
         number = placed.assignment.node
         assert number is not None
-        if not self._one_shot and node_monitor.verdict(number) != OPEN:
+        if not self._stays and node_monitor.verdict(number) != OPEN:
             placed.by_usage(node_monitor.verdicts())
             number = placed.assignment.node or number
         return topology.by_number[number]
@@ -146,7 +149,7 @@ class Delivery:
             if first:  # an earlier home may know the key, and be there
                 self._read_at_home = True
                 return None
-            if not self._one_shot and error.phase == "unsent" and not error.busy:
+            if not self._stays and error.phase == "unsent" and not error.busy:
                 placed.by_usage(front.node_monitor.verdicts())
                 if placed.assignment.node not in (None, node.number):
                     return None

@@ -13,6 +13,7 @@ from bailiwick.access.nodes.hop import give
 from bailiwick.access.peers.key_homes import key_digest, packed
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
+from bailiwick.base.ids import is_id
 from bailiwick.base.keys import fresh_key, is_fresh
 from bailiwick.jurisdiction.assign import to_object
 from bailiwick.jurisdiction.home_history import explained
@@ -31,8 +32,9 @@ _KEY_FREE = frozenset({400, 401, 403, 404, 413, 421, 429})
 
 
 class Create:
-    """What is made at the node with jurisdiction over a place; ``moves``: money may move at
-    once; ``always``: whatever the request says."""
+    """What is made at the node with jurisdiction over a place; ``moves``: money may move at once;
+    ``always``: whatever the request says. What is not a payment is kept for later ones, and so
+    where those will look for it: at home."""
 
     def __init__(self, front: Front, *, moves: bool, always: bool = False) -> None:
         self.front = front
@@ -55,7 +57,10 @@ class Create:
         placed = _place(front, inbound, key, params)
         one_shot = self._moves and (self._always or may_move_money(params))
         target = target_of(request)
-        delivery = Delivery(front, inbound, placed, target, body, one_shot=one_shot, params=params)
+        delivery = Delivery(
+            front, inbound, placed, target, body,
+            one_shot=one_shot, stays=not self._moves or names_payer(params), params=params,
+        )  # fmt: skip
         release = _claim(front, inbound, placed)
         answer = await delivery.run()
         if release is not None and answer.status in _KEY_FREE:
@@ -131,6 +136,12 @@ def evidence_in(params: Params) -> Evidence:
 def may_move_money(params: Params) -> bool:
     """Whether a create request may charge at once: anything but a clear no counts as yes."""
     return params.get("confirm") not in (None, "", "false", False)
+
+
+def names_payer(params: Params) -> bool:
+    """Whether a create request names what is kept of a payer: only its own node has that, so no
+    other is of use."""
+    return bool(params.get("customer")) or is_id(str(params.get("payment_method")), "pm")
 
 
 def _place(front: Front, inbound: Inbound, key: str, params: Params) -> RoutePlan:

@@ -16,7 +16,7 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
 _VALUES = {char: value for value, char in enumerate(_ALPHABET)}
 _BODY_CHARS = 26
-_SHAPE = re.compile(r"[a-z]{2,5}_([0-9a-hjkmnp-tv-z]{26})(?:_[1-9][0-9]{0,4})?")
+_SHAPE = re.compile(r"[a-z]{2,7}_([0-9a-hjkmnp-tv-z]{26})(?:_[1-9][0-9]{0,4})?")
 NODE_NUMBER_MAX = 0xFFFF
 
 _bits = random.SystemRandom().getrandbits

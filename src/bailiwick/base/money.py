@@ -12,6 +12,8 @@ import msgspec
 
 from bailiwick.base.errors import ApiError
 
+NO_CURRENCY = "XXX"
+"""ISO 4217's code where no currency is involved: of what moves no money."""
 AMOUNT_MAX = 999_999_999_999
 """Largest amount of one payment, in minor units: twelve digits, Stripe's most for a card, and what
 ISO 8583 carries."""

@@ -17,15 +17,16 @@ from bailiwick.channels.documents import Document
 
 
 class Operation(StrEnum):
-    """What a provider is asked to do. Those after the first refer to an earlier charge; evidence
-    and to concede, to a dispute of one: what speaks against it, and that it is accepted as lost.
-    The last two send money to the merchant, and call that back."""
+    """What a provider is asked to do. A setup is a payer's agreement to later charges: no money
+    moves. A void refers to one, or to a charge, as increments, captures and refunds do; evidence
+    and to concede, to a dispute. The last two send money to the merchant, and call that back."""
 
     CHARGE = "charge"
     INCREMENT = "increment"
     CAPTURE = "capture"
     VOID = "void"
     REFUND = "refund"
+    SETUP = "setup"
     EVIDENCE = "evidence"
     CONCEDE = "concede"
     PAYOUT = "payout"
@@ -85,8 +86,8 @@ class Instruction(msgspec.Struct, frozen=True, omit_defaults=True):
         reference: our reference of this operation, unique for ever; also the key under which a
             replay is recognised by providers that support it.
         amount: minor units of ``currency``: to charge, capture or refund; for a void, the hold; for
-            an increment, the hold as it is to be, all of it.
-        currency: upper-case ISO 4217 code.
+            an increment, the hold as it is to be, all of it; 0 for a setup, and a void of one.
+        currency: upper-case ISO 4217 code; ``XXX`` for a setup.
         automatic: for a charge: capture at once (else only authorize).
         final: for a capture: what is not captured is released (else it stays held).
         overcapture: for a charge: its final capture may take more than is authorized.
@@ -182,7 +183,7 @@ class Result(msgspec.Struct, frozen=True):
             payer refused).
         detail: a short machine-readable word for the record; never provider text. Of a pending
             payout, ``in_transit`` says that it was sent on.
-        agreement: of an approved charge that asked to ``store``: the provider's reference of it.
+        agreement: of an approved setup, or charge that asked to ``store``: the reference of it.
     """
 
     outcome: Outcome

@@ -36,6 +36,7 @@ from bailiwick.channels.sandbox_messages import (
     Reason,
     Refund,
     RefundBody,
+    SetupBody,
     VoidBody,
 )
 
@@ -138,6 +139,11 @@ class SandboxChannel:
                 result = _charge_result(charge, _taken(charge))
                 about = (Operation.CHARGE, charge.reference, charge.id)
                 return CallbackEvent(event.id, *about, result, dated)
+        elif event.type == "setup.updated":
+            charge = common.decode(bytes(event.data), Charge)
+            if charge is not None:
+                about = (Operation.SETUP, charge.reference, charge.id)
+                return CallbackEvent(event.id, *about, _charge_result(charge, None), dated)
         elif event.type == "refund.updated":
             refund = common.decode(bytes(event.data), Refund)
             if refund is not None:
@@ -184,6 +190,13 @@ def _order(instruction: Instruction) -> tuple[str, msgspec.Struct]:
             instruction.off_session,
             instruction.agreement,
         )
+    if instruction.operation is Operation.SETUP:
+        return "/setups", SetupBody(
+            reference,
+            instruction.payment_method or "",
+            instruction.return_url,
+            instruction.callback_url,
+        )
     if instruction.operation in sandbox_disputes.ABOUT:
         return sandbox_disputes.order(instruction)
     if instruction.operation in sandbox_payouts.ABOUT:
@@ -212,15 +225,20 @@ def _parse_failure(instruction: Instruction, reply: Reply) -> Result:
     if reply.status == 409:
         detail = "reference_mismatch" if code == "reference_mismatch" else "conflict"
         return unknown(detail)
-    if code == "source_unknown" and instruction.operation is Operation.CHARGE:
+    if code == "source_unknown" and instruction.operation in (Operation.CHARGE, Operation.SETUP):
         return no_such_method()
     return Result(Outcome.DECLINED, code=code, message=message, detail="refused")
 
 
 def _read(instruction: Instruction, charge: Charge) -> Result:
-    if instruction.operation is Operation.CHARGE:
-        if charge.reference != instruction.reference:
+    if instruction.operation in (Operation.CHARGE, Operation.SETUP):
+        if (
+            charge.reference != instruction.reference
+            or charge.object != instruction.operation.value
+        ):
             return unknown("reference_mismatch")
+        if instruction.operation is Operation.SETUP:
+            return _charge_result(charge, None)
         return _read_charge(instruction, charge)
     known = instruction.charge_reference
     if known is not None and charge.reference != known:
@@ -285,6 +303,9 @@ def _taken(charge: Charge) -> int | None:
 
 def _charge_result(charge: Charge, amount: int | None) -> Result:
     currency = common.upper(charge.currency)
+    if charge.object == "setup" and charge.status == "stored":
+        found = Result(Outcome.APPROVED, charge.id, charge.amount, currency, captured=False)
+        return msgspec.structs.replace(found, agreement=charge.agreement)
     if charge.status in ("captured", "authorized"):
         captured = charge.status == "captured"
         found = Result(Outcome.APPROVED, charge.id, amount, currency, captured)
@@ -353,7 +374,7 @@ def _read_lookup(instruction: Instruction, found: Lookup) -> Result:
         return sandbox_payouts.read_lookup(instruction, found)
     if found.charge is None:
         return unknown("unreadable")
-    if instruction.operation is Operation.CHARGE:
+    if instruction.operation in (Operation.CHARGE, Operation.SETUP):
         return _read(instruction, found.charge)
     if found.status == "failed":
         code = f"{instruction.operation}_failed"

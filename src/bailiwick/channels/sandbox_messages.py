@@ -22,6 +22,13 @@ class ChargeBody(msgspec.Struct, frozen=True, omit_defaults=True):
     agreement: str | None = None
 
 
+class SetupBody(msgspec.Struct, frozen=True, omit_defaults=True):
+    reference: str
+    source: str
+    return_url: str | None = None
+    callback_url: str | None = None
+
+
 class CaptureBody(msgspec.Struct, frozen=True, omit_defaults=True):
     reference: str
     amount: int
@@ -75,7 +82,7 @@ class Increment(msgspec.Struct, frozen=True):
 
 
 class Charge(msgspec.Struct, frozen=True):
-    object: Literal["charge"]
+    object: Literal["charge", "setup"]
     id: Id
     reference: Id
     status: str

@@ -32,7 +32,7 @@ _DIGITS_ALIKE = bytes.maketrans(b"123456789", b"000000000")
 _SHORTEST_CARD = b"0" * 12
 # Our own random names: long runs of digits occur in them by chance.
 _NAMES = re.compile(
-    r"\b[a-z]{2,5}_[0-9a-hjkmnp-tv-z]{26}(?:_secret_[0-9a-f]{36})?\b"
+    r"\b[a-z]{2,7}_[0-9a-hjkmnp-tv-z]{26}(?:_secret_[0-9a-f]{36})?\b"
     r"|\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"
     r"|\b[0-9a-f]{32,64}\b"
     r"|\bwhsec_[A-Za-z0-9+/=]+"

@@ -55,6 +55,22 @@ class Increment(Once, frozen=True, gc=False):
     currency: str
 
 
+class Setup(msgspec.Struct, frozen=True, gc=False):
+    """A payer's agreement to later charges in a provider's books; no money moves."""
+
+    provider: str
+    id: str
+    reference: str
+    status: str
+    created: int
+    updated: int
+
+    @property
+    def charge(self) -> str:
+        """It is about none."""
+        return ""
+
+
 class Capture(Once, frozen=True, gc=False):
     """A capture in a provider's books."""
 
@@ -137,7 +153,7 @@ class Dispute(msgspec.Struct, frozen=True, gc=False):
     funds: str = "held"
 
 
-Row = Charge | Increment | Capture | Void | Refund | Submission | Payout | Recall
+Row = Charge | Increment | Capture | Void | Refund | Submission | Payout | Recall | Setup
 
 
 class Books(msgspec.Struct, frozen=True):
@@ -149,6 +165,7 @@ class Books(msgspec.Struct, frozen=True):
     voids: list[Void]
     refunds: list[Refund]
     increments: list[Increment] = []
+    setups: list[Setup] = []
     disputes: list[Dispute] = []
     submissions: list[Submission] = []
     payouts: list[Payout] = []
@@ -166,6 +183,7 @@ class Books(msgspec.Struct, frozen=True):
             self.submissions,
             self.payouts,
             self.recalls,
+            self.setups,
         ):
             for row in rows:
                 found.setdefault(row.reference, []).append(row)

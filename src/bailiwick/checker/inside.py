@@ -17,7 +17,10 @@ Invariant = Callable[[Reader, Found], Awaitable[None]]
 _ORDERS = """(SELECT id, merchant, livemode, currency, version, content_seq, attempts FROM payment
               UNION ALL
               SELECT id, merchant, livemode, currency, version, content_seq, attempts
-                FROM payout)"""
+                FROM payout
+              UNION ALL
+              SELECT id, merchant, livemode, currency, version, content_seq, attempts
+                FROM setup)"""
 
 
 async def postings_balance(db: Reader, found: Found) -> None:
@@ -281,7 +284,8 @@ _CHILDREN = (
 
 _OWNERS = """(SELECT id, merchant, livemode FROM payment
               UNION ALL SELECT id, merchant, livemode FROM payout
-              UNION ALL SELECT id, merchant, livemode FROM record)"""
+              UNION ALL SELECT id, merchant, livemode FROM record
+              UNION ALL SELECT id, merchant, livemode FROM setup)"""
 
 
 async def tenants_match(db: Reader, found: Found) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bailiwick.checker import books
-from bailiwick.checker.books import Charge, Payout, Refund, Row, Submission, Void
+from bailiwick.checker.books import Charge, Payout, Refund, Row, Setup, Submission, Void
 from bailiwick.checker.findings import Found
 from bailiwick.checker.tables import NO_CHARGE, Attempt, Payment, Tables
 
@@ -120,7 +120,7 @@ def _row_wrong(joined: Joined, attempt: Attempt, rows: list[Row]) -> str | None:
     provider = joined.provider(attempt)
     if provider and row.provider != provider:
         return f"sent to {attempt.gateway}, in the books of {row.provider}"
-    if not isinstance(row, Void | Submission):
+    if not isinstance(row, Void | Submission | Setup):
         if row.amount != attempt.amount:
             return f"{attempt.amount} for us, {row.amount} in the books"
         if row.currency.upper() != attempt.currency.upper():
@@ -144,6 +144,9 @@ def _state_wrong(attempt: Attempt, row: Row) -> str | None:
     if isinstance(row, Charge):
         allowed = ("authorized", "captured", "voided")
         return None if row.status in allowed else f"{row.status} in the books"
+    if isinstance(row, Setup):
+        usual = ("declined", "voided") if attempt.state in NO_CHARGE else ("stored",)
+        return None if row.status in usual else f"{row.status} in the books"
     if isinstance(row, Refund):
         status = "failed" if attempt.state in NO_CHARGE else "succeeded"
         return None if row.status == status else f"{row.status} in the books"

@@ -102,7 +102,8 @@ class _Run:
         self.open: list[OpenAttempt] = []
         self.open_reviews: list[OpenReview] = []
         self.payments = self.paid = self.attempts = self.reviews = self.skipped = 0
-        self.told_of_records = self.disputed = self.paid_out = self.erased = 0
+        self.told_of_records = self.disputed = self.paid_out = self.setups = 0
+        self.erased = 0
         # What is neither set aside nor elsewhere, so that it must be compared with the books.
         self.joinable = self.charged = self.settled = 0
         self.history = None if wanted.history is None else outside.read_lines(wanted.history)
@@ -112,8 +113,8 @@ class _Run:
         """Everything that concerns one node."""
         of = self.findings.of
         inside_it = (*inside.INSIDE, disputes.disputes_booked_once, *payouts.PAYOUTS)
-        records_too = (*records.RECORDS, *files.FILES)
-        for invariant in (*inside_it, *records_too, *told.TOLD, *erasures.ERASURES):
+        of_records = (*records.RECORDS, *records.SETUPS, *files.FILES)
+        for invariant in (*inside_it, *of_records, *told.TOLD, *erasures.ERASURES):
             await invariant(db, of(invariant))
         rows = await tables.load(db)
         self.payments += len(rows.payments)
@@ -135,6 +136,7 @@ class _Run:
         self.reviews += await db.number("SELECT count(*) FROM review")
         self.erased += await db.number("SELECT count(*) FROM erasure")
         self.told_of_records += await db.number(records.TOLD)
+        self.setups += await db.number(records.SETUPS_COUNT)
         for (reference,) in await db.rows("SELECT DISTINCT attempt FROM review"):
             self.reviewed.add(reference)
         if self.history is not None:
@@ -225,7 +227,8 @@ class _Run:
             "told_with_their_move": 0,
             "records_told": self.told_of_records,
             "methods_owned": 0,
-            "erased_is_gone": self.erased,
+        of_records = (*records.RECORDS, *records.SETUPS, *files.FILES)
+        for invariant in (*inside_it, *of_records, *told.TOLD, *erasures.ERASURES):
             "disputes_booked_once": self.disputed,
             "disputes_match_books": 0,
             "files_kept": 0,

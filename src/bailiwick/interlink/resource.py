@@ -37,7 +37,8 @@ class ByParam(msgspec.Struct, frozen=True, tag="by_param"):
 
 class Placed(msgspec.Struct, frozen=True, tag="placed"):
     """The node with jurisdiction over the place; with ``moves`` money may move at once: where the
-    request says so (``confirm``), or with ``always`` whatever it says."""
+    request says so (``confirm``), or with ``always`` whatever it says. What then only begins may go
+    where the usage state allows; what does not move money at all is kept at home."""
 
     moves: bool = False
     always: bool = False

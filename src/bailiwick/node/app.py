@@ -37,6 +37,9 @@ class Residency(Route):
         self._payment_of: dict[str, Any] = {}
         for each in declared("PAYMENT_OF", "routes"):
             self._payment_of |= each
+        self._staying: dict[str, Any] = {}
+        for each in declared("STAYING", "routes"):
+            self._staying |= each
 
     async def on_get(self, request: Request, response: Response, identifier: str) -> None:
         """A yes or no; 404 for what is not the asker's."""
@@ -51,8 +54,9 @@ class Residency(Route):
             order = await kind.find(store, of)
             must_stay = placing.must_stay(own(order, who, "object", identifier), region)
         else:
-            record = own(await records.find(store, of), who, "object", identifier)
-            must_stay = stays(record, region)
+            other = self._staying.get(of.partition("_")[0])
+            found = await (records.find(store, of) if other is None else other(self.node, of))
+            must_stay = stays(own(found, who, "object", identifier), region)
         json_answer(response, regional.Stays(must_stay))
 
 

@@ -12,7 +12,12 @@ from bailiwick.store.database import LaneSpec, tokens
 def lanes(table: OrderTable, parts: Sequence[str] = ()) -> tuple[LaneSpec, LaneSpec]:
     """The lanes that write a table; ``parts``: see ``OrderTable.move_sql``."""
     return (
-        LaneSpec(table.create_lane, table.create_sql(), _verify_creates, seldom=("endpoints",)),
+        LaneSpec(
+            table.create_lane,
+            table.create_sql(),
+            _verify_creates,
+            seldom=("endpoints", "more") if table.records else ("endpoints",),
+        ),
         LaneSpec(
             table.move_lane,
             table.move_sql(parts),

@@ -12,10 +12,13 @@ from bailiwick.delivery.webhooks import Endpoints
 from bailiwick.idempotency.rows import Claim
 from bailiwick.orders.attempts import Attempt, AttemptNew
 from bailiwick.orders.kinds import Kind, Kinds
-from bailiwick.orders.rows import OrderMove, Told, more
+from bailiwick.orders.rows import Beside, OrderMove, Told, more
 from bailiwick.orders.transition import Order, Transition
 from bailiwick.routing.gateways import Gateways
 from bailiwick.topology.snapshot import World
+
+_PREFIXES = {Operation.CHARGE: "ch", Operation.SETUP: "setatt"}
+"""Of attempts that clients know by their ids; of all others ``at``."""
 
 
 class RowBuilder:
@@ -44,7 +47,7 @@ class RowBuilder:
         acts_on: str | None = None,
     ) -> AttemptNew:
         """An attempt to commit for an instruction, under a reference of its own."""
-        prefix = "ch" if instruction.operation is Operation.CHARGE else "at"
+        prefix = _PREFIXES.get(instruction.operation, "at")
         identifier = part_id(prefix, order.id, order.attempts + 1)
         chosen = self._gateways.get(gateway)
         callback_url = None if chosen is None else chosen.callback_url
@@ -76,18 +79,21 @@ class RowBuilder:
             owed += [f"{each}/{number}" for each in wanting or ()]
         return owed
 
-    def _told(
-        self, order: Order, beside: dict[str, msgspec.Struct] | None
-    ) -> dict[str, msgspec.Struct] | None:
+    def told(self, order: Order, beside: Beside | None) -> Beside | None:
         """What is written beside an order, with the events that it is told by."""
         if beside is None:
             return None
-        found = dict(beside)
+        found: dict[str, msgspec.Struct | list[Told]] = {}
         for name, row in beside.items():
-            if isinstance(row, Told):
-                event_id, endpoints = self.event(order, row.event)
-                found[name] = msgspec.structs.replace(row, event_id=event_id, endpoints=endpoints)
+            if isinstance(row, list):
+                found[name] = [self._with_event(order, each) for each in row]
+            else:
+                found[name] = self._with_event(order, row) if isinstance(row, Told) else row
         return found
+
+    def _with_event(self, order: Order, row: Told) -> Told:
+        event_id, endpoints = self.event(order, row.event)
+        return msgspec.structs.replace(row, event_id=event_id, endpoints=endpoints)
 
     def move(
         self,
@@ -126,7 +132,7 @@ class RowBuilder:
                 ends=ends[1:],
                 attempt_new=step.attempt_new,
                 review=step.review,
-                beside=self._told(after, step.beside),
+                beside=self.told(after, step.beside),
             ),
         }
         if also:

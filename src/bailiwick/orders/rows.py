@@ -5,6 +5,7 @@ kind's own columns: it makes structs of its own from these. A test compares them
 the database.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -32,6 +33,10 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     event: str
     event_id: str = ""
     endpoints: list[str] | None = None
+
+
+Beside = Mapping[str, msgspec.Struct | list[Told]]
+"""What is written beside an order, by the names that its statements read."""
 
 
 class OrderCreate(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,7 +123,7 @@ def more(
     ends: list[AttemptEnd] | None = None,
     attempt_new: AttemptNew | None = None,
     review: Review | None = None,
-    beside: dict[str, msgspec.Struct] | None = None,
+    beside: Beside | None = None,
 ) -> str | None:
     """What few moves bring along, as one JSON document; None for nothing.
 

@@ -25,6 +25,8 @@ class OrderTable(msgspec.Struct, frozen=True):
         at_first: its own columns that a new order sets, and to what of the row ``w``.
         first_parts: names of statements that are parts of ``create.sql``, for what is written
             with a new order.
+        records: records are written with its orders (``records/beside.py``): ``more`` brings them,
+            which new orders have too.
     """
 
     name: str
@@ -35,6 +37,7 @@ class OrderTable(msgspec.Struct, frozen=True):
     at_first: dict[str, str] = {}
     also: bool = False
     first_parts: tuple[str, ...] = ()
+    records: bool = False
 
     def create_sql(self) -> str:
         """``create.sql`` for this table."""
@@ -42,6 +45,10 @@ class OrderTable(msgspec.Struct, frozen=True):
         text = text.replace("@first_columns", "".join(f", {name}" for name in self.at_first))
         text = text.replace("@first_values", "".join(f", {it}" for it in self.at_first.values()))
         text = text.replace("@first_parts\n", "".join(statement(n) for n in self.first_parts))
+        written = ""
+        if self.records:
+            written = statement("records_owned") + statement("records_beside")
+        text = text.replace("@records\n", written.replace("@written", "won"))
         return text.replace("@table", self.name)
 
     def move_sql(self, parts: Sequence[str] = ()) -> str:
@@ -50,5 +57,12 @@ class OrderTable(msgspec.Struct, frozen=True):
         text = statement("move")
         text = text.replace("@guarded", "".join(f",\n           {n} = i.{n}" for n in self.guarded))
         text = text.replace("@also", "i.also" if self.also else "NULL")
-        text = text.replace("@parts\n", "".join(statement(name) for name in parts))
+        written = [statement(name) for name in parts]
+        held = guard = ""
+        if self.records:
+            written.append(statement("records_beside").replace("@written", "moved"))
+            held = statement("records_owned") + statement("records_held")
+            guard = statement("records_as_held")
+        text = text.replace("@held\n", held).replace("@as_held\n", guard)
+        text = text.replace("@parts\n", "".join(written))
         return text.replace("@table", self.name)

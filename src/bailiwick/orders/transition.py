@@ -13,7 +13,7 @@ from bailiwick.base.objects import Object
 from bailiwick.channels.base import Outcome, Result
 from bailiwick.ledger.postings import Posting
 from bailiwick.orders.attempts import Attempt, AttemptEnd, AttemptNew
-from bailiwick.orders.rows import Review
+from bailiwick.orders.rows import Beside, Review
 
 UNSENT = frozenset({"unsent", "not_expressible", "channel_defect"})
 """Details of a definite no for which no byte has left this process."""
@@ -79,7 +79,7 @@ class Transition(msgspec.Struct, Generic[OrderT], frozen=True, kw_only=True):
     attempt_ends: list[AttemptEnd] | None = None
     attempt_new: AttemptNew | None = None
     part: Part | None = None
-    beside: dict[str, msgspec.Struct] | None = None
+    beside: Beside | None = None
     postings: list[Posting] | None = None
     review: Review | None = None
 

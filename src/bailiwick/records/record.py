@@ -1,7 +1,7 @@
 """A record as it is stored. Pure."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -52,6 +52,7 @@ def made(
     details: dict[str, Any],
     stays_with: list[int] | None,
     *,
+    active: bool = True,
     belongs_to: str | None = None,
     found_by: str | None = None,
 ) -> Record:
@@ -61,7 +62,7 @@ def made(
         merchant=merchant,
         livemode=livemode,
         version=1,
-        active=True,
+        active=active,
         belongs_to=belongs_to,
         found_by=found_by,
         stays_with=stays_with,
@@ -81,6 +82,13 @@ def erased(row: Record, now_ms: int) -> Record:
     return changed(row, now_ms, active=False, belongs_to=None, found_by=None, details={})
 
 
-def stays(row: Record, region: int) -> bool:
+class Staying(Protocol):
+    """What may have to stay in some regions: a record, or what is kept with one."""
+
+    @property
+    def stays_with(self) -> list[int] | None: ...
+
+
+def stays(row: Staying, region: int) -> bool:
     """Whether a record may not be shown in the region of node ``region``; 0: of none."""
     return bool(region) and row.stays_with is not None and region not in row.stays_with

@@ -12,8 +12,8 @@ A resource's folder has what it needs of these, and nothing outside it names it:
   page of it; ``MEDIA``: of routes whose answers are not JSON). The description of the API is made
   from these and ``params.py`` (``openapi/``);
 * ``routes.py``: who answers there (``routes``), and to which payment, or record, its objects belong
-  (``PAYMENT_OF``): that says where they must stay; how they are read to be expanded (``LOADS``);
-  what is done without anybody asking (``TASKS``);
+  (``PAYMENT_OF``): that says where they must stay, or how what says it is found (``STAYING``); how
+  they are read to be expanded (``LOADS``); what is done without anybody asking (``TASKS``);
 * ``kind.py``: it is a kind of orders (``KIND``), with its transition table in ``states.py``;
 * ``handlers.py``: what outcomes of operations do to orders (``HANDLERS``), what it writes beside
   orders (``PARTS``), who books what a provider tells of disputes (``DISPUTING``); ``OBJECTS``,

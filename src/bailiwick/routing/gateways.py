@@ -289,6 +289,7 @@ def _constant_facts(settings: GatewaySettings, profile: Profile) -> GatewayFacts
         settings.vault_name,
         profile.multiples,
         _shared_tokens(settings, profile),
+        Operation.SETUP in profile.resolve,
     )
 
 

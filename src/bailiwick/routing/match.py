@@ -19,6 +19,7 @@ class GatewayFacts(msgspec.Struct, frozen=True):
         usage: "open", or the reason why the gateway takes nothing now.
         vault: the store of payment methods whose tokens its account can use.
         shared_tokens: the tokens that every account of its channel knows; None: there are none.
+        setups: payment methods can be set up there without a payment.
     """
 
     name: str
@@ -36,6 +37,7 @@ class GatewayFacts(msgspec.Struct, frozen=True):
     vault: str
     multiples: Mapping[str, int] = {}
     shared_tokens: re.Pattern[str] | None = None
+    setups: bool = False
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -46,6 +48,7 @@ class Wanted(msgspec.Struct, frozen=True):
         token: the payer's payment method, if it is known already.
         vault: the one that the token belongs to, as the request names it or as was recorded.
         shown_to: the vault of a gateway that has had the token, should none be recorded.
+        setup: it is to set up a payment method, for which amount and currency do not matter.
     """
 
     payment: str
@@ -59,6 +62,7 @@ class Wanted(msgspec.Struct, frozen=True):
     token: str | None = None
     vault: str | None = None
     shown_to: str | None = None
+    setup: bool = False
 
 
 class Kind(Enum):
@@ -74,6 +78,7 @@ class Kind(Enum):
     AMOUNT = "amount"
     COUNTRY = "country"
     HOLD = "hold"
+    SETUP = "setup"
     USAGE = "usage"
 
 
@@ -168,7 +173,9 @@ def _why_not(
         return Kind.MODE, "live mode only" if facts.livemode else "test mode only"
     if facts.methods.isdisjoint(wanted.methods):
         return Kind.METHOD, f"does not take {' or '.join(wanted.methods)}"
-    if facts.currencies and wanted.currency not in facts.currencies:
+    if wanted.setup and not facts.setups:
+        return Kind.SETUP, "cannot set up payment methods without a payment"
+    if facts.currencies and wanted.currency not in facts.currencies and not wanted.setup:
         return Kind.CURRENCY, f"does not take {wanted.currency}"
     if wanted.amount % facts.multiples.get(wanted.currency, 1):
         unit = facts.multiples[wanted.currency]

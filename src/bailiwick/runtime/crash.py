@@ -16,6 +16,11 @@ _hits_left = 0
 _signal = signal.SIGKILL
 
 
+def enabled() -> bool:
+    """Whether processes may be made to die here."""
+    return os.environ.get("BAILIWICK_CRASH_POINTS") == "1"
+
+
 def arm(name: str, nth: int = 1, how: str = "kill") -> None:
     """Kill this process, or freeze it until a SIGCONT, the ``nth`` time it comes to ``name``.
 
@@ -24,7 +29,7 @@ def arm(name: str, nth: int = 1, how: str = "kill") -> None:
         ValueError: ``how`` is neither "kill" nor "freeze".
     """
     global _armed, _hits_left, _signal
-    if os.environ.get("BAILIWICK_CRASH_POINTS") != "1":
+    if not enabled():
         raise PermissionError("crash points are off: set BAILIWICK_CRASH_POINTS=1 in a test")
     if how not in HOW:
         raise ValueError(f"how {how!r} must be one of {', '.join(HOW)}")

@@ -48,7 +48,7 @@ def keep(node: NodeContext, region: int, rows: Iterable[Record]) -> None:
     """Raises ApiError (421) if one of these records must not be shown in the region of node
     ``region``; 0: it is shown in none."""
     if region and any(stays(row, region) for row in rows):
-        raise _elsewhere(node)
+        raise elsewhere(node)
 
 
 async def seen(
@@ -73,9 +73,10 @@ async def keep_all(node: NodeContext, region: int, identifiers: set[str]) -> Non
         return
     found = await node.store.rows("record_residency", wanted)
     if any(region not in row["stays_with"] for row in found):
-        raise _elsewhere(node)
+        raise elsewhere(node)
 
 
-def _elsewhere(node: NodeContext) -> ApiError:
+def elsewhere(node: NodeContext) -> ApiError:
+    """The answer to who reads, from the wrong region, what must stay."""
     here = node.world.topology.by_number.get(node.number)
     return wrong_region("Some of these customers are read", "" if here is None else here.url)

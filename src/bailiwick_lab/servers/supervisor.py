@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
+from bailiwick.runtime import crash
 from bailiwick_lab.servers.children import describe, exit_of, life_tie
 from bailiwick_lab.servers.engines import EngineError, PostgresServer
 from bailiwick_lab.servers.joblog import JobLog
@@ -266,6 +267,7 @@ class Supervisor:
     async def _keep(self, child: Child) -> None:
         """Restart one child for ever, ever more slowly while it keeps dying."""
         delay = FIRST_DELAY_S
+        most = FIRST_DELAY_S if crash.enabled() else MOST_DELAY_S  # tests kill on purpose
         while True:
             since = time.monotonic()
             status = await child.wait()
@@ -281,7 +283,7 @@ class Supervisor:
             )
             self._on_change()
             await asyncio.sleep(delay)
-            delay = min(delay * 2, MOST_DELAY_S)
+            delay = min(delay * 2, most)
             try:
                 await child.start(self._log)
             except (EngineError, SupervisorError, OSError) as error:

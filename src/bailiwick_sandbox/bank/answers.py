@@ -161,6 +161,7 @@ def charge_view(row: Charge, lie: str = "") -> ChargeView:
         row.redirect_url if row.status == "action_required" else None,
         row.created,
         row.amount_authorized if other else UNSET,
+        "setup" if row.setup else "charge",
         agreement=row.id if row.store and row.approved_at else UNSET,
     )
 
@@ -246,6 +247,7 @@ def _false_charge(row: Charge, lie: str) -> ChargeView:
         row.decline,
         row.redirect_url if row.status == "action_required" else None,
         row.created,
+        object="setup" if row.setup else "charge",
     )
 
 

@@ -18,6 +18,7 @@ from bailiwick_sandbox.bank.checks import (
     mismatch,
     not_open,
     same_charge,
+    source_of,
 )
 from bailiwick_sandbox.bank.journal import Entry, Journal
 from bailiwick_sandbox.bank.ledger import Ledger
@@ -61,7 +62,7 @@ class Books:
         self.clock = clock
         self._room = config.server.max_records
         self.on_captured: Callable[[Ledger, Charge], None] = lambda ledger, charge: None
-        self._settle_ms = config.server.settle_ms
+        self.settle_ms = config.server.settle_ms
         self.ledgers = {provider.name: Ledger(provider) for provider in config.providers}
         # Rows of providers that are configured no more are kept on disk and left alone.
         self.unknown_rows = 0
@@ -98,11 +99,7 @@ class Books:
             if not same_charge(row, request):
                 raise mismatch(request.reference)
             return row, True
-        source = SOURCES.get(request.source)
-        if source is None:
-            raise Refusal(
-                400, "source_unknown", "No such test source; GET /sources lists them.", "source"
-            )
+        source = source_of(request.source)
         check_agreement(ledger.charges.get(request.agreement or ""), request)
         check_currency(ledger.provider.currencies, request.currency)
         self.check_room()
@@ -131,7 +128,7 @@ class Books:
         )
         absent = source.effect == "action" and request.off_session
         if source.effect == "approve" or (absent and agreed(source, row)):
-            row = self._approved(ledger, row, now)
+            row = self.approved(ledger, row, now)
         elif absent:
             row = replace(row, status="declined", decline=ABSENT)
         elif source.effect == "action":
@@ -139,7 +136,7 @@ class Books:
         elif source.effect == "decline":
             row = replace(row, status="declined", decline=source.decline)
         if source.then and source.effect != "action":
-            row = replace(row, next_status=source.then, next_at=now + self._settle_ms)
+            row = replace(row, next_status=source.then, next_at=now + self.settle_ms)
         self.commit(ledger, Entry(charge=row))
         return row, False
 
@@ -271,9 +268,9 @@ class Books:
             callback_url=request.callback_url,
         )
         if manner == "pending":
-            row = replace(row, next_status="succeeded", next_at=now + self._settle_ms)
+            row = replace(row, next_status="succeeded", next_at=now + self.settle_ms)
         elif manner == "failed_later":
-            row = replace(row, next_status="failed", next_at=now + self._settle_ms)
+            row = replace(row, next_status="failed", next_at=now + self.settle_ms)
         refunded = charge.amount_refunded + request.amount
         charge = replace(charge, amount_refunded=refunded, updated=now)
         self.commit(ledger, Entry(charge=charge, refund=row))
@@ -343,14 +340,17 @@ class Books:
         now = self.clock()
         row = replace(row, next_status="", next_at=0, updated=now)
         if approve:
-            row = self._approved(ledger, replace(row, decline=None), now)
+            row = self.approved(ledger, replace(row, decline=None), now)
         else:
             decline = PAYER if by_payer else SOURCES[row.source].decline or PAYER
             row = replace(row, status="declined", decline=decline)
         self.commit(ledger, Entry(charge=row))
         return row
 
-    def _approved(self, ledger: Ledger, row: Charge, now: int) -> Charge:
+    def approved(self, ledger: Ledger, row: Charge, now: int) -> Charge:
+        """A charge, or a setup, that is done as far as the payer is concerned."""
+        if row.setup:
+            return replace(row, status="stored", approved_at=now)
         authorized = row.amount_authorized or row.amount
         status: ChargeStatus = "captured" if row.capture else "authorized"
         return replace(

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from bailiwick_sandbox.bank import currencies
-from bailiwick_sandbox.bank.records import Charge, ChargeRequest, Refusal
-from bailiwick_sandbox.bank.sources import SOURCES
+from bailiwick_sandbox.bank.records import Charge, ChargeRequest, Refusal, SetupRequest
+from bailiwick_sandbox.bank.sources import SOURCES, Source
 
 T = TypeVar("T")
 _AT = re.compile(r" - at `\$\.?([^`]*)`$")
@@ -69,6 +69,16 @@ def _split(url: str) -> tuple[str, str] | None:
         return None
 
 
+def source_of(name: str) -> Source:
+    """What a source does; raises Refusal for one that is none."""
+    found = SOURCES.get(name)
+    if found is None:
+        raise Refusal(
+            400, "source_unknown", "No such test source; GET /sources lists them.", "source"
+        )
+    return found
+
+
 def same_charge(row: Charge, request: ChargeRequest) -> bool:
     """Whether a repeated request asks for what the row was made from."""
     return (
@@ -83,7 +93,14 @@ def same_charge(row: Charge, request: ChargeRequest) -> bool:
         and row.store == request.store
         and row.off_session == request.off_session
         and row.agreement == request.agreement
+        and not row.setup
     )
+
+
+def same_setup(row: Charge, request: SetupRequest) -> bool:
+    """The same of a setup."""
+    asked = (request.source, request.return_url, request.callback_url)
+    return row.setup and (row.source, row.return_url, row.callback_url) == asked
 
 
 def check_agreement(first: Charge | None, request: ChargeRequest) -> None:

@@ -45,7 +45,7 @@ class Ledger:
         if entry.charge is not None:
             row = entry.charge
             if row.id not in self.charges:
-                self.references[row.reference] = ("charge", row.id)
+                self.references[row.reference] = ("setup" if row.setup else "charge", row.id)
             self.charges[row.id] = row
         if entry.increment is not None:
             self.increments[entry.increment.id] = entry.increment

@@ -9,7 +9,9 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-ChargeStatus = Literal["authorized", "captured", "declined", "pending", "action_required", "voided"]
+ChargeStatus = Literal[
+    "authorized", "captured", "declined", "pending", "action_required", "voided", "stored"
+]
 RefundStatus = Literal["succeeded", "pending", "failed"]
 DisputeStatus = Literal[
     "warning_needs_response",
@@ -31,6 +33,7 @@ Operation = Literal[
     "concede",
     "payout",
     "payout_cancel",
+    "setup",
 ]
 
 # Twelve digits is what the amount field of an ISO 8583 message can carry.
@@ -96,6 +99,15 @@ class IncrementRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False
 
     reference: Reference
     amount: Amount
+
+
+class SetupRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """The body of POST /{provider}/setups: the payer agrees to be charged later; no money moves."""
+
+    reference: Reference
+    source: Annotated[str, Meta(max_length=200)]
+    return_url: Url | None = None
+    callback_url: Url | None = None
 
 
 class CaptureRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -172,6 +184,7 @@ class Charge(Struct, frozen=True, omit_defaults=True, gc=False):
     ``next_status`` and ``next_at`` say how and when an unfinished charge ends by itself; ``lie``
     names the fault that falsifies what is answered about it (never the books); ``callback_fault``
     the one that spoils its callbacks. ``approved_at`` is zero for a charge never approved.
+    ``setup``: nothing is charged, only an agreement stored; amount and currency are none.
     """
 
     provider: str
@@ -203,6 +216,7 @@ class Charge(Struct, frozen=True, omit_defaults=True, gc=False):
     store: bool = False
     off_session: bool = False
     agreement: str | None = None
+    setup: bool = False
 
 
 class Increment(Struct, frozen=True, omit_defaults=True, gc=False):

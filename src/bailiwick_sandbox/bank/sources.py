@@ -27,7 +27,8 @@ class Source(Struct, frozen=True):
     all; ``fault`` happens once to the first operation ``fault_on`` of each reference; ``disputes``
     are the reasons for which a charge is disputed once it is captured. ``absent`` says of an action
     what happens to a charge of a payer who is not there: it is declined, or approved, or approved
-    if the payer has ``agreed`` to such charges.
+    if the payer has ``agreed`` to such charges. ``storable``: it is declined when it is charged,
+    not when it is set up.
     """
 
     effect: Effect = "approve"
@@ -39,6 +40,7 @@ class Source(Struct, frozen=True):
     fault_on: str = "charge"
     disputes: tuple[str, ...] = ()
     absent: Literal["", "agreed", "approve"] = ""
+    storable: bool = False
 
 
 _DECLINED = "Your card was declined."
@@ -135,13 +137,14 @@ _SPECIAL: Final[dict[str, Source]] = {
 }
 
 # Faults of a later operation on the charge: pm_sandbox_refund_reset_after and so on.
-_LATER: Final = ("increment", "capture", "void", "refund", "query")
+_LATER: Final = ("increment", "capture", "void", "refund", "query", "setup")
 
 
 def _table() -> dict[str, Source]:
     cards = {name: Source() for name in _APPROVED.split()}
     for name, decline in _DECLINES.items():
-        cards[name] = cards[f"visa_{name}"] = Source("decline", decline=decline)
+        storable = name.startswith("chargeCustomerFail")
+        cards[name] = cards[f"visa_{name}"] = Source("decline", decline=decline, storable=storable)
     cards |= _CARDS
     table = {prefix + name: what for name, what in cards.items() for prefix in ("pm_card_", "tok_")}
     own: dict[str, Source] = {}

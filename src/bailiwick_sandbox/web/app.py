@@ -82,6 +82,8 @@ class App:
         match path:
             case ["charges"] if method == "POST":
                 await service.charge(exchange, ledger, await exchange.body(self._limit))
+            case ["setups"] if method == "POST":
+                await service.setups.store(exchange, ledger, await exchange.body(self._limit))
             case ["charges", charge_id, "increment" | "capture" | "void" as operation] if (
                 method == "POST"
             ):
@@ -105,6 +107,7 @@ class App:
                 await exchange.answer(self._look(ledger, path))
             case (
                 ["account"]
+                | ["setups"]
                 | ["charges", *_]
                 | ["refunds", *_]
                 | ["disputes", *_]

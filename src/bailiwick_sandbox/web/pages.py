@@ -48,6 +48,7 @@ _STATES = {
     "declined": "The payment was declined.",
     "voided": "The payment was cancelled.",
     "pending": "The payment is being processed.",
+    "stored": "Your card is saved.",
 }
 
 
@@ -58,7 +59,7 @@ def pay_page(provider: ProviderConfig, charge: Charge) -> Answer:
         rows.append(("For", charge.description))
     details = "".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in rows)
     if charge.status == "action_required":
-        heading = "Confirm your payment"
+        heading = "Confirm that your card is saved" if charge.setup else "Confirm your payment"
         action = (
             '<form method="post">'
             '<button class="go" name="decision" value="approve">Approve</button>'
@@ -68,10 +69,13 @@ def pay_page(provider: ProviderConfig, charge: Charge) -> Answer:
         heading = _STATES[charge.status]
         action = '<p role="status">There is nothing left to do here.</p>'
     title = escape(provider.title)
+    amount = escape(display(charge.amount, charge.currency))
+    consent = f'to pay</p><p class="amount">{amount}</p>'
+    if charge.setup:
+        consent = "to later payments by this card</p>"
     return _page(
         f"{heading} · {provider.title}",
-        f"<h1>{heading}</h1><p>{title} asks for your consent to pay</p>"
-        f'<p class="amount">{escape(display(charge.amount, charge.currency))}</p>'
+        f"<h1>{heading}</h1><p>{title} asks for your consent {consent}"
         f"<dl>{details}</dl>{action}"
         "<small>This is a test bank. No money moves.</small>",
     )

@@ -48,7 +48,7 @@ def operation_view(books: Books, ledger: Ledger, reference: str, lie: str = "") 
     else:
         charge_id = row_id
     charge = books.fresh(ledger, ledger.charges[charge_id])
-    if kind == "charge":
+    if kind in ("charge", "setup"):
         status = _charge_status(charge)
     if kind == "increment":
         shown = increment_view(charge, ledger.increments[row_id], lie)
@@ -93,12 +93,14 @@ def export(books: Books, provider: str | None) -> dict[str, Any]:
     for ledger in ledgers:
         for row in list(ledger.charges.values()):
             books.fresh(ledger, row)
+    charges = [row for ledger in ledgers for row in ledger.charges.values()]
     return {
         "providers": {
             ledger.name: {"kind": ledger.provider.kind, "title": ledger.provider.title}
             for ledger in ledgers
         },
-        "charges": [_plain(row) for ledger in ledgers for row in ledger.charges.values()],
+        "charges": [_plain(row) for row in charges if not row.setup],
+        "setups": [_plain(row) for row in charges if row.setup],
         "increments": [_plain(row) for ledger in ledgers for row in ledger.increments.values()],
         "captures": [_plain(row) for ledger in ledgers for row in ledger.captures.values()],
         "voids": [_plain(row) for ledger in ledgers for row in ledger.voids.values()],

@@ -41,6 +41,7 @@ WITH open_fence AS (
            w.answer_version, w.writer, w.now_ms
       FROM won w
 --{ seldom
+@records
 ), deliveries AS (
     INSERT INTO delivery (event, endpoint, subject, seq)
     SELECT w.event_id, e.endpoint, w.id, 1

@@ -12,6 +12,7 @@ WITH open_fence AS (
 ), input AS MATERIALIZED (
     SELECT i.* FROM open_fence CROSS JOIN unnest($1::@table_move_row[]) AS i
 --{ seldom
+@held
 ), locked AS MATERIALIZED (
     SELECT i.id, i.writer, i.now_ms, o.merchant, o.livemode, c.*
       FROM input i CROSS JOIN LATERAL json_to_record(i.more -> 'claim') AS c (
@@ -19,6 +20,7 @@ WITH open_fence AS (
       JOIN @table o ON o.id = i.id
      WHERE c.identity IS NOT NULL
        AND o.version = i.expected_version AND o.state = i.expected_state
+@as_held
      ORDER BY o.id
        FOR NO KEY UPDATE OF o
 ), claimed AS (
@@ -40,6 +42,7 @@ WITH open_fence AS (
 --{ seldom
        AND (i.more -> 'claim' IS NULL
             OR EXISTS (SELECT FROM claimed c WHERE c.writer = i.writer))
+@as_held
 --}
     RETURNING o.id, o.version, o.merchant, o.livemode, o.currency, o.epoch, o.writer, i.now_ms,
               i.event_id, i.event_type, i.event_body, i.content, i.end_id, i.end_state, i.end_ref,

@@ -159,12 +159,18 @@ def _shows() -> dict[str, Any]:
     return found
 
 
+def _parting(row: Record) -> str:
+    """The event by which it is told that a record is its customer's no more; none for others than
+    attached payment methods."""
+    return "payment_method.detached" if row.active and row.id.startswith("pm_") else ""
+
+
 async def erase_customer(
     writing: Writing, row: Record, now: int, answer: Object | None = None
 ) -> Object:
     """Erase a customer with its payment methods; ``answer``: to who asked for that."""
     for each in await writing.lock_owned(row.id):
-        await erase(writing, each, now, "payment_method.detached" if each.active else "")
+        await erase(writing, each, now, _parting(each))
     return await erase(writing, row, now, "customer.deleted", answer)
 
 

@@ -87,19 +87,19 @@ async def resolved(
     """
     ours = method if is_saved(method) else None
     if customer is not None:
-        _here(machine, customer, "cus", "customer", "customer")
+        check_here(machine, customer, "cus", "customer", "customer")
     if ours is not None:
-        _here(machine, ours, "pm", "PaymentMethod", "payment_method")
+        check_here(machine, ours, "pm", "PaymentMethod", "payment_method")
     rows = await find_all(machine.store, {each for each in (customer, ours) if each is not None})
     owner = None
     if customer is not None:
-        owner = _theirs(rows.get(customer), who, customer, "customer", "customer")
+        owner = theirs(rows.get(customer), who, customer, "customer", "customer")
     if ours is None:
         if not save or owner is None or method is None:
             return NOBODY
         await _check_room(machine, owner.id)
         return Payer(customer=owner)
-    row = _theirs(rows.get(ours), who, ours, "PaymentMethod", "payment_method")
+    row = theirs(rows.get(ours), who, ours, "PaymentMethod", "payment_method")
     _attached(row, customer)
     card = row.details["card"]
     known: str | None = card.get("vault")
@@ -121,8 +121,10 @@ async def _check_room(machine: Machine, customer: str) -> None:
         )
 
 
-def _here(machine: Machine, identifier: str, prefix: str, kind: str, param: str) -> None:
-    """Raises ApiError (400) for what cannot be here."""
+def check_here(
+    machine: Machine, identifier: str, prefix: str, kind: str, param: str, of: str = "payment"
+) -> None:
+    """Raises ApiError (400) for what cannot be here; ``of``: what is to be made with it."""
     if not is_id(identifier, prefix):
         raise missing(kind, identifier, param)
     number = node_of(identifier)
@@ -133,7 +135,7 @@ def _here(machine: Machine, identifier: str, prefix: str, kind: str, param: str)
     if home is None:
         raise missing(kind, identifier, param)
     raise ApiError.invalid(
-        f"This {kind} lives at node '{home.name}', and the payment belongs to node "
+        f"This {kind} lives at node '{home.name}', and the {of} belongs to node "
         f"'{machine.node if here is None else here.name}' by its location: send the location that "
         "the customer was made with.",
         param=param,
@@ -148,7 +150,8 @@ def missing(kind: str, identifier: str, param: str) -> ApiError:
     )
 
 
-def _theirs(row: Record | None, who: Owner, identifier: str, kind: str, param: str) -> Record:
+def theirs(row: Record | None, who: Owner, identifier: str, kind: str, param: str) -> Record:
+    """A record, if it is the merchant's and not erased. Raises ApiError (400)."""
     if row is None or row.merchant != who.merchant.id or row.livemode != who.livemode or row.erased:
         raise missing(kind, identifier, param)
     return row
@@ -157,16 +160,9 @@ def _theirs(row: Record | None, who: Owner, identifier: str, kind: str, param: s
 def _attached(row: Record, customer: str | None) -> None:
     """Raises ApiError (400) unless a payment method is the customer's to pay with."""
     if not row.active:
-        raise ApiError.invalid(
-            _REUSED, param="payment_method", code="payment_method_unexpected_state"
-        )
+        raise reused()
     if row.belongs_to is not None and customer is None:
-        raise ApiError.invalid(
-            "The payment method you provided is attached to a customer so for security purposes "
-            "you must provide the customer in the request.",
-            param="customer",
-            code="parameter_missing",
-        )
+        raise not_theirs(row, customer)
     if customer is None:
         raise ApiError.invalid(
             "This PaymentMethod is attached to no customer: attach it to one, and send that "
@@ -175,12 +171,30 @@ def _attached(row: Record, customer: str | None) -> None:
             code="payment_method_unexpected_state",
         )
     if row.belongs_to != customer:
-        raise ApiError.invalid(
-            f"The customer does not have a payment method with the ID {row.id}. The payment method "
-            "must be attached to the customer.",
-            param="payment_method",
-            code="resource_missing",
+        raise not_theirs(row, customer)
+
+
+def reused() -> ApiError:
+    """The answer to who would use a payment method that was detached, or never came into use."""
+    return ApiError.invalid(_REUSED, param="payment_method", code="payment_method_unexpected_state")
+
+
+def not_theirs(row: Record, customer: str | None) -> ApiError:
+    """The answer to who would use a payment method that is another customer's, or says not whose
+    it is."""
+    if customer is None:
+        return ApiError.invalid(
+            "The payment method you provided is attached to a customer so for security purposes "
+            "you must provide the customer in the request.",
+            param="customer",
+            code="parameter_missing",
         )
+    return ApiError.invalid(
+        f"The customer does not have a payment method with the ID {row.id}. The payment method "
+        "must be attached to the customer.",
+        param="payment_method",
+        code="resource_missing",
+    )
 
 
 def check_owner(machine: Machine, saved: Saved | None, routing: Routing) -> None:
