@@ -62,6 +62,7 @@ def content_left(content: str) -> str:
 
 ERASING = Erasing(
     prefix="seti",
+    attempts=("setatt", "at"),
     event="bailiwick.setup_intent.erased",
     ended=frozenset({State.REQUIRES_PAYMENT_METHOD, State.SUCCEEDED, State.CANCELED}),
     lock="setup_erase_lock",
