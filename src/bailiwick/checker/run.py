@@ -227,8 +227,8 @@ class _Run:
             "told_with_their_move": 0,
             "records_told": self.told_of_records,
             "methods_owned": 0,
-        of_records = (*records.RECORDS, *records.SETUPS, *files.FILES)
-        for invariant in (*inside_it, *of_records, *told.TOLD, *erasures.ERASURES):
+            **{each.__name__: self.setups for each in records.SETUPS},
+            "erased_is_gone": self.erased,
             "disputes_booked_once": self.disputed,
             "disputes_match_books": 0,
             "files_kept": 0,
