@@ -14,7 +14,7 @@ import msgspec
 from bailiwick.checker import across, books, inside, outside, providers, stories, tables
 from bailiwick.checker.across import OpenAttempt, OpenReview
 from bailiwick.checker.findings import Findings
-from bailiwick.checker.kinds import disputes, erasures, files, payouts, records, told
+from bailiwick.checker.kinds import disputes, erasures, files, payouts, records, test_data, told
 from bailiwick.checker.places import NodePlace, Places
 from bailiwick.checker.reader import Reader, snapshot
 
@@ -104,6 +104,7 @@ class _Run:
         self.payments = self.paid = self.attempts = self.reviews = self.skipped = 0
         self.told_of_records = self.disputed = self.paid_out = self.setups = 0
         self.erased = 0
+        self.deleted: set[str] = set()
         # What is neither set aside nor elsewhere, so that it must be compared with the books.
         self.joinable = self.charged = self.settled = 0
         self.history = None if wanted.history is None else outside.read_lines(wanted.history)
@@ -114,7 +115,8 @@ class _Run:
         of = self.findings.of
         inside_it = (*inside.INSIDE, disputes.disputes_booked_once, *payouts.PAYOUTS)
         of_records = (*records.RECORDS, *records.SETUPS, *files.FILES)
-        for invariant in (*inside_it, *of_records, *told.TOLD, *erasures.ERASURES):
+        gone = (*erasures.ERASURES, *test_data.TEST_DATA)
+        for invariant in (*inside_it, *of_records, *told.TOLD, *gone):
             await invariant(db, of(invariant))
         rows = await tables.load(db)
         self.payments += len(rows.payments)
@@ -135,6 +137,7 @@ class _Run:
         self.open_reviews += await across.open_reviews(db)
         self.reviews += await db.number("SELECT count(*) FROM review")
         self.erased += await db.number("SELECT count(*) FROM erasure")
+        self.deleted |= await test_data.deleted(db)
         self.told_of_records += await db.number(records.TOLD)
         self.setups += await db.number(records.SETUPS_COUNT)
         for (reference,) in await db.rows("SELECT DISTINCT attempt FROM review"):
@@ -180,6 +183,7 @@ class _Run:
             self.taken_ms,
             self.wanted.skew_ms,
             of(providers.no_call_without_attempt),
+            lambda reference: test_data.part(reference) in self.deleted,
         )
         if self.history is not None:
             outside.history_agrees(self.history, self.told, of(outside.history_agrees))
@@ -229,6 +233,7 @@ class _Run:
             "methods_owned": 0,
             **{each.__name__: self.setups for each in records.SETUPS},
             "erased_is_gone": self.erased,
+            "deleted_is_gone": len(self.deleted),
             "disputes_booked_once": self.disputed,
             "disputes_match_books": 0,
             "files_kept": 0,

@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "usage": "Show every node's usage state and how it changed.",
     "reviews": "List and settle what a person must decide.",
     "erase": "Erase what is personal of a payer; what is money stays.",
+    "test-data": "Delete what a merchant's test mode has.",
     "webhooks": "Send events to a webhook endpoint again.",
     "listen": "Forward events to a server on this machine as they happen: for development.",
     "overview": "See and count the payments of all nodes in one place.",
@@ -32,7 +33,8 @@ COMMANDS: dict[str, str] = {
     "node": "Run one regional transaction node.",
     "migrate": "Bring a node's database to this version's schema.",
 }
-"""Command -> its line in the overview; the code is `command` in `bailiwick.cli.<name>`."""
+"""Command -> its line in the overview; the code is `command` in `bailiwick.cli.<name>`, with _ for
+each hyphen."""
 
 
 class LazyGroup(click.Group):
@@ -61,7 +63,7 @@ class LazyGroup(click.Group):
 def _module(name: str) -> str | None:
     """The module of a command; None for a name that nobody has."""
     if name in COMMANDS:
-        return f"bailiwick.cli.{name}"
+        return f"bailiwick.cli.{name.replace('-', '_')}"
     found = next((each for each in _others() if name in each.COMMANDS), None)
     return None if found is None else f"{found.__name__}.{name}"
 

@@ -1,15 +1,73 @@
-"""Commands that an operator gives on the databases of nodes: one by its DSN, or a demo's."""
+"""Commands that an operator gives on the databases of nodes: of a fleet, of a demo, or by DSN."""
 
 from __future__ import annotations
 
 import asyncio
+import getpass
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
+import msgspec
 
 T = TypeVar("T")
+
+
+class Chosen(msgspec.Struct, frozen=True):
+    """Databases by their nodes' names, and nodes that are known but not looked at."""
+
+    nodes: dict[str, str]
+    others: list[str]
+
+
+def databases(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say which nodes' databases; ``chosen`` reads them."""
+    for option in (
+        click.option("--node", "names", multiple=True, metavar="NAME",
+                     help="Only this node of the fleet; repeatable."),
+        click.option("--dsn", "dsns", multiple=True, metavar="DSN",
+                     help="Nodes' databases, instead of either; repeatable."),
+        click.option("--data", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+                     help="A running demo's folder, instead of --fleet; without: demo-data."),
+        click.option("--fleet", "fleet_file", type=click.Path(dir_okay=False, path_type=Path),
+                     metavar="FILE", envvar="BAILIWICK_FLEET",
+                     help="The fleet file: databases."),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+def chosen(
+    fleet_file: Path | None, data: Path | None, dsns: tuple[str, ...], names: tuple[str, ...]
+) -> Chosen:
+    """The databases that are meant. Exits with the remedy where they cannot be told."""
+    from bailiwick.control import fleet
+    from bailiwick.control.plans import ControlError
+
+    if dsns:
+        if names or data:
+            fail("--dsn names databases by themselves: leave out --node and --data")
+        return Chosen({f"database {n}": dsn for n, dsn in enumerate(dsns, 1)}, [])
+    try:
+        if fleet_file is not None and data is None:
+            known = fleet.load(fleet_file)
+        else:
+            known = fleet.of_demo((data or Path("demo-data")).absolute())
+        for name in names:
+            known.node(name)
+    except ControlError as error:
+        fail(str(error))
+    wanted = {name: each.dsn for name, each in known.nodes.items() if not names or name in names}
+    return Chosen(wanted, [name for name in known.nodes if name not in wanted])
+
+
+def user() -> str:
+    """Who gives the command, by the name that the system knows."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "operator"
 
 
 def where(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import json
 import sys
 from pathlib import Path
@@ -13,14 +12,7 @@ import click
 import msgspec
 
 from bailiwick.cli.erase import words
-from bailiwick.cli.over_nodes import fail
-
-
-class _Where(msgspec.Struct, frozen=True):
-    """Databases by their nodes' names, and nodes that are known but not looked at."""
-
-    nodes: dict[str, str]
-    others: list[str]
+from bailiwick.cli.over_nodes import Chosen, chosen, databases, fail, user
 
 
 @click.command("erase")
@@ -30,15 +22,7 @@ class _Where(msgspec.Struct, frozen=True):
 @click.option("--payment", "payments", multiple=True, metavar="ID", help="A payment; repeatable.")
 @click.option("--email", metavar="ADDRESS", help="What the payer gave; - reads it from the input.")
 @click.option("--merchant", metavar="ID", help="Whose payer it is; with --email.")
-@click.option("--fleet", "fleet_file", type=click.Path(dir_okay=False, path_type=Path),
-              metavar="FILE", envvar="BAILIWICK_FLEET",
-              help="The fleet file: databases.")  # fmt: skip
-@click.option("--data", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
-              help="A running demo's folder, instead of --fleet; without: demo-data.")  # fmt: skip
-@click.option("--dsn", "dsns", multiple=True, metavar="DSN",
-              help="Nodes' databases, instead of either; repeatable.")  # fmt: skip
-@click.option("--node", "names", multiple=True, metavar="NAME",
-              help="Only this node of the fleet; repeatable.")  # fmt: skip
+@databases
 @click.option("--by", metavar="WHO", help="Who asks for it, kept with it; you, by default.")
 @click.option("--preview", "--dry-run", "preview", is_flag=True,
               help="Only say what would be erased.")  # fmt: skip
@@ -77,35 +61,12 @@ def command(
     if email is not None and "@" not in email:
         fail("--email: a name, an @ and a domain are expected")
     asked = Asked(customers, payments, email, merchant)
-    where = _where(fleet_file, data, dsns, names)
-    found = _run(_erase(asked, where, by or _user(), preview, yes, as_json))
+    where = chosen(fleet_file, data, dsns, names)
+    found = _run(_erase(asked, where, by or user(), preview, yes, as_json))
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False))
     if found["open"] or found["unknown"]:
         sys.exit(1)
-
-
-def _where(
-    fleet_file: Path | None, data: Path | None, dsns: tuple[str, ...], names: tuple[str, ...]
-) -> _Where:
-    from bailiwick.control import fleet
-    from bailiwick.control.plans import ControlError
-
-    if dsns:
-        if names or data:
-            fail("--dsn names databases by themselves: leave out --node and --data")
-        return _Where({f"database {n}": dsn for n, dsn in enumerate(dsns, 1)}, [])
-    try:
-        if fleet_file is not None and data is None:
-            known = fleet.load(fleet_file)
-        else:
-            known = fleet.of_demo((data or Path("demo-data")).absolute())
-        for name in names:
-            known.node(name)
-    except ControlError as error:
-        fail(str(error))
-    wanted = {name: each.dsn for name, each in known.nodes.items() if not names or name in names}
-    return _Where(wanted, [name for name in known.nodes if name not in wanted])
 
 
 def _run(work: Any) -> Any:
@@ -125,7 +86,7 @@ def _run(work: Any) -> Any:
 
 
 async def _erase(
-    asked: Any, where: _Where, by: str, preview: bool, yes: bool, as_json: bool
+    asked: Any, where: Chosen, by: str, preview: bool, yes: bool, as_json: bool
 ) -> dict[str, Any]:
     from contextlib import AsyncExitStack
 
@@ -177,10 +138,3 @@ def _unknown(asked: Any, seen: dict[str, Any]) -> list[str]:
     """Ids that nobody knows at any node that was looked at."""
     known = {each for one in seen.values() for each in (*one.payer.customers, *one.payer.orders)}
     return [each for each in (*asked.customers, *asked.orders) if each not in known]
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "operator"

@@ -1,0 +1,6 @@
+-- The next records of a merchant's test mode, locked; those that others have locked come another time.
+-- $1: the merchant, $2: after this id, $3: up to this one, $4: how many, $5: those that belong to another.
+SELECT id FROM record
+ WHERE merchant = $1 AND NOT livemode AND id > $2 AND id <= $3 AND (belongs_to IS NOT NULL) = $5
+ ORDER BY id LIMIT $4
+   FOR UPDATE SKIP LOCKED
