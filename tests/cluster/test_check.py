@@ -161,6 +161,25 @@ class Done:
             each for node in json.loads(out)["nodes"] for each in node["erased"]
         ) == sorted(each.id for each in gone)
 
+    def delete(self) -> None:
+        """What another merchant's test mode had: paid, refunded, held and paid out."""
+        here = Done({**self.demo, "secret_key": self.demo["other_secret_key"]})
+        payment = here.pay(amount=5000)
+        here.refunds.create({"payment_intent": payment.id, "amount": 400})
+        here.pay(capture_method="manual")
+        place: Any = {"location": {"country": "DE"}}
+        out: Any = {"amount": 200, "currency": "eur", "destination": "btok_sandbox"}
+        here.payouts.create({**out, **place})
+        here.save()
+        self.history += [{**each, "key": None} for each in here.history]
+        who = ("--data", folder(self.demo), "--merchant", "acct_other", "--yes", "--json")
+
+        def deleted() -> bool:  # a payout is on its way for a moment
+            status, said = run("test-data", "delete", *who)
+            return status == 0 and json.loads(said)["done"]
+
+        wait_until(deleted)
+
 
 @pytest.fixture(scope="module")
 def done(demo: Demo) -> Done:
@@ -169,6 +188,7 @@ def done(demo: Demo) -> Done:
     # Everything has ended before a test looks; what is wrong then is the first test's to tell.
     asyncio.run(verdict(demo, wait_s=QUIET_S))
     work.erase()
+    work.delete()
     return work
 
 

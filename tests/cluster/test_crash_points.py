@@ -15,8 +15,9 @@ import bailiwick
 from tests.waiting import PATIENCE_S
 
 SOURCE = Path(bailiwick.__file__).parent
-OF_COMMANDS = {"erase.committed"}
-"""Those of an operator's command: ``tests/postgres/test_erase_crash.py``."""
+OF_COMMANDS = {"deletion.committed", "erase.committed"}
+"""Those of operators' commands: ``test_test_data.py``, ``test_erase_crash.py`` in
+``tests/postgres``."""
 POINTS = sorted(
     {
         name

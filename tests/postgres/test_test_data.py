@@ -13,14 +13,9 @@ import asyncpg
 import pytest
 
 from bailiwick.checker.kinds.test_data import part
-from bailiwick.test_data import node_deletion
+from bailiwick.deletion import node_deletion
 from tests.canaries import Canaries
-from tests.postgres.erase_kit import echo, talked_about
-from tests.postgres.hooks_kit import delivering, endpoint, sink, until_paid
-from tests.postgres.lists_kit import Site, site
-from tests.postgres.search_kit import filled, search
-from tests.postgres.test_customers import DE, customer, post
-from tests.postgres.test_data_kit import (
+from tests.postgres.deletion_kit import (
     BESIDE,
     OF_A_MERCHANT,
     SALE,
@@ -33,13 +28,18 @@ from tests.postgres.test_data_kit import (
     rows,
     wrong,
 )
+from tests.postgres.erase_kit import echo, talked_about
+from tests.postgres.hooks_kit import delivering, endpoint, sink, until_paid
+from tests.postgres.lists_kit import Site, site
+from tests.postgres.search_kit import filled, search
+from tests.postgres.test_customers import DE, customer, post
 from tests.store_kit import NodeStore
 
 KILLED = """
 import sys
 from bailiwick.cli.main import main
 from bailiwick.runtime import crash
-from bailiwick.test_data import node_deletion
+from bailiwick.deletion import node_deletion
 node_deletion.AT_ONCE = 1
 crash.arm("deletion.committed", int(sys.argv[1]))
 main(sys.argv[2:])
@@ -104,7 +104,8 @@ async def test_what_is_read_afterwards(shop: Site, sql: asyncpg.Connection) -> N
     made = await post(shop, "/v1/payment_intents", key="pay-1", **SALE)
     assert made["id"] != ids["first"]
     await filled(*shop.nodes)
-    assert await search(shop, "/v1/payment_intents/search", "currency:'eur'") == [made["id"]]
+    found = await search(shop, "/v1/payment_intents/search", "currency:'eur'")
+    assert [each["id"] for each in found] == [made["id"]]
     assert await wrong(shop.nodes[0]) == {}
 
 

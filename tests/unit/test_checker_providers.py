@@ -8,6 +8,7 @@ import pytest
 from bailiwick.checker import providers
 from bailiwick.checker.books import Books, Capture, Charge, Refund, Row, Setup, Void
 from bailiwick.checker.findings import Findings
+from bailiwick.checker.kinds import test_data
 from bailiwick.checker.providers import Joined
 from bailiwick.checker.tables import Attempt, Payment, Tables
 
@@ -199,13 +200,17 @@ def test_calls_that_nobody_permitted() -> None:
         "early": [charge("early")],
         "foreign": [charge("foreign")],
         "in review": [charge("in review")],
+        "ch_1_2": [charge("ch_1_2")],
         "young": [Void("p", "young", NOW, "x")],
     }
     permitted = {"known": 10, "early": 500}
     reviewed = frozenset({"in review"})
-    providers.no_call_without_attempt(rows, permitted, reviewed, NOW, 100, found)
+    gone = {test_data.part("pi_1")}
+    providers.no_call_without_attempt(
+        rows, permitted, reviewed, NOW, 100, found, lambda each: test_data.part(each) in gone
+    )
     assert [each.id for each in found.violations] == ["early", "foreign"]
-    assert found.compared == 4
+    assert found.compared == 5
 
 
 def test_a_check_that_compared_nothing_is_a_violation() -> None:

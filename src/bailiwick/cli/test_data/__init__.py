@@ -60,8 +60,8 @@ def delete(
 def _run(work: Any) -> Any:
     import asyncpg
 
+    from bailiwick.deletion.batch import DeletionError
     from bailiwick.runtime.database_errors import DATABASE_ERRORS
-    from bailiwick.test_data.batch import DeletionError
 
     try:
         return asyncio.run(work)
@@ -79,7 +79,7 @@ async def _delete(
     from contextlib import AsyncExitStack
 
     from bailiwick.base.ids import new_request_id
-    from bailiwick.test_data.node_deletion import opened
+    from bailiwick.deletion.node_deletion import opened
 
     run = new_request_id().replace("req_", "td_")
     shown: dict[str, Any] = {

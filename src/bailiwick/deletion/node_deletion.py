@@ -10,12 +10,12 @@ from uuid import UUID
 
 import msgspec
 
+from bailiwick.deletion.batch import Batch, DeletionError, Step
 from bailiwick.resources import declared
 from bailiwick.runtime.crash import crash_point
 from bailiwick.store.database import Store
 from bailiwick.store.lanes import WriteInDoubt
 from bailiwick.store.statements import statement
-from bailiwick.test_data.batch import Batch, DeletionError, Step
 
 ORDERS: Final = ("payout", "payment", "setup")
 """In this order: payouts are made of what was paid."""

@@ -12,9 +12,9 @@ from bailiwick.checker.kinds import disputes, files, payouts, test_data
 from bailiwick.checker.places import NodePlace
 from bailiwick.checker.reader import snapshot
 from bailiwick.cli.main import bailiwick
+from bailiwick.deletion.node_deletion import Done, opened
 from bailiwick.routing.match import GatewayFacts
 from bailiwick.store.statements import statement
-from bailiwick.test_data.node_deletion import Done, opened
 from tests.canaries import Canaries
 from tests.postgres import erase_kit
 from tests.postgres.lists_kit import One, Site
