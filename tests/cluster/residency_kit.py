@@ -93,6 +93,7 @@ class Site:
         self.capture: Capture | None = None
         self.why_blind = ""
         self.received: list[bytes] = []
+        self.echoed: dict[str, bytes] = {}
         self._overview: Unit | None = None
         self._overview_base = Pair(
             network, OVERVIEW, (OVERVIEW, OVERVIEW), folder / "databases" / OVERVIEW, free_port()
@@ -146,13 +147,15 @@ class Site:
         await self._overview.until_ready()
 
     def _start_merchant(self) -> None:
-        received = self.received
+        received, answers = self.received, self.answers
 
         class Merchant(http.server.BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                received.append(self.rfile.read(int(self.headers["Content-Length"])))
+                told = self.rfile.read(int(self.headers["Content-Length"]))
+                received.append(told)
                 self.send_response(200)
                 self.end_headers()
+                self.wfile.write(answers(told))
 
             def log_message(self, *_: object) -> None: ...
 
@@ -160,6 +163,10 @@ class Site:
             address = (self.network.host(CLIENT).address, 0)
             self._merchant = http.server.ThreadingHTTPServer(address, Merchant)
         threading.Thread(target=self._merchant.serve_forever, daemon=True).start()
+
+    def answers(self, told: bytes) -> bytes:
+        """What the merchant's server says to an event: words for those whose mark it has."""
+        return b"".join(said for mark, said in self.echoed.items() if mark.encode() in told)
 
     @property
     def webhook_url(self) -> str:

@@ -172,6 +172,7 @@ class Done:
         here.payouts.create({**out, **place})
         here.save()
         self.history += [{**each, "key": None} for each in here.history]
+        self.deleted = len(here.history)
         who = ("--data", folder(self.demo), "--merchant", "acct_other", "--yes", "--json")
 
         def deleted() -> bool:  # a payout is on its way for a moment
@@ -264,7 +265,7 @@ def test_green_after_honest_work(done: Done, tmp_path: Path) -> None:
     assert len(compared) >= 25
     assert all(each["rule"] for each in found["invariants"])
     assert {each["reason"] for each in found["open_reviews"]} >= {"late_success", "amount_mismatch"}
-    assert found["payments"] >= len(done.history)
+    assert found["payments"] >= len(done.history) - done.deleted
     status, out = run("check", "--data", folder(done.demo))
     assert status == 0, out
     assert "No violation." in out

@@ -1,4 +1,5 @@
-"""What is written about payments of a strict place is at its node, and nowhere else.
+"""What is written about payers of a strict place is at its node, and nowhere else: about payments
+and all that follows them, customers, cards, setups, disputes, files, payouts.
 
 Canaries stand in every field that a client may fill. Then all else is searched: other nodes'
 databases, the broker's and the overview's disks, all logs and metrics, and the packets of every
@@ -10,6 +11,7 @@ import base64
 import gzip
 import json
 import time
+import urllib.parse
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -30,10 +32,22 @@ from residency_kit import (
     Site,
     running,
 )
+from residency_payers import (
+    DISPUTED,
+    EVIDENCE,
+    Payers,
+    customer_form,
+    method_form,
+    payout_form,
+    setup_form,
+    upload,
+)
 
 from bailiwick.base import events
 from bailiwick.base.ids import new_id
 from bailiwick.bus.client import Bus
+from bailiwick.erasure.node_erasure import opened
+from bailiwick.erasure.payer import Asked
 from bailiwick_lab.drill.scenarios.operated import Operated
 from bailiwick_lab.drill.scenarios.worlds import with_home
 from tests.canaries import Canaries
@@ -46,6 +60,15 @@ FIELDS = (
     "shipping[tracking_number]", "shipping[address][line1]", "shipping[address][postal_code]",
     "payment_method_data[billing_details][name]", "payment_method_data[billing_details][email]",
     "payment_method_data[billing_details][address][line1]",
+)  # fmt: skip
+OF_PAYERS = (
+    "customer name", "customer email", "customer address line1", "customer shipping name",
+    "customer metadata", "customer metadata key", "customer later", "method name", "method email",
+    "method metadata", "off session", "set up name", "setup description", "setup metadata",
+    "mandate user agent", "charge description", "charge metadata", "charge receipt",
+    "charge shipping name", *(f"evidence {name}" for name in EVIDENCE), "dispute metadata",
+    "file name", "in the file", "payout description", "payout metadata", "payout descriptor",
+    "answer of the endpoint", "streamed",
 )  # fmt: skip
 SAID_BY_THE_PAYER = frozenset({"ip_address", "latitude", "longitude"})
 
@@ -80,6 +103,7 @@ class Story:
     def __init__(self, site: Site, canaries: Canaries) -> None:
         self.site = site
         self.canaries = canaries
+        self.payers = Payers(site, canaries)
         self.payments: list[str] = []
         self.secrets: list[bytes] = []
 
@@ -125,7 +149,28 @@ class Story:
         await self.post(f"/v1/payment_intents/{draft['id']}/cancel", "cancel",
                   {"cancellation_reason": "requested_by_customer"})  # fmt: skip
         await self.by_redirect()
+        await self.of_payers(paid)
         await self.explain_and_list(paid["id"])
+
+    async def of_payers(self, paid: dict[str, Any]) -> None:
+        """Saved cards, setups, disputes, files, payouts, notes on charges."""
+        payers = self.payers
+        await payers.noted(paid["latest_charge"])
+        card = await payers.saved()
+        off = {"off_session": "true", "customer": payers.customer, "payment_method": card,
+               "description": self.canaries("off session")}  # fmt: skip
+        asked = form(self.canaries, **off)
+        asked = {name: value for name, value in asked.items()
+                 if not name.startswith(("payment_method_data", "location"))}  # fmt: skip
+        later = await self.post("/v1/payment_intents", "off session", asked)
+        assert (later["status"], later["node"]) == ("succeeded", HOME), later
+        self.payments.append(later["id"])
+        await payers.set_up()
+        disputed = await self.pay("disputed", payment_method=DISPUTED)
+        await payers.disputed(disputed["id"])
+        await payers.paid_out()
+        await payers.methods_of_place()
+        await payers.streamed()
 
     async def by_redirect(self) -> None:
         """Confirmed from elsewhere in the country, and approved on the bank's page."""
@@ -170,6 +215,7 @@ def shown(leaks: list[Leak]) -> str:
 async def story(site: Site) -> Story:
     """Payments of a strict place, ended and known to the overview."""
     made = Story(site, Canaries())
+    site.echoed[made.canaries.mark] = made.canaries("answer of the endpoint").encode()
     endpoint = await site.ask("POST", "/v1/webhook_endpoints", {
         "url": site.webhook_url, "enabled_events[0]": "*"})  # fmt: skip
     assert endpoint.status == 200, endpoint
@@ -180,13 +226,15 @@ async def story(site: Site) -> Story:
         return sum(made.canaries.mark.encode() in each for each in site.received) >= 8
 
     await until(told)
+    await made.payers.searched()
+    await made.payers.read()
     return made
 
 
 async def test_the_canaries_are_where_they_belong(site: Site, story: Story) -> None:
     """Else a search that finds nothing would say nothing."""
     fields = {*FIELDS, "metadata key", "refund metadata", "description later",
-              "return_url at confirm", "key of sale", "key of refund"}  # fmt: skip
+              "return_url at confirm", "key of sale", "key of refund", *OF_PAYERS}  # fmt: skip
     kept = {leak.hit.field for leak in await site.in_tables(story.canaries, HOME)}
     assert fields <= kept
     if site.capture is not None:
@@ -233,6 +281,16 @@ async def test_the_wrong_region_answers_421_and_passes_nothing_on(site: Site, st
     asked = form(canaries)
     del asked["confirm"]
     assert (await site.ask("POST", "/v1/explain", asked, at=ELSEWHERE)).status == 421
+    for path, wish in (
+        ("customers", customer_form(canaries)),
+        ("payment_methods", method_form(canaries)),
+        ("setup_intents", setup_form(canaries, payment_method="pm_card_visa")),
+        ("payouts", payout_form(canaries)),
+    ):
+        answer = await site.ask("POST", f"/v1/{path}", wish, at=ELSEWHERE)
+        assert (answer.status, answer.json["error"]["code"]) == (421, "wrong_region"), path
+    answer = await upload(site, canaries, ELSEWHERE, **{"location[country]": "IN"})
+    assert (answer.status, answer.json["error"]["code"]) == (421, "wrong_region")
     found = await site.everywhere(canaries, allowed=frozenset({CLIENT, ELSEWHERE, ""}), home=None)
     assert found == [], shown(found)
 
@@ -264,6 +322,7 @@ async def test_nor_is_it_read_elsewhere(site: Site, story: Story) -> None:
         f"payment_intents/{paid['id']}", f"charges/{paid['latest_charge']['id']}",
         f"events/{event['id']}", f"refunds/{refund['id']}",
         "payment_intents", "events", "refunds", f"refunds?payment_intent={paid['id']}",
+        *story.payers.paths, "customers", "disputes", "charges", "files", "setup_intents",
     ):  # fmt: skip
         for _ in range(2):  # asked for, and remembered
             answer = await site.ask("GET", f"/v1/{path}", at=ELSEWHERE)
@@ -283,6 +342,38 @@ async def test_nor_is_it_read_elsewhere(site: Site, story: Story) -> None:
     nobody = paid["id"][:-1] + ("0" if paid["id"][-1] != "0" else "1")
     missing = await site.ask("GET", f"/v1/payment_intents/{nobody}", at=ELSEWHERE)
     assert missing.status == 404
+
+
+async def test_an_erasure_is_told_without_what_it_erased(site: Site, story: Story) -> None:
+    canaries = Canaries()
+    payers = Payers(site, canaries)
+    made = Story(site, canaries)
+    await payers.saved()
+    paid = await made.pay("erased", customer=payers.customer)
+    await payers.noted(paid["latest_charge"])
+    await site.overview_has(made.payments)
+    async with opened(site.dsn(HOME), "er_test", "tester") as node:
+        asked = Asked(customers=(payers.customer,))
+        done = await node.erase(asked, (await node.look(asked)).payer)
+    assert {paid["id"], payers.customer} <= set(done.erased) and not done.open
+    await site.overview_has(made.payments)
+    left = {leak.hit.field for leak in await site.in_tables(canaries, HOME)}
+    assert all(field.startswith("key of") for field in left), left
+    found = await site.everywhere(canaries)
+    assert found == [], shown(found)
+
+
+async def test_what_a_search_or_list_asks_for_goes_no_further(site: Site, story: Story) -> None:
+    """Every node is asked: what a query says is told to them, and kept by none."""
+    canaries = Canaries()
+    mail = urllib.parse.quote(f"{canaries('listed')}@example.com")
+    query = urllib.parse.quote(f"email:'{canaries('searched')}@example.com'")
+    for path in (f"customers?email={mail}", f"customers/search?query={query}"):
+        answer = await site.ask("GET", f"/v1/{path}")
+        assert (answer.status, answer.json["data"]) == (200, []), answer
+    found = await site.everywhere(canaries)
+    assert {leak.hit.field for leak in found} <= {"listed", "searched"}
+    assert all("packets" in leak.where for leak in found), shown(found)
 
 
 async def test_a_home_that_drains_answers_503_and_nothing_goes_elsewhere(
