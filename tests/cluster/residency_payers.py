@@ -124,8 +124,8 @@ class Payers:
         self.paths += [f"customers/{self.customer}", to]
         return str(method["id"])
 
-    async def set_up(self) -> None:
-        """A card that is set up for later, and a mandate with it."""
+    async def set_up(self) -> str:
+        """A card that is set up for later, and a mandate with it; the card's id."""
         data = method_form(self.word, "set up")
         given = {f"payment_method_data[{name.replace('[', '][', 1)}" if "[" in name
                  else f"payment_method_data[{name}]": value
@@ -137,6 +137,7 @@ class Payers:
         self.paths.append(f"setup_intents/{made['id']}")
         if made["mandate"]:
             self.paths.append(f"mandates/{made['mandate']}")
+        return str(made["payment_method"])
 
     async def noted(self, charge: str) -> None:
         """What is written on a charge."""
@@ -193,13 +194,14 @@ class Payers:
 
             await until(found)
 
-    async def read(self) -> None:
-        """All of it again, in lists and alone."""
+    async def read(self, endpoint: str) -> None:
+        """All of it again, in lists and alone, and what an endpoint said to it."""
         for path in (*self.paths, *(each.partition("/")[0] for each in self.paths)):
-            if path not in ("mandates", "payment_methods"):
+            if path not in ("mandates", "payment_methods"):  # these have no lists of all
                 assert self.word.mark in json.dumps(await self.get(path)), path
         await self.get(f"customers/{self.customer}/payment_methods")
-        assert self.word.mark in json.dumps(await self.get("webhook_deliveries?limit=100"))
+        log = await self.get(f"webhook_deliveries?limit=100&webhook_endpoint={endpoint}")
+        assert self.word("answer of the endpoint") in json.dumps(log)
 
     async def streamed(self) -> None:
         """Events as they happen."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -13,7 +14,7 @@ from bailiwick.channels.base import Instruction, Operation
 from bailiwick.resources.setup_intents.states import State
 from bailiwick.store.statements import migrations
 from tests.postgres.hooks_kit import endpoint
-from tests.postgres.lists_kit import Site
+from tests.postgres.lists_kit import Site, site
 from tests.postgres.node_kit import Bank, Banks, reviews
 from tests.postgres.setups_kit import (
     NOW,
@@ -613,3 +614,26 @@ async def test_the_checker_sees_what_is_wrong(shop: Site, plant: str, seen: str)
 def test_every_state_is_a_word_of_the_database() -> None:
     text = dict(migrations())["0017_setups"]
     assert all(f"'{state.value}'" in text for state in State)
+
+
+async def test_who_pays_by_a_token_is_kept_and_nothing_is_dropped(shop: Site) -> None:
+    """What comes beside a token says who pays by it; beside a method that is saved, nothing may."""
+    who = await ann(shop)
+    billing = {name: value for name, value in BILLING.items() if "[card]" not in name}
+    made = await setup(shop, customer=who, **NOW, **billing)
+    (kept,) = await cards_of(shop, who)
+    assert kept["billing_details"]["name"] == "Ann B."
+    for both in ({**NOW, **BILLING}, {**NOW, "payment_method": made["payment_method"], **billing}):
+        said = await refusal(shop, {"customer": who, **both})
+        assert said[::2] == (400, "payment_method_data")
+
+
+async def test_a_strict_place_s_setup_is_read_in_its_region(
+    server_dsn: str, tmp_path: Path
+) -> None:
+    async with site(server_dsn, tmp_path, ("europe", "apac"), region="apac") as it:
+        _, strict = await it.ask("POST", SETUPS, {"location[country]": "DE"}, at=it.nodes[0])
+        _, free = await it.ask("POST", SETUPS, {"location[country]": "BR"})
+        status, said = await it.ask("GET", f"{SETUPS}/{strict['id']}")
+        assert (status, said["error"]["code"]) == (421, "wrong_region")
+        assert await it.ask("GET", f"{SETUPS}/{free['id']}") == (200, free)

@@ -49,12 +49,12 @@ class Residency(Route):
         if of is None:
             raise ApiError.missing("object", identifier)
         region, store = route.region(request), self.node.store
+        other = self._staying.get(of.partition("_")[0])
         kind = self.node.machine.kinds.known(of)
-        if kind is not None:
+        if kind is not None and other is None:
             order = await kind.find(store, of)
             must_stay = placing.must_stay(own(order, who, "object", identifier), region)
         else:
-            other = self._staying.get(of.partition("_")[0])
             found = await (records.find(store, of) if other is None else other(self.node, of))
             must_stay = stays(own(found, who, "object", identifier), region)
         json_answer(response, regional.Stays(must_stay))

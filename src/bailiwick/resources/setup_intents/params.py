@@ -159,7 +159,13 @@ def given(request: Dressing) -> Given | None:
     vault = vault_of(request)
     method = request.payment_method
     if isinstance(method, str):
-        return Given(method, vault)
+        if data is not None and (data.card is not None or is_saved(method)):
+            raise ApiError.invalid(
+                "Send either payment_method or payment_method_data: only a provider's token goes "
+                "with payment_method_data[billing_details].",
+                param="payment_method_data",
+            )
+        return Given(method, vault, _billing(data))
     if data is None or data.card is None:
         if vault is not None:
             raise ApiError.invalid(
@@ -173,9 +179,15 @@ def given(request: Dressing) -> Given | None:
             "This is a payment method, and no token of a provider: send it as payment_method.",
             param="payment_method_data[card][token]",
         )
-    details = {} if data.billing_details is None else msgspec.to_builtins(data.billing_details)
-    billing = {name: value for name, value in details.items() if value is not None}
-    return Given(data.card.token, vault, billing)
+    return Given(data.card.token, vault, _billing(data))
+
+
+def _billing(data: MethodData | None) -> dict[str, Any]:
+    """Who pays by a method that a request brings."""
+    if data is None or data.billing_details is None:
+        return {}
+    details = msgspec.to_builtins(data.billing_details)
+    return {name: value for name, value in details.items() if value is not None}
 
 
 def vault_of(request: Dressing) -> str | None:
