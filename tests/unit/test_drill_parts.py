@@ -90,6 +90,7 @@ def test_every_crash_point_is_frozen() -> None:
     points = {
         name
         for file in source.rglob("*.py")
+        if "erasure" not in file.parts  # an operator's command, which no drill runs
         for name in re.findall(r'^\s+crash_point\("([a-z.]+)"\)', file.read_text(), re.MULTILINE)
     }
     assert set(FREEZE_POINTS) == points
