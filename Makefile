@@ -2,7 +2,7 @@
 #   make demo            three nodes, two access processes and a sandbox of providers
 #   make help            the other targets
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-busy golden check docs clean-demo drill venv venv-dev lock
+.PHONY: help demo run test test-busy campaign golden check docs clean-demo drill venv venv-dev lock
 
 PYTHON ?= python3
 VENV ?= $(or $(BAILIWICK_VENV),.venv)
@@ -29,6 +29,9 @@ test: venv-dev ## Run the tests, two files at a time; ARGS="-k name" narrows the
 
 test-busy: venv-dev ## The same while as many processes spin as there are cores
 	$(BIN)/python tools/busy.py -- $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+campaign: venv-dev ## What a run of all tests takes a part of, whole: mutants, every verb at every crash point
+	BAILIWICK_CAMPAIGN=whole $(BIN)/python -m pytest -n 2 --dist loadfile tests/mutants tests/cluster/test_verb_crashes.py $(ARGS)
 
 golden: venv-dev ## Record the golden answers anew, after an intended change; ARGS="01-payments" narrows it
 	$(BIN)/python -m tests.golden.record $(ARGS)

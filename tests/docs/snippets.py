@@ -32,6 +32,7 @@ ITSELF_TESTED = {
     'make test ARGS="-k refund"',
     'make test ARGS="-n 0 tests/cluster/test_flood.py"',
     'make test ARGS="-n 0 -s tests/interop/test_sdk_suite.py"',
+    'make test ARGS="-n 0 tests/interop/test_sdks.py"',
     'BAILIWICK_SCHEMATHESIS_EXAMPLES=200 make test ARGS="-n 0 tests/interop/test_schemathesis.py"',
     "make test-busy",
     'make test-busy ARGS="tests/postgres"',

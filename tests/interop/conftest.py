@@ -17,6 +17,7 @@ from bailiwick_lab.demo import world as demo_world
 from bailiwick_lab.servers import engines
 from tests.interop.kit import Books, Sink, merchant_server
 from tests.interop.quirks import API_KEY, CALLBACK_SECRET, Quirks, quirks_proxy
+from tests.interop.sdks import PROGRAMS
 
 PEER_GATEWAY = "card-peer"
 PEER_NODE = "americas"
@@ -27,6 +28,19 @@ SWAMPED_KEY = "sk_test_swampedSwampedSwampedSwamped"
 LOCAL_KEY = "sk_test_localLocalLocalLocalLocalLocal"
 """Of one whose payers are in one country, if nobody says where they are."""
 MERCHANTS = {"acct_quiet": QUIET_KEY, "acct_swamped": SWAMPED_KEY, "acct_local": LOCAL_KEY}
+
+
+def keys_of(language: str) -> dict[str, str]:
+    """The keys of the shop that is one SDK's alone, with the place DE: by what they are."""
+    kinds = {"secret": "sk", "publishable": "pk", "restricted": "rk", "slow": "rk"}
+    return {
+        kind: f"{prefix}_test_{kind}{language.capitalize() * 4}Shop"
+        for kind, prefix in kinds.items()
+    }
+
+
+RESTRICTED = 'permissions = { payment_intent = "read" }'
+SHOPS = {language: keys_of(language) for language in PROGRAMS}
 
 Demo = dict[str, Any]
 
@@ -95,7 +109,7 @@ last4 = "{key[-4:]}"
 """
         for name, key in MERCHANTS.items()
     )
-    demo_world.write(merchants, merchants.read_text() + more)
+    demo_world.write(merchants, merchants.read_text() + more + "".join(map(_shop, SHOPS)))
     (region,) = (one for one in demo_world.regions(nodes) if one.name == PEER_NODE)
     file = demo_world.write_node(data, region, nodes, ports, "filled in at the start")
     gateway = f"""
@@ -113,6 +127,25 @@ api_key = "plain:{API_KEY}"
 callback_secret = "plain:{CALLBACK_SECRET}"
 """
     demo_world.write(file, file.read_text() + gateway)
+
+
+def _shop(language: str) -> str:
+    """A merchant with a default place and keys of every kind."""
+    lines = [
+        "[[merchants]]", f'id = "acct_{language}"', f'name = "{language}"', 'default_country = "DE"'
+    ]  # fmt: skip
+    for name, key in SHOPS[language].items():
+        kind = name if name != "slow" else "restricted"
+        lines += [
+            "[[merchants.keys]]",
+            f'sha256 = "{hashlib.sha256(key.encode()).hexdigest()}"',
+            f'kind = "{kind}"',
+            'mode = "test"',
+            f'last4 = "{key[-4:]}"',
+            *([RESTRICTED] if kind == "restricted" else []),
+            *(["rate_per_second = 1"] if name == "slow" else []),
+        ]
+    return "\n".join(lines) + "\n"
 
 
 @pytest.fixture(scope="session")

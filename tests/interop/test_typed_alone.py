@@ -126,6 +126,13 @@ class Shop:
                 more = [*HELD, (GROWING, "if_available")]
                 return str(self.made("/v1/payment_intents", more)["id"])
             return str(self.made("/v1/payment_intents", PAID)["id"])
+        if template.startswith("/v1/setup_intents"):
+            form = [("payment_method", "pm_card_visa"), ("customer", self.customer()), DE]
+            return str(self.made("/v1/setup_intents", form)["id"])
+        if template.startswith("/v1/mandates"):
+            form = [("payment_method", "pm_card_visa"), ("customer", self.customer()), DE]
+            made = self.made("/v1/setup_intents", [*form, ("confirm", "true")])
+            return str(made["mandate"] or made["latest_attempt"] or made["id"])
         if template.startswith("/v1/payment_methods"):
             return self.saved(attached=rest != "attach")
         made = {
@@ -238,7 +245,7 @@ def needed(shop: Shop, method: str, template: str, alone: str) -> Form:
         return [("query", "created>0")] if searched else []
     if template == "/v1/payment_intents":
         form = [("amount", "1999"), ("currency", "eur"), DE]
-    elif template in ("/v1/customers",):
+    elif template in ("/v1/customers", "/v1/setup_intents"):
         form = [DE]
     elif template == "/v1/payment_methods":
         form = [("type", "card"), ("card[token]", "pm_card_visa"), DE]
@@ -302,7 +309,8 @@ def problem(shop: Shop, method: str, template: str, kind: type[msgspec.Struct], 
     if status == 200:
         if not done:
             return f"{name} was taken, and nothing reads it"
-        seen = method == "GET" or name in UNSEEN or shows(said, sent)
+        kept = name == "payment_method" and template.startswith("/v1/setup_intents")  # as ours
+        seen = method == "GET" or name in UNSEEN or kept or shows(said, sent)
         return "" if seen else f"{name}: {sent} and then {said.get(name)!r}"
     error = said["error"]
     param = str(error.get("param") or "")

@@ -5,7 +5,8 @@ import json
 import msgspec
 import pytest
 
-from bailiwick.base.api_versions import CURRENT, RENDERED, as_of, effective, problem
+from bailiwick.base.api_versions import CURRENT, RENDERED, as_of, effective, lacks_nothing, problem
+from bailiwick.base.versions import VERSIONS
 
 
 def test_the_table_is_in_order_and_ends_with_the_current_one() -> None:
@@ -57,3 +58,8 @@ def test_before_basil_payments_and_charges_had_an_invoice() -> None:
 def test_bytes_are_kept_where_nothing_differs() -> None:
     raw = msgspec.Raw(b'{"object": "payment_intent",  "amount": 1}')
     assert as_of("2025-03-31.basil", raw) is raw
+
+
+def test_a_request_may_ask_for_what_is_shown_as_it_is() -> None:
+    assert VERSIONS[0] == CURRENT and VERSIONS[-1] == "2025-03-31.basil"
+    assert all(lacks_nothing(each) == (each in VERSIONS) for each in RENDERED)

@@ -90,6 +90,7 @@ def test_every_crash_point_is_frozen() -> None:
     points = {
         name
         for file in source.rglob("*.py")
+        if not {"erasure", "deletion"} & {*file.parts}  # operators' commands: no drill runs them
         for name in re.findall(r'^\s+crash_point\("([a-z.]+)"\)', file.read_text(), re.MULTILINE)
     }
     assert set(FREEZE_POINTS) == points

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import stripe
 
 from bailiwick.base import api_versions
 from bailiwick.base.objects import encode
@@ -14,6 +15,7 @@ from bailiwick.resources.events.render import event
 from bailiwick.resources.mandates.render import mandate
 from bailiwick.resources.payments import render
 from bailiwick.resources.payments.rows import Details, Progress
+from bailiwick.resources.payments.shown import charge as charges
 from bailiwick.resources.refunds.render import refund
 from bailiwick.resources.setup_intents import rows as setup_rows
 from bailiwick.resources.setup_intents.render import setup_intent
@@ -101,9 +103,9 @@ def objects() -> list[tuple[str, dict[str, Any]]]:
     for state in ("permitted", "approved", "declined", "unsent", "late"):
         payment = kit.payment(progress=FULL)
         identifier = payment.id.replace("pi_", "ch_")
-        view = render.charge_view(kit.attempt(id=identifier, state=state, result=FAILED))
+        view = charges.charge_view(kit.attempt(id=identifier, state=state, result=FAILED))
         for holder in (payment, msgspec.structs.replace(payment, charge_attempt=view.id)):
-            made.append(("Charge", plain(render.charge(holder, view))))
+            made.append(("Charge", plain(charges.charge(holder, view))))
     for state in State:
         shown = setup_intent(msgspec.structs.replace(SETUP, state=state.value))
         made.append(("SetupIntent", plain(shown)))
@@ -178,9 +180,23 @@ def test_what_is_missing_null_or_invented_is_found() -> None:
 def test_who_pays_is_known_of_the_latest_charge_alone() -> None:
     payment = kit.payment(progress=FULL)
     latest = payment.id.replace("pi_", "ch_")
-    view = render.charge_view(kit.attempt(id=latest, state="approved"))
-    assert plain(render.charge(payment, view))["billing_details"]["name"] is None
+    view = charges.charge_view(kit.attempt(id=latest, state="approved"))
+    assert plain(charges.charge(payment, view))["billing_details"]["name"] is None
     now = msgspec.structs.replace(payment, charge_attempt=latest)
-    told = plain(render.charge(now, view))["billing_details"]
+    told = plain(charges.charge(now, view))["billing_details"]
     assert (told["name"], told["address"]["country"]) == ("Ann", "DE")
     assert told["address"]["city"] is None
+
+
+def test_a_card_has_every_field_of_the_sdk_s() -> None:
+    payment = kit.payment()
+    view = charges.charge_view(kit.attempt(id=payment.id.replace("pi_", "ch_")))
+    shown = plain(charges.charge(payment, view))["payment_method_details"]["card"]
+    wanted = stripe.Charge.PaymentMethodDetails.Card.__annotations__
+    assert set(shown) == {name for name in wanted if not name.startswith("_")}
+    assert plain(render.payment_intent(payment))["payment_method_options"]["card"] == {
+        "installments": None,
+        "mandate_options": None,
+        "network": None,
+        "request_three_d_secure": "automatic",
+    }, "the others are there if they were asked for"

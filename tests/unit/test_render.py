@@ -11,6 +11,7 @@ from bailiwick.base.objects import encode
 from bailiwick.resources.events.render import event
 from bailiwick.resources.payments import render
 from bailiwick.resources.payments.rows import Progress
+from bailiwick.resources.payments.shown import charge as charges
 from bailiwick.resources.payments.states import State
 from bailiwick.resources.refunds.render import refund
 from bailiwick.resources.webhook_endpoints.render import webhook_endpoint
@@ -65,23 +66,23 @@ def test_a_browser_sees_nothing_private() -> None:
 )  # fmt: skip
 def test_a_charge_is_paid_only_when_approved(state: str, status: str, paid: bool) -> None:
     payment = kit.payment(state="succeeded", amount_received=1000, charge_attempt="ch_1")
-    view = render.charge_view(kit.attempt(id="ch_1", state=state))
+    view = charges.charge_view(kit.attempt(id="ch_1", state=state))
     view = msgspec.structs.replace(view, id=payment.id.replace("pi_", "ch_"))
     holder = msgspec.structs.replace(payment, charge_attempt=view.id)
-    shown = render.charge(holder, view)
+    shown = charges.charge(holder, view)
     assert (shown["status"], shown["paid"], shown["captured"]) == (status, paid, paid)
     assert shown["amount_captured"] == (1000 if paid else 0)
     if state == "late":
         return  # real money, though it is not what paid the payment
-    other = render.charge(payment, view)
+    other = charges.charge(payment, view)
     assert not other["paid"] and other["amount_captured"] == 0, "another attempt holds the money"
 
 
 def test_a_failed_charge_says_why() -> None:
     result = msgspec.Raw(b'{"code":"card_declined","decline_code":"lost_card","message":"No."}')
-    view = render.charge_view(kit.attempt(state="declined", result=result))
+    view = charges.charge_view(kit.attempt(state="declined", result=result))
     view = msgspec.structs.replace(view, id=kit.payment().id.replace("pi_", "ch_"))
-    shown = render.charge(kit.payment(), view)
+    shown = charges.charge(kit.payment(), view)
     assert (shown["failure_code"], shown["failure_message"]) == ("card_declined", "No.")
     assert shown["outcome"]["reason"] == "lost_card"
 
@@ -89,9 +90,9 @@ def test_a_failed_charge_says_why() -> None:
 def test_refunded_means_all_of_it() -> None:
     for refunded, whole in ((1000, True), (400, False), (0, False)):
         payment = kit.payment(state="succeeded", amount_received=1000, amount_refunded=refunded)
-        view = render.ChargeView(payment.id.replace("pi_", "ch_"), "approved", 1000, "bank")
+        view = charges.ChargeView(payment.id.replace("pi_", "ch_"), "approved", 1000, "bank")
         payment = msgspec.structs.replace(payment, charge_attempt=view.id)
-        assert render.charge(payment, view)["refunded"] is whole
+        assert charges.charge(payment, view)["refunded"] is whole
 
 
 def test_a_refund() -> None:

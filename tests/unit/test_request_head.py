@@ -9,12 +9,12 @@ from access_kit import SECRET, access, write_world
 from bailiwick.base.versions import VERSIONS
 from bailiwick.topology.merchants import key_hash
 
-OURS = next(iter(VERSIONS))
+OURS = VERSIONS[0]
 PATHS = ("/v1/payment_intents", "/v1/account", "/v1/events", "/v1/topology")
 
 
 @pytest.mark.parametrize(
-    "version", ["2020-08-27", "2026-10-28", "", "x" * 300, "2026-10-28.dahlia"]
+    "version", ["2020-08-27", "2026-10-28", "", "x" * 300, "2026-10-28.dahlia", "2025-02-24.acacia"]
 )
 @pytest.mark.parametrize("path", PATHS)
 async def test_a_version_that_is_not_rendered_is_refused_by_name(
@@ -25,9 +25,8 @@ async def test_a_version_that_is_not_rendered_is_refused_by_name(
         error = body["error"]
         assert (status, error["code"]) == (400, "api_version_unsupported")
         assert error["param"] == "Stripe-Version"
-        assert version[:40] in error["message"] and all(
-            each in error["message"] for each in VERSIONS
-        )
+        for told in (version[:40], VERSIONS[0], VERSIONS[-1]):
+            assert told in error["message"]
         assert it.nodes[0].calls == it.nodes[1].calls == []
 
 

@@ -9,13 +9,13 @@ import pytest_asyncio
 from access_kit import Access, access
 
 from bailiwick import resources
-from bailiwick.interlink.resource import Refused
+from bailiwick.interlink.resource import Everywhere, Refused
 from bailiwick.wire.nearest import Nearest
 
 EVERY = resources.every()
 BY_ID = sorted(
     {
-        (method, path.template)
+        (method, path.template, each.object if isinstance(where, Everywhere) else "")
         for each in EVERY
         for path in each.paths
         for method, where in path.methods.items()
@@ -39,12 +39,17 @@ async def refused(edge: Access, method: str, target: str, body: str = "") -> tup
     return answer.status, error["message"]
 
 
-@pytest.mark.parametrize(("method", "template"), BY_ID, ids=lambda it: it)
-async def test_a_word_is_no_id(edge: Access, method: str, template: str) -> None:
+@pytest.mark.parametrize(("method", "template", "alone"), BY_ID, ids=lambda it: it)
+async def test_a_word_is_no_id(edge: Access, method: str, template: str, alone: str) -> None:
+    """``alone``: the objects beside whose ids there is no route, so that a word can only be meant
+    as one of these."""
     for word in ("searching", "new_one", "pi", "pi_", "pi_a-b", "pi_a.json", "PI_1", "x" * 300):
         target = template.replace("{identifier}", word).replace("{method}", "pm_1")
         status, message = await refused(edge, method, target)
-        assert (status, message.partition(" (")[0]) == (404, "Unrecognized request URL")
+        if alone:
+            assert (status, message) == (404, f"No such {alone}: '{word[:64]}'")
+        else:
+            assert (status, message.partition(" (")[0]) == (404, "Unrecognized request URL")
 
 
 @pytest.mark.parametrize("identifier", STRIPE_IDS)

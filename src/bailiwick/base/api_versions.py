@@ -87,6 +87,11 @@ def as_of(version: str, body: msgspec.Raw) -> msgspec.Raw:
     return encode(_with(msgspec.json.decode(body), missing)) if missing else body
 
 
+def lacks_nothing(version: str) -> bool:
+    """Whether objects are shown as of a version as they are."""
+    return not _missing(version)
+
+
 def _missing(version: str) -> dict[str, frozenset[str]]:
     """Fields that objects had in a version and have no more, by the object's name."""
     day = version[:10]

@@ -1,5 +1,5 @@
 module bailiwick-interop
 
-go 1.22
+go 1.23
 
 require github.com/stripe/stripe-go/v85 v85.0.0

@@ -108,6 +108,7 @@ async def act(
     Raises:
         ApiError: 400 without an Idempotency-Key: a repetition must come to the same secret.
     """
+    target = _target(of, identifier) + b"/" + action.encode("ascii")
     key = inbound.idempotency_key
     if key is None:
         raise ApiError.invalid(
@@ -116,7 +117,6 @@ async def act(
             param="Idempotency-Key",
             code="parameter_missing",
         )
-    target = _target(of, identifier) + b"/" + action.encode("ascii")
     # No client's key has a line end in it: none makes an object with this secret.
     named = f"{action}\n{identifier}\n{key}"
     _, signing = derive(front.internal_secret, inbound.principal, named)

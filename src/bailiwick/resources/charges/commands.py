@@ -19,8 +19,8 @@ from bailiwick.resources.charges.params import UpdateCharge
 from bailiwick.resources.payments.kind import KIND
 from bailiwick.resources.payments.outcomes import Step, moved
 from bailiwick.resources.payments.params import plain
-from bailiwick.resources.payments.render import ChargeView, charge, charge_view, noted
 from bailiwick.resources.payments.rows import ChargeNotes, Payment
+from bailiwick.resources.payments.shown.charge import ChargeView, charge, charge_view, noted
 from bailiwick.resources.payments.states import Change
 from bailiwick.serving.params import merged
 

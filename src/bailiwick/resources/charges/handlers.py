@@ -4,7 +4,7 @@ import msgspec
 
 from bailiwick.base.objects import encode
 from bailiwick.orders import attempt_store
-from bailiwick.resources.payments.render import charge, charge_view
+from bailiwick.resources.payments.shown.charge import charge, charge_view
 from bailiwick.resources.payments.stored import find as find_payment
 from bailiwick.store.database import Store
 

@@ -14,7 +14,7 @@ from bailiwick.resources.charges.params import UNDONE_UPDATE, ListCharges, Updat
 from bailiwick.resources.charges.search import SEARCHED, ChargeSearch
 from bailiwick.resources.charges.stored import Charged
 from bailiwick.resources.payments.placing import keep, seen
-from bailiwick.resources.payments.render import charge, charge_view
+from bailiwick.resources.payments.shown.charge import charge, charge_view
 from bailiwick.resources.payments.stored import check_owned
 from bailiwick.resources.payments.stored import find as find_payment
 from bailiwick.serving import lists

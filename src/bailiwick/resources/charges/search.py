@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from bailiwick.resources.charges import RESOURCE, stored
 from bailiwick.resources.payments import placing
-from bailiwick.resources.payments.render import charge
+from bailiwick.resources.payments.shown.charge import charge
 from bailiwick.search.declared import Searchable
 from bailiwick.search.language import Kind
 from bailiwick.serving.searches import Searcher, Shown

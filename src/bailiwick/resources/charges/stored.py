@@ -1,7 +1,7 @@
 """Charges read from the store: attempts to charge, each with its payment."""
 
-from bailiwick.resources.payments.render import ChargeView, charge_seen
 from bailiwick.resources.payments.rows import Payment
+from bailiwick.resources.payments.shown.charge import ChargeView, charge_seen
 from bailiwick.resources.payments.stored import payment_of
 from bailiwick.store.database import HIGHEST_ID, LOWEST_ID, Page, Part, Store, following
 

@@ -17,8 +17,8 @@ from bailiwick.orders.attempts import OPEN
 from bailiwick.orders.kinds import Also, Named
 from bailiwick.orders.transition import Transition
 from bailiwick.resources.balance import stored as balance
-from bailiwick.resources.payments.render import ChargeView, charge, charge_seen
 from bailiwick.resources.payments.rows import Payment
+from bailiwick.resources.payments.shown.charge import ChargeView, charge, charge_seen
 from bailiwick.resources.payments.states import State
 from bailiwick.resources.payments.stored import content_of
 from bailiwick.store.database import Store

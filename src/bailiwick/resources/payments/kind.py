@@ -14,8 +14,8 @@ from bailiwick.orders.transition import Transition
 from bailiwick.resources.payments import outcomes, render, stored
 from bailiwick.resources.payments.cascade import onward
 from bailiwick.resources.payments.holds import increments, voids
-from bailiwick.resources.payments.render import charge, charge_view
 from bailiwick.resources.payments.rows import TABLE, Payment, PaymentMove
+from bailiwick.resources.payments.shown.charge import charge, charge_view
 from bailiwick.resources.payments.states import State
 from bailiwick.store.database import Store
 

@@ -36,10 +36,11 @@ def same_types(setup: Setup, wish: UpdateSetup) -> None:
     """Refuse other types of payment methods than those a setup was made for. Raises ApiError."""
     types = types_given(wish)
     if types is not None and tuple(types) != setup.details.method_types:
+        older = wish.payment_method_types is not None
+        name = "payment_method_types" if older else "allowed_payment_method_types"
         raise ApiError.invalid(
-            "payment_method_types is fixed when the SetupIntent is created: cancel it and create "
-            "another.",
-            param="payment_method_types",
+            f"{name} is fixed when the SetupIntent is created: cancel it and create another.",
+            param=name,
         )
 
 

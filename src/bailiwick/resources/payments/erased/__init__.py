@@ -3,9 +3,10 @@ statements."""
 
 from msgspec.structs import replace
 
-from bailiwick.base.objects import text
+from bailiwick.base.objects import Object, text
 from bailiwick.resources.payments import render
 from bailiwick.resources.payments.rows import Payment, Progress
+from bailiwick.resources.payments.shown.card import OPTIONS
 from bailiwick.resources.payments.states import State
 from bailiwick.resources.payments.stored import content_of, payment_of
 from bailiwick.serving.erasing import Erasing, Stays, error_left, nulled, place_left
@@ -14,6 +15,13 @@ _NOBODY = {
     "address": dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state")),
     **dict.fromkeys(("email", "name", "phone", "tax_id")),
 }
+
+
+def _options_left(held: Object) -> Object:
+    """Whether there could be options stays, and none of them."""
+    return {"card": OPTIONS} if "card" in held else {}
+
+
 STAYS = {
     "payment_intent": Stays(
         whole=frozenset(
@@ -47,8 +55,9 @@ STAYS = {
         parts={
             "last_payment_error": error_left,
             "location": place_left,
+            "payment_method_options": _options_left,
         },
-        blank={"metadata": {}, "payment_method_options": {}},
+        blank={"metadata": {}},
     ),
     "charge": Stays(
         whole=frozenset(
