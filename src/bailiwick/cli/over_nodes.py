@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -36,6 +36,43 @@ def databases(function: Callable[..., Any]) -> Callable[..., Any]:
     ):  # fmt: skip
         function = option(function)
     return function
+
+
+def agreed(verb: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The options of a command that cannot be undone; ``verb``: what has happened then."""
+
+    def options(function: Callable[..., Any]) -> Callable[..., Any]:
+        for option in (
+            click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
+            click.option("--yes", is_flag=True, help="Do not ask."),
+            click.option("--preview", "--dry-run", "preview", is_flag=True,
+                         help=f"Only say what would be {verb}."),
+            click.option("--by", metavar="WHO",
+                         help="Who asks for it, kept with it; you, by default."),
+        ):  # fmt: skip
+            function = option(function)
+        return function
+
+    return options
+
+
+def carried_out(
+    work: Coroutine[Any, Any, dict[str, Any]], refused: type[Exception], verb: str
+) -> dict[str, Any]:
+    """Run a command that cannot be undone. Exits with the remedy where it is ``refused``, or a
+    database cannot be used; ``verb``: what has happened to what is done by then."""
+    import asyncpg
+
+    from bailiwick.runtime.database_errors import DATABASE_ERRORS
+
+    try:
+        return asyncio.run(work)
+    except refused as error:
+        fail(str(error))
+    except asyncpg.UndefinedTableError as error:
+        fail(f"{error}: run 'bailiwick migrate'")
+    except (*DATABASE_ERRORS, ValueError) as error:
+        fail(f"{str(error) or type(error).__name__}: what was {verb} stays so; repeat the command")
 
 
 def chosen(

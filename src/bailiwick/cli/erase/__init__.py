@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ import click
 import msgspec
 
 from bailiwick.cli.erase import words
-from bailiwick.cli.over_nodes import Chosen, chosen, databases, fail, user
+from bailiwick.cli.over_nodes import Chosen, agreed, carried_out, chosen, databases, fail, user
 
 
 @click.command("erase")
@@ -23,11 +22,7 @@ from bailiwick.cli.over_nodes import Chosen, chosen, databases, fail, user
 @click.option("--email", metavar="ADDRESS", help="What the payer gave; - reads it from the input.")
 @click.option("--merchant", metavar="ID", help="Whose payer it is; with --email.")
 @databases
-@click.option("--by", metavar="WHO", help="Who asks for it, kept with it; you, by default.")
-@click.option("--preview", "--dry-run", "preview", is_flag=True,
-              help="Only say what would be erased.")  # fmt: skip
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@agreed("erased")
 def command(
     customers: tuple[str, ...],
     payments: tuple[str, ...],
@@ -48,6 +43,7 @@ def command(
     Amounts, ids, states, times, postings and the country stay. Refused while anything of it is
     open. May be repeated: what is erased already is found so.
     """
+    from bailiwick.erasure.order import ErasureError
     from bailiwick.erasure.payer import Asked
 
     if not (customers or payments or email):
@@ -62,27 +58,12 @@ def command(
         fail("--email: a name, an @ and a domain are expected")
     asked = Asked(customers, payments, email, merchant)
     where = chosen(fleet_file, data, dsns, names)
-    found = _run(_erase(asked, where, by or user(), preview, yes, as_json))
+    work = _erase(asked, where, by or user(), preview, yes, as_json)
+    found = carried_out(work, ErasureError, "erased")
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False))
     if found["open"] or found["unknown"]:
         sys.exit(1)
-
-
-def _run(work: Any) -> Any:
-    import asyncpg
-
-    from bailiwick.erasure.order import ErasureError
-    from bailiwick.runtime.database_errors import DATABASE_ERRORS
-
-    try:
-        return asyncio.run(work)
-    except ErasureError as error:
-        fail(str(error))
-    except asyncpg.UndefinedTableError as error:
-        fail(f"{error}: run 'bailiwick migrate'")
-    except (*DATABASE_ERRORS, ValueError) as error:
-        fail(f"{str(error) or type(error).__name__}: what was erased stays so; repeat the command")
 
 
 async def _erase(

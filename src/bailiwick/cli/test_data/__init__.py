@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import click
 import msgspec
 
-from bailiwick.cli.over_nodes import Chosen, chosen, databases, fail, user
+from bailiwick.cli.over_nodes import Chosen, agreed, carried_out, chosen, databases, fail, user
 from bailiwick.cli.test_data import words
 
 
@@ -23,11 +22,7 @@ def command() -> None:
 @command.command("delete")
 @click.option("--merchant", required=True, metavar="ID", help="Whose test data.")
 @databases
-@click.option("--by", metavar="WHO", help="Who asks for it, kept with it; you, by default.")
-@click.option("--preview", "--dry-run", "preview", is_flag=True,
-              help="Only say what would be deleted.")  # fmt: skip
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@agreed("deleted")
 def delete(
     merchant: str,
     fleet_file: Path | None,
@@ -45,32 +40,19 @@ def delete(
     Nothing of live mode is touched. API keys, webhook endpoints and configurations stay. Refused
     while an attempt is open. May be repeated.
     """
+    from bailiwick.deletion.batch import DeletionError
+
     if as_json and not (yes or preview):
         fail("--json does not ask: add --yes or --preview")
     if not merchant.startswith("acct_"):
         fail("--merchant: the id of a merchant is expected, such as acct_demo")
     where = chosen(fleet_file, data, dsns, names)
-    shown = _run(_delete(merchant, where, by or user(), preview, yes, as_json))
+    work = _delete(merchant, where, by or user(), preview, yes, as_json)
+    shown = carried_out(work, DeletionError, "deleted")
     if as_json:
         click.echo(json.dumps(shown, ensure_ascii=False))
     if shown["open"] or any(node["left"] for node in shown["nodes"]):
         sys.exit(1)
-
-
-def _run(work: Any) -> Any:
-    import asyncpg
-
-    from bailiwick.deletion.batch import DeletionError
-    from bailiwick.runtime.database_errors import DATABASE_ERRORS
-
-    try:
-        return asyncio.run(work)
-    except DeletionError as error:
-        fail(str(error))
-    except asyncpg.UndefinedTableError as error:
-        fail(f"{error}: run 'bailiwick migrate'")
-    except (*DATABASE_ERRORS, ValueError) as error:
-        fail(f"{str(error) or type(error).__name__}: what was deleted stays so; repeat the command")
 
 
 async def _delete(

@@ -44,6 +44,11 @@ def owned(known: Configurations, who: Owner) -> list[Configuration]:
     return [known.get(default.id) or default, *others]
 
 
+def one_of(known: Configurations, who: Owner, identifier: str) -> Configuration | None:
+    """One of a merchant's, by its id."""
+    return next((each for each in owned(known, who) if each.id == identifier), None)
+
+
 def chosen(known: Configurations, who: Owner, identifier: str | None) -> Configuration | None:
     """The configuration that a request names, or the default one; None where that was never
     changed, so that all is on.
@@ -51,10 +56,9 @@ def chosen(known: Configurations, who: Owner, identifier: str | None) -> Configu
     Raises:
         ApiError: 400, there is none of this name, or it is not active.
     """
-    default = default_of(who.merchant.id, who.livemode)
     if identifier is None:
-        return known.get(default.id)
-    found = next((each for each in owned(known, who) if each.id == identifier), None)
+        return known.get(default_of(who.merchant.id, who.livemode).id)
+    found = one_of(known, who, identifier)
     if found is None:
         raise ApiError.invalid(
             f"No such {RESOURCE.object}: '{identifier[:64]}'", param=PARAM, code="resource_missing"

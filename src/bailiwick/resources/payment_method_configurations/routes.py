@@ -95,10 +95,10 @@ class ConfigurationItem(Route):
         """One of the merchant's. Raises ApiError (404)."""
         known = self.node.configurations
         await known.load(self.node.store)
-        for each in effect.owned(known, who):
-            if each.id == identifier:
-                return each
-        raise ApiError.missing(RESOURCE.object, identifier)
+        found = effect.one_of(known, who, identifier)
+        if found is None:
+            raise ApiError.missing(RESOURCE.object, identifier)
+        return found
 
     async def on_get(self, request: Request, response: Response, identifier: str) -> None:
         """Retrieve."""
