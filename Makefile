@@ -5,6 +5,8 @@
 .PHONY: help demo run test test-busy campaign golden check docs clean-demo drill venv venv-dev lock
 
 PYTHON ?= python3
+# Files in the order of their folders: those that take long come first.
+TESTS := -m pytest -n 3 --dist loadscope --no-loadscope-reorder
 VENV ?= $(or $(BAILIWICK_VENV),.venv)
 BIN := $(VENV)/bin
 DEMO_DATA ?= demo-data
@@ -24,14 +26,14 @@ run: venv ## Run one command: make run ARGS="pay --help"
 drill: venv ## Real faults on many hosts (root, iproute2; else loopback); ARGS="--sample", "--list", ...
 	@exec $(BIN)/bailiwick drill $(ARGS)
 
-test: venv-dev ## Run the tests, two files at a time; ARGS="-k name" narrows them
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+test: venv-dev ## Run the tests, three files at a time; ARGS="-k name" narrows them
+	$(BIN)/python $(TESTS) $(ARGS)
 
 test-busy: venv-dev ## The same while as many processes spin as there are cores
-	$(BIN)/python tools/busy.py -- $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python tools/busy.py -- $(BIN)/python $(TESTS) $(ARGS)
 
 campaign: venv-dev ## What a run of all tests takes a part of, whole: mutants, every verb at every crash point
-	BAILIWICK_CAMPAIGN=whole $(BIN)/python -m pytest -n 2 --dist loadfile tests/mutants tests/cluster/test_verb_crashes.py $(ARGS)
+	BAILIWICK_CAMPAIGN=whole $(BIN)/python $(TESTS) tests/mutants tests/cluster/test_verb_crashes.py $(ARGS)
 
 golden: venv-dev ## Record the golden answers anew, after an intended change; ARGS="01-payments" narrows it
 	$(BIN)/python -m tests.golden.record $(ARGS)

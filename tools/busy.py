@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Run a command while the machine is busy: as many spinning processes as it has cores.
 
-    python tools/busy.py -- python -m pytest -n 2 --dist loadfile tests/unit
+    python tools/busy.py -- python -m pytest -n 2 --dist loadscope tests/unit
     make test-busy ARGS="tests/unit"
 
 The spinning processes are ours alone: each watches that we live and ends by itself when we do

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -119,6 +120,14 @@ class Chaos:
         )  # fmt: skip
         return int(told["epoch"])
 
+    def arrived(self, epoch: int, but: tuple[str, ...] = ()) -> None:
+        """Wait until every access process has an epoch, and every node but some."""
+        demo = self.demo
+        urls = [each["status_url"] for each in demo["access"]]
+        urls += [each["url"] for each in demo["nodes"] if each["name"] not in but]
+        for url in urls:
+            wait_until(lambda url=url: _epoch(url) >= epoch)
+
     def check(self, *arguments: str, wait_s: int = 300) -> dict[str, Any]:
         """The checker's verdict after at most ``wait_s`` of quiet; fails on any violation."""
         out = bailiwick(
@@ -137,6 +146,12 @@ def _another(process: dict[str, Any], pid: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def _epoch(url: str) -> int:
+    found = re.search(r"bailiwick_\w*epoch(?:{[^}]*})? ([0-9.e+]+)", _metrics(url))
+    assert found is not None
+    return int(float(found[1]))
 
 
 def _metrics(url: str) -> str:

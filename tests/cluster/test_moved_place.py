@@ -5,7 +5,6 @@ import collections
 import itertools
 import json
 import os
-import re
 import signal
 import time
 import urllib.request
@@ -18,7 +17,7 @@ import stripe
 from chaos_kit import Chaos, bailiwick
 
 from bailiwick.access.nodes.forward import Answer, HopError, HopLimits, NodeClient
-from tests.waiting import PATIENCE_S, until, wait_until
+from tests.waiting import PATIENCE_S, until
 
 EARLIER, LATER = "apac", "americas"
 MOVED = f"""
@@ -40,22 +39,12 @@ class Place:
     def publish(self, text: str) -> int:
         """Publish a topology; its epoch, which every process has when this returns."""
         epoch = self.chaos.publish(text)
-        demo = self.chaos.demo
-        urls = [each["status_url"] for each in demo["access"]]
-        for place in (*urls, *(each["url"] for each in demo["nodes"])):
-            wait_until(lambda url=place: self._epoch(url) >= epoch)
+        self.chaos.arrived(epoch)
         return epoch
 
     def move(self) -> int:
         """Give Japan to the later home."""
         return self.publish(self.before + MOVED)
-
-    @staticmethod
-    def _epoch(url: str) -> int:
-        with urllib.request.urlopen(f"{url}/metrics", timeout=60) as answer:
-            found = re.search(r"bailiwick_\w*epoch(?:{[^}]*})? ([0-9.e+]+)", answer.read().decode())
-        assert found is not None
-        return int(float(found[1]))
 
     def charges(self) -> collections.Counter[int]:
         """How often each amount was charged, by the providers' books."""

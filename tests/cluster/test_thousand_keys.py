@@ -197,7 +197,8 @@ async def test_across_an_epoch(run: Chaos, client: Client, keys: Keys) -> None:
     before = topology(run)
 
     async def move() -> None:
-        await asyncio.to_thread(run.publish, before + JAPAN_MOVES)
+        epoch = await asyncio.to_thread(run.publish, before + JAPAN_MOVES)
+        await asyncio.to_thread(run.arrived, epoch, but=("apac",))
 
     mine = share(keys, "across an epoch", JAPAN)
     *_, early, late = await across(run, client, mine, "apac", move)
