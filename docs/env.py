@@ -24,6 +24,7 @@ def variables(folder: Path) -> dict[str, str]:
         "STATUS_URL": demo["access"][0]["status_url"],
         "SECRET_KEY": demo["secret_key"],
         "PUBLISHABLE_KEY": demo["publishable_key"],
+        "SHOP_KEY": demo.get("shop_secret_key") or "",
         "SANDBOX_URL": demo["sandbox"]["url"],
         "DATA": str(folder),
         "WORLD": demo["world"],

@@ -220,6 +220,8 @@ class Demo:
 
     def _state(self) -> dict[str, Any]:
         first, other = self._merchants[0], self._merchants[1]
+        # A demo that an earlier version made has no such merchant.
+        placed = next((each for each in self._merchants if each.country), None)
         sandbox = demo_world.local_url(self._ports.sandbox)
         ports = self._access_ports()
         running = [*self._access, *[None] * (len(ports) - len(self._access))]
@@ -229,6 +231,9 @@ class Demo:
             "publishable_key": first.publishable,
             "other_secret_key": other.secret,
             "other_publishable_key": other.publishable,
+            "shop_secret_key": placed.secret if placed else None,
+            "shop_publishable_key": placed.publishable if placed else None,
+            "shop_country": placed.country if placed else None,
             "ready": self._ready,
             "data": str(self._data),
             "world": str(self._data / "world"),

@@ -45,6 +45,7 @@ def summary(demo: dict[str, Any], data: Path, *, background: bool) -> str:
         *([f"  overview            {demo['overview']['url']}"] if demo["overview"] else []),
         f"  usage, metrics      {demo['access'][0]['status_url']}  (for operators)",
         f"  secret key          {key}",
+        *_shop(demo),
         "",
         "Take a payment; its location decides which node processes it:",
     ]
@@ -61,6 +62,14 @@ def summary(demo: dict[str, Any], data: Path, *, background: bool) -> str:
         )
     stop = f"{call} demo --stop --data {place}" if background else "Ctrl-C"
     return "\n".join([*lines, "", f"Stop it: {stop}", ""])
+
+
+def _shop(demo: dict[str, Any]) -> list[str]:
+    """The merchant whose requests need not say where the payer is: for SDKs as they come."""
+    if demo["shop_secret_key"] is None:
+        return []
+    title = f"of a shop in {demo['shop_country']}"
+    return [f"  {title:<19} {demo['shop_secret_key']}  (its requests need no location)"]
 
 
 def _near(path: Path) -> Path:

@@ -67,12 +67,16 @@ class Ports(msgspec.Struct):
 
 
 class MerchantKeys(msgspec.Struct, frozen=True):
-    """The keys of one seeded merchant, as given to its developer."""
+    """The keys of one seeded merchant, as given to its developer.
+
+    ``country``: where its payers are if nobody says it; "" for nowhere, so each request must.
+    """
 
     id: str
     name: str
     secret: str
     publishable: str
+    country: str = ""
 
 
 class Node(msgspec.Struct, frozen=True):
@@ -197,7 +201,11 @@ def write_world(data: Path, count: int, ports: Ports) -> list[MerchantKeys]:
     write(data / "secrets" / "internal", secrets.token_hex(32) + "\n", keep=True)
     keys_file = data / "secrets" / "merchants.json"
     if not keys_file.exists():
-        made = [_merchant("acct_demo", "Demo Store"), _merchant("acct_other", "Other Store")]
+        made = [
+            _merchant("acct_demo", "Demo Store"),
+            _merchant("acct_other", "Other Store"),
+            _merchant("acct_corner", "Corner Shop", country="DE"),
+        ]
         write(keys_file, msgspec.json.format(msgspec.json.encode(made)).decode() + "\n")
     merchants = msgspec.json.decode(keys_file.read_bytes(), type=list[MerchantKeys])
     write(data / "world" / "merchants.toml", _merchants_toml(merchants), keep=True)
@@ -241,11 +249,11 @@ def write(path: Path, text: str, *, keep: bool = False) -> None:
 # --- the files' text ------------------------------------------------------------------------
 
 
-def _merchant(identifier: str, name: str) -> MerchantKeys:
+def _merchant(identifier: str, name: str, country: str = "") -> MerchantKeys:
     def token() -> str:
         return "".join(secrets.choice(_ALPHABET) for _ in range(32))
 
-    return MerchantKeys(identifier, name, f"sk_test_{token()}", f"pk_test_{token()}")
+    return MerchantKeys(identifier, name, f"sk_test_{token()}", f"pk_test_{token()}", country)
 
 
 def _merchants_toml(merchants: list[MerchantKeys]) -> str:
@@ -256,7 +264,7 @@ def _merchants_toml(merchants: list[MerchantKeys]) -> str:
             "[[merchants]]",
             f"id = {_toml(merchant.id)}",
             f"name = {_toml(merchant.name)}",
-            'default_country = ""',
+            f"default_country = {_toml(merchant.country)}",
             'strategy = "priority"',
             "cascade = true",
         ]
