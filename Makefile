@@ -6,7 +6,7 @@
 
 PYTHON ?= python3
 # Files in the order of their folders: those that take long come first.
-TESTS := -m pytest -n 3 --dist loadscope --no-loadscope-reorder
+TESTS := -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 VENV ?= $(or $(BAILIWICK_VENV),.venv)
 BIN := $(VENV)/bin
 DEMO_DATA ?= demo-data
@@ -26,7 +26,7 @@ run: venv ## Run one command: make run ARGS="pay --help"
 drill: venv ## Real faults on many hosts (root, iproute2; else loopback); ARGS="--sample", "--list", ...
 	@exec $(BIN)/bailiwick drill $(ARGS)
 
-test: venv-dev ## Run the tests, three files at a time; ARGS="-k name" narrows them
+test: venv-dev ## Run the tests, two files at a time; ARGS="-k name" narrows them
 	$(BIN)/python $(TESTS) $(ARGS)
 
 test-busy: venv-dev ## The same while as many processes spin as there are cores
