@@ -37,7 +37,7 @@ class Clone:
         self.data = folder.parent / "data"
         kept = {name: value for name, value in os.environ.items() if name[:10] != "BAILIWICK_"}
         # The environment of the tests must not shine through into the clone's.
-        for name in ("VIRTUAL_ENV", "PYTHONPATH", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
+        for name in ("VIRTUAL_ENV", "PYTHONPATH", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "ARGS"):
             kept.pop(name, None)
         mine = str(Path(sys.executable).parent)
         paths = [path for path in kept["PATH"].split(os.pathsep) if path != mine]
