@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import psutil
 import pytest
@@ -53,38 +53,37 @@ def require_held(status: int, document: dict[str, Any], said: str, runs: int) ->
     assert document["version"]
 
 
-def require_quarter(number: int) -> None:
-    names = EVERY[number * len(EVERY) // QUARTERS : (number + 1) * len(EVERY) // QUARTERS]
-    chosen = [word for name in names for word in ("--scenario", name)]
-    status, document, said = drill(*chosen, "--seed", "7")
-    skipped = document.get("skipped", {})
-    require_held(status, document, said, len(names) - len(skipped))
-    assert document["mode"] == "loopback" or not skipped
-    assert document["seed"] == 7
-
-
 @pytest.mark.timeout(HANG_S)
-class TestFirstQuarter:
+class Quarter:
+    """The scenarios of one quarter."""
+
+    number: ClassVar[int]
+
     def test_money_stays_exact(self) -> None:
-        require_quarter(0)
+        first, end = (at * len(EVERY) // QUARTERS for at in (self.number, self.number + 1))
+        names = EVERY[first:end]
+        chosen = [word for name in names for word in ("--scenario", name)]
+        status, document, said = drill(*chosen, "--seed", "7")
+        skipped = document.get("skipped", {})
+        require_held(status, document, said, len(names) - len(skipped))
+        assert document["mode"] == "loopback" or not skipped
+        assert document["seed"] == 7
 
 
-@pytest.mark.timeout(HANG_S)
-class TestSecondQuarter:
-    def test_money_stays_exact(self) -> None:
-        require_quarter(1)
+class TestFirstQuarter(Quarter):
+    number = 0
 
 
-@pytest.mark.timeout(HANG_S)
-class TestThirdQuarter:
-    def test_money_stays_exact(self) -> None:
-        require_quarter(2)
+class TestSecondQuarter(Quarter):
+    number = 1
 
 
-@pytest.mark.timeout(HANG_S)
-class TestLastQuarter:
-    def test_money_stays_exact(self) -> None:
-        require_quarter(3)
+class TestThirdQuarter(Quarter):
+    number = 2
+
+
+class TestLastQuarter(Quarter):
+    number = 3
 
 
 def test_the_same_on_loopback() -> None:

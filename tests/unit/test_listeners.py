@@ -76,7 +76,7 @@ def test_routes_by_listener(tmp_path: Path) -> None:
         "node callback_listen": build_public(node),
     }
     found = {
-        name: {route.path for route in falcon.inspect.inspect_compiled_router(app._router)}
+        name: {route.path for route in falcon.inspect.inspect_routes(app)}
         for name, app in made.items()
     }
     assert found == LISTENERS

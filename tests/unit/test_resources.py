@@ -23,7 +23,7 @@ def served(app: Any, paths: tuple[str, ...]) -> Served:
     """Paths below these, with the methods that somebody answers."""
     return {
         (route.path, method.method)
-        for route in falcon.inspect.inspect_compiled_router(app._router)
+        for route in falcon.inspect.inspect_routes(app)
         if route.path.startswith(paths)
         for method in route.methods
         if not method.internal and method.method != "OPTIONS"

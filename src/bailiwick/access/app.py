@@ -6,7 +6,6 @@ from typing import Any
 
 import falcon.asgi
 import msgspec
-from falcon.routing import CompiledRouter
 
 from bailiwick import resources
 from bailiwick.access import browser, served, world_view
@@ -26,6 +25,7 @@ from bailiwick.wire.protocol import read_body
 Request = falcon.asgi.Request
 Response = falcon.asgi.Response
 
+EXPLAIN, TOPOLOGY = "/v1/explain", "/v1/topology"
 _GATEWAY = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -112,37 +112,26 @@ class _Count:
         self._requests[key] += 1
 
 
-class _Router(CompiledRouter):
-    """Knows what it routes; to inspect it afterwards costs half a second."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._served: list[tuple[str, str]] = []
-
-    def add_route(self, uri_template: str, resource: object, **given: Any) -> None:
-        """See ``CompiledRouter``."""
-        methods = self.map_http_methods(resource, **given)
-        self._served += [(method, uri_template) for method in methods]
-        super().add_route(uri_template, resource, **given)
-
-    def served(self) -> Iterator[tuple[str, str]]:
-        """Method and template of all that is served to clients."""
-        for method, template in self._served:
-            if not template.startswith("/v1/nodes/") and method != "OPTIONS":
-                yield method, template
-
-
 def build(front: Front) -> Any:
     """The ASGI application."""
-    router = _Router()
-    app: Any = falcon.asgi.App(middleware=[_Count(front)], router=router)
+    app: Any = falcon.asgi.App(middleware=[_Count(front)])
     liveness = Liveness(front)
     served.mount(app, front, resources.every())
-    app.add_route("/v1/explain", Explain(front))
-    app.add_route("/v1/topology", TopologyView(front))
+    app.add_route(EXPLAIN, Explain(front))
+    app.add_route(TOPOLOGY, TopologyView(front))
     app.add_route(document.PATH, Description())
     app.add_route("/v1/nodes/{node_name}/callbacks/{gateway}", Callbacks(front))
     app.add_route("/healthz", liveness, suffix="health")
     app.add_route("/readyz", liveness, suffix="ready")
-    install_errors(app, Nearest(router.served()))
+    install_errors(app, Nearest(_routes()))
     return app
+
+
+def _routes() -> Iterator[tuple[str, str]]:
+    """Method and template of all that is served to clients."""
+    yield "POST", EXPLAIN
+    yield "GET", TOPOLOGY
+    for each in resources.every():
+        for path in each.paths:
+            for method in path.methods:
+                yield method, path.template
