@@ -12,11 +12,11 @@ import asyncpg
 import pytest
 
 from bailiwick.delivery.relay import Relay
-from bailiwick.store.migrate import migrate
 from bailiwick_lab.servers import engines
 from bailiwick_lab.servers.engines import PostgresServer
 from tests.postgres.node_kit import Bank, Region
 from tests.postgres.relay_kit import Broker, relay_on
+from tests.postgres.schemas import drop_idle, migrated
 from tests.store_kit import NodeStore
 
 NODE = 1
@@ -29,6 +29,7 @@ def server_dsn() -> Iterator[str]:
     given = os.environ.get(TEST_DSN)
     if given:
         yield given
+        asyncio.run(drop_idle(given))
         return
     # Not pytest's tmp_path: that lies under a folder only root can enter.
     place = Path(tempfile.mkdtemp(prefix="bw-"))
@@ -55,12 +56,10 @@ async def schema_dsn(server_dsn: str) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def dsn(schema_dsn: str) -> str:
+async def dsn(server_dsn: str) -> AsyncIterator[str]:
     """A migrated database of node 1."""
-    connection = await asyncpg.connect(schema_dsn)
-    await migrate(connection, NODE)
-    await connection.close()
-    return schema_dsn
+    async with migrated(server_dsn, NODE) as made:
+        yield made
 
 
 @pytest.fixture

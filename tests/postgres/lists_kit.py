@@ -2,14 +2,12 @@
 are banks in memory."""
 
 import json
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-import asyncpg
 import msgspec
 
 from bailiwick import resources
@@ -22,12 +20,12 @@ from bailiwick.node.app import build
 from bailiwick.node.config import Loaded, NodeSettings
 from bailiwick.node.service import Node
 from bailiwick.resources.payments.rows import Details, Payment, PaymentCreate, Progress
-from bailiwick.store.migrate import migrate
 from bailiwick.topology.merchants import key_hash
 from bailiwick.wire.limits import Limits
 from bailiwick.wire.server import HttpServer
 from tests.postgres.node_kit import Bank, Banks
 from tests.postgres.rows_kit import create
+from tests.postgres.schemas import migrated
 from tests.unit.access_kit import ATLAS, write_world
 
 KEYS = {
@@ -53,10 +51,7 @@ class One:
         self._build: Any = None
 
     async def start(self, dsn: str, path: Path) -> None:
-        """Build it on an empty schema; the world's files are there already."""
-        connection = await asyncpg.connect(dsn)
-        await migrate(connection, self.number)
-        await connection.close()
+        """Build it on an empty database; the world's files are there already."""
         settings = NodeSettings(
             number=self.number, name=self.name, listen="127.0.0.1:1", dsn=dsn, world="",
             internal_secret_file="",
@@ -183,17 +178,13 @@ async def site(
 ) -> AsyncIterator[Site]:
     """Started nodes with empty databases, and access to them."""
     nodes = [One(number, name) for number, name in enumerate(names, 1)]
-    schemas = [f"t_{secrets.token_hex(6)}" for _ in nodes]
-    sql = await asyncpg.connect(server_dsn)
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(sql.close)
         for each in nodes:
             await each.server.start()
         world(path, nodes)
-        for each, schema in zip(nodes, schemas, strict=True):
-            await sql.execute(f"CREATE SCHEMA {schema}")
-            stack.push_async_callback(_drop, sql, schema)
-            await each.start(f"{server_dsn}?search_path={schema}", path)
+        for each in nodes:
+            dsn = await stack.enter_async_context(migrated(server_dsn, each.number))
+            await each.start(dsn, path)
             stack.push_async_callback(each.stop)
         limits = HopLimits(total_seconds=20)
         front = Front(path, b"internal", atlas=ATLAS, limits=limits, region=region)
@@ -207,8 +198,3 @@ async def site(
         client = NodeClient(url, HopLimits(body_bytes=64 * 1024 * 1024))
         stack.callback(client.close)
         yield Site(nodes, front, url, client)
-
-
-async def _drop(sql: asyncpg.Connection, schema: str) -> None:
-    await sql.execute("SET client_min_messages = error")
-    await sql.execute(f"DROP SCHEMA {schema} CASCADE")

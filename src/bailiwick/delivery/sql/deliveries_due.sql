@@ -6,7 +6,8 @@
 -- before it is locked for that: who is just ending it is not overtaken. Nobody is waited for.
 -- `now()`, not `clock_timestamp()`: only what is stable can be looked up in an index. What has a
 -- LIMIT is looked up row by row, whatever the planner expects; the last one bounds what it expects
--- to update, and what is put behind comes after what is claimed.
+-- to update, and what is put behind comes after what is claimed. It is sorted so that all locks are
+-- taken before the first row is updated: a row that is updated already cannot be locked any more.
 -- `number`: which event of its row it is; the object of one beside the first is not here (`also`).
 -- What is told of a person stands apart, so that it can be erased (`personal_event`).
 -- $1: endpoints, $2: how many of each, 40 at most, $3: lease in milliseconds, $4: the epoch.
@@ -49,7 +50,8 @@ UPDATE delivery d
        tries = d.tries + CASE WHEN m.behind IS NULL THEN 1 ELSE 0 END,
        begun_at = CASE WHEN m.behind IS NULL AND d.begun_at IS NULL THEN now()
                        ELSE d.begun_at END
-  FROM mine m LEFT JOIN event e ON m.behind IS NULL AND e.subject = m.subject AND e.seq = m.seq
+  FROM (SELECT * FROM mine ORDER BY event LIMIT 256) m
+  LEFT JOIN event e ON m.behind IS NULL AND e.subject = m.subject AND e.seq = m.seq
  WHERE d.event = m.event AND d.endpoint = m.endpoint
 RETURNING d.event, d.endpoint, d.tries, d.subject, d.seq,
           coalesce(nullif(split_part(d.event, '_', 3), '')::integer, 1) AS number,
