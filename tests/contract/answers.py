@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from bailiwick.channels.base import (
+from bailiwick.channels.contract import (
     Account,
     Channel,
     Instruction,
@@ -14,7 +14,7 @@ from bailiwick.channels.base import (
     Resolve,
     Result,
 )
-from bailiwick.channels.registry import CHANNELS
+from bailiwick.channels.registry import channel, names
 
 A, D, P, U = Outcome.APPROVED, Outcome.DECLINED, Outcome.PENDING, Outcome.UNKNOWN
 
@@ -98,6 +98,9 @@ def instruct(channel: str, operation: Operation, **more: Any) -> Instruction:
     if operation is Operation.EVIDENCE:
         given["evidence"] = {"uncategorized_text": "They have it & were glad."}
     return Instruction(operation, **(given | more))
+
+
+CHANNELS = {name: channel(name) for name in names()}
 
 
 def missing(data: dict[str, Any], *names: str) -> dict[str, Any]:

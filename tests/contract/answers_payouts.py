@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bailiwick.channels.base import PAYOUT_CANCELED, Operation, Result
+from bailiwick.channels.contract import PAYOUT_CANCELED, Operation, Result
 from tests.contract.answers import A, Case, D, P, U, instruct
 from tests.contract.answers_sandbox import BY_REF, bank_error, lookup, sandbox
 

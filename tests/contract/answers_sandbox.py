@@ -2,8 +2,14 @@
 
 from typing import Any
 
-from bailiwick.channels.base import Instruction, Operation, Resolve, Result, no_such_method
-from bailiwick.channels.documents import Document
+from bailiwick.channels.contract import (
+    Document,
+    Instruction,
+    Operation,
+    Resolve,
+    Result,
+    no_such_method,
+)
 from tests.contract.answers import A, Case, D, P, U, encode, instruct, missing
 
 

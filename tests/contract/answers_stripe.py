@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bailiwick.channels.base import Instruction, Operation, Resolve, Result, no_such_method
+from bailiwick.channels.contract import Instruction, Operation, Resolve, Result, no_such_method
 from tests.contract.answers import A, Case, D, P, U, encode, instruct, missing
 
 _S = "stripe"

@@ -8,8 +8,8 @@ import stripe
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bailiwick.channels import common
-from bailiwick.channels.base import (
+from bailiwick.channels.blocks import signatures
+from bailiwick.channels.contract import (
     Account,
     CallbackEvent,
     CallbackRefused,
@@ -17,8 +17,7 @@ from bailiwick.channels.base import (
     Outcome,
     Result,
 )
-from bailiwick.channels.registry import CHANNELS
-from tests.contract.answers import ACCOUNTS, SECRET, encode, missing
+from tests.contract.answers import ACCOUNTS, CHANNELS, SECRET, encode, missing
 from tests.contract.answers_payouts import bank_payout
 from tests.contract.answers_sandbox import bank_charge, bank_dispute, bank_refund
 from tests.contract.answers_stripe import intent, refund
@@ -52,7 +51,7 @@ GENUINE = {
 
 
 def header(body: bytes, *, secret: str = SECRET, timestamp: int = NOW_S) -> str:
-    return f"t={timestamp},v1={common.sign(secret, timestamp, body)}"
+    return f"t={timestamp},v1={signatures.sign(secret, timestamp, body)}"
 
 
 def call(

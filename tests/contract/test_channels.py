@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bailiwick.base.money import CURRENCIES
-from bailiwick.channels import common
-from bailiwick.channels.base import (
+from bailiwick.channels.blocks import amounts, words
+from bailiwick.channels.contract import (
     ON_CHARGES,
     CannotExpress,
     Channel,
@@ -27,9 +27,18 @@ from bailiwick.channels.base import (
     of_same,
     read,
 )
-from bailiwick.channels.registry import CHANNELS, channel
+from bailiwick.channels.registry import channel
 from bailiwick_sandbox.bank.sources import SOURCES
-from tests.contract.answers import ACCOUNTS, KEY, OBJECT_IDS, SECRET, Case, case_table, instruct
+from tests.contract.answers import (
+    ACCOUNTS,
+    CHANNELS,
+    KEY,
+    OBJECT_IDS,
+    SECRET,
+    Case,
+    case_table,
+    instruct,
+)
 
 TABLE = case_table()
 ALL_CASES = [(name, case) for name, cases in TABLE.items() for case in cases]
@@ -192,7 +201,7 @@ def _sums(found: Channel) -> Iterator[tuple[str, int]]:
     for currency in CURRENCIES:
         step = found.profile.multiples.get(currency, 1)
         for amount in (step, 10 * step, 12_300 * step, 99_999_900 * step):
-            if common.expressible(found.profile, amount, currency):
+            if amounts.expressible(found.profile, amount, currency):
                 yield currency, amount
 
 
@@ -251,7 +260,7 @@ def test_amounts_it_cannot_express_are_not_sent(
     currency: str, amount: int, operation: Operation
 ) -> None:
     found = CHANNELS["stripe"]
-    assert not common.expressible(found.profile, amount, currency)
+    assert not amounts.expressible(found.profile, amount, currency)
     order = instruct("stripe", operation, amount=amount, currency=currency)
     with pytest.raises(CannotExpress, match="cannot express") as refused:
         found.request(order, ACCOUNTS["stripe"])
@@ -317,7 +326,7 @@ def test_a_refused_query_says_nothing_about_the_operation(name: str, status: int
     "code", ["insufficient_funds", "stolen_card", "lost_card", "do_not_honor", "fraudulent"]
 )
 def test_the_payer_s_own_declines_are_not_tried_elsewhere(code: str) -> None:
-    assert code not in common.RETRYABLE_DECLINES
+    assert code not in words.RETRYABLE_DECLINES
 
 
 # Anything at all

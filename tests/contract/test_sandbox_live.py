@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from bailiwick.base.clock import boot_ns
-from bailiwick.channels.base import (
+from bailiwick.channels.contract import (
     Account,
     Exchange,
     Instruction,
@@ -25,10 +25,9 @@ from bailiwick.channels.base import (
     agreed,
     read,
 )
-from bailiwick.channels.registry import CHANNELS
+from bailiwick.channels.sandbox import CHANNEL
 from bailiwick.channels.transports.http import HttpTransport
 
-CHANNEL = CHANNELS["sandbox"]
 PROFILE: Profile = msgspec.structs.replace(CHANNEL.profile, first_byte_ms=700, total_ms=1_500)
 A, D, P, U = Outcome.APPROVED, Outcome.DECLINED, Outcome.PENDING, Outcome.UNKNOWN
 

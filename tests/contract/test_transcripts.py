@@ -14,12 +14,11 @@ import pytest
 import stripe.params
 
 from bailiwick.base.cards import has_card_number
-from bailiwick.channels import stripe_read
-from bailiwick.channels.base import Account, Operation
-from bailiwick.channels.registry import CHANNELS
+from bailiwick.channels.contract import Account, Operation
 from bailiwick.channels.stripe import API_VERSION
+from bailiwick.channels.stripe import readings as stripe_read
 from bailiwick.channels.transports.http import HttpTransport
-from tests.contract.answers import ACCOUNTS, KEY, SECRET, Case, case_table, instruct
+from tests.contract.answers import ACCOUNTS, CHANNELS, KEY, SECRET, Case, case_table, instruct
 from tests.scripted import ScriptedServer
 
 FOLDER = Path(__file__).parent.parent / "transcripts"

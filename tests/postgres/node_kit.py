@@ -15,7 +15,7 @@ import msgspec
 
 from bailiwick.base.clock import boot_ns
 from bailiwick.base.keys import request_hash
-from bailiwick.channels.base import (
+from bailiwick.channels.contract import (
     PAYOUT_CANCELED,
     Account,
     CallbackEvent,

@@ -13,8 +13,7 @@ import msgspec
 import pytest
 
 from bailiwick.base.errors import ApiError
-from bailiwick.channels.base import CallbackEvent, Operation, Outcome, Result
-from bailiwick.channels.dispute_notice import DisputeNotice
+from bailiwick.channels.contract import CallbackEvent, DisputeNotice, Operation, Outcome, Result
 from bailiwick.checker import books, inside, stories, tables
 from bailiwick.checker.findings import Findings
 from bailiwick.checker.kinds import disputes as checked

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from bailiwick.base.errors import ApiError
-from bailiwick.channels.base import Operation, Outcome, Resolve, Result
+from bailiwick.channels.contract import Operation, Outcome, Resolve, Result
 from bailiwick.resources.payments.params import CancelPayment, ConfirmPayment
 from bailiwick.resources.refunds.params import CreateRefund
 from tests.postgres.node_kit import (

@@ -10,10 +10,9 @@ import pytest
 
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
-from bailiwick.channels import common
-from bailiwick.channels.base import Account, CallbackEvent, Operation, Outcome, Resolve, Result
-from bailiwick.channels.registry import CHANNELS
-from tests.contract.answers import ACCOUNTS, SECRET
+from bailiwick.channels.blocks import signatures
+from bailiwick.channels.contract import Account, CallbackEvent, Operation, Outcome, Resolve, Result
+from tests.contract.answers import ACCOUNTS, CHANNELS, SECRET
 from tests.contract.answers_sandbox import bank_charge
 from tests.contract.answers_stripe import intent
 from tests.postgres.node_kit import PROFILE, Bank, Region, balance, body, paid, reviews
@@ -239,7 +238,7 @@ async def test_a_channel_s_own_callback_about_another_object(
     async def told(known: str) -> str:
         where, event = GENUINE[name](reference, known)
         raw, now_s = json.dumps(event).encode(), now_ms() // 1000
-        signed = f"t={now_s},v1={common.sign(SECRET, now_s, raw)}"
+        signed = f"t={now_s},v1={signatures.sign(SECRET, now_s, raw)}"
         return await region.callbacks.take("bank", {where: signed}, raw)
 
     assert await told("pi_another") == "contradicts"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bailiwick.base.clock import boot_ns
-from bailiwick.channels.base import Exchange, Permit, Phase, Request
+from bailiwick.channels.contract import Exchange, Permit, Phase, Request
 from bailiwick.channels.transports import http as module
 from bailiwick.channels.transports.http import HttpTransport
 from bailiwick.wire.client import Connection

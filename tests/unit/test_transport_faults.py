@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bailiwick.channels.base import Exchange, Phase, Request
+from bailiwick.channels.contract import Exchange, Phase, Request
 from bailiwick.channels.transports.http import HttpTransport
 from bailiwick.wire.client import Bounds, Connection, WireError
 from tests.faultproxy import FaultProxy

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
-from bailiwick.channels.base import Exchange, Phase, Request
+from bailiwick.channels.contract import Exchange, Phase, Request
 from bailiwick.channels.transports.http import HttpTransport
 from bailiwick.wire.client import Bounds, WireError
 from bailiwick.wire.pool import Pool, origin

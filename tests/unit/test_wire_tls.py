@@ -13,7 +13,7 @@ import pytest
 import uvloop
 
 from bailiwick.access.nodes.forward import HopError, NodeClient
-from bailiwick.channels.base import Exchange, Phase, Request
+from bailiwick.channels.contract import Exchange, Phase, Request
 from bailiwick.channels.transports import http as module
 from bailiwick.channels.transports.http import HttpTransport
 from tests.scripted import Last, ScriptedServer, http

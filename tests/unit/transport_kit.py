@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from bailiwick.base.clock import boot_ns
-from bailiwick.channels.base import Exchange, Permit, Phase, Profile, Request
+from bailiwick.channels.contract import Exchange, Permit, Phase, Profile, Request
 from bailiwick.channels.transports.http import HttpTransport
 from bailiwick.wire.client import Connection
 from tests.scripted import http

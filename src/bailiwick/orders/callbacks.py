@@ -13,15 +13,15 @@ import structlog
 
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
-from bailiwick.channels.base import (
+from bailiwick.channels.contract import (
     CallbackEvent,
     CallbackRefused,
+    DisputeNotice,
     Instruction,
     Outcome,
     Result,
     agreed,
 )
-from bailiwick.channels.dispute_notice import DisputeNotice
 from bailiwick.orders import attempt_store
 from bailiwick.orders.attempts import NO_CHARGE, OPEN, Attempt
 from bailiwick.orders.machine import Machine

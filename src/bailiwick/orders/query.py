@@ -2,7 +2,7 @@
 
 import msgspec
 
-from bailiwick.channels.base import (
+from bailiwick.channels.contract import (
     Instruction,
     Operation,
     Outcome,

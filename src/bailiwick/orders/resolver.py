@@ -11,7 +11,7 @@ import structlog
 
 from bailiwick.base.clock import boot_ns
 from bailiwick.base.errors import ApiError
-from bailiwick.channels.base import (
+from bailiwick.channels.contract import (
     NotBuilt,
     Operation,
     Outcome,

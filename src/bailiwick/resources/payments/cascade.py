@@ -4,7 +4,7 @@ before definitely charged nothing; or a void, where the payer would have to act 
 import msgspec
 
 from bailiwick.base.clock import now_ms
-from bailiwick.channels.base import Instruction, Operation, Outcome, Result
+from bailiwick.channels.contract import Instruction, Operation, Outcome, Result
 from bailiwick.orders import attempt_store
 from bailiwick.orders.attempts import OPEN, Attempt
 from bailiwick.orders.executor import OPEN_LOOK_MS

@@ -2,10 +2,11 @@
 
 from urllib.parse import quote
 
-from bailiwick.channels import common
-from bailiwick.channels.base import (
+from bailiwick.channels.blocks import amounts, parsing
+from bailiwick.channels.contract import (
     CallbackEvent,
     CannotExpress,
+    DisputeNotice,
     Instruction,
     Operation,
     Outcome,
@@ -13,8 +14,7 @@ from bailiwick.channels.base import (
     Result,
     unknown,
 )
-from bailiwick.channels.dispute_notice import DisputeNotice
-from bailiwick.channels.sandbox_messages import Dispute, EvidenceBody, EvidenceFile, Lookup
+from bailiwick.channels.sandbox.messages import Dispute, EvidenceBody, EvidenceFile, Lookup
 
 ABOUT = frozenset({Operation.EVIDENCE, Operation.CONCEDE})
 """Operations on disputes."""
@@ -36,7 +36,7 @@ def order(instruction: Instruction) -> tuple[str, EvidenceBody]:
 
 def parse(instruction: Instruction, reply: Reply) -> Result:
     """The answer to an operation that was done."""
-    dispute = common.decode(reply.body, Dispute)
+    dispute = parsing.decode(reply.body, Dispute)
     return unknown("unreadable") if dispute is None else read(instruction, dispute)
 
 
@@ -44,7 +44,7 @@ def read(instruction: Instruction, dispute: Dispute) -> Result:
     """What a dispute says of an operation on it: the sandbox shows it once that is done."""
     if instruction.provider_ref not in (None, dispute.id):
         return unknown("reference_mismatch")
-    currency = common.upper(dispute.currency)
+    currency = amounts.upper(dispute.currency)
     return Result(Outcome.APPROVED, dispute.id, dispute.amount, currency)
 
 
@@ -57,15 +57,15 @@ def read_lookup(instruction: Instruction, found: Lookup) -> Result:
 
 def notice(event: str, body: bytes, *, dated: bool) -> CallbackEvent | None:
     """A callback about a dispute; None: it cannot be read."""
-    told = common.decode(body, Dispute)
+    told = parsing.decode(body, Dispute)
     if told is None:
         return None
     dispute = DisputeNotice(
         provider_ref=told.id,
         status=told.status,
         amount=told.amount,
-        currency=common.upper(told.currency) or "",
-        reason=common.word(told.reason) or "general",
+        currency=amounts.upper(told.currency) or "",
+        reason=parsing.word(told.reason) or "general",
         sequence=told.sequence,
         funds=told.funds,
         fee=told.fee,

@@ -13,9 +13,8 @@ the *first* answer as it was, stored 500s included; so the id comes first where 
 from collections.abc import Mapping
 from urllib.parse import quote, urlencode
 
-from bailiwick.channels import common
-from bailiwick.channels import stripe_read as read
-from bailiwick.channels.base import (
+from bailiwick.channels.blocks import amounts, parsing, signatures
+from bailiwick.channels.contract import (
     Account,
     CallbackEvent,
     CallbackRefused,
@@ -29,6 +28,7 @@ from bailiwick.channels.base import (
     Result,
     unknown,
 )
+from bailiwick.channels.stripe import readings as read
 
 API_VERSION = "2026-10-28.endive"
 
@@ -82,9 +82,9 @@ class StripeChannel:
         if reply.status != 200:
             return read.failure(instruction, reply)
         if instruction.operation is Operation.REFUND:
-            refund = common.decode(reply.body, read.Refund)
+            refund = parsing.decode(reply.body, read.Refund)
             return unknown("unreadable") if refund is None else read.refund(instruction, refund)
-        intent = common.decode(reply.body, read.Intent)
+        intent = parsing.decode(reply.body, read.Intent)
         return unknown("unreadable") if intent is None else read.answer(instruction, intent)
 
     def query(self, instruction: Instruction, account: Account, way: Resolve) -> Request | None:
@@ -104,14 +104,14 @@ class StripeChannel:
     def parse_query(self, instruction: Instruction, reply: Reply, way: Resolve) -> Result:
         if reply.status != 200:
             # A refused look-up says nothing about the operation looked for.
-            return unknown(common.not_answered(reply))
+            return unknown(parsing.not_answered(reply))
         if instruction.operation is not Operation.REFUND:
-            intent = common.decode(reply.body, read.Intent)
+            intent = parsing.decode(reply.body, read.Intent)
             return unknown("unreadable") if intent is None else read.state(instruction, intent)
-        refund = common.decode(reply.body, read.Refund)
+        refund = parsing.decode(reply.body, read.Refund)
         if refund is not None:
             return read.refund(instruction, refund)
-        page = common.decode(reply.body, read.RefundList)
+        page = parsing.decode(reply.body, read.RefundList)
         if page is None:
             return unknown("unreadable")
         for listed in page.data:
@@ -122,12 +122,12 @@ class StripeChannel:
     def callback(
         self, headers: Mapping[str, str], body: bytes, account: Account, now_ms: int
     ) -> CallbackEvent | None:
-        signature = common.header(headers, "stripe-signature")
+        signature = parsing.header(headers, "stripe-signature")
         secrets = (
             account.secrets.get(name, "") for name in ("callback_secret", "callback_secret_2")
         )
-        dated = not common.check_signature(signature, secrets, body, now_ms)
-        event = common.decode(body, read.Event)
+        dated = not signatures.check_signature(signature, secrets, body, now_ms)
+        event = parsing.decode(body, read.Event)
         if event is None:
             raise CallbackRefused("the body is not an event of the provider")
         if event.livemode != account.livemode:
@@ -138,6 +138,9 @@ class StripeChannel:
         if event.type in _EVENTS_OF_REFUNDS:
             return _refund_notice(event, payload, dated)
         return None
+
+
+CHANNEL = StripeChannel()
 
 
 def _headers(account: Account) -> dict[str, str]:
@@ -159,12 +162,12 @@ def _get(account: Account, path: str) -> Request:
 def _order(instruction: Instruction) -> tuple[str, list[tuple[str, str]]]:
     if instruction.operation is Operation.CHARGE:
         return "/v1/payment_intents", _charge_fields(instruction)
-    known = common.charge_id(instruction)
+    known = parsing.charge_id(instruction)
     if instruction.operation is Operation.INCREMENT:
         raise CannotExpress("No hold is increased at Stripe by this channel; nothing was sent.")
     if instruction.operation is Operation.VOID:
         return f"/v1/payment_intents/{quote(known, safe='')}/cancel", []
-    amount = str(common.to_provider(read.PROFILE, instruction.amount, instruction.currency))
+    amount = str(amounts.to_provider(read.PROFILE, instruction.amount, instruction.currency))
     if instruction.operation is Operation.CAPTURE:
         return f"/v1/payment_intents/{quote(known, safe='')}/capture", [
             ("amount_to_capture", amount),
@@ -178,7 +181,7 @@ def _order(instruction: Instruction) -> tuple[str, list[tuple[str, str]]]:
 
 
 def _charge_fields(instruction: Instruction) -> list[tuple[str, str]]:
-    amount = common.to_provider(read.PROFILE, instruction.amount, instruction.currency)
+    amount = amounts.to_provider(read.PROFILE, instruction.amount, instruction.currency)
     fields = [
         ("amount", str(amount)),
         ("currency", instruction.currency.lower()),
@@ -202,7 +205,7 @@ def _target(known: str) -> str:
 
 
 def _intent_notice(event: read.Event, payload: bytes, dated: bool) -> CallbackEvent | None:
-    intent = common.decode(payload, read.Intent)
+    intent = parsing.decode(payload, read.Intent)
     if intent is None:
         raise CallbackRefused("the event's payment cannot be read")
     reference = intent.metadata.get(read.REFERENCE)
@@ -221,7 +224,7 @@ def _intent_notice(event: read.Event, payload: bytes, dated: bool) -> CallbackEv
 
 
 def _refund_notice(event: read.Event, payload: bytes, dated: bool) -> CallbackEvent | None:
-    refund = common.decode(payload, read.Refund)
+    refund = parsing.decode(payload, read.Refund)
     if refund is None:
         raise CallbackRefused("the event's refund cannot be read")
     reference = refund.metadata.get(read.REFERENCE)

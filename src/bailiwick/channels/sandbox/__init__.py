@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from bailiwick.channels import common, sandbox_disputes, sandbox_payouts
-from bailiwick.channels.base import (
+from bailiwick.channels.blocks import amounts, parsing, signatures, words
+from bailiwick.channels.contract import (
     Account,
     CallbackEvent,
     CallbackRefused,
@@ -25,7 +25,8 @@ from bailiwick.channels.base import (
     no_such_method,
     unknown,
 )
-from bailiwick.channels.sandbox_messages import (
+from bailiwick.channels.sandbox import disputes, payouts
+from bailiwick.channels.sandbox.messages import (
     CaptureBody,
     Charge,
     ChargeBody,
@@ -57,7 +58,8 @@ PROFILE = Profile(
     agreements=True,
     evidence_files=True,
     secrets=("api_key", "callback_secret"),
-    shared_tokens=rf"{common.TEST_CARDS}|pm_sandbox_[A-Za-z0-9_]+",
+    secret_headers=("sandbox-signature",),
+    shared_tokens=rf"{words.TEST_CARDS}|pm_sandbox_[A-Za-z0-9_]+",
 )
 
 
@@ -93,14 +95,14 @@ class SandboxChannel:
     def parse(self, instruction: Instruction, reply: Reply) -> Result:
         if reply.status != 200:
             return _parse_failure(instruction, reply)
-        if instruction.operation in sandbox_disputes.ABOUT:
-            return sandbox_disputes.parse(instruction, reply)
-        if instruction.operation in sandbox_payouts.ABOUT:
-            return sandbox_payouts.parse(instruction, reply)
+        if instruction.operation in disputes.ABOUT:
+            return disputes.parse(instruction, reply)
+        if instruction.operation in payouts.ABOUT:
+            return payouts.parse(instruction, reply)
         if instruction.operation is Operation.REFUND:
-            refund = common.decode(reply.body, Refund)
+            refund = parsing.decode(reply.body, Refund)
             return unknown("unreadable") if refund is None else _read_refund(instruction, refund)
-        charge = common.decode(reply.body, Charge)
+        charge = parsing.decode(reply.body, Charge)
         return unknown("unreadable") if charge is None else _read(instruction, charge)
 
     def query(self, instruction: Instruction, account: Account, way: Resolve) -> Request | None:
@@ -110,13 +112,13 @@ class SandboxChannel:
 
     def parse_query(self, instruction: Instruction, reply: Reply, way: Resolve) -> Result:
         if reply.status == 404:
-            failure = common.decode(reply.body, Failure)
+            failure = parsing.decode(reply.body, Failure)
             if failure is not None and failure.error.code == "not_found":
                 return Result(Outcome.UNKNOWN, not_found=True, detail="not_found")
         if reply.status != 200:
             # A refused look-up says nothing about the operation looked for.
-            return unknown(common.not_answered(reply))
-        found = common.decode(reply.body, Lookup)
+            return unknown(parsing.not_answered(reply))
+        found = parsing.decode(reply.body, Lookup)
         if found is None:
             return unknown("unreadable")
         if found.reference != instruction.reference or found.type != instruction.operation:
@@ -127,39 +129,42 @@ class SandboxChannel:
     def callback(
         self, headers: Mapping[str, str], body: bytes, account: Account, now_ms: int
     ) -> CallbackEvent | None:
-        signature = common.header(headers, "sandbox-signature")
+        signature = parsing.header(headers, "sandbox-signature")
         secret = account.secrets.get("callback_secret", "")
-        dated = not common.check_signature(signature, (secret,), body, now_ms)
-        event = common.decode(body, Event)
+        dated = not signatures.check_signature(signature, (secret,), body, now_ms)
+        event = parsing.decode(body, Event)
         if event is None:
             raise CallbackRefused("the body is not a callback of the sandbox")
         if event.type == "charge.updated":
-            charge = common.decode(bytes(event.data), Charge)
+            charge = parsing.decode(bytes(event.data), Charge)
             if charge is not None:
                 result = _charge_result(charge, _taken(charge))
                 about = (Operation.CHARGE, charge.reference, charge.id)
                 return CallbackEvent(event.id, *about, result, dated)
         elif event.type == "setup.updated":
-            charge = common.decode(bytes(event.data), Charge)
+            charge = parsing.decode(bytes(event.data), Charge)
             if charge is not None:
                 about = (Operation.SETUP, charge.reference, charge.id)
                 return CallbackEvent(event.id, *about, _charge_result(charge, None), dated)
         elif event.type == "refund.updated":
-            refund = common.decode(bytes(event.data), Refund)
+            refund = parsing.decode(bytes(event.data), Refund)
             if refund is not None:
                 about = (Operation.REFUND, refund.reference, refund.id)
                 return CallbackEvent(event.id, *about, _refund_result(refund), dated)
         elif event.type == "dispute.updated":
-            told = sandbox_disputes.notice(event.id, bytes(event.data), dated=dated)
+            told = disputes.notice(event.id, bytes(event.data), dated=dated)
             if told is not None:
                 return told
         elif event.type == "payout.updated":
-            told = sandbox_payouts.notice(event.id, bytes(event.data), dated=dated)
+            told = payouts.notice(event.id, bytes(event.data), dated=dated)
             if told is not None:
                 return told
         else:
             return None
         raise CallbackRefused("the callback's object cannot be read")
+
+
+CHANNEL = SandboxChannel()
 
 
 def _headers(account: Account) -> dict[str, str]:
@@ -197,11 +202,11 @@ def _order(instruction: Instruction) -> tuple[str, msgspec.Struct]:
             instruction.return_url,
             instruction.callback_url,
         )
-    if instruction.operation in sandbox_disputes.ABOUT:
-        return sandbox_disputes.order(instruction)
-    if instruction.operation in sandbox_payouts.ABOUT:
-        return sandbox_payouts.order(instruction)
-    charge = common.charge_id(instruction)
+    if instruction.operation in disputes.ABOUT:
+        return disputes.order(instruction)
+    if instruction.operation in payouts.ABOUT:
+        return payouts.order(instruction)
+    charge = parsing.charge_id(instruction)
     if instruction.operation is Operation.REFUND:
         return "/refunds", RefundBody(reference, charge, amount, instruction.callback_url)
     path = f"/charges/{quote(charge, safe='')}/{instruction.operation}"
@@ -213,11 +218,11 @@ def _order(instruction: Instruction) -> tuple[str, msgspec.Struct]:
 
 
 def _parse_failure(instruction: Instruction, reply: Reply) -> Result:
-    failure = common.decode(reply.body, Failure)
-    why = common.refused(reply.status, failure)
+    failure = parsing.decode(reply.body, Failure)
+    why = parsing.refused(reply.status, failure)
     if failure is None or not 400 <= reply.status < 500 or reply.status == 408:
-        return unknown(common.not_answered(reply))
-    code, message = common.word(failure.error.code), common.sentence(failure.error.message)
+        return unknown(parsing.not_answered(reply))
+    code, message = parsing.word(failure.error.code), parsing.sentence(failure.error.message)
     if why is not None:
         return Result(
             Outcome.DECLINED, code="processing_error", message=message, retryable=True, detail=why
@@ -302,7 +307,7 @@ def _taken(charge: Charge) -> int | None:
 
 
 def _charge_result(charge: Charge, amount: int | None) -> Result:
-    currency = common.upper(charge.currency)
+    currency = amounts.upper(charge.currency)
     if charge.object == "setup" and charge.status == "stored":
         found = Result(Outcome.APPROVED, charge.id, charge.amount, currency, captured=False)
         return msgspec.structs.replace(found, agreement=charge.agreement)
@@ -315,7 +320,7 @@ def _charge_result(charge: Charge, amount: int | None) -> Result:
     if charge.status == "voided":
         return Result(Outcome.DECLINED, charge.id, code="charge_voided", detail="voided")
     if charge.status in ("pending", "action_required"):
-        action = common.link(charge.redirect_url)
+        action = parsing.link(charge.redirect_url)
         return Result(Outcome.PENDING, charge.id, action_url=action, detail=charge.status)
     return msgspec.structs.replace(unknown("unknown_status"), provider_ref=charge.id)
 
@@ -329,7 +334,7 @@ def _done(charge: Charge, status: str, amount: int | None, *, captured: bool) ->
 
 
 def _approved(charge: Charge, amount: int | None, *, captured: bool) -> Result:
-    return Result(Outcome.APPROVED, charge.id, amount, common.upper(charge.currency), captured)
+    return Result(Outcome.APPROVED, charge.id, amount, amounts.upper(charge.currency), captured)
 
 
 def _read_refund(instruction: Instruction, refund: Refund) -> Result:
@@ -339,7 +344,7 @@ def _read_refund(instruction: Instruction, refund: Refund) -> Result:
 
 
 def _refund_result(refund: Refund) -> Result:
-    currency = common.upper(refund.currency)
+    currency = amounts.upper(refund.currency)
     if refund.status == "succeeded":
         return Result(Outcome.APPROVED, refund.id, refund.amount, currency)
     if refund.status == "pending":
@@ -351,14 +356,14 @@ def _refund_result(refund: Refund) -> Result:
 
 def _decline(provider_ref: str, reason: Reason | None, fallback: str) -> Result:
     given = reason or Reason()
-    code, decline_code = common.word(given.code), common.word(given.decline_code)
+    code, decline_code = parsing.word(given.code), parsing.word(given.decline_code)
     return Result(
         Outcome.DECLINED,
         provider_ref,
         code=code or fallback,
         decline_code=decline_code,
-        message=common.sentence(given.message),
-        retryable=(decline_code or code) in common.RETRYABLE_DECLINES,
+        message=parsing.sentence(given.message),
+        retryable=(decline_code or code) in words.RETRYABLE_DECLINES,
         detail="declined",
     )
 
@@ -368,10 +373,10 @@ def _read_lookup(instruction: Instruction, found: Lookup) -> Result:
         if found.refund is None:
             return unknown("unreadable")
         return _read_refund(instruction, found.refund)
-    if instruction.operation in sandbox_disputes.ABOUT:
-        return sandbox_disputes.read_lookup(instruction, found)
-    if instruction.operation in sandbox_payouts.ABOUT:
-        return sandbox_payouts.read_lookup(instruction, found)
+    if instruction.operation in disputes.ABOUT:
+        return disputes.read_lookup(instruction, found)
+    if instruction.operation in payouts.ABOUT:
+        return payouts.read_lookup(instruction, found)
     if found.charge is None:
         return unknown("unreadable")
     if instruction.operation in (Operation.CHARGE, Operation.SETUP):

@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from bailiwick.channels.common import Id, Minor
+from bailiwick.channels.blocks.parsing import Id, Minor
 
 
 class ChargeBody(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -4,8 +4,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from bailiwick.channels import common
-from bailiwick.channels.base import (
+from bailiwick.channels.blocks import amounts, parsing, words
+from bailiwick.channels.blocks.parsing import Id, Minor
+from bailiwick.channels.contract import (
     ON_CHARGES,
     Instruction,
     Operation,
@@ -17,7 +18,6 @@ from bailiwick.channels.base import (
     no_such_method,
     unknown,
 )
-from bailiwick.channels.common import Id, Minor
 
 REFERENCE = "bailiwick_reference"
 CAPTURE = "bailiwick_capture"
@@ -52,7 +52,8 @@ PROFILE = Profile(
     # Three-decimal amounts must end in 0.
     multiples={"BHD": 10, "JOD": 10, "KWD": 10, "OMR": 10, "TND": 10},
     secrets=("api_key", "callback_secret"),
-    shared_tokens=common.TEST_CARDS,
+    secret_headers=("stripe-signature",),
+    shared_tokens=words.TEST_CARDS,
 )
 
 _Metadata = dict[str, Annotated[str, msgspec.Meta(max_length=500)]]
@@ -204,29 +205,29 @@ def refund(instruction: Instruction, found: Refund) -> Result:
 
 def refund_result(found: Refund) -> Result:
     """What a refund object says."""
-    currency = common.upper(found.currency)
-    amount = common.from_provider(PROFILE, found.amount, currency)
+    currency = amounts.upper(found.currency)
+    amount = amounts.from_provider(PROFILE, found.amount, currency)
     if found.status == "succeeded":
         return Result(Outcome.APPROVED, found.id, amount, currency)
     if found.status in ("pending", "requires_action"):
         return Result(Outcome.PENDING, found.id, amount, currency, detail=found.status)
     if found.status in ("failed", "canceled"):
-        code = common.word(found.failure_reason) or f"refund_{found.status}"
+        code = parsing.word(found.failure_reason) or f"refund_{found.status}"
         return Result(Outcome.DECLINED, found.id, code=code, detail=found.status)
     return msgspec.structs.replace(unknown("undecided_status"), provider_ref=found.id)
 
 
 def failure(instruction: Instruction, reply: Reply) -> Result:
     """An answer other than 200 to a request that may have moved money."""
-    found = common.decode(reply.body, Failure)
+    found = parsing.decode(reply.body, Failure)
     if found is None or not 400 <= reply.status < 500:
-        replayed = common.header(reply.headers, "idempotent-replayed") == "true"
+        replayed = parsing.header(reply.headers, "idempotent-replayed") == "true"
         # A stored failure comes back for as long as the key lives: repeating is of no use.
-        return unknown("stored_failure" if replayed else common.not_answered(reply))
+        return unknown("stored_failure" if replayed else parsing.not_answered(reply))
     fault = found.error
-    why = common.refused(reply.status, fault)
+    why = parsing.refused(reply.status, fault)
     if why is not None:
-        message = common.sentence(fault.message)
+        message = parsing.sentence(fault.message)
         return Result(
             Outcome.DECLINED, code="processing_error", message=message, retryable=True, detail=why
         )
@@ -238,11 +239,11 @@ def failure(instruction: Instruction, reply: Reply) -> Result:
         return _declined(fault, intent.id if intent is not None else None)
     if reply.status in (400, 404) and fault.type == "invalid_request_error":
         return _invalid(instruction, fault)
-    return unknown(common.not_answered(reply))
+    return unknown(parsing.not_answered(reply))
 
 
 def _invalid(instruction: Instruction, fault: Fault) -> Result:
-    code = common.word(fault.code)
+    code = parsing.word(fault.code)
     if code == "payment_intent_unexpected_state" and instruction.operation is not Operation.CHARGE:
         # It may be in that state because an earlier try of ours succeeded: look at it.
         return unknown("unexpected_state")
@@ -252,7 +253,7 @@ def _invalid(instruction: Instruction, fault: Fault) -> Result:
     return Result(
         Outcome.DECLINED,
         code=code or "invalid_request",
-        message=common.sentence(fault.message),
+        message=parsing.sentence(fault.message),
         detail="invalid_request",
     )
 
@@ -273,8 +274,8 @@ def _voided(intent: Intent) -> Result:
 
 
 def _approved(intent: Intent, amount: int | None, *, captured: bool) -> Result:
-    currency = common.upper(intent.currency)
-    ours = common.from_provider(PROFILE, amount, currency)
+    currency = amounts.upper(intent.currency)
+    ours = amounts.from_provider(PROFILE, amount, currency)
     return Result(Outcome.APPROVED, intent.id, ours, currency, captured)
 
 
@@ -283,14 +284,14 @@ def _undecided(intent: Intent, detail: str) -> Result:
 
 
 def _declined(fault: Fault, provider_ref: str | None) -> Result:
-    code, decline_code = common.word(fault.code), common.word(fault.decline_code)
+    code, decline_code = parsing.word(fault.code), parsing.word(fault.decline_code)
     return Result(
         Outcome.DECLINED,
         provider_ref,
         code=code or "card_declined",
         decline_code=decline_code,
-        message=common.sentence(fault.message),
-        retryable=(decline_code or code) in common.RETRYABLE_DECLINES,
+        message=parsing.sentence(fault.message),
+        retryable=(decline_code or code) in words.RETRYABLE_DECLINES,
         detail="declined",
     )
 
@@ -299,4 +300,4 @@ def _action(intent: Intent) -> str | None:
     action = intent.next_action
     if action is None or action.redirect_to_url is None:
         return None
-    return common.link(action.redirect_to_url.url, https_only=True)
+    return parsing.link(action.redirect_to_url.url, https_only=True)

@@ -4,8 +4,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from bailiwick.channels import common
-from bailiwick.channels.base import (
+from bailiwick.channels.blocks import amounts, parsing
+from bailiwick.channels.contract import (
     PAYOUT_CANCELED,
     CallbackEvent,
     CannotExpress,
@@ -16,7 +16,7 @@ from bailiwick.channels.base import (
     Result,
     unknown,
 )
-from bailiwick.channels.sandbox_messages import Lookup, Payout, PayoutBody, VoidBody
+from bailiwick.channels.sandbox.messages import Lookup, Payout, PayoutBody, VoidBody
 
 ABOUT = frozenset({Operation.PAYOUT, Operation.PAYOUT_CANCEL})
 """Operations on payouts."""
@@ -41,7 +41,7 @@ def order(instruction: Instruction) -> tuple[str, msgspec.Struct]:
 
 def parse(instruction: Instruction, reply: Reply) -> Result:
     """The answer to an operation that was done."""
-    payout = common.decode(reply.body, Payout)
+    payout = parsing.decode(reply.body, Payout)
     return unknown("unreadable") if payout is None else read(instruction, payout)
 
 
@@ -54,14 +54,14 @@ def read(instruction: Instruction, payout: Payout) -> Result:
             return unknown("reference_mismatch")
         if payout.status != "canceled":
             return msgspec.structs.replace(unknown("not_done"), provider_ref=payout.id)
-        return Result(Outcome.APPROVED, payout.id, payout.amount, common.upper(payout.currency))
+        return Result(Outcome.APPROVED, payout.id, payout.amount, amounts.upper(payout.currency))
     if payout.reference != instruction.reference:
         return unknown("reference_mismatch")
     return _sent(payout)
 
 
 def _sent(payout: Payout) -> Result:
-    currency = common.upper(payout.currency)
+    currency = amounts.upper(payout.currency)
     if payout.status == "paid":
         return Result(Outcome.APPROVED, payout.id, payout.amount, currency)
     if payout.status in ("pending", "in_transit"):
@@ -73,8 +73,8 @@ def _sent(payout: Payout) -> Result:
         return Result(
             Outcome.DECLINED,
             payout.id,
-            code=(None if why is None else common.word(why.code)) or "could_not_process",
-            message=None if why is None else common.sentence(why.message),
+            code=(None if why is None else parsing.word(why.code)) or "could_not_process",
+            message=None if why is None else parsing.sentence(why.message),
             detail="declined",
         )
     return msgspec.structs.replace(unknown("unknown_status"), provider_ref=payout.id)
@@ -91,7 +91,7 @@ def notice(event: str, body: bytes, *, dated: bool) -> CallbackEvent | None:
     It says that something has changed, and the provider is asked what: payouts go through several
     states, callbacks overtake each other, and an older one must not undo what came later.
     """
-    told = common.decode(body, Payout)
+    told = parsing.decode(body, Payout)
     if told is None:
         return None
     return CallbackEvent(event, Operation.PAYOUT, told.reference, told.id, dated=dated)

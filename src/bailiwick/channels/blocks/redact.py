@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from bailiwick.base.cards import without_cards
-from bailiwick.channels.base import Exchange, Request
+from bailiwick.channels.contract import Exchange, Request
 
 REMOVED = "[removed]"
 
@@ -37,8 +37,6 @@ _SECRET_HEADERS = frozenset(
         "set-cookie",
         "x-api-key",
         "api-key",
-        "stripe-signature",
-        "sandbox-signature",
     }
 )
 
@@ -55,26 +53,37 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     return without_cards(text)
 
 
-def headers(given: Mapping[str, str], secrets: Iterable[str] = ()) -> dict[str, str]:
-    """Headers with lower-case names, sorted, without what authenticates anybody."""
-    known = tuple(secrets)
+def headers(
+    given: Mapping[str, str], secrets: Iterable[str] = (), removed: Iterable[str] = ()
+) -> dict[str, str]:
+    """Headers with lower-case names, sorted, without what authenticates anybody.
+
+    ``removed``: names of further such headers, in lower case.
+    """
+    known, gone = tuple(secrets), _SECRET_HEADERS.union(removed)
     return {
-        name.lower(): REMOVED if name.lower() in _SECRET_HEADERS else redact(value, known)
+        name.lower(): REMOVED if name.lower() in gone else redact(value, known)
         for name, value in sorted(given.items(), key=lambda item: item[0].lower())
     }
 
 
 def transcript(
-    request: Request, exchange: Exchange, secrets: Iterable[str] = ()
+    request: Request,
+    exchange: Exchange,
+    secrets: Iterable[str] = (),
+    secret_headers: Iterable[str] = (),
 ) -> dict[str, object]:
-    """One exchange as plain data that may be kept: everything in it is redacted."""
-    known = tuple(secrets)
+    """One exchange as plain data that may be kept: everything in it is redacted.
+
+    ``secret_headers`` are those that the channel declares (``Profile.secret_headers``).
+    """
+    known, gone = tuple(secrets), tuple(secret_headers)
     reply = exchange.reply
     return {
         "request": {
             "method": request.method,
             "url": redact(request.url, known),
-            "headers": headers(request.headers, known),
+            "headers": headers(request.headers, known, gone),
             "body": redact(request.body.decode("utf-8", "replace"), known),
         },
         "phase": exchange.phase.value,
@@ -83,7 +92,7 @@ def transcript(
         if reply is None
         else {
             "status": reply.status,
-            "headers": headers(reply.headers, known),
+            "headers": headers(reply.headers, known, gone),
             "body": redact(reply.body.decode("utf-8", "replace"), known),
         },
     }
