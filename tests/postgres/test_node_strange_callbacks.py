@@ -166,7 +166,7 @@ async def test_gateways_of_one_account_speak_for_each_other(
 async def test_anybody_s_callback_opens_no_review(
     store: NodeStore, sql: asyncpg.Connection
 ) -> None:
-    bank = Bank("bank", msgspec.structs.replace(PROFILE, signed_callbacks=False))
+    bank = Bank("bank", msgspec.structs.replace(PROFILE, callbacks=None))
     region = Region(store, bank)
     reference = await pending(region, bank)
     strange = Result(APPROVED, "b_another", 1000, "EUR")

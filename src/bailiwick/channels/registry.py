@@ -8,6 +8,7 @@ imported.
 
 import functools
 import importlib
+import sys
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -44,6 +45,17 @@ def channel(name: str) -> Channel:
 def names() -> list[str]:
     """Every channel of this installation, by name."""
     return sorted({*_folders(), *_announced()})
+
+
+def folder(name: str) -> Path:
+    """Where a channel lies, with its cases and its page.
+
+    Raises:
+        LookupError: unknown name.
+        BadChannel: as ``channel``.
+    """
+    made = type(channel(name))
+    return Path(str(sys.modules[made.__module__].__file__)).parent
 
 
 def _folders() -> set[str]:

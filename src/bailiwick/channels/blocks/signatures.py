@@ -2,9 +2,12 @@
 
 import hmac
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from bailiwick.channels.contract import CallbackRefused
+import msgspec
+
+from bailiwick.channels.blocks import parsing
+from bailiwick.channels.contract import Account, CallbackRefused
 
 SIGNATURE_WINDOW_S = 300
 """A callback older than this, or further in the future, is refused (replay; clocks differ)."""
@@ -54,3 +57,27 @@ def check_signature(text: str | None, secrets: Iterable[str], body: bytes, now_m
     if not any(fits):
         raise CallbackRefused("the signature does not fit the body")
     return abs(now_ms - timestamp * 1000) <= SIGNATURE_WINDOW_S * 1000
+
+
+class Timestamped(msgspec.Struct, frozen=True):
+    """``t=<unix seconds>,v1=<hex HMAC-SHA256 of "t.body">`` in one header: Stripe's scheme, which
+    others took over. Source: https://docs.stripe.com/webhooks/signature
+
+    Attributes:
+        header: its name, in lower case.
+        secrets: the gateway's secrets of which any may fit; the first is the one to sign with.
+    """
+
+    header: str
+    secrets: tuple[str, ...] = ("callback_secret",)
+
+    def sign(self, account: Account, body: bytes, now_ms: int) -> dict[str, str]:
+        """See ``CallbackScheme``."""
+        second = now_ms // 1000
+        secret = account.secrets.get(self.secrets[0], "")
+        return {self.header: f"t={second},v1={sign(secret, second, body)}"}
+
+    def check(self, headers: Mapping[str, str], body: bytes, account: Account, now_ms: int) -> bool:
+        """See ``CallbackScheme``."""
+        known = (account.secrets.get(name, "") for name in self.secrets)
+        return check_signature(parsing.header(headers, self.header), known, body, now_ms)

@@ -32,6 +32,7 @@ from bailiwick.channels.contract.operations import (
     Resolve,
 )
 from bailiwick.channels.contract.profile import (
+    CallbackScheme,
     Profile,
 )
 from bailiwick.channels.contract.reading import (
@@ -59,6 +60,7 @@ __all__ = [
     "Account",
     "CallbackEvent",
     "CallbackRefused",
+    "CallbackScheme",
     "CannotExpress",
     "Channel",
     "DisputeNotice",

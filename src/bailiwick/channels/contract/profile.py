@@ -1,8 +1,29 @@
 """What a channel declares about itself. Pure."""
 
+from collections.abc import Mapping
+from typing import Protocol
+
 import msgspec
 
+from bailiwick.channels.contract.messages import Account
 from bailiwick.channels.contract.operations import Operation, Resolve
+
+
+class CallbackScheme(Protocol):
+    """How a provider signs its callbacks. The channel checks them by it; tests and simulators make
+    them by it."""
+
+    def sign(self, account: Account, body: bytes, now_ms: int) -> dict[str, str]:
+        """The headers by which a callback with this body is genuine."""
+        ...
+
+    def check(self, headers: Mapping[str, str], body: bytes, account: Account, now_ms: int) -> bool:
+        """Whether it was signed at about this time. If not it is genuine all the same.
+
+        Raises:
+            CallbackRefused: it is not genuine.
+        """
+        ...
 
 
 class Profile(msgspec.Struct, frozen=True):
@@ -28,6 +49,8 @@ class Profile(msgspec.Struct, frozen=True):
         secrets: the names of the secrets that a gateway must be given.
         secret_headers: names of its headers, in lower case, that no record of an exchange holds:
             signatures, mostly. What authenticates anywhere (``authorization``) needs no word.
+        callbacks: how callbacks are signed; None where they are not: then none is believed, and
+            the node asks.
         shared_tokens: a regular expression, for the whole text, of the payment methods that every
             account of the provider knows: its published test tokens. They are such in test mode
             only. Any other token belongs to one account's vault.
@@ -53,7 +76,7 @@ class Profile(msgspec.Struct, frozen=True):
     evidence_files: bool = False
     hold_ms: int = 7 * 24 * 3_600_000
     redirects: bool = True
-    signed_callbacks: bool = True
+    callbacks: CallbackScheme | None = None
     secrets: tuple[str, ...] = ("api_key",)
     secret_headers: tuple[str, ...] = ()
     shared_tokens: str | None = None

@@ -44,6 +44,8 @@ from bailiwick.channels.sandbox.messages import (
 _WAYS = (Resolve.REFERENCE, Resolve.REPLAY, Resolve.CALLBACK)
 _WEEK_MS = 7 * 24 * 3_600_000
 
+_SIGNED = signatures.Timestamped("sandbox-signature")
+
 PROFILE = Profile(
     name="sandbox",
     title="Sandbox provider",
@@ -58,7 +60,8 @@ PROFILE = Profile(
     agreements=True,
     evidence_files=True,
     secrets=("api_key", "callback_secret"),
-    secret_headers=("sandbox-signature",),
+    secret_headers=(_SIGNED.header,),
+    callbacks=_SIGNED,
     shared_tokens=rf"{words.TEST_CARDS}|pm_sandbox_[A-Za-z0-9_]+",
 )
 
@@ -129,9 +132,7 @@ class SandboxChannel:
     def callback(
         self, headers: Mapping[str, str], body: bytes, account: Account, now_ms: int
     ) -> CallbackEvent | None:
-        signature = parsing.header(headers, "sandbox-signature")
-        secret = account.secrets.get("callback_secret", "")
-        dated = not signatures.check_signature(signature, (secret,), body, now_ms)
+        dated = not _SIGNED.check(headers, body, account, now_ms)
         event = parsing.decode(body, Event)
         if event is None:
             raise CallbackRefused("the body is not a callback of the sandbox")

@@ -13,7 +13,7 @@ the *first* answer as it was, stored 500s included; so the id comes first where 
 from collections.abc import Mapping
 from urllib.parse import quote, urlencode
 
-from bailiwick.channels.blocks import amounts, parsing, signatures
+from bailiwick.channels.blocks import amounts, parsing
 from bailiwick.channels.contract import (
     Account,
     CallbackEvent,
@@ -122,11 +122,7 @@ class StripeChannel:
     def callback(
         self, headers: Mapping[str, str], body: bytes, account: Account, now_ms: int
     ) -> CallbackEvent | None:
-        signature = parsing.header(headers, "stripe-signature")
-        secrets = (
-            account.secrets.get(name, "") for name in ("callback_secret", "callback_secret_2")
-        )
-        dated = not signatures.check_signature(signature, secrets, body, now_ms)
+        dated = not read.SIGNED.check(headers, body, account, now_ms)
         event = parsing.decode(body, read.Event)
         if event is None:
             raise CallbackRefused("the body is not an event of the provider")
@@ -163,8 +159,8 @@ def _order(instruction: Instruction) -> tuple[str, list[tuple[str, str]]]:
     if instruction.operation is Operation.CHARGE:
         return "/v1/payment_intents", _charge_fields(instruction)
     known = parsing.charge_id(instruction)
-    if instruction.operation is Operation.INCREMENT:
-        raise CannotExpress("No hold is increased at Stripe by this channel; nothing was sent.")
+    if instruction.operation not in read.PROFILE.resolve:
+        raise CannotExpress(f"This channel has no {instruction.operation}; nothing was sent.")
     if instruction.operation is Operation.VOID:
         return f"/v1/payment_intents/{quote(known, safe='')}/cancel", []
     amount = str(amounts.to_provider(read.PROFILE, instruction.amount, instruction.currency))

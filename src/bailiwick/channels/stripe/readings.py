@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from bailiwick.channels.blocks import amounts, parsing, words
+from bailiwick.channels.blocks import amounts, parsing, signatures, words
 from bailiwick.channels.blocks.parsing import Id, Minor
 from bailiwick.channels.contract import (
     ON_CHARGES,
@@ -36,6 +36,8 @@ _CURRENCIES = (
     "XOF XPF YER ZAR ZMW"
 )
 
+SIGNED = signatures.Timestamped("stripe-signature", ("callback_secret", "callback_secret_2"))
+
 PROFILE = Profile(
     name="stripe",
     title="Stripe",
@@ -52,7 +54,8 @@ PROFILE = Profile(
     # Three-decimal amounts must end in 0.
     multiples={"BHD": 10, "JOD": 10, "KWD": 10, "OMR": 10, "TND": 10},
     secrets=("api_key", "callback_secret"),
-    secret_headers=("stripe-signature",),
+    secret_headers=(SIGNED.header,),
+    callbacks=SIGNED,
     shared_tokens=words.TEST_CARDS,
 )
 
