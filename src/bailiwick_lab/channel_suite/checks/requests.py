@@ -1,4 +1,4 @@
-"""What is sent: the same bytes for the same input, secrets where they belong, ids in their place."""
+"""What is sent: same bytes for same input, secrets where they belong, ids in their place."""
 
 from collections.abc import Iterator
 
