@@ -21,7 +21,7 @@ from bailiwick_lab.channel_suite.subject import Failed, Subject, require
 ROUNDS = 400
 SEED = 20
 _STATUSES = (200, 200, 200, 201, 202, 400, 402, 404, 409, 422, 429, 500)
-_VALUES = (
+_VALUES: tuple[Any, ...] = (
     None,
     True,
     0,
