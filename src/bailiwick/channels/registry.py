@@ -34,10 +34,9 @@ def channel(name: str) -> Channel:
         BadChannel: what another distribution announces is no channel of this name.
     """
     if name in _folders():
-        return _of(importlib.import_module(f"{__package__}.{name}"), name, "this distribution")
+        return checked(importlib.import_module(f"{__package__}.{name}"), name, "this distribution")
     if (announced := _announced().get(name)) is not None:
-        by = announced.dist.name if announced.dist is not None else announced.value
-        return _of(announced.load(), name, by)
+        return checked(announced.load(), name, source(name))
     known = ", ".join(names())
     raise LookupError(f"unknown channel {name[:64]!r}: use one of {known}")
 
@@ -80,7 +79,24 @@ def _announced() -> dict[str, EntryPoint]:
     return found
 
 
-def _of(module: ModuleType, name: str, by: str) -> Channel:
+def source(name: str) -> str:
+    """Which distribution a channel comes from.
+
+    Raises:
+        BadChannel: two have one name.
+    """
+    found = _announced().get(name)
+    if found is None:
+        return "this distribution"
+    return found.dist.name if found.dist is not None else found.value
+
+
+def checked(module: ModuleType, name: str, by: str) -> Channel:
+    """The channel of a module.
+
+    Raises:
+        BadChannel: it has none of this name; ``by``: which distribution is to be mended.
+    """
     found: Channel | None = getattr(module, "CHANNEL", None)
     if found is None or found.profile.name != name:
         raise BadChannel(

@@ -26,6 +26,7 @@ from bailiwick.channels.contract import (
 
 S = TypeVar("S", bound=msgspec.Struct)
 FILE = "cases.json"
+JSON = {"content-type": "application/json"}
 
 
 class BadCases(Exception):
@@ -68,35 +69,46 @@ class Approval(msgspec.Struct, frozen=True):
     """How an approved charge is answered: what stands for its amount, and where a request has it.
 
     Attributes:
-        sent: a regular expression with one group, the amount in a request's body.
-        body: an answer with ``{sent}``, ``{currency}`` and ``{currency_lower}``.
+        sent: a regular expression with one group, the amount in a request's body, or in its
+            address.
+        body: an answer with ``{sent}`` (a number), ``{sent_text}`` (a text), ``{currency}`` and
+            ``{currency_lower}``; a text where it is not JSON.
         major: amounts are in units of the currency, with decimals, and not in minor ones.
     """
 
     sent: str
     body: Any
     major: bool = False
+    status: int = 200
+    headers: dict[str, str] = {}
 
-    def filled(self, sent: str, currency: str) -> bytes:
+    def filled(self, sent: str, currency: str) -> Reply:
         """The answer for an amount as the request had it."""
-        text = json.dumps(self.body, separators=(",", ":"))
-        # A number is a number there, and a text a text.
-        text = text.replace('"{sent}"', sent).replace("{sent_text}", sent)
-        return (
-            text.replace("{currency}", currency)
-            .replace("{currency_lower}", currency.lower())
-            .encode()
-        )
+        text = self.body
+        if not isinstance(text, str):
+            text = json.dumps(text, separators=(",", ":")).replace('"{sent}"', sent)
+        for name, value in (
+            ("{sent}", sent),
+            ("{sent_text}", sent),
+            ("{currency}", currency),
+            ("{currency_lower}", currency.lower()),
+        ):
+            text = text.replace(name, value)
+        return Reply(self.status, {**JSON, **self.headers}, text.encode())
 
 
 class Cases(msgspec.Struct, frozen=True):
-    """All cases of a channel, read and checked."""
+    """All cases of a channel, read and checked.
+
+    ``check``: the answer to the credential check that the provider gives where they hold.
+    """
 
     account: Account
     instructions: dict[str, Instruction]
     answers: list[Answer]
     callbacks: list[Callback]
     approval: Approval
+    check: Reply
 
     def of(self, name: str) -> Instruction:
         """An instruction by its name."""
@@ -123,7 +135,8 @@ def load(folder: Path) -> Cases:
 
 
 def _cases(data: dict[str, Any]) -> Cases:
-    _only(data, {"about", "account", "instructions", "bodies", "answers", "callbacks", "approval"})
+    known = {"about", "account", "instructions", "bodies", "answers", "callbacks", "approval"}
+    _only(data, known | {"check"})
     bodies: dict[str, Any] = data.get("bodies", {})
     orders = data["instructions"]
     wanted = {name: _instruction(name, _expanded(each, orders)) for name, each in orders.items()}
@@ -136,6 +149,7 @@ def _cases(data: dict[str, Any]) -> Cases:
         [_answer(each, wanted, bodies) for each in data["answers"]],
         [_callback(each, bodies) for each in data.get("callbacks", [])],
         _struct(Approval, approval, "approval"),
+        _reply({"status": 200, "body": {}, **data.get("check", {})}, bodies, "check"),
     )
 
 
@@ -148,17 +162,24 @@ def _instruction(name: str, found: dict[str, Any]) -> Instruction:
     return msgspec.convert(given, Instruction)
 
 
+_REPLY = {"status", "headers", "body", "text", "base64"}
+
+
+def _reply(data: dict[str, Any], bodies: dict[str, Any], where: str) -> Reply:
+    _only(data, _REPLY, where)
+    return Reply(data["status"], {**JSON, **data.get("headers", {})}, _body(data, bodies))
+
+
 def _answer(data: dict[str, Any], wanted: dict[str, Instruction], bodies: dict[str, Any]) -> Answer:
     where = f"answers.{data.get('name')}"
-    _only(data, {"name", "to", "way", "status", "headers", "body", "text", "base64", "says"}, where)
-    headers = {"content-type": "application/json", **data.get("headers", {})}
+    _only(data, {"name", "to", "way", "says", *_REPLY}, where)
     says = data["says"]
     told = no_such_method() if says == "no_such_method" else _struct(Result, says, where)
     return Answer(
         data["name"],
         data["to"],
         wanted[data["to"]],
-        Reply(data["status"], headers, _body(data, bodies)),
+        _reply({key: data[key] for key in _REPLY & set(data)}, bodies, where),
         told,
         Resolve(data["way"]) if "way" in data else None,
     )

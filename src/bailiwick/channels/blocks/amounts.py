@@ -51,6 +51,14 @@ def expressible(profile: Profile, amount: int, currency: str) -> bool:
     return amount % lost == 0 and amount % profile.multiples.get(currency, 1) == 0
 
 
+def told(
+    profile: Profile, amount: int | None, currency: str | None
+) -> tuple[int | None, str | None]:
+    """Amount and currency as a provider names them, in ours; None for what is no such thing."""
+    code = upper(currency)
+    return from_provider(profile, amount, code), code
+
+
 def upper(currency: str | None) -> str | None:
     """A provider's currency code as ours, or None when it is not a code at all."""
     if currency is None or len(currency) != 3 or not currency.isascii() or not currency.isalpha():

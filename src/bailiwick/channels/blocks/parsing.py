@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 import msgspec
 
 from bailiwick.channels.blocks.redact import redact
-from bailiwick.channels.contract import CannotExpress, Instruction, Reply
+from bailiwick.channels.contract import CallbackRefused, CannotExpress, Instruction, Reply
 
 T = TypeVar("T")
 
@@ -28,6 +28,18 @@ def decode(body: bytes, kind: type[T]) -> T | None:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
+
+
+def demand(body: bytes, kind: type[T]) -> T:
+    """A callback, or a part of one, as a struct of this type.
+
+    Raises:
+        CallbackRefused: it is not exactly that.
+    """
+    found = decode(body, kind)
+    if found is None:
+        raise CallbackRefused(f"the callback cannot be read: there is no {kind.__name__} in it")
+    return found
 
 
 def word(text: str | None) -> str | None:

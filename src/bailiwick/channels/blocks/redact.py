@@ -29,7 +29,7 @@ _FORM_FIELD = re.compile(
     rf"(?i)((?:^|[?&\[]|%5B)(?:[a-z0-9_]*_)?(?:{_NAMES})(?:\]|%5D)?=)([^&\s\"]*)"
 )
 
-_SECRET_HEADERS = frozenset(
+SECRET_HEADERS = frozenset(
     {
         "authorization",
         "proxy-authorization",
@@ -60,7 +60,7 @@ def headers(
 
     ``removed``: names of further such headers, in lower case.
     """
-    known, gone = tuple(secrets), _SECRET_HEADERS.union(removed)
+    known, gone = tuple(secrets), SECRET_HEADERS.union(removed)
     return {
         name.lower(): REMOVED if name.lower() in gone else redact(value, known)
         for name, value in sorted(given.items(), key=lambda item: item[0].lower())

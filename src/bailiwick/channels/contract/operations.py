@@ -21,7 +21,7 @@ class Operation(StrEnum):
 
 
 ON_CHARGES = (Operation.CHARGE, Operation.CAPTURE, Operation.VOID, Operation.REFUND)
-"""Those that every channel has."""
+"""Those of a channel with holds; one without has the first and the last."""
 
 
 class Outcome(StrEnum):

@@ -157,6 +157,8 @@ def answer(instruction: Instruction, intent: Intent) -> Result:
     if not _same(instruction, intent):
         return unknown("reference_mismatch")
     if instruction.operation is Operation.CAPTURE:
+        if intent.metadata.get(CAPTURE, instruction.reference) != instruction.reference:
+            return _undecided(intent, "captured_otherwise")
         return captured(intent)
     return _voided(intent)
 

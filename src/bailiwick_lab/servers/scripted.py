@@ -1,4 +1,4 @@
-"""A provider of one's own: a raw TCP server that answers each request with given bytes."""
+"""A raw TCP server that answers each request with given bytes: a provider of one's own."""
 
 import asyncio
 import ssl

@@ -1,6 +1,7 @@
 """The sandbox channel against the sandbox itself: two readings of one protocol must agree."""
 
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -27,6 +28,7 @@ from bailiwick.channels.contract import (
 )
 from bailiwick.channels.sandbox import CHANNEL
 from bailiwick.channels.transports.http import HttpTransport
+from bailiwick_sandbox.bank.sources import SOURCES
 
 PROFILE: Profile = msgspec.structs.replace(CHANNEL.profile, first_byte_ms=700, total_ms=1_500)
 A, D, P, U = Outcome.APPROVED, Outcome.DECLINED, Outcome.PENDING, Outcome.UNKNOWN
@@ -162,3 +164,10 @@ async def test_a_replay_is_the_same_charge(bank: Bank) -> None:
     refused = await bank.transport.exchange(CHANNEL.request(other, bank.account), PROFILE, None)
     told = read(CHANNEL, other, refused)
     assert (told.outcome, told.detail) == (U, "reference_mismatch")
+
+
+def test_every_token_of_the_sandbox_is_shared() -> None:
+    shared = CHANNEL.profile.shared_tokens
+    assert shared is not None
+    for token in SOURCES:
+        assert re.fullmatch(shared, token), token
