@@ -50,6 +50,9 @@ def _forgo(machine: Machine, payment: Payment, attempt: Attempt, result: Result)
         return None
     if payment.state != State.PROCESSING or payment.attempts >= FORGO_MAX:
         return None
+    profile = machine.gateways.profile_of(attempt.gateway)
+    if profile is None or Operation.VOID not in profile.resolve:
+        return None  # it ends when the payer, or time, ends it
     original = _instruction.decode(attempt.instruction)
     void = Instruction(
         operation=Operation.VOID,

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from msgspec.structs import replace
+
 from bailiwick.channels.contract import (
     CallbackRefused,
     Exchange,
@@ -114,6 +116,36 @@ def check_any_answer_is_read_without_a_fault(it: Subject) -> None:
             right = agreed.currency == order.currency and (agreed.amount == order.amount or less)
             right = right and reply.status in definite
             require(right, f"{reply.status} {reply.body!r} is {agreed}")
+
+
+def check_each_part_of_an_answer_may_be_anything(it: Subject) -> None:
+    for case in it.cases.answers:
+        for body in _with_each_part_replaced(case.reply.body):
+            reply = replace(case.reply, body=body)
+            told = replace(case, reply=reply).read(it.channel)
+            _storable(told, reply)
+
+
+def _with_each_part_replaced(body: bytes) -> Iterator[bytes]:
+    """A JSON answer with any one of its members or items replaced by each of the values."""
+    try:
+        data = json.loads(body)
+    except ValueError:
+        return
+    for inside in list(_containers(data)):
+        for place in list(inside) if isinstance(inside, dict) else range(len(inside)):
+            before = inside[place]
+            for value in _VALUES:
+                inside[place] = value
+                yield json.dumps(data).encode("utf-8", "surrogatepass")
+            inside[place] = before
+
+
+def _containers(data: Any) -> Iterator[Any]:
+    if isinstance(data, (dict, list)):
+        yield data
+        for each in data.values() if isinstance(data, dict) else data:
+            yield from _containers(each)
 
 
 def check_any_callback_is_read_or_refused(it: Subject) -> None:
