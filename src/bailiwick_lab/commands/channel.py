@@ -178,15 +178,18 @@ def _fail(verb: str, message: str, as_json: bool) -> NoReturn:
 
 def _show(each: Checked) -> None:
     part, _, name = each.name.partition(".")
+    name = name.replace("_s_", "'s ").replace("_", " ")
     sign = click.style("green", fg="green") if each.seen is None else click.style("red  ", fg="red")
-    click.echo(f"{sign}  {part}: {name.replace('_', ' ')}")
+    click.echo(f"{sign}  {part}: {name}")
     if each.seen is not None:
         click.echo(f"       {each.seen[:2_000]}")
 
 
 def _sum_up(it: Subject, done: list[Checked], said: Judged | None) -> None:
     red = sum(each.seen is not None for each in done)
-    if said is not None:
+    if said is None:
+        click.echo("       no judges were run")
+    else:
         sign = click.style("green", fg="green") if said.ok else click.style("red  ", fg="red")
         click.echo(f"{sign}  judges of {said.place}")
         click.echo("".join(f"       {line}\n" for line in said.said.splitlines()), nl=False)
