@@ -72,16 +72,16 @@ DEFECTS: dict[str, tuple[str, str, str]] = {
         "requests.secrets_stand_in_no_address_or_body",
     ),
     "a_secret_in_a_header_that_is_kept": (
-        'messages.get(account, "/account", messages.bearer(account))',
-        'messages.get(account, "/account", {"x-acme": account.secrets["api_key"]})',
+        'requests.get(account, "/account", requests.bearer(account))',
+        'requests.get(account, "/account", {"x-acme": account.secrets["api_key"]})',
         "transcripts.whatever_authenticates_is_declared",
     ),
     "a_hold_takes_the_money": (
-        "messages.only_declared(PROFILE, instruction)", "instruction.automatic",
+        "requests.only_declared(PROFILE, instruction)", "instruction.automatic",
         "requests.nothing_is_held_where_there_are_no_holds",
     ),
     "a_void_is_sent_as_something_else": (
-        "messages.only_declared(PROFILE, instruction)\n",
+        "requests.only_declared(PROFILE, instruction)\n",
         "instruction.operation.value\n",
         "requests.operations_it_lacks_are_not_built",
     ),
@@ -104,7 +104,7 @@ DEFECTS: dict[str, tuple[str, str, str]] = {
         "requests.queries_name_what_is_looked_for",
     ),
     "the_credential_check_is_blind": (
-        "return messages.credential_problem(PROFILE, reply)", "return None",
+        'return requests.credential_problem("Acme", reply)', "return None",
         "requests.credentials_are_proved_without_harm",
     ),
     "callbacks_are_believed_unseen": (

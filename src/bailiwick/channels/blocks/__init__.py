@@ -1,1 +1,1 @@
-"""What channels are built of: amounts, reading, signatures, words, redaction. Pure."""
+"""What channels are built of: amounts, reading, refusals, requests, signatures, redaction. Pure."""

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from bailiwick.channels.blocks import amounts, parsing, signatures, words
+from bailiwick.channels.blocks import amounts, parsing, requests, signatures, words
 from bailiwick.channels.contract import (
     Account,
     CallbackEvent,
@@ -72,14 +72,10 @@ class SandboxChannel:
     profile: Profile = PROFILE
 
     def check(self, account: Account) -> Request:
-        return _get(account, "/account")
+        return requests.get(account, "/account", requests.bearer(account))
 
     def parse_check(self, reply: Reply) -> str | None:
-        if reply.status == 200:
-            return None
-        if reply.status in (401, 403):
-            return "the sandbox refused the API key: correct secrets.api_key of the gateway"
-        return f"the sandbox answered {reply.status} to the credential check: check base_url"
+        return requests.credential_problem("the sandbox", reply)
 
     def request(self, instruction: Instruction, account: Account) -> Request:
         """See ``Channel.request``.
@@ -88,12 +84,7 @@ class SandboxChannel:
             CannotExpress: a capture, void or refund without the provider's id of the charge.
         """
         path, body = _order(instruction)
-        return Request(
-            "POST",
-            account.base_url.rstrip("/") + path,
-            {**_headers(account), "content-type": "application/json"},
-            msgspec.json.encode(body),
-        )
+        return requests.post_json(account, path, requests.bearer(account), body)
 
     def parse(self, instruction: Instruction, reply: Reply) -> Result:
         if reply.status != 200:
@@ -111,7 +102,8 @@ class SandboxChannel:
     def query(self, instruction: Instruction, account: Account, way: Resolve) -> Request | None:
         if way is not Resolve.REFERENCE:
             return None
-        return _get(account, f"/operations/{quote(instruction.reference, safe='')}")
+        path = f"/operations/{quote(instruction.reference, safe='')}"
+        return requests.get(account, path, requests.bearer(account))
 
     def parse_query(self, instruction: Instruction, reply: Reply, way: Resolve) -> Result:
         if reply.status == 404:
@@ -166,17 +158,6 @@ class SandboxChannel:
 
 
 CHANNEL = SandboxChannel()
-
-
-def _headers(account: Account) -> dict[str, str]:
-    return {
-        "authorization": f"Bearer {account.secrets.get('api_key', '')}",
-        "accept": "application/json",
-    }
-
-
-def _get(account: Account, path: str) -> Request:
-    return Request("GET", account.base_url.rstrip("/") + path, _headers(account))
 
 
 def _order(instruction: Instruction) -> tuple[str, msgspec.Struct]:

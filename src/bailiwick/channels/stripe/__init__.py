@@ -2,7 +2,7 @@
 
 Sources: https://docs.stripe.com/api (payment_intents, refunds, errors, idempotent_requests),
 https://docs.stripe.com/currencies, https://docs.stripe.com/webhooks/signature. Readings of
-answers are in ``stripe_read``.
+answers are in ``readings``.
 
 How unknowns end: Stripe has no strongly consistent look-up by our reference (its search lags),
 so an unknown whose provider id is known is read by that id, else the same request is repeated
@@ -13,12 +13,11 @@ the *first* answer as it was, stored 500s included; so the id comes first where 
 from collections.abc import Mapping
 from urllib.parse import quote, urlencode
 
-from bailiwick.channels.blocks import amounts, parsing
+from bailiwick.channels.blocks import amounts, parsing, requests
 from bailiwick.channels.contract import (
     Account,
     CallbackEvent,
     CallbackRefused,
-    CannotExpress,
     Instruction,
     Operation,
     Outcome,
@@ -57,11 +56,7 @@ class StripeChannel:
         return _get(account, "/v1/account")
 
     def parse_check(self, reply: Reply) -> str | None:
-        if reply.status == 200:
-            return None
-        if reply.status in (401, 403):
-            return "the provider refused the API key: correct secrets.api_key of the gateway"
-        return f"the provider answered {reply.status} to the credential check: check base_url"
+        return requests.credential_problem("the provider", reply)
 
     def request(self, instruction: Instruction, account: Account) -> Request:
         """See ``Channel.request``.
@@ -70,13 +65,14 @@ class StripeChannel:
             CannotExpress: an amount that this provider cannot express (``Profile.multiples``), or
                 no provider id of the charge for an operation that needs it.
         """
+        requests.only_declared(self.profile, instruction)
         path, fields = _order(instruction)
         headers = {
             **_headers(account),
             "content-type": "application/x-www-form-urlencoded",
             "idempotency-key": instruction.reference,
         }
-        return Request("POST", _url(account, path), headers, urlencode(fields).encode())
+        return Request("POST", requests.at(account, path), headers, urlencode(fields).encode())
 
     def parse(self, instruction: Instruction, reply: Reply) -> Result:
         if reply.status != 200:
@@ -140,27 +136,17 @@ CHANNEL = StripeChannel()
 
 
 def _headers(account: Account) -> dict[str, str]:
-    return {
-        "authorization": f"Bearer {account.secrets.get('api_key', '')}",
-        "stripe-version": API_VERSION,
-        "accept": "application/json",
-    }
-
-
-def _url(account: Account, path: str) -> str:
-    return account.base_url.rstrip("/") + path
+    return {**requests.bearer(account), "stripe-version": API_VERSION}
 
 
 def _get(account: Account, path: str) -> Request:
-    return Request("GET", _url(account, path), _headers(account))
+    return requests.get(account, path, _headers(account))
 
 
 def _order(instruction: Instruction) -> tuple[str, list[tuple[str, str]]]:
     if instruction.operation is Operation.CHARGE:
         return "/v1/payment_intents", _charge_fields(instruction)
     known = parsing.charge_id(instruction)
-    if instruction.operation not in read.PROFILE.resolve:
-        raise CannotExpress(f"This channel has no {instruction.operation}; nothing was sent.")
     if instruction.operation is Operation.VOID:
         return f"/v1/payment_intents/{quote(known, safe='')}/cancel", []
     amount = str(amounts.to_provider(read.PROFILE, instruction.amount, instruction.currency))

@@ -45,13 +45,14 @@ def post_json(account: Account, path: str, headers: Mapping[str, str], body: obj
     return Request("POST", at(account, path), given, msgspec.json.encode(body))
 
 
-def credential_problem(profile: Profile, reply: Reply, secret: str = "api_key") -> str | None:
+def credential_problem(who: str, reply: Reply, secret: str = "api_key") -> str | None:
     """What is wrong with the credentials, by the status of the answer to their check."""
+    what = "API key" if secret == "api_key" else secret.replace("_", " ")
     if reply.status == 200:
         return None
     if reply.status in (401, 403):
-        return f"{profile.title} refused the credentials: correct secrets.{secret} of the gateway"
-    return f"{profile.title} answered {reply.status} to the credential check: check base_url"
+        return f"{who} refused the {what}: correct secrets.{secret} of the gateway"
+    return f"{who} answered {reply.status} to the credential check: check base_url"
 
 
 def only_declared(profile: Profile, instruction: Instruction) -> None:
