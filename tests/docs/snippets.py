@@ -70,8 +70,10 @@ class Command:
 
 def pages() -> list[Path]:
     """Every page whose blocks are tested."""
+    channels = REPO / "src" / "bailiwick" / "channels"
     found = [REPO / "README.md", *sorted((REPO / "docs").rglob("*.md"))]
-    skipped = {"_build", "changes"}
+    found += sorted(channels.glob("*/page.md"))
+    skipped = {"_build", "_channels", "changes"}
     return [
         page
         for page in found

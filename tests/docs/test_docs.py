@@ -19,6 +19,7 @@ import msgspec
 import pytest
 
 from bailiwick.access.config import AccessSettings
+from bailiwick.channels import registry
 from bailiwick.checker import inside, providers
 from bailiwick.checker.kinds import erasures, records, told
 from bailiwick.cli.main import COMMANDS, bailiwick
@@ -194,6 +195,8 @@ def _read_toml(block: Block, folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
         topology_file.parse(raw)
     elif kind == "merchants.toml":
         merchants_file.parse(raw)
+    elif kind == "pyproject.toml":
+        assert set(tomllib.loads(block.text)["project"]["entry-points"]) == {registry.GROUP}
     elif kind == "sandbox.toml":
         file = folder / "sandbox.toml"
         file.write_bytes(raw)

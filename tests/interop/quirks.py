@@ -20,7 +20,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from bailiwick.channels import common
+from bailiwick.channels.blocks import signatures
 from tests.interop.kit import call, serving
 
 API_KEY = "sk_test_peer"
@@ -153,7 +153,7 @@ class Quirks:
         """A callback of the peer, passed on with its amounts and a signature over them."""
         event = json.loads(body)
         stamp = int(dict(part.split("=", 1) for part in signature.split(","))["t"])
-        if signature != f"t={stamp},v1={common.sign(CALLBACK_SECRET, stamp, body)}":
+        if signature != f"t={stamp},v1={signatures.sign(CALLBACK_SECRET, stamp, body)}":
             return 400
         intent = event["data"]["object"]
         with self._lock:
@@ -167,7 +167,7 @@ class Quirks:
         parts = urlsplit(self.callback_url)
         headers = {
             "Content-Type": "application/json",
-            "Stripe-Signature": f"t={stamp},v1={common.sign(CALLBACK_SECRET, stamp, changed)}",
+            "Stripe-Signature": f"t={stamp},v1={signatures.sign(CALLBACK_SECRET, stamp, changed)}",
         }
         connection = http.client.HTTPConnection(parts.netloc, timeout=60)
         try:

@@ -7,7 +7,7 @@ import asyncpg
 import msgspec
 from click.testing import CliRunner, Result
 
-from bailiwick.channels.base import Outcome
+from bailiwick.channels.contract import Outcome
 from bailiwick.checker.findings import Findings
 from bailiwick.checker.kinds import erasures, told
 from bailiwick.checker.places import NodePlace

@@ -15,7 +15,7 @@ import msgspec
 
 from bailiwick.base.clock import boot_ns
 from bailiwick.base.keys import request_hash
-from bailiwick.channels.base import (
+from bailiwick.channels.contract import (
     PAYOUT_CANCELED,
     Account,
     CallbackEvent,
@@ -58,8 +58,22 @@ STRICT = Merchant("acct_2", "No cascade", cascade=False)
 LOCATION = Location("DE", None, None, "explicit", "high", {"country": "DE"})
 ASSIGNMENT = Assignment(1, 1, 1, "DE", "free", (Considered(1, "europe", "chosen", "the home"),))
 BY_REFERENCE: dict[Operation, tuple[Resolve, ...]] = dict.fromkeys(Operation, (Resolve.REFERENCE,))
+
+
+class Signed:
+    """How the bank in memory signs its callbacks."""
+
+    def sign(self, account: Account, body: bytes, now_ms: int) -> dict[str, str]:
+        return {"signature": "genuine"}
+
+    def check(self, headers: Mapping[str, str], body: bytes, account: Account, now_ms: int) -> bool:
+        if headers.get("signature") != "genuine":
+            raise CallbackRefused("forged")
+        return True
+
+
 PROFILE = Profile(
-    "bank", "Bank", BY_REFERENCE, visibility_ms=1_000, total_ms=1_000,
+    "bank", "Bank", BY_REFERENCE, visibility_ms=1_000, total_ms=1_000, callbacks=Signed(),
     shared_tokens="pm_card_[a-z]+", evidence_files=True,
 )  # fmt: skip
 
@@ -216,8 +230,7 @@ class Bank:
     def callback(
         self, headers: Mapping[str, str], body: bytes, account: Account, now_ms: int
     ) -> CallbackEvent | None:
-        if headers.get("signature") != "genuine":
-            raise CallbackRefused("forged")
+        Signed().check(headers, body, account, now_ms)
         return msgspec.json.decode(body, type=CallbackEvent)
 
     def facts(self) -> GatewayFacts:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from bailiwick.channels.base import CallbackEvent, Instruction, Operation, Result
+from bailiwick.channels.contract import CallbackEvent, Instruction, Operation, Result
 from bailiwick.orders import attempt_store
 from bailiwick.orders.callbacks import Callbacks
 from bailiwick.orders.resolver import Resolver

@@ -8,7 +8,7 @@ import asyncpg
 import msgspec
 import pytest
 
-from bailiwick.channels.base import Operation
+from bailiwick.channels.contract import Operation
 from bailiwick.checker.findings import Findings
 from bailiwick.checker.kinds import told
 from bailiwick.checker.places import NodePlace

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bailiwick.base.ids import new_id, node_of
-from bailiwick.channels.base import Operation
+from bailiwick.channels.contract import Operation
 from tests.postgres.lists_kit import Site, site
 from tests.postgres.test_lists import PAID, customer, pay
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from bailiwick.channels.base import Account
+from bailiwick.channels.contract import Account
 from bailiwick.checker.places import NodePlace, Places
 from bailiwick.checker.run import Wanted, check
 from bailiwick.node.config import Loaded

@@ -13,8 +13,7 @@ import msgspec
 import pytest
 
 from bailiwick.base.errors import ApiError
-from bailiwick.channels.base import CallbackEvent, Operation, Outcome, Result
-from bailiwick.channels.dispute_notice import DisputeNotice
+from bailiwick.channels.contract import CallbackEvent, DisputeNotice, Operation, Outcome, Result
 from bailiwick.checker import books, inside, stories, tables
 from bailiwick.checker.findings import Findings
 from bailiwick.checker.kinds import disputes as checked
@@ -272,7 +271,7 @@ async def test_a_dispute_of_no_charge_of_ours(
 async def test_a_stale_or_unsigned_callback_proves_nothing(
     store: NodeStore, sql: asyncpg.Connection
 ) -> None:
-    quiet = Bank("quiet", replace(PROFILE, signed_callbacks=False))
+    quiet = Bank("quiet", replace(PROFILE, callbacks=None))
     for bank, dated in ((Bank(), True), (quiet, False)):
         region = Region(store, bank)
         payment = await paid(region, f"k-{bank.name}")

@@ -11,7 +11,7 @@ import asyncpg
 import msgspec
 import pytest
 
-from bailiwick.channels.base import Operation
+from bailiwick.channels.contract import Operation
 from bailiwick.control import database, fencing, moving, publishing
 from bailiwick.control.fleet import Fleet, FleetNode
 from bailiwick.control.plans import ControlError, carry_out

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from bailiwick.base.clock import now_ms
-from bailiwick.channels.base import Operation, Resolve
+from bailiwick.channels.contract import Operation, Resolve
 from bailiwick.checker.books import EvidenceFile, Submission
 from bailiwick.checker.findings import Findings
 from bailiwick.checker.kinds import files as checked

@@ -8,7 +8,7 @@ import pytest
 
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
-from bailiwick.channels.base import Operation
+from bailiwick.channels.contract import Operation
 from bailiwick.resources.payments.holds import expiry
 from bailiwick.resources.payments.holds.captures import CAPTURES_MAX
 from bailiwick.resources.payments.holds.expiry import Holds

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from bailiwick.base.errors import ApiError
-from bailiwick.channels.base import Operation
+from bailiwick.channels.contract import Operation
 from bailiwick.resources.payments.holds.increments import INCREMENTS_MAX
 from bailiwick.resources.payments.params import CancelPayment, CapturePayment, IncrementPayment
 from tests.postgres.node_kit import PROFILE, SURE_MS, Bank, Lost, Region, body, reviews

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from bailiwick.base.keys import key_identity
-from bailiwick.channels.base import Operation
+from bailiwick.channels.contract import Operation
 from bailiwick.checker import inside, stories, tables
 from bailiwick.checker.findings import Findings
 from bailiwick.checker.places import NodePlace

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from bailiwick.base.errors import ApiError
-from bailiwick.channels.base import Operation
+from bailiwick.channels.contract import Operation
 from bailiwick.store.lanes import LaneFull, Written
 from tests.postgres.node_kit import Bank, Region, body, paid, reviews
 from tests.postgres.rows_kit import counts, create, sound, write

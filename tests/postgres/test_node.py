@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from bailiwick.base.errors import ApiError
-from bailiwick.channels.base import Operation, Permit, Resolve
+from bailiwick.channels.contract import Operation, Permit, Resolve
 from bailiwick.idempotency.requests import Refused
 from bailiwick.jurisdiction.assign import Considered
 from bailiwick.resources.payments import cascade

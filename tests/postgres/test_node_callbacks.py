@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from bailiwick.base.errors import ApiError
-from bailiwick.channels.base import Operation, Outcome, Resolve, Result
+from bailiwick.channels.contract import Operation, Outcome, Resolve, Result
 from bailiwick.resources.payments.params import CancelPayment, ConfirmPayment
 from bailiwick.resources.refunds.params import CreateRefund
 from tests.postgres.node_kit import (
@@ -235,7 +235,7 @@ async def test_an_old_signature_is_not_believed(
 async def test_an_unsigned_callback_about_what_has_ended_has_the_provider_asked(
     bank: Bank, store: NodeStore, sql: asyncpg.Connection
 ) -> None:
-    unsigned = Bank("unsigned", msgspec.structs.replace(PROFILE, signed_callbacks=False))
+    unsigned = Bank("unsigned", msgspec.structs.replace(PROFILE, callbacks=None))
     region = Region(store, unsigned)
     unsigned.script[Operation.CHARGE] = ["decline"]
     reference = body(await region.pay("k"))["error"]["payment_intent"]["latest_charge"]

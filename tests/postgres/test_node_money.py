@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from bailiwick.base.errors import ApiError
-from bailiwick.channels.base import Operation
+from bailiwick.channels.contract import Operation
 from bailiwick.idempotency.requests import Answer
 from bailiwick.resources.payments.params import CancelPayment, CapturePayment
 from bailiwick.resources.refunds.params import CreateRefund

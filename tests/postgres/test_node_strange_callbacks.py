@@ -1,7 +1,5 @@
 """Callbacks and answers about something else than we asked for: nothing of them is booked."""
 
-import json
-from collections.abc import Callable
 from typing import Any
 
 import asyncpg
@@ -10,12 +8,10 @@ import pytest
 
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
-from bailiwick.channels import common
-from bailiwick.channels.base import Account, CallbackEvent, Operation, Outcome, Resolve, Result
-from bailiwick.channels.registry import CHANNELS
-from tests.contract.answers import ACCOUNTS, SECRET
-from tests.contract.answers_sandbox import bank_charge
-from tests.contract.answers_stripe import intent
+from bailiwick.channels import registry
+from bailiwick.channels.contract import Account, CallbackEvent, Operation, Outcome, Resolve, Result
+from bailiwick_lab.channel_suite.cases import Callback
+from bailiwick_lab.channel_suite.subject import Subject, subject
 from tests.postgres.node_kit import PROFILE, Bank, Region, balance, body, paid, reviews
 from tests.postgres.rows_kit import counts, sound
 from tests.store_kit import NodeStore
@@ -24,9 +20,9 @@ APPROVED = Outcome.APPROVED
 MISMATCH = {"reference_mismatch"}
 
 
-async def pending(region: Region, bank: Bank, key: str = "k") -> str:
+async def pending(region: Region, bank: Bank, key: str = "k", **values: Any) -> str:
     bank.script[Operation.CHARGE] = ["pending"]
-    return str((await paid(region, key))["latest_charge"])
+    return str((await paid(region, key, **values))["latest_charge"])
 
 
 async def test_another_object_under_our_reference(
@@ -167,7 +163,7 @@ async def test_gateways_of_one_account_speak_for_each_other(
 async def test_anybody_s_callback_opens_no_review(
     store: NodeStore, sql: asyncpg.Connection
 ) -> None:
-    bank = Bank("bank", msgspec.structs.replace(PROFILE, signed_callbacks=False))
+    bank = Bank("bank", msgspec.structs.replace(PROFILE, callbacks=None))
     region = Region(store, bank)
     reference = await pending(region, bank)
     strange = Result(APPROVED, "b_another", 1000, "EUR")
@@ -203,48 +199,53 @@ async def test_an_answer_about_another_object(
 # With the real channels' own callbacks
 
 
-def _sandbox(reference: str, known: str) -> tuple[str, dict[str, Any]]:
-    charge = bank_charge(id=known, reference=reference, amount=1000, amount_captured=1000)
-    event = {"id": f"evt_{known}", "type": "charge.updated", "created": 1, "data": charge}
-    return "sandbox-signature", event
+def _approving() -> dict[str, tuple[Subject, Callback]]:
+    """Of each channel whose callbacks are believed, one that approves a charge."""
+    found: dict[str, tuple[Subject, Callback]] = {}
+    for name in registry.names():
+        it = subject(registry.channel(name), registry.folder(name))
+        for case in it.cases.callbacks:
+            said = case.says
+            if said is None or said.result is None or said.operation is not Operation.CHARGE:
+                continue
+            if said.result.outcome is APPROVED and said.reference and said.provider_ref:
+                found.setdefault(name, (it, case))
+    return found
 
 
-def _stripe(reference: str, known: str) -> tuple[str, dict[str, Any]]:
-    made = intent(
-        id=known, amount=1000, amount_received=1000, metadata={"bailiwick_reference": reference}
-    )
-    event = {
-        "id": f"evt_{known}", "object": "event", "livemode": False,
-        "type": "payment_intent.succeeded", "data": {"object": made},
-    }  # fmt: skip
-    return "stripe-signature", event
+GENUINE = _approving()
 
 
-GENUINE: dict[str, Callable[[str, str], tuple[str, dict[str, Any]]]] = {
-    "sandbox": _sandbox,
-    "stripe": _stripe,
-}
-
-
-@pytest.mark.parametrize("name", sorted(CHANNELS))
+@pytest.mark.parametrize("name", sorted(GENUINE))
 async def test_a_channel_s_own_callback_about_another_object(
     store: NodeStore, sql: asyncpg.Connection, name: str
 ) -> None:
+    it, case = GENUINE[name]
+    assert case.says is not None and case.says.result is not None
+    amount, currency = case.says.result.amount, case.says.result.currency
+    assert amount is not None and currency is not None
     bank = Bank()
     region = Region(store, bank)
-    reference = await pending(region, bank)
-    bank.channel, bank.profile = CHANNELS[name], CHANNELS[name].profile
-    bank.account = Account("bank", "", ACCOUNTS[name].secrets)
+    reference = await pending(region, bank, amount=amount, currency=currency.lower())
+    bank.channel, bank.profile = it.channel, it.profile
+    bank.account = Account("bank", "", it.cases.account.secrets)
 
     async def told(known: str) -> str:
-        where, event = GENUINE[name](reference, known)
-        raw, now_s = json.dumps(event).encode(), now_ms() // 1000
-        signed = f"t={now_s},v1={common.sign(SECRET, now_s, raw)}"
-        return await region.callbacks.take("bank", {where: signed}, raw)
+        assert case.says is not None
+        raw = case.body
+        for old, new in (
+            (case.says.reference, reference),
+            (case.says.provider_ref, known),
+            (case.says.notice_id, f"evt_{known}"),
+        ):
+            assert old is not None
+            raw = raw.replace(old.encode(), new.encode())
+        headers = it.signed(raw, now_ms(), bank.account)
+        return await region.callbacks.take("bank", headers, raw)
 
     assert await told("pi_another") == "contradicts"
-    assert await balance(sql, "%") == 0
+    assert await balance(sql, "merchant:%") == 0
     assert await reviews(sql) == MISMATCH
     assert await told(f"b_{reference}") == "taken"
-    assert await balance(sql, "merchant:%") == -1000
+    assert await balance(sql, "merchant:%") == -amount
     await sound(sql)

@@ -5,7 +5,7 @@ import msgspec
 import pytest
 
 from bailiwick.base.errors import ApiError
-from bailiwick.channels.base import (
+from bailiwick.channels.contract import (
     Account,
     CannotExpress,
     Exchange,

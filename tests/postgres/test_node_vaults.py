@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from bailiwick.base.errors import ApiError
-from bailiwick.channels.base import Operation
+from bailiwick.channels.contract import Operation
 from bailiwick.idempotency.requests import Refused
 from bailiwick.resources.payments.params import (
     CardOptions,

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from bailiwick.base.errors import ApiError
-from bailiwick.channels.base import CallbackEvent, Operation, Outcome
+from bailiwick.channels.contract import CallbackEvent, Operation, Outcome
 from bailiwick.checker import inside
 from bailiwick.checker.findings import Findings
 from bailiwick.checker.kinds import payouts

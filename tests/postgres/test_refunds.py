@@ -4,7 +4,7 @@ import asyncpg
 import pytest
 
 from bailiwick.base.errors import ApiError
-from bailiwick.channels.base import Operation, Outcome, Result
+from bailiwick.channels.contract import Operation, Outcome, Result
 from bailiwick.resources.refunds.params import CreateRefund
 from tests.postgres.node_kit import STRICT, Bank, Region, asked, balance, body, paid
 from tests.postgres.rows_kit import sound

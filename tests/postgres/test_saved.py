@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from bailiwick.base.ids import new_id
-from bailiwick.channels.base import CallbackEvent, Operation
+from bailiwick.channels.contract import CallbackEvent, Operation
 from bailiwick.orders import attempt_store
 from bailiwick.orders.callbacks import Callbacks
 from bailiwick.orders.resolver import Resolver

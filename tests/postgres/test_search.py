@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from bailiwick.channels.base import Operation
+from bailiwick.channels.contract import Operation
 from bailiwick.resources import declared
 from bailiwick.search import filler as filler_module
 from bailiwick.search import index

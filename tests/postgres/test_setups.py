@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from bailiwick.base.ids import new_id
-from bailiwick.channels.base import Instruction, Operation
+from bailiwick.channels.contract import Instruction, Operation
 from bailiwick.resources.setup_intents.states import State
 from bailiwick.store.statements import migrations
 from tests.postgres.hooks_kit import endpoint

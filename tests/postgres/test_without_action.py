@@ -6,7 +6,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from bailiwick.channels.base import Operation
+from bailiwick.channels.contract import Operation
 from bailiwick.idempotency.requests import Answer
 from bailiwick.resources.payments import cascade
 from bailiwick.resources.payments.params import CancelPayment, ConfirmPayment

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from bailiwick.base.ids import new_id
-from bailiwick.channels.base import Instruction, Operation, Outcome, Result
+from bailiwick.channels.contract import Instruction, Operation, Outcome, Result
 from bailiwick.orders.attempts import Attempt
 from bailiwick.resources.payments.outcomes import Step
 from bailiwick.resources.payments.rows import Details, Payment, Progress

@@ -12,7 +12,7 @@ from bailiwick.base import canary, sealing
 from bailiwick.base.canary import FRESH_MS, CanaryAsk
 from bailiwick.base.clock import boot_ns, now_ms
 from bailiwick.base.errors import ApiError
-from bailiwick.channels.base import Account, Permit, Phase, Request
+from bailiwick.channels.contract import Account, Permit, Phase, Request
 from bailiwick.node import canary as node_canary
 from bailiwick.node.canary import Canary
 from bailiwick.node.operations import Usage, refuse_if_superseded

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from bailiwick.base.errors import ApiError
-from bailiwick.channels.base import Result, no_such_method
+from bailiwick.channels.contract import Result, no_such_method
 from bailiwick.ledger.postings import Posting
 from bailiwick.orders import attempts
 from bailiwick.orders.attempts import Attempt, AttemptNew

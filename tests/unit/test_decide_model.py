@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from bailiwick.channels.base import Outcome, Result
+from bailiwick.channels.contract import Outcome, Result
 from bailiwick.orders import attempts
 from bailiwick.orders.attempts import Attempt, AttemptNew
 from bailiwick.orders.transition import Transition

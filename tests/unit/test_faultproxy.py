@@ -5,8 +5,8 @@ import time
 
 import pytest
 
+from bailiwick_lab.servers.scripted import Last, ScriptedServer, http
 from tests.faultproxy import FaultProxy
-from tests.scripted import Last, ScriptedServer, http
 from tests.waiting import PATIENCE_S
 
 OK = http(200, b"0123456789")

@@ -8,7 +8,7 @@ from babel import Locale
 
 from bailiwick import methods
 from bailiwick.base.errors import ApiError
-from bailiwick.channels.registry import CHANNELS
+from bailiwick.channels.registry import channel, names
 from bailiwick.geo.places import load_places
 from bailiwick.methods.locales import spoken
 from bailiwick.routing.available import available
@@ -34,7 +34,7 @@ def test_what_has_a_name_in_one_language_has_it_in_all_or_is_a_brand() -> None:
 
 
 def test_every_channel_s_types_have_a_file() -> None:
-    declared = {name for each in CHANNELS.values() for name in each.profile.methods}
+    declared = {name for each in names() for name in channel(each).profile.methods}
     assert declared == set(EVERY)
 
 

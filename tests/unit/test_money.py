@@ -15,11 +15,11 @@ from bailiwick.base.money import (
     payment_amount,
     payment_currency,
 )
-from bailiwick.channels import common
-from bailiwick.channels.base import Operation, Profile, Resolve
+from bailiwick.channels.blocks import amounts
+from bailiwick.channels.contract import Operation, Profile, Resolve
 
 codes = st.sampled_from(sorted(CURRENCIES))
-amounts = st.integers(-(10**13), 10**13)
+minor_units = st.integers(-(10**13), 10**13)
 WAYS: dict[Operation, tuple[Resolve, ...]] = dict.fromkeys(Operation, (Resolve.REFERENCE,))
 
 
@@ -53,23 +53,23 @@ def test_three_currencies_have_stripe_s_minor_unit_on_the_api() -> None:
 def test_a_provider_that_declares_nothing_counts_as_iso_4217(
     currency: str, amount: int, sent: int
 ) -> None:
-    assert common.to_provider(profile({}), amount, currency) == sent
-    assert common.from_provider(profile({}), sent, currency) == amount
+    assert amounts.to_provider(profile({}), amount, currency) == sent
+    assert amounts.from_provider(profile({}), sent, currency) == amount
 
 
 def test_an_amount_between_units_is_no_amount() -> None:
-    assert common.from_provider(profile({}), 1050, "MGA") is None
-    assert not common.expressible(profile({}), 550, "ISK")
-    assert common.from_provider(profile({}), 10, "ZZZ") is None
+    assert amounts.from_provider(profile({}), 1050, "MGA") is None
+    assert not amounts.expressible(profile({}), 550, "ISK")
+    assert amounts.from_provider(profile({}), 10, "ZZZ") is None
 
 
-@given(codes, amounts)
+@given(codes, minor_units)
 def test_decimal_text_and_back(code: str, amount: int) -> None:
     money = Money(amount, code)
     assert parse_decimal(money.decimal(), code) == money
 
 
-@given(codes, amounts, st.integers(0, 6))
+@given(codes, minor_units, st.integers(0, 6))
 def test_decimal_text_and_back_at_a_provider_s_scale(code: str, amount: int, places: int) -> None:
     text = Money(amount, code).decimal(places)
     assert parse_decimal(text, code, places) == Money(amount, code)
@@ -84,11 +84,13 @@ def test_a_provider_s_minor_units_and_back(code: str, amount: int, places: int) 
         exact = Profile(
             "test", "Test", WAYS, 0, exponents={code: places}, multiples={code: 10**loses}
         )
-        assert not common.expressible(exact, amount, code)
+        assert not amounts.expressible(exact, amount, code)
         with pytest.raises(ValueError, match="cannot express"):
-            common.to_provider(exact, amount, code)
+            amounts.to_provider(exact, amount, code)
         return
-    assert common.from_provider(channel, common.to_provider(channel, amount, code), code) == amount
+    assert (
+        amounts.from_provider(channel, amounts.to_provider(channel, amount, code), code) == amount
+    )
 
 
 @pytest.mark.parametrize(
@@ -166,7 +168,7 @@ def test_what_a_refusal_names_is_taken(code: str) -> None:
 def test_what_may_be_charged_reaches_a_provider_of_iso_4217_whole(code: str, amount: int) -> None:
     rule = CURRENCIES[code]
     if amount % rule.multiple == 0:
-        sent = common.to_provider(profile({}), amount, code)
+        sent = amounts.to_provider(profile({}), amount, code)
         assert sent * 10**rule.exponent == amount * 10**rule.iso_exponent
 
 

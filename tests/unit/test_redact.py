@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bailiwick.base.cards import has_card_number, is_card_key, is_card_number
-from bailiwick.channels.base import Exchange, Phase, Reply, Request
-from bailiwick.channels.redact import redact, transcript
+from bailiwick.channels.blocks.redact import redact, transcript
+from bailiwick.channels.contract import Exchange, Phase, Reply, Request
 
 CARDS = [
     "4242424242424242",

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from bailiwick.base.clock import boot_ns
-from bailiwick.channels.base import Exchange, Permit, Phase, Request
+from bailiwick.channels.contract import Exchange, Permit, Phase, Request
 from bailiwick.channels.transports import http as module
 from bailiwick.channels.transports.http import HttpTransport
 from bailiwick.wire.client import Connection
+from bailiwick_lab.servers.scripted import ScriptedServer, http
 from tests.faultproxy import FaultProxy
-from tests.scripted import ScriptedServer, http
 from tests.unit.transport_kit import (
     HASTY_CONNECT,
     OK,
@@ -229,7 +229,7 @@ async def test_no_tls_there(transport: HttpTransport) -> None:
 
 
 async def test_a_certificate_nobody_vouches_for(transport: HttpTransport) -> None:
-    here = Path(__file__).parent.parent / "transcripts" / "tls"
+    here = Path(__file__).parent.parent / "tls"
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(here / "localhost.crt", here / "localhost.key")
     asked: list[bytes] = []

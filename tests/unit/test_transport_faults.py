@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from bailiwick.channels.base import Exchange, Phase, Request
+from bailiwick.channels.contract import Exchange, Phase, Request
 from bailiwick.channels.transports.http import HttpTransport
 from bailiwick.wire.client import Bounds, Connection, WireError
+from bailiwick_lab.servers.scripted import Last, ScriptedServer, http
 from tests.faultproxy import FaultProxy
-from tests.scripted import Last, ScriptedServer, http
 from tests.unit.transport_kit import (
     HASTY_ANSWER,
     HASTY_TOTAL,

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
-from bailiwick.channels.base import Exchange, Phase, Request
+from bailiwick.channels.contract import Exchange, Phase, Request
 from bailiwick.channels.transports.http import HttpTransport
 from bailiwick.wire.client import Bounds, WireError
 from bailiwick.wire.pool import Pool, origin
-from tests.scripted import Last, ScriptedServer, http
+from bailiwick_lab.servers.scripted import Last, ScriptedServer, http
 from tests.unit.transport_kit import (
     HASTY_ANSWER,
     OK,

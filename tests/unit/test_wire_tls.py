@@ -13,10 +13,10 @@ import pytest
 import uvloop
 
 from bailiwick.access.nodes.forward import HopError, NodeClient
-from bailiwick.channels.base import Exchange, Phase, Request
+from bailiwick.channels.contract import Exchange, Phase, Request
 from bailiwick.channels.transports import http as module
 from bailiwick.channels.transports.http import HttpTransport
-from tests.scripted import Last, ScriptedServer, http
+from bailiwick_lab.servers.scripted import Last, ScriptedServer, http
 from tests.unit.transport_kit import (
     HASTY_CONNECT,
     OK,
@@ -27,7 +27,7 @@ from tests.unit.transport_kit import (
     fresh,
 )
 
-HERE = Path(__file__).parent.parent / "transcripts" / "tls"
+HERE = Path(__file__).parent.parent / "tls"
 CERT, KEY = str(HERE / "localhost.crt"), str(HERE / "localhost.key")
 HEAD = b"HTTP/1.1 200 OK\r\n"
 

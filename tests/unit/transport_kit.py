@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from bailiwick.base.clock import boot_ns
-from bailiwick.channels.base import Exchange, Permit, Phase, Profile, Request
+from bailiwick.channels.contract import Exchange, Permit, Phase, Profile, Request
 from bailiwick.channels.transports.http import HttpTransport
 from bailiwick.wire.client import Connection
-from tests.scripted import http
+from bailiwick_lab.servers.scripted import http
 from tests.waiting import PATIENCE_S
 
 _PATIENCE_MS = int(PATIENCE_S * 1_000)

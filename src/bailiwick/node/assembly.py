@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from bailiwick.channels.base import Operation
+from bailiwick.channels.contract import Operation
 from bailiwick.idempotency import keys
 from bailiwick.orders.kinds import AsItIs, Disputing, Handler, Kind, Kinds
 from bailiwick.orders.lanes import lanes as order_lanes

@@ -15,8 +15,8 @@ from bailiwick.bus.settings import (
     NatsKey,
     NatsReplicas,
 )
-from bailiwick.channels.base import Account
-from bailiwick.channels.registry import channel
+from bailiwick.channels.contract import Account
+from bailiwick.channels.registry import BadChannel, channel
 from bailiwick.routing.settings import GatewaySettings, Name
 from bailiwick.runtime import tls
 from bailiwick.runtime.settings import File, SettingsError, read, secret
@@ -272,7 +272,7 @@ def _account(each: GatewaySettings, field: str, base: Path) -> Account:
     live = each.mode == "live"
     try:
         profile = channel(each.channel).profile
-    except LookupError as error:
+    except (LookupError, BadChannel) as error:
         raise SettingsError(f"{field}.channel: {error.args[0]}") from None
     missing = [name for name in profile.secrets if name not in each.secrets]
     if missing:

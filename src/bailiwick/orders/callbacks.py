@@ -13,15 +13,15 @@ import structlog
 
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
-from bailiwick.channels.base import (
+from bailiwick.channels.contract import (
     CallbackEvent,
     CallbackRefused,
+    DisputeNotice,
     Instruction,
     Outcome,
     Result,
     agreed,
 )
-from bailiwick.channels.dispute_notice import DisputeNotice
 from bailiwick.orders import attempt_store
 from bailiwick.orders.attempts import NO_CHARGE, OPEN, Attempt
 from bailiwick.orders.machine import Machine
@@ -104,7 +104,7 @@ class Callbacks:
     async def _object(self, gateway: Gateway, notice: CallbackEvent, attempt: Attempt) -> None:
         """Nothing of it is booked: the resolver asks, and a person must look, once for each
         callback; not for one that anybody could have sent."""
-        if not gateway.profile.signed_callbacks:
+        if gateway.profile.callbacks is None:
             return
         detail = f"{gateway.name}: {notice.operation} {notice.provider_ref or 'without an id'}"
         await self._store.rows(
@@ -126,7 +126,7 @@ class Callbacks:
         if result is not None:
             instruction = _instruction.decode(attempt.instruction)
             result = agreed(instruction, result, gateway.profile)
-        if result is None or notice.dated or not gateway.profile.signed_callbacks:
+        if result is None or notice.dated or gateway.profile.callbacks is None:
             await self._question(gateway, notice, attempt, result)
             return False
         if result.detail in SUSPICIOUS and attempt.state in NO_CHARGE:
@@ -142,7 +142,7 @@ class Callbacks:
     ) -> None:
         """Book what a dispute of a charge does. Raises ApiError (503): it must be told again."""
         book = self._kinds.disputing(attempt)
-        if notice.dated or not gateway.profile.signed_callbacks or book is None:
+        if notice.dated or gateway.profile.callbacks is None or book is None:
             raise ApiError.unavailable("This is not proven to be news. Send it again, signed now.")
         await book(self._machine, attempt, told)
 

@@ -14,7 +14,7 @@ import structlog
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.base.keys import key_identity
-from bailiwick.channels.base import (
+from bailiwick.channels.contract import (
     INVALID_REQUEST,
     Instruction,
     NotBuilt,

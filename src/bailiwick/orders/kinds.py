@@ -12,8 +12,7 @@ from typing import Any, Protocol
 import msgspec
 
 from bailiwick.base.errors import ApiError
-from bailiwick.channels.base import Instruction, NotBuilt, Operation, Result
-from bailiwick.channels.dispute_notice import DisputeNotice
+from bailiwick.channels.contract import DisputeNotice, Instruction, NotBuilt, Operation, Result
 from bailiwick.orders.attempts import Attempt
 from bailiwick.orders.rows import OrderMove
 from bailiwick.orders.table import OrderTable

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from bailiwick.channels.base import (
+from bailiwick.channels.contract import (
     Instruction,
     Operation,
     Outcome,
@@ -37,7 +37,7 @@ async def query(attempt: Attempt, gateway: Gateway, way: Resolve) -> Result | No
 async def state_of(attempt: Attempt, gateway: Gateway) -> Result | None:
     """What the provider knows now of an attempt, asked in the ways its channel declares; None
     when that cannot be learned. "Not found" tells nothing here."""
-    for way in gateway.profile.resolve[Operation(attempt.operation)]:
+    for way in gateway.profile.resolve.get(Operation(attempt.operation), ()):
         if way in (Resolve.REFERENCE, Resolve.PROVIDER_ID):
             result = await query(attempt, gateway, way)
             if result is not None and result.outcome is not Outcome.UNKNOWN:

@@ -11,7 +11,7 @@ import structlog
 
 from bailiwick.base.clock import boot_ns
 from bailiwick.base.errors import ApiError
-from bailiwick.channels.base import (
+from bailiwick.channels.contract import (
     NotBuilt,
     Operation,
     Outcome,
@@ -120,7 +120,7 @@ class Resolver:
         """Try the channel's declared ways in order; None when none of them told anything."""
         operation = Operation(attempt.operation)
         told: Result | None = None
-        for way in gateway.profile.resolve[operation]:
+        for way in gateway.profile.resolve.get(operation, ()):
             if way is Resolve.REPLAY:
                 result = await self._replay(attempt, gateway)
             elif way in (Resolve.REFERENCE, Resolve.PROVIDER_ID):

@@ -7,7 +7,7 @@ import msgspec
 
 from bailiwick.base.ids import new_id, new_token, part_id
 from bailiwick.base.objects import API_VERSION, encode, text
-from bailiwick.channels.base import Instruction, Operation
+from bailiwick.channels.contract import Instruction, Operation
 from bailiwick.delivery.webhooks import Endpoints
 from bailiwick.idempotency.rows import Claim
 from bailiwick.orders.attempts import Attempt, AttemptNew

@@ -10,7 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import msgspec
 
 from bailiwick.base.objects import Object
-from bailiwick.channels.base import Outcome, Result
+from bailiwick.channels.contract import Outcome, Result
 from bailiwick.ledger.postings import Posting
 from bailiwick.orders.attempts import Attempt, AttemptEnd, AttemptNew
 from bailiwick.orders.rows import Beside, Review

@@ -16,7 +16,7 @@ from bailiwick.admission import load
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.base.history import History
-from bailiwick.channels.base import (
+from bailiwick.channels.contract import (
     Account,
     CannotExpress,
     Channel,

@@ -22,7 +22,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     name: Annotated[Name, Meta(description="unique at this node; stands in the callback's address")]
-    channel: Annotated[str, Meta(description="`sandbox` or `stripe`")]
+    channel: Annotated[str, Meta(description="a name that `bailiwick channel list` has")]
     kind: Annotated[Kind, Meta(description="what sort of provider; shown")]
     base_url: Annotated[str, Meta(description="the provider's API; live mode needs `https`")]
     mode: Annotated[Literal["test", "live"], Meta(description="`test` or `live`")] = "test"

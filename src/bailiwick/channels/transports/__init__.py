@@ -8,7 +8,7 @@ a new kind is a new module and nothing else. Whatever it is, it says how far eac
 from importlib import import_module
 from typing import Protocol
 
-from bailiwick.channels.base import Exchange, Permit, Profile, Request
+from bailiwick.channels.contract import Exchange, Permit, Profile, Request
 
 
 class Transport(Protocol):

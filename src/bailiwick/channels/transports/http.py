@@ -20,8 +20,8 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from bailiwick.base.clock import boot_ns
-from bailiwick.channels import redact
-from bailiwick.channels.base import (
+from bailiwick.channels.blocks import redact
+from bailiwick.channels.contract import (
     INVALID_REQUEST,
     Exchange,
     Permit,
@@ -113,7 +113,7 @@ class HttpTransport:
         """
         done = await self._exchange(request, profile, permit)
         if self._recorder is not None:
-            self._recorder(redact.transcript(request, done, self._secrets))
+            self._recorder(redact.transcript(request, done, self._secrets, profile.secret_headers))
         return done
 
     async def close(self) -> None:

@@ -5,8 +5,7 @@ import msgspec
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.base.tenancy import own
-from bailiwick.channels.base import Instruction, Operation
-from bailiwick.channels.documents import Document
+from bailiwick.channels.contract import Document, Instruction, Operation
 from bailiwick.idempotency.requests import Answer, IdempotentRequest
 from bailiwick.orders.machine import Machine
 from bailiwick.resources.disputes import documents, outcome, stored

@@ -7,8 +7,7 @@ import msgspec
 from bailiwick.base.errors import ApiError
 from bailiwick.base.ids import is_id, node_of
 from bailiwick.base.tenancy import own
-from bailiwick.channels.base import Instruction, NotBuilt, Outcome
-from bailiwick.channels.documents import Document
+from bailiwick.channels.contract import Document, Instruction, NotBuilt, Outcome
 from bailiwick.idempotency.requests import IdempotentRequest
 from bailiwick.records import records
 from bailiwick.records.record import Record

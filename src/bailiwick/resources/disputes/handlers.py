@@ -5,8 +5,7 @@ import msgspec
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.base.objects import encode
-from bailiwick.channels.base import Operation
-from bailiwick.channels.dispute_notice import DisputeNotice
+from bailiwick.channels.contract import DisputeNotice, Operation
 from bailiwick.orders.attempts import OPEN, Attempt
 from bailiwick.orders.kinds import Handler
 from bailiwick.orders.machine import Machine

@@ -9,8 +9,7 @@ and where there is none, there is no step.
 import msgspec
 
 from bailiwick.base.ids import new_id, node_of
-from bailiwick.channels.base import Outcome, Result
-from bailiwick.channels.dispute_notice import DisputeNotice
+from bailiwick.channels.contract import DisputeNotice, Outcome, Result
 from bailiwick.ledger import postings as ledger
 from bailiwick.orders.attempts import OPEN, Attempt
 from bailiwick.orders.transition import Part, Transition, closed, ended, repeats, review_of

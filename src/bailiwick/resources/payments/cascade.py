@@ -4,7 +4,7 @@ before definitely charged nothing; or a void, where the payer would have to act 
 import msgspec
 
 from bailiwick.base.clock import now_ms
-from bailiwick.channels.base import Instruction, Operation, Outcome, Result
+from bailiwick.channels.contract import Instruction, Operation, Outcome, Result
 from bailiwick.orders import attempt_store
 from bailiwick.orders.attempts import OPEN, Attempt
 from bailiwick.orders.executor import OPEN_LOOK_MS
@@ -50,6 +50,9 @@ def _forgo(machine: Machine, payment: Payment, attempt: Attempt, result: Result)
         return None
     if payment.state != State.PROCESSING or payment.attempts >= FORGO_MAX:
         return None
+    profile = machine.gateways.profile_of(attempt.gateway)
+    if profile is None or Operation.VOID not in profile.resolve:
+        return None  # it ends when the payer, or time, ends it
     original = _instruction.decode(attempt.instruction)
     void = Instruction(
         operation=Operation.VOID,

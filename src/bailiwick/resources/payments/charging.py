@@ -5,7 +5,7 @@ from typing import Any, Protocol
 import msgspec
 
 from bailiwick.base.errors import ApiError
-from bailiwick.channels.base import Instruction, Operation, Profile
+from bailiwick.channels.contract import Instruction, Operation, Profile
 from bailiwick.resources.payments.params import is_saved
 from bailiwick.resources.payments.rows import Hold, Payment, Progress
 from bailiwick.routing.match import Routing, Wanted, shown

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import UnsetType
 
 from bailiwick.base.clock import now_ms
-from bailiwick.channels.base import Instruction, Operation
+from bailiwick.channels.contract import Instruction, Operation
 from bailiwick.idempotency.requests import Answer, IdempotentRequest
 from bailiwick.orders import attempt_store
 from bailiwick.orders.machine import Machine

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from bailiwick.channels.base import NO_SUCH_METHOD, Instruction, NotBuilt, Outcome, Result
+from bailiwick.channels.contract import NO_SUCH_METHOD, Instruction, NotBuilt, Outcome, Result
 from bailiwick.ledger import postings as ledger
 from bailiwick.orders.attempts import NO_CHARGE, OPEN, Attempt, AttemptNew
 from bailiwick.orders.rows import Review

@@ -14,7 +14,7 @@ from bailiwick.base.errors import ApiError
 from bailiwick.base.ids import new_id, new_token
 from bailiwick.base.money import AMOUNT_MAX, check_multiple, payment_currency
 from bailiwick.base.objects import encode, text
-from bailiwick.channels.base import Instruction, Operation
+from bailiwick.channels.contract import Instruction, Operation
 from bailiwick.idempotency.requests import Answer, IdempotentRequest, first_write, packed
 from bailiwick.jurisdiction.assign import Assignment
 from bailiwick.jurisdiction.locate import Location

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from bailiwick.base.objects import encode
-from bailiwick.channels.base import Operation
+from bailiwick.channels.contract import Operation
 from bailiwick.orders import attempt_store
 from bailiwick.orders.attempts import Attempt
 from bailiwick.orders.kinds import Handler, alone

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from bailiwick.channels.base import PAYOUT_CANCELED, Outcome, Result
+from bailiwick.channels.contract import PAYOUT_CANCELED, Outcome, Result
 from bailiwick.ledger import postings as ledger
 from bailiwick.orders.attempts import NO_CHARGE, OPEN, Attempt, AttemptEnd
 from bailiwick.orders.rows import Review

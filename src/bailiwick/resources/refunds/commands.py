@@ -7,7 +7,7 @@ from bailiwick.base.errors import ApiError
 from bailiwick.base.ids import is_id, new_id
 from bailiwick.base.money import check_multiple
 from bailiwick.base.tenancy import own
-from bailiwick.channels.base import Operation
+from bailiwick.channels.contract import Operation
 from bailiwick.idempotency.requests import Answer, IdempotentRequest
 from bailiwick.orders import attempt_store
 from bailiwick.orders.machine import Machine

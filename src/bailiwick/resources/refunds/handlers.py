@@ -3,7 +3,7 @@
 import msgspec
 
 from bailiwick.base.objects import encode
-from bailiwick.channels.base import Operation
+from bailiwick.channels.contract import Operation
 from bailiwick.orders.attempts import Attempt
 from bailiwick.orders.kinds import Handler
 from bailiwick.resources.payments.rows import Payment

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from bailiwick.channels.base import Outcome, Result
+from bailiwick.channels.contract import Outcome, Result
 from bailiwick.ledger import postings as ledger
 from bailiwick.orders.attempts import OPEN, Attempt
 from bailiwick.orders.transition import Part, Transition, closed, ended

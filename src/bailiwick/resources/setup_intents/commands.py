@@ -9,7 +9,7 @@ from bailiwick.base.clock import now_ms
 from bailiwick.base.ids import client_secret, new_id, new_token
 from bailiwick.base.money import NO_CURRENCY
 from bailiwick.base.objects import API_VERSION, encode, text
-from bailiwick.channels.base import Instruction, Operation
+from bailiwick.channels.contract import Instruction, Operation
 from bailiwick.idempotency.requests import Answer, IdempotentRequest, packed
 from bailiwick.jurisdiction.assign import Assignment
 from bailiwick.jurisdiction.locate import Location

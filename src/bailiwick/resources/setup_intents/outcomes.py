@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from bailiwick.channels.base import NO_SUCH_METHOD, Outcome, Result
+from bailiwick.channels.contract import NO_SUCH_METHOD, Outcome, Result
 from bailiwick.orders.attempts import NO_CHARGE, OPEN, Attempt
 from bailiwick.orders.rows import Review
 from bailiwick.orders.transition import Transition, closed, ended, repeats, review_of

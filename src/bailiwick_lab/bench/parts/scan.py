@@ -14,7 +14,7 @@ import click
 
 from bailiwick.base.cards import has_card_number, is_card_key, maybe_card, without_cards
 from bailiwick.base.errors import ApiError
-from bailiwick.channels.redact import redact
+from bailiwick.channels.blocks.redact import redact
 from bailiwick.resources.payments.params import CreatePayment
 from bailiwick.serving.card_check import refuse_cards
 from bailiwick.wire.forms import parse_form, parse_json, struct_from

@@ -11,7 +11,7 @@ import structlog
 
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
-from bailiwick.channels.base import Operation
+from bailiwick.channels.contract import Operation
 from bailiwick.orders.machine import Machine
 from bailiwick.resources.payments.commands import follow_up
 from bailiwick.resources.payments.kind import KIND

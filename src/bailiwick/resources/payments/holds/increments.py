@@ -12,7 +12,7 @@ from msgspec import UNSET
 
 from bailiwick.base.errors import ApiError
 from bailiwick.base.money import check_multiple, payment_amount
-from bailiwick.channels.base import Outcome, Result
+from bailiwick.channels.contract import Outcome, Result
 from bailiwick.orders.attempts import OPEN, Attempt
 from bailiwick.orders.transition import Transition, closed, ended
 from bailiwick.resources.payments.outcomes import (

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from bailiwick.channels.base import Outcome, Result
+from bailiwick.channels.contract import Outcome, Result
 from bailiwick.orders.attempts import OPEN, Attempt, AttemptNew
 from bailiwick.orders.transition import Transition, closed, ended
 from bailiwick.resources.payments.outcomes import (

@@ -14,7 +14,7 @@ import msgspec
 from bailiwick import resources
 from bailiwick.base.ids import new_id, node_of
 from bailiwick.base.objects import Object, text
-from bailiwick.channels.base import Instruction, Result
+from bailiwick.channels.contract import Instruction, Result
 from bailiwick.orders.attempts import Attempt
 from bailiwick.orders.rows import Told
 from bailiwick.records.record import Record, made

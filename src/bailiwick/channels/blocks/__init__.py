@@ -1,0 +1,1 @@
+"""What channels are built of: amounts, reading, refusals, requests, signatures, redaction. Pure."""

@@ -1,0 +1,72 @@
+"""Requests as most HTTP providers want them, and the credential check's answer. Pure."""
+
+from base64 import b64encode
+from collections.abc import Mapping
+
+import msgspec
+
+from bailiwick.channels.contract import (
+    Account,
+    CannotExpress,
+    Instruction,
+    Operation,
+    Profile,
+    Reply,
+    Request,
+)
+
+_JSON = {"accept": "application/json"}
+
+
+def at(account: Account, path: str) -> str:
+    """The address of a path, which begins with ``/``, at the account's provider."""
+    return account.base_url.rstrip("/") + path
+
+
+def bearer(account: Account, secret: str = "api_key") -> dict[str, str]:
+    """Headers that authenticate by a token."""
+    return {"authorization": f"Bearer {account.secrets.get(secret, '')}", **_JSON}
+
+
+def basic(account: Account, user: str = "api_key", password: str = "") -> dict[str, str]:
+    """Headers that authenticate by HTTP Basic; both are names of secrets."""
+    given = f"{account.secrets.get(user, '')}:{account.secrets.get(password, '')}"
+    return {"authorization": f"Basic {b64encode(given.encode()).decode()}", **_JSON}
+
+
+def get(account: Account, path: str, headers: Mapping[str, str]) -> Request:
+    """A request that only reads."""
+    return Request("GET", at(account, path), dict(headers))
+
+
+def post_json(account: Account, path: str, headers: Mapping[str, str], body: object) -> Request:
+    """A request with a JSON body."""
+    given = {**headers, "content-type": "application/json"}
+    return Request("POST", at(account, path), given, msgspec.json.encode(body))
+
+
+def credential_problem(who: str, reply: Reply, secret: str = "api_key") -> str | None:
+    """What is wrong with the credentials, by the status of the answer to their check."""
+    what = "API key" if secret == "api_key" else secret.replace("_", " ")
+    if reply.status == 200:
+        return None
+    if reply.status in (401, 403):
+        return f"{who} refused the {what}: correct secrets.{secret} of the gateway"
+    return f"{who} answered {reply.status} to the credential check: check base_url"
+
+
+def only_declared(profile: Profile, instruction: Instruction) -> None:
+    """Refuse what the profile does not declare.
+
+    Raises:
+        CannotExpress: an operation that the provider lacks, or a hold where there are none.
+    """
+    operation = instruction.operation
+    if operation not in profile.resolve:
+        raise CannotExpress(f"{profile.title} has no {operation} here; nothing was sent.")
+    if operation is Operation.CHARGE and not instruction.automatic and not profile.manual_capture:
+        raise CannotExpress(
+            f"{profile.title} cannot hold money without taking it; nothing was sent. "
+            "Use capture_method=automatic.",
+            param="capture_method",
+        )

@@ -1,0 +1,83 @@
+"""Signatures over callbacks, made and checked. Pure."""
+
+import hmac
+import re
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from bailiwick.channels.blocks import parsing
+from bailiwick.channels.contract import Account, CallbackRefused
+
+SIGNATURE_WINDOW_S = 300
+"""A callback older than this, or further in the future, is refused (replay; clocks differ)."""
+
+
+def sign(secret: str, timestamp: int, body: bytes) -> str:
+    """The hex HMAC-SHA256 of ``timestamp.body``."""
+    return hmac.new(secret.encode(), b"%d." % timestamp + body, "sha256").hexdigest()
+
+
+def check_signature(text: str | None, secrets: Iterable[str], body: bytes, now_ms: int) -> bool:
+    """Check a ``t=<unix seconds>,v1=<hex>[,v1=<hex>]`` signature header.
+
+    Any of several ``v1`` (and any of several secrets) may fit, so that secrets can be rotated;
+    other schemes are ignored. Comparison takes constant time.
+
+    Returns:
+        Whether it was signed within ``SIGNATURE_WINDOW_S`` of ``now_ms``. If not it is genuine all
+        the same: it may have been held back and sent again, or a clock is wrong.
+
+    Raises:
+        CallbackRefused: no secret, malformed, or no signature fits.
+    """
+    keys = [secret for secret in secrets if secret.strip()]
+    if not keys:
+        raise CallbackRefused("no callback secret is configured for this gateway")
+    if text is None or len(text) > 4096:
+        raise CallbackRefused("the signature header is missing or oversized")
+    times: list[str] = []
+    given: list[str] = []
+    for item in text.split(","):
+        scheme, _, value = item.strip().partition("=")
+        if scheme == "t":
+            times.append(value)
+        elif scheme == "v1":
+            given.append(value)
+    if len(times) != 1 or not given or re.fullmatch(r"[0-9]{1,12}", times[0]) is None:
+        raise CallbackRefused("the signature header is malformed")
+    timestamp = int(times[0])
+    expected = [sign(key, timestamp, body).encode() for key in keys]
+    # No early exit: the time taken tells nothing about which of them fitted.
+    fits = [
+        hmac.compare_digest(mine, theirs.encode("utf-8", "replace"))
+        for mine in expected
+        for theirs in given
+    ]
+    if not any(fits):
+        raise CallbackRefused("the signature does not fit the body")
+    return abs(now_ms - timestamp * 1000) <= SIGNATURE_WINDOW_S * 1000
+
+
+class Timestamped(msgspec.Struct, frozen=True):
+    """``t=<unix seconds>,v1=<hex HMAC-SHA256 of "t.body">`` in one header: Stripe's scheme, which
+    others took over. Source: https://docs.stripe.com/webhooks/signature
+
+    Attributes:
+        header: its name, in lower case.
+        secrets: the gateway's secrets of which any may fit; the first is the one to sign with.
+    """
+
+    header: str
+    secrets: tuple[str, ...] = ("callback_secret",)
+
+    def sign(self, account: Account, body: bytes, now_ms: int) -> dict[str, str]:
+        """See ``CallbackScheme``."""
+        second = now_ms // 1000
+        secret = account.secrets.get(self.secrets[0], "")
+        return {self.header: f"t={second},v1={sign(secret, second, body)}"}
+
+    def check(self, headers: Mapping[str, str], body: bytes, account: Account, now_ms: int) -> bool:
+        """See ``CallbackScheme``."""
+        known = (account.secrets.get(name, "") for name in self.secrets)
+        return check_signature(parsing.header(headers, self.header), known, body, now_ms)

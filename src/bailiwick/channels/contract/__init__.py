@@ -1,0 +1,85 @@
+"""The contract between the node and a channel: pure data and pure functions.
+
+A channel turns an ``Instruction`` into a ``Request`` and a ``Reply`` into a ``Result``; it never
+touches a socket, a clock or a database. The transport (``channels.transports.http``) turns a
+request into an ``Exchange`` and says exactly how far it got. What an answer *means* for money is
+one of four outcomes, never a boolean; a channel that cannot tell says ``unknown``.
+"""
+
+from bailiwick.channels.contract.channel import (
+    Channel,
+)
+from bailiwick.channels.contract.dispute_notice import (
+    DisputeNotice,
+)
+from bailiwick.channels.contract.documents import (
+    Document,
+)
+from bailiwick.channels.contract.messages import (
+    INVALID_REQUEST,
+    Account,
+    Exchange,
+    Instruction,
+    Permit,
+    Reply,
+    Request,
+)
+from bailiwick.channels.contract.operations import (
+    ON_CHARGES,
+    Operation,
+    Outcome,
+    Phase,
+    Resolve,
+)
+from bailiwick.channels.contract.profile import (
+    CallbackScheme,
+    Profile,
+)
+from bailiwick.channels.contract.reading import (
+    agreed,
+    of_same,
+    read,
+)
+from bailiwick.channels.contract.results import (
+    NO_SUCH_METHOD,
+    PAYOUT_CANCELED,
+    CallbackEvent,
+    CallbackRefused,
+    CannotExpress,
+    NotBuilt,
+    Result,
+    no_such_method,
+    unknown,
+)
+
+__all__ = [
+    "INVALID_REQUEST",
+    "NO_SUCH_METHOD",
+    "ON_CHARGES",
+    "PAYOUT_CANCELED",
+    "Account",
+    "CallbackEvent",
+    "CallbackRefused",
+    "CallbackScheme",
+    "CannotExpress",
+    "Channel",
+    "DisputeNotice",
+    "Document",
+    "Exchange",
+    "Instruction",
+    "NotBuilt",
+    "Operation",
+    "Outcome",
+    "Permit",
+    "Phase",
+    "Profile",
+    "Reply",
+    "Request",
+    "Resolve",
+    "Result",
+    "agreed",
+    "no_such_method",
+    "of_same",
+    "read",
+    "unknown",
+]

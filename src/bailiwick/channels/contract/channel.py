@@ -1,0 +1,53 @@
+"""What a channel must be able to do. Pure."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from bailiwick.channels.contract.messages import Account, Instruction, Reply, Request
+from bailiwick.channels.contract.operations import Resolve
+from bailiwick.channels.contract.profile import Profile
+from bailiwick.channels.contract.results import CallbackEvent, Result
+
+
+class Channel(Protocol):
+    """How one provider speaks. Implementations are pure: one file, no I/O."""
+
+    profile: Profile
+
+    def check(self, account: Account) -> Request:
+        """A harmless request that proves the account's credentials."""
+        ...
+
+    def parse_check(self, reply: Reply) -> str | None:
+        """None when the credentials hold, else what is wrong and the remedy."""
+        ...
+
+    def request(self, instruction: Instruction, account: Account) -> Request:
+        """The request that carries out an instruction; the same bytes for the same input.
+
+        Raises:
+            CannotExpress: this provider has no way to say it.
+        """
+        ...
+
+    def parse(self, instruction: Instruction, reply: Reply) -> Result:
+        """Read the answer to ``request``. Never raises: what it cannot read is ``unknown``."""
+        ...
+
+    def query(self, instruction: Instruction, account: Account, way: Resolve) -> Request | None:
+        """A read-only request that tells how an instruction ended; None if ``way`` has none."""
+        ...
+
+    def parse_query(self, instruction: Instruction, reply: Reply, way: Resolve) -> Result:
+        """Read the answer to ``query``."""
+        ...
+
+    def callback(
+        self, headers: Mapping[str, str], body: bytes, account: Account, now_ms: int
+    ) -> CallbackEvent | None:
+        """Check and read a callback; None for a genuine one that is of no interest.
+
+        Raises:
+            CallbackRefused: not genuine; nothing of it may be used.
+        """
+        ...

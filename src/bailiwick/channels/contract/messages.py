@@ -1,0 +1,109 @@
+"""What is asked of a provider, and what went over the wire. Pure."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from bailiwick.channels.contract.documents import Document
+from bailiwick.channels.contract.operations import Operation, Phase
+
+
+class Account(msgspec.Struct, frozen=True):
+    """A connected account at a provider: where it is and the secrets to speak with it."""
+
+    gateway: str
+    base_url: str
+    secrets: dict[str, str]
+    livemode: bool = False
+
+    def __repr__(self) -> str:
+        return f"Account(gateway={self.gateway!r}, base_url={self.base_url!r}, secrets=...)"
+
+
+class Instruction(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One provider operation, in our own terms.
+
+    Attributes:
+        reference: our reference of this operation, unique for ever; also the key under which a
+            replay is recognised by providers that support it.
+        amount: minor units of ``currency``: to charge, capture or refund; for a void, the hold; for
+            an increment, the hold as it is to be, all of it; 0 for a setup, and a void of one.
+        currency: upper-case ISO 4217 code; ``XXX`` for a setup.
+        automatic: for a charge: capture at once (else only authorize).
+        final: for a capture: what is not captured is released (else it stays held).
+        overcapture: for a charge: its final capture may take more than is authorized.
+        payment_method_type: how the payer pays (``card``).
+        payment_method: the payer's payment method token, passed through; for a payout, the token of
+            its destination.
+        provider_ref: the provider's id of the object acted upon: the charge for capture, void
+            and refund, the dispute or payout for what is about one; for a query of an operation,
+            what the provider called it, if known.
+        charge_reference: our reference of the charge acted upon.
+        evidence, files: against a dispute: texts, and files, by the names of the API's fields.
+        store: for a charge: the payer agrees to be charged again by this payment method.
+        off_session: for a charge: the payer is not there, and can do nothing for it.
+        agreement: the provider's reference of what the payer has agreed to, for such a charge.
+    """
+
+    operation: Operation
+    reference: str
+    amount: int
+    currency: str
+    automatic: bool = True
+    # Stored instructions have the shorter names.
+    payment_method_type: str = msgspec.field(default="card", name="method")
+    payment_method: str | None = msgspec.field(default=None, name="token")
+    provider_ref: str | None = None
+    charge_reference: str | None = None
+    description: str | None = None
+    return_url: str | None = None
+    callback_url: str | None = None
+    payment: str | None = None
+    final: bool = True
+    overcapture: bool = False
+    evidence: dict[str, str] = {}
+    files: dict[str, Document] = {}
+    store: bool = False
+    off_session: bool = False
+    agreement: str | None = None
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A request to a provider, ready to send."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"Request({self.method} {self.url.partition('?')[0]}, {len(self.body)} bytes)"
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """A complete answer of a provider. Header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"Reply({self.status}, {len(self.body)} bytes)"
+
+
+INVALID_REQUEST = "invalid_request"
+"""Why an exchange was ``unsent``: what the channel made is no request."""
+
+
+class Exchange(msgspec.Struct, frozen=True):
+    """How one request went: the phase reached, the reply if complete, else what stopped it."""
+
+    phase: Phase
+    reply: Reply | None = None
+    error: str | None = None
+
+
+class Permit(msgspec.Struct, frozen=True):
+    """Leave to send the first byte of one request until this boot-time instant (nanoseconds)."""
+
+    expires_boot_ns: int

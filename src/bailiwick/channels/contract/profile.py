@@ -1,0 +1,86 @@
+"""What a channel declares about itself. Pure."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+
+from bailiwick.channels.contract.messages import Account
+from bailiwick.channels.contract.operations import Operation, Resolve
+
+
+class CallbackScheme(Protocol):
+    """How a provider signs its callbacks. The channel checks them by it; tests and simulators make
+    them by it."""
+
+    def sign(self, account: Account, body: bytes, now_ms: int) -> dict[str, str]:
+        """The headers by which a callback with this body is genuine."""
+        ...
+
+    def check(self, headers: Mapping[str, str], body: bytes, account: Account, now_ms: int) -> bool:
+        """Whether it was signed at about this time. If not it is genuine all the same.
+
+        Raises:
+            CallbackRefused: it is not genuine.
+        """
+        ...
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """What a channel declares about itself; routing, resolver, contract suite and docs use it.
+
+    Attributes:
+        resolve: per operation, the ways to end an unknown, in the order to try them. An operation
+            that is not there the channel does not have: ``INCREMENT`` is such a one at many.
+        visibility_ms: how long a finished operation may stay invisible to a look-up: before
+            that, "not found" means nothing.
+        replay_ms: how long the provider recognises a repeated reference; after that a repeat
+            would be a new operation, so it is never sent.
+        exponents: currencies whose minor unit differs from ISO 4217 at this provider.
+        multiples: currencies in which only multiples of so many of our minor units can be
+            expressed at this provider: amounts of charges, captures and refunds alike.
+        transport: how requests travel: the name of a module in ``channels.transports``.
+        partial_approval: an approval of less than was asked for is legitimate here.
+        multiple_captures: a hold can be captured in several parts.
+        agreements: what the payer has agreed to is stored, and told with later charges.
+        evidence_files: files are taken as evidence, together with the texts.
+        overcapture_percent: how much more than was authorized a hold's captures may take.
+        hold_ms: how long a hold lasts after its authorization.
+        secrets: the names of the secrets that a gateway must be given.
+        secret_headers: names of its headers, in lower case, that no record of an exchange holds:
+            signatures, mostly. What authenticates anywhere (``authorization``) needs no word.
+        callbacks: how callbacks are signed; None where they are not: then none is believed, and
+            the node asks.
+        shared_tokens: a regular expression, for the whole text, of the payment methods that every
+            account of the provider knows: its published test tokens. They are such in test mode
+            only. Any other token belongs to one account's vault.
+    """
+
+    name: str
+    title: str
+    resolve: dict[Operation, tuple[Resolve, ...]]
+    visibility_ms: int
+    replay_ms: int = 0
+    transport: str = "http"
+    methods: tuple[str, ...] = ("card",)
+    currencies: tuple[str, ...] | None = None
+    exponents: dict[str, int] = {}
+    multiples: dict[str, int] = {}
+    manual_capture: bool = True
+    partial_capture: bool = True
+    partial_refund: bool = True
+    partial_approval: bool = False
+    multiple_captures: bool = False
+    overcapture_percent: int = 0
+    agreements: bool = False
+    evidence_files: bool = False
+    hold_ms: int = 7 * 24 * 3_600_000
+    redirects: bool = True
+    callbacks: CallbackScheme | None = None
+    secrets: tuple[str, ...] = ("api_key",)
+    secret_headers: tuple[str, ...] = ()
+    shared_tokens: str | None = None
+    connect_ms: int = 3_000
+    first_byte_ms: int = 20_000
+    total_ms: int = 30_000
+    answer_bytes_max: int = 1_048_576

@@ -1,0 +1,224 @@
+"""``cases.json`` of a channel: a provider's answers and callbacks as data, with their readings.
+
+A body is written out, or is ``{"like": NAME, "with": {...}, "without": [...]}`` of one of the
+``bodies``, and an instruction so of another; what is not JSON stands under ``text`` or ``base64``.
+Names of instructions, results and callbacks are those of ``bailiwick.channels.contract``.
+"""
+
+import base64
+import json
+import re
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from bailiwick.channels.contract import (
+    Account,
+    CallbackEvent,
+    Channel,
+    Instruction,
+    Reply,
+    Resolve,
+    Result,
+    no_such_method,
+)
+
+S = TypeVar("S", bound=msgspec.Struct)
+FILE = "cases.json"
+JSON = {"content-type": "application/json"}
+
+
+class BadCases(Exception):
+    """A channel's cases cannot be used; the message names the place and the remedy."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A provider's answer, the instruction it answers, and the exact reading of it.
+
+    ``way``: it answers a look-up of that way; else the instruction itself.
+    """
+
+    name: str
+    to: str
+    instruction: Instruction
+    reply: Reply
+    says: Result
+    way: Resolve | None = None
+
+    def read(self, channel: Channel) -> Result:
+        """Let the channel read it."""
+        if self.way is None:
+            return channel.parse(self.instruction, self.reply)
+        return channel.parse_query(self.instruction, self.reply, self.way)
+
+
+class Callback(msgspec.Struct, frozen=True):
+    """A genuine callback, and what it says: None for what is of no interest.
+
+    ``refused``: a word of the reason for which it is refused all the same.
+    """
+
+    name: str
+    body: bytes
+    says: CallbackEvent | None = None
+    refused: str | None = None
+
+
+class Approval(msgspec.Struct, frozen=True):
+    """How an approved charge is answered: what stands for its amount, and where a request has it.
+
+    Attributes:
+        sent: a regular expression with one group, the amount in a request's body, or in its
+            address.
+        body: an answer with ``{sent}`` (a number), ``{sent_text}`` (a text), ``{currency}`` and
+            ``{currency_lower}``; a text where it is not JSON.
+        major: amounts are in units of the currency, with decimals, and not in minor ones.
+    """
+
+    sent: str
+    body: Any
+    major: bool = False
+    status: int = 200
+    headers: dict[str, str] = {}
+
+    def filled(self, sent: str, currency: str) -> Reply:
+        """The answer for an amount as the request had it."""
+        text = self.body
+        if not isinstance(text, str):
+            text = json.dumps(text, separators=(",", ":")).replace('"{sent}"', sent)
+        for name, value in (
+            ("{sent}", sent),
+            ("{sent_text}", sent),
+            ("{currency}", currency),
+            ("{currency_lower}", currency.lower()),
+        ):
+            text = text.replace(name, value)
+        return Reply(self.status, {**JSON, **self.headers}, text.encode())
+
+
+class Cases(msgspec.Struct, frozen=True):
+    """All cases of a channel, read and checked.
+
+    ``check``: the answer to the credential check that the provider gives where they hold.
+    """
+
+    account: Account
+    instructions: dict[str, Instruction]
+    answers: list[Answer]
+    callbacks: list[Callback]
+    approval: Approval
+    check: Reply
+
+    def of(self, name: str) -> Instruction:
+        """An instruction by its name."""
+        return self.instructions[name]
+
+
+def load(folder: Path) -> Cases:
+    """The cases of the channel in this folder.
+
+    Raises:
+        BadCases: no file, no JSON, or something in it that is not known.
+    """
+    file = folder / FILE
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadCases(f"{file} is missing: it has the provider's answers as data") from None
+    except ValueError as error:
+        raise BadCases(f"{file} is no JSON: {error}") from None
+    try:
+        return _cases(data)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadCases(f"{file}: {error}") from error
+
+
+def _cases(data: dict[str, Any]) -> Cases:
+    known = {"about", "account", "instructions", "bodies", "answers", "callbacks", "approval"}
+    _only(data, known | {"check"})
+    bodies: dict[str, Any] = data.get("bodies", {})
+    orders = data["instructions"]
+    wanted = {name: _instruction(name, _expanded(each, orders)) for name, each in orders.items()}
+    approval = data["approval"]
+    approval = {**approval, "body": _expanded(approval["body"], bodies)}
+    re.compile(approval["sent"])
+    return Cases(
+        _struct(Account, {"gateway": "gateway-1", **data["account"]}, "account"),
+        wanted,
+        [_answer(each, wanted, bodies) for each in data["answers"]],
+        [_callback(each, bodies) for each in data.get("callbacks", [])],
+        _struct(Approval, approval, "approval"),
+        _reply({"status": 200, "body": {}, **data.get("check", {})}, bodies, "check"),
+    )
+
+
+def _instruction(name: str, found: dict[str, Any]) -> Instruction:
+    renamed = {each.name: each.encode_name for each in msgspec.structs.fields(Instruction)}
+    _only(found, set(renamed), f"instructions.{name}")
+    given = {renamed[key]: value for key, value in found.items()}
+    for paper in given.get("files", {}).values():
+        paper["content"] = base64.b64encode(paper.get("content", "").encode()).decode()
+    return msgspec.convert(given, Instruction)
+
+
+_REPLY = {"status", "headers", "body", "text", "base64"}
+
+
+def _reply(data: dict[str, Any], bodies: dict[str, Any], where: str) -> Reply:
+    _only(data, _REPLY, where)
+    return Reply(data["status"], {**JSON, **data.get("headers", {})}, _body(data, bodies))
+
+
+def _answer(data: dict[str, Any], wanted: dict[str, Instruction], bodies: dict[str, Any]) -> Answer:
+    where = f"answers.{data.get('name')}"
+    _only(data, {"name", "to", "way", "says", *_REPLY}, where)
+    says = data["says"]
+    told = no_such_method() if says == "no_such_method" else _struct(Result, says, where)
+    return Answer(
+        data["name"],
+        data["to"],
+        wanted[data["to"]],
+        _reply({key: data[key] for key in _REPLY & set(data)}, bodies, where),
+        told,
+        Resolve(data["way"]) if "way" in data else None,
+    )
+
+
+def _callback(data: dict[str, Any], bodies: dict[str, Any]) -> Callback:
+    where = f"callbacks.{data.get('name')}"
+    _only(data, {"name", "body", "text", "base64", "says", "refused"}, where)
+    says = data.get("says")
+    event = None if says is None else _struct(CallbackEvent, says, where)
+    return Callback(data["name"], _body(data, bodies), event, data.get("refused"))
+
+
+def _body(data: dict[str, Any], bodies: dict[str, Any]) -> bytes:
+    if "text" in data:
+        return str(data["text"]).encode()
+    if "base64" in data:
+        return base64.b64decode(data["base64"], validate=True)
+    return json.dumps(_expanded(data["body"], bodies), separators=(",", ":")).encode()
+
+
+def _expanded(found: Any, bodies: dict[str, Any]) -> Any:
+    if isinstance(found, list):
+        return [_expanded(each, bodies) for each in found]
+    if not isinstance(found, dict):
+        return found
+    if "like" not in found:
+        return {key: _expanded(value, bodies) for key, value in found.items()}
+    whole = {**bodies[found["like"]], **_expanded(found.get("with", {}), bodies)}
+    return {key: value for key, value in whole.items() if key not in found.get("without", [])}
+
+
+def _struct(kind: type[S], data: dict[str, Any], where: str) -> S:
+    known = {each.encode_name: each.type for each in msgspec.structs.fields(kind)}
+    _only(data, set(known), where)
+    return msgspec.convert(data, kind)
+
+
+def _only(data: dict[str, Any], known: set[str], where: str = "the document") -> None:
+    strange = sorted(set(data) - known)
+    if strange:
+        raise ValueError(f"{where} has {strange[0]!r}; known are {', '.join(sorted(known))}")

@@ -1,0 +1,146 @@
+"""Callbacks: genuine ones are read exactly, all others are refused."""
+
+from msgspec.structs import replace
+
+from bailiwick.channels.contract import CallbackEvent, CallbackRefused
+from bailiwick_lab.channel_suite.cases import Callback
+from bailiwick_lab.channel_suite.subject import NOW_MS, Failed, Subject, require
+
+DAY_MS = 86_400_000
+STRANGE = (b"", b"{}", b"[]", b"null", b"\xff", b'{"id":"evt_1","type":"x"}', b"[" * 100_000)
+
+
+def _call(it: Subject, headers: dict[str, str], body: bytes) -> CallbackEvent | None:
+    return it.channel.callback(headers, body, it.cases.account, NOW_MS)
+
+
+def _refused(it: Subject, headers: dict[str, str], body: bytes, what: str) -> CallbackRefused:
+    try:
+        told = _call(it, headers, body)
+    except CallbackRefused as refused:
+        return refused
+    raise Failed(f"{what} was taken for genuine: {told}")
+
+
+def _genuine(it: Subject) -> list[Callback]:
+    return [each for each in it.cases.callbacks if each.says is not None]
+
+
+def _signed(it: Subject) -> list[Callback]:
+    """The genuine ones of a channel whose callbacks are signed."""
+    return [] if it.profile.callbacks is None else _genuine(it)
+
+
+def _dated(it: Subject, body: bytes) -> bool:
+    """Whether the time is part of the signature."""
+    return it.signed(body, NOW_MS) != it.signed(body, NOW_MS + DAY_MS)
+
+
+def check_there_are_callbacks_where_one_ends_an_unknown(it: Subject) -> None:
+    ways = {way for found in it.profile.resolve.values() for way in found}
+    require("callback" not in ways or bool(_genuine(it)), "no case of a callback")
+
+
+def check_each_is_read_exactly(it: Subject) -> None:
+    for case in it.cases.callbacks:
+        headers = it.signed(case.body)
+        if case.refused is not None:
+            refused = _refused(it, headers, case.body, case.name)
+            require(case.refused in str(refused), f"{case.name}: refused, but for: {refused}")
+            continue
+        told = _call(it, headers, case.body)
+        require(told == case.says, f"{case.name}: read {told}, expected {case.says}")
+
+
+def check_unsigned_ones_prove_nothing(it: Subject) -> None:
+    if it.profile.callbacks is not None:
+        return
+    for case in _genuine(it):
+        assert case.says is not None
+        require(case.says.result is None, f"{case.name}: believed without a signature")
+
+
+def check_each_names_what_it_is_about(it: Subject) -> None:
+    for case in _genuine(it):
+        assert case.says is not None
+        about = case.says.reference or case.says.provider_ref
+        require(bool(about), f"{case.name}: neither our reference nor the provider's id")
+        operation = case.says.operation
+        require(operation in it.profile.resolve, f"{case.name}: about a {operation}")
+
+
+def check_header_names_in_any_case(it: Subject) -> None:
+    for case in _genuine(it):
+        headers = {name.title(): value for name, value in it.signed(case.body).items()}
+        require(_call(it, headers, case.body) == case.says, f"{case.name}: {list(headers)}")
+
+
+def check_signed_at_another_time_the_node_asks(it: Subject) -> None:
+    """Where the time is signed; elsewhere nothing tells when it was."""
+    for case in _signed(it):
+        if not _dated(it, case.body):
+            continue
+        for off_ms in (-DAY_MS, -301_000, 301_000, DAY_MS):
+            told = _call(it, it.signed(case.body, NOW_MS + off_ms), case.body)
+            require(told is not None and told.dated, f"{case.name}: believed {off_ms} ms off")
+
+
+def check_the_signature_covers_its_time(it: Subject) -> None:
+    """The time of one callback with the signature of another is a forgery."""
+    for case in _signed(it):
+        now, later = (it.signed(case.body, at) for at in (NOW_MS, NOW_MS + DAY_MS))
+        for name in now:
+            mixed = {**now, name: later[name]}
+            if mixed not in (now, later):
+                _refused(it, mixed, case.body, f"{case.name} with {name} of another time")
+
+
+def check_forgeries_are_refused(it: Subject) -> None:
+    for case in _signed(it):
+        good = it.signed(case.body)
+        _refused(it, {}, case.body, f"{case.name} without headers")
+        for name, value in good.items():
+            for other in ("", "nonsense", value[:-1], value[:-1] + "é", value + "0" * 9_000):
+                _refused(it, {**good, name: other}, case.body, f"{case.name} with {name}: {other}")
+        _refused(it, good, case.body + b" ", f"{case.name} with another body")
+        _refused(it, good, case.body[:-1], f"{case.name} with a shorter body")
+
+
+def check_another_account_s_signature_is_refused(it: Subject) -> None:
+    secrets = dict.fromkeys(it.cases.account.secrets, "another_account_s")
+    for case in _signed(it):
+        for now_ms in (NOW_MS, NOW_MS + DAY_MS):
+            try:
+                headers = it.signed(case.body, now_ms, replace(it.cases.account, secrets=secrets))
+            except ValueError:  # no key
+                continue
+            _refused(it, headers, case.body, f"{case.name} signed by another")
+
+
+def check_no_secret_means_no_callback(it: Subject) -> None:
+    """An empty key signs for everybody."""
+    for empty in ("", "  "):
+        account = replace(it.cases.account, secrets=dict.fromkeys(it.cases.account.secrets, empty))
+        for case in _signed(it):
+            try:
+                headers = it.signed(case.body, NOW_MS, account)
+                it.channel.callback(headers, case.body, account, NOW_MS)
+            except (CallbackRefused, ValueError):
+                continue
+            raise Failed(f"{case.name}: taken for genuine with an empty secret")
+
+
+def check_refusals_tell_no_secret(it: Subject) -> None:
+    for case in _signed(it):
+        told = str(_refused(it, {}, case.body, case.name))
+        for secret in it.secrets():
+            require(secret not in told, "a refusal tells a secret")
+
+
+def check_what_cannot_be_read_is_refused(it: Subject) -> None:
+    for body in STRANGE:
+        try:
+            told = _call(it, it.signed(body), body)
+        except CallbackRefused:
+            continue
+        require(told is None, f"{body[:40]!r} was read as {told}")

@@ -1,0 +1,162 @@
+"""What is sent: same bytes for same input, secrets where they belong, ids in their place."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+from msgspec.structs import replace
+
+from bailiwick.channels.contract import (
+    CannotExpress,
+    Instruction,
+    Operation,
+    Reply,
+    Request,
+    Resolve,
+)
+from bailiwick_lab.channel_suite.subject import Failed, Subject, require
+
+_BREAKING = "x/../y?z#w&v=1\r\nh: i"
+
+
+def _each(it: Subject) -> Iterator[tuple[Instruction, Request]]:
+    for order in it.cases.instructions.values():
+        if order.operation in it.profile.resolve:
+            yield order, it.channel.request(order, it.cases.account)
+
+
+def check_same_input_same_bytes(it: Subject) -> None:
+    base = it.cases.account.base_url.rstrip("/")
+    for order, request in _each(it):
+        again = it.channel.request(order, it.cases.account)
+        require(request == again, f"{order.operation}: two requests differ")
+        require(request.url.startswith(base + "/"), f"{order.operation}: not at {base}")
+
+
+def check_the_base_url_may_end_in_a_slash(it: Subject) -> None:
+    account = replace(it.cases.account, base_url=it.cases.account.base_url.rstrip("/") + "/")
+    for order, request in _each(it):
+        url = it.channel.request(order, account).url
+        require(url == request.url, f"{order.operation}: {url}")
+
+
+def check_the_reference_is_carried(it: Subject) -> None:
+    for order, request in _each(it):
+        if Resolve.REPLAY not in it.profile.resolve[order.operation]:
+            continue
+        carried = request.body + str(request.headers).encode() + request.url.encode()
+        require(
+            order.reference.encode() in carried,
+            f"{order.operation}: a replay could not be recognised, our reference is not in it",
+        )
+
+
+def check_secrets_stand_in_no_address_or_body(it: Subject) -> None:
+    for order, request in _each(it):
+        for secret in it.secrets():
+            require(secret not in request.url, f"{order.operation}: a secret in the address")
+            require(secret.encode() not in request.body, f"{order.operation}: a secret in the body")
+            require(secret not in repr(request), f"{order.operation}: a secret in repr()")
+
+
+def check_queries_exist_for_declared_ways_and_only_read(it: Subject) -> None:
+    for operation, ways in it.profile.resolve.items():
+        order = it.instruction(operation)
+        order = replace(order, provider_ref=order.provider_ref or it.known_id(operation))
+        for way in Resolve:
+            request = it.channel.query(order, it.cases.account, way)
+            readable = way in ways and way in (Resolve.REFERENCE, Resolve.PROVIDER_ID)
+            require((request is not None) == readable, f"{operation} by {way}: a query or none")
+            if request is None:
+                continue
+            again = it.channel.query(order, it.cases.account, way)
+            require(request == again, f"{operation} by {way}: two queries differ")
+            if request.method == "GET":
+                require(request.body == b"", f"{operation} by {way}: a GET with a body")
+            acts = it.channel.request(it.instruction(operation), it.cases.account)
+            same = (request.method, request.url, request.body) == (
+                acts.method,
+                acts.url,
+                acts.body,
+            )
+            require(not same, f"{operation} by {way}: the query is the operation itself")
+
+
+def check_queries_name_what_is_looked_for(it: Subject) -> None:
+    """By our reference, or by the provider's id, whichever the way says."""
+    for operation, ways in it.profile.resolve.items():
+        for way, own in ((Resolve.REFERENCE, True), (Resolve.PROVIDER_ID, False)):
+            if way not in ways:
+                continue
+            known = it.known_id(operation)
+            order = replace(it.instruction(operation), provider_ref=known)
+            request = it.channel.query(order, it.cases.account, way)
+            asked = b"" if request is None else request.url.encode() + request.body
+            wanted = order.reference if own else known
+            require(wanted.encode() in asked, f"{operation} by {way}: {wanted} is not in {asked!r}")
+
+
+def check_no_query_by_an_id_that_is_not_known(it: Subject) -> None:
+    order = replace(it.instruction(Operation.CHARGE), provider_ref=None)
+    found = it.channel.query(order, it.cases.account, Resolve.PROVIDER_ID)
+    require(found is None, "asks for a charge whose id is not known")
+
+
+def check_nothing_acts_on_a_charge_that_is_not_known(it: Subject) -> None:
+    for operation in it.among(
+        Operation.INCREMENT, Operation.CAPTURE, Operation.VOID, Operation.REFUND
+    ):
+        order = replace(it.instruction(operation), provider_ref=None, charge_reference=None)
+        try:
+            it.channel.request(order, it.cases.account)
+        except CannotExpress:
+            continue
+        raise Failed(f"a {operation} of a charge whose id is not known was built")
+
+
+def check_operations_it_lacks_are_not_built(it: Subject) -> None:
+    charge = it.instruction(Operation.CHARGE)
+    for operation in set(Operation) - set(it.profile.resolve):
+        order = replace(charge, operation=operation, provider_ref=it.known_id(Operation.CHARGE))
+        try:
+            it.channel.request(order, it.cases.account)
+        except CannotExpress:
+            continue
+        raise Failed(f"a {operation} was built, which the profile does not declare")
+
+
+def check_nothing_is_held_where_there_are_no_holds(it: Subject) -> None:
+    if it.profile.manual_capture:
+        return
+    order = replace(it.instruction(Operation.CHARGE), automatic=False)
+    try:
+        it.channel.request(order, it.cases.account)
+    except CannotExpress:
+        return
+    raise Failed("a hold was built, which would take the money: profile.manual_capture is false")
+
+
+def check_ids_cannot_leave_their_place_in_an_address(it: Subject) -> None:
+    for operation in it.profile.resolve:
+        order = replace(it.instruction(operation), provider_ref=_BREAKING)
+        asked = [it.channel.query(order, it.cases.account, way) for way in it.looked_up_by()]
+        with suppress(CannotExpress):
+            asked.append(it.channel.request(order, it.cases.account))
+        for url in (each.url for each in asked if each is not None):
+            require("/../" not in url and "#" not in url, f"{operation}: an id breaks out of {url}")
+            require(
+                "\n" not in url and "?z" not in url and "&v=" not in url,
+                f"{operation}: an id breaks out of {url}",
+            )
+
+
+def check_credentials_are_proved_without_harm(it: Subject) -> None:
+    request = it.channel.check(it.cases.account)
+    for order, acts in _each(it):
+        same = (request.method, request.url) == (acts.method, acts.url)
+        require(not same, f"the credential check is a {order.operation}")
+    told = it.channel.parse_check(it.cases.check)
+    require(told is None, f"where the credentials hold it says: {told}")
+    for status in (401, 403):
+        told = it.channel.parse_check(Reply(status, {}, b""))
+        require(told is not None and "secrets." in told, f"{status}: which secret is to be mended?")
+    require("503" in str(it.channel.parse_check(Reply(503, {}, b""))), "503: says nothing of it")

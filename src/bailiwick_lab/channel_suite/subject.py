@@ -1,0 +1,87 @@
+"""A channel under test, and how a check says that it failed."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bailiwick.channels.contract import Account, Channel, Instruction, Operation, Profile, Resolve
+from bailiwick_lab.channel_suite.cases import Answer, Cases, load
+
+NOW_MS = 1_790_000_000_000
+"""When callbacks arrive."""
+
+
+class Failed(Exception):
+    """A channel does not do what every channel must; the message says what was seen."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A channel with its cases, and the folder that has them."""
+
+    channel: Channel
+    cases: Cases
+    folder: Path
+
+    @property
+    def profile(self) -> Profile:
+        return self.channel.profile
+
+    def instruction(self, operation: Operation) -> Instruction:
+        """The first of the cases' instructions of an operation."""
+        named = self.cases.instructions.values()
+        found = next((each for each in named if each.operation is operation), None)
+        require(found is not None, f"no instruction of the cases is a {operation}")
+        assert found is not None
+        return found
+
+    def answers_to(self, operation: Operation) -> list[Answer]:
+        return [each for each in self.cases.answers if each.instruction.operation is operation]
+
+    def among(self, *operations: Operation) -> list[Operation]:
+        """Those of them that the channel has."""
+        return [each for each in operations if each in self.profile.resolve]
+
+    def looked_up_by(self) -> list[Resolve]:
+        """The ways in which the channel can be asked, for whatever operation."""
+        ways = {way for found in self.profile.resolve.values() for way in found}
+        return [each for each in (Resolve.REFERENCE, Resolve.PROVIDER_ID) if each in ways]
+
+    def known_id(self, operation: Operation) -> str:
+        """An id of the provider that fits an operation."""
+        found = (each.says.provider_ref for each in self.answers_to(operation))
+        return next((each for each in found if each), "id_1")
+
+    def secrets(self) -> Iterator[str]:
+        """What no record may hold."""
+        return (text for text in self.cases.account.secrets.values() if text)
+
+    def signed(
+        self, body: bytes, now_ms: int = NOW_MS, account: Account | None = None
+    ) -> dict[str, str]:
+        """The headers of a callback as its provider makes them; none where it signs none.
+
+        Raises:
+            ValueError: with these secrets none can be made.
+        """
+        scheme = self.profile.callbacks
+        return {} if scheme is None else scheme.sign(account or self.cases.account, body, now_ms)
+
+
+def subject(channel: Channel, folder: Path) -> Subject:
+    """A channel and what its folder has.
+
+    Raises:
+        BadCases: its cases cannot be used.
+    """
+    return Subject(channel, load(folder), folder)
+
+
+def require(holds: bool, message: str) -> None:
+    """Go on only if that holds.
+
+    Raises:
+        Failed: it does not.
+    """
+    if not holds:
+        raise Failed(message)

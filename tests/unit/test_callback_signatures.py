@@ -1,0 +1,118 @@
+"""The ``t=,v1=`` scheme of callbacks: forgeries, rotation, the window. Judge: Stripe's SDK."""
+
+import pytest
+import stripe
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bailiwick.channels.blocks import words
+from bailiwick.channels.blocks.signatures import Timestamped, check_signature, sign
+from bailiwick.channels.contract import Account, CallbackRefused
+
+NOW_S = 1_790_000_000
+NOW_MS = NOW_S * 1000
+SECRET = "whsec_test_secret_of_the_callbacks"
+BODY = b'{"id":"evt_1","amount":1099}'
+GOOD = sign(SECRET, NOW_S, BODY)
+
+
+def header(*, secret: str = SECRET, timestamp: int = NOW_S) -> str:
+    return f"t={timestamp},v1={sign(secret, timestamp, BODY)}"
+
+
+def check(text: str | None, *secrets: str, body: bytes = BODY) -> bool:
+    return check_signature(text, secrets or (SECRET,), body, NOW_MS)
+
+
+FORGERIES = {
+    "empty": "",
+    "nonsense": "nonsense",
+    "no time": f"v1={GOOD}",
+    "two times": f"t={NOW_S},t={NOW_S},v1={GOOD}",
+    "only v0": f"t={NOW_S},v0={GOOD}",
+    "no signature": f"t={NOW_S}",
+    "empty signature": f"t={NOW_S},v1=",
+    "other secret": header(secret="whsec_other"),
+    "other time": f"t={NOW_S - 1},v1={GOOD}",
+    "upper case": f"t={NOW_S},v1={GOOD.upper()}",
+    "cut": f"t={NOW_S},v1={GOOD[:-1]}",
+    "not ASCII": f"t={NOW_S},v1=é{GOOD[1:]}",
+    "other digits": f"t=١٧٩٠٠٠٠٠٠٠,v1={GOOD}",
+    "signed number": f"t=+{NOW_S},v1={GOOD}",
+    "oversized": f"t={NOW_S},v1={GOOD}," + "v1=0," * 2000,
+}
+BY_THE_SDK_TOO = (
+    "empty",
+    "nonsense",
+    "only v0",
+    "no signature",
+    "other secret",
+    "cut",
+    "other time",
+)
+
+
+def test_a_genuine_one() -> None:
+    assert check(header())
+    assert stripe.WebhookSignature.verify_header(BODY, header(), SECRET)
+
+
+@pytest.mark.parametrize("kind", sorted(FORGERIES))
+def test_forgeries(kind: str) -> None:
+    with pytest.raises(CallbackRefused):
+        check(FORGERIES[kind])
+    if kind in BY_THE_SDK_TOO:
+        with pytest.raises(stripe.SignatureVerificationError):
+            stripe.WebhookSignature.verify_header(BODY, FORGERIES[kind], SECRET)
+
+
+def test_another_body_and_no_header() -> None:
+    with pytest.raises(CallbackRefused):
+        check(header(), body=BODY.replace(b"1099", b"1"))
+    with pytest.raises(CallbackRefused):
+        check(None)
+
+
+def test_several_signatures_and_several_secrets() -> None:
+    assert check(f"t={NOW_S},v1={'0' * 64},v1={GOOD}")
+    assert check(f"t={NOW_S},v0=junk,v1={GOOD}")
+    assert check(header(), "whsec_new", SECRET)
+
+
+@pytest.mark.parametrize("offset", [-NOW_S, -301, -300, 0, 300, 301, 10**11])
+def test_the_window_in_which_it_is_believed(offset: int) -> None:
+    """What is genuine but was signed at another time is no proof: the node asks."""
+    assert check(header(timestamp=NOW_S + offset)) is (abs(offset) <= 300)
+    with pytest.raises(CallbackRefused):
+        check(header(secret="no", timestamp=NOW_S + offset))
+
+
+@pytest.mark.parametrize("secret", ["", "  "])
+def test_no_secret_means_no_callback(secret: str) -> None:
+    """An empty key signs for everybody."""
+    with pytest.raises(CallbackRefused, match="no callback secret"):
+        check(header(secret=secret), secret)
+    with pytest.raises(CallbackRefused, match="no callback secret"):
+        check_signature(header(), (), BODY, NOW_MS)
+
+
+def test_as_a_scheme_it_signs_with_the_first_secret_and_takes_any() -> None:
+    scheme = Timestamped("x-signature", ("first", "second"))
+    account = Account("g", "https://provider.test", {"first": "a", "second": "b"})
+    for secrets in ({"first": "a"}, {"first": "b"}):
+        made = scheme.sign(Account("g", "https://provider.test", secrets), BODY, NOW_MS)
+        assert scheme.check({"X-Signature": made["x-signature"]}, BODY, account, NOW_MS)
+
+
+@settings(max_examples=150, deadline=None)
+@given(text=st.text(max_size=80), body=st.binary(max_size=40))
+def test_only_a_refusal_is_ever_raised(text: str, body: bytes) -> None:
+    with pytest.raises(CallbackRefused):
+        check(text, body=body)
+
+
+@pytest.mark.parametrize(
+    "code", ["insufficient_funds", "stolen_card", "lost_card", "do_not_honor", "fraudulent"]
+)
+def test_the_payer_s_own_declines_are_not_tried_elsewhere(code: str) -> None:
+    assert code not in words.RETRYABLE_DECLINES
