@@ -13,6 +13,7 @@ import stripe.params
 from msgspec.structs import replace
 
 from bailiwick.channels import registry
+from bailiwick.channels.blocks import parsing
 from bailiwick.channels.contract import CallbackEvent, Operation
 from bailiwick.channels.stripe import API_VERSION, CHANNEL, readings
 from bailiwick_lab.channel_suite import transcript
@@ -110,8 +111,8 @@ def test_stripe_s_own_exponents(currency: str, amount: int, sent: int) -> None:
 def _own(kind: str) -> dict[str, Any]:
     """An object of the cases' answers."""
     for case in IT.cases.answers:
-        found = json.loads(case.reply.body or b"{}") if case.reply.status == 200 else {}
-        if isinstance(found, dict) and found.get("object") == kind:
+        found = parsing.decode(case.reply.body, dict[str, Any])
+        if case.reply.status == 200 and found is not None and found.get("object") == kind:
             return found
     raise LookupError(kind)
 
