@@ -6,6 +6,7 @@ from typing import Any
 
 import asyncpg
 
+from bailiwick.search.declared import Searchable
 from bailiwick.search.language import Clause, Fields, Kind, Query, parse
 from bailiwick.search.terms import Scope, term
 from tests.postgres.lists_kit import One, Site
@@ -95,15 +96,17 @@ async def entries(sql: asyncpg.Connection, kind: str) -> dict[str, tuple[int, in
     return {row[0]: (row[1], row[2] // 1000, set(row[3])) for row in rows}
 
 
-def entry(scope: Scope, fields: Fields, shown: dict[str, Any]) -> tuple[int, int, set[int]]:
+def entry(scope: Scope, of: Searchable, shown: dict[str, Any]) -> tuple[int, int, set[int]]:
     """The entry of an object as the API shows it."""
     terms = set()
-    for field, kind in fields.items():
+    for field, kind in of.fields.items():
         if kind is Kind.NUMBER:
             continue
         held = shown[field] if kind is Kind.TOKENS else {None: shown[field]}
         for key, value in held.items():
             if value is not None:
                 said = value if isinstance(value, str) else json.dumps(value)
-                terms |= {term(scope, field, key, said), term(scope, field, key, None)}
+                terms.add(term(scope, field, key, said))
+                if field not in of.always:
+                    terms.add(term(scope, field, key, None))
     return shown.get("amount", 0), shown["created"], terms

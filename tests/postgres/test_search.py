@@ -95,7 +95,7 @@ async def test_entries_are_what_the_objects_show(three: Site) -> None:
     for prefix, of in EVERY.items():
         scope = Scope(prefix, "acct_1", False)
         _, page = await three.ask("GET", of.resource.path, {"limit": 100})
-        shown = {it["id"]: entry(scope, of.fields, it) for it in page["data"]}
+        shown = {it["id"]: entry(scope, of, it) for it in page["data"]}
         held: dict[str, Any] = {}
         for each in three.nodes:
             sql = await asyncpg.connect(each.dsn)

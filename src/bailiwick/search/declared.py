@@ -15,6 +15,7 @@ class Searchable(msgspec.Struct, frozen=True):
         path: where.
         fields: what can be asked of them, and of which kind it is: ``amount`` and ``created`` are
             numbers, and all have both.
+        always: those of them that every object has: that there is a value needs no term.
         fill: the statement that writes entries, given the ids of payments and records of all kinds.
     """
 
@@ -22,6 +23,7 @@ class Searchable(msgspec.Struct, frozen=True):
     path: str
     fields: dict[str, Kind]
     fill: str
+    always: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:

@@ -32,9 +32,9 @@ EVERY_S = 1.0
 LOOK_S = 10.0
 """Without a write of our own, the outbox is looked at so often (another process may write)."""
 SUMMARIZE_S = 5.0
-REST = 9.0
-"""How many times as long as it worked it pauses before it goes on: it takes at most a tenth of one
-connection's time. What comes in faster than that is found later, and payments have the rest."""
+REST = 19.0
+"""How many times as long as it worked it pauses before it goes on: it takes at most a twentieth of
+one connection's time. What comes in faster than that is found later, and payments have the rest."""
 
 log = telemetry.logger()
 

@@ -60,8 +60,8 @@ def term(scope: Scope, field: str, key: str | None, value: str | None) -> int:
     return int.from_bytes(digest[:8], "big", signed=True)
 
 
-def wanted(query: Query, scope: Scope) -> Wanted:
-    """What a query asks of the table."""
+def wanted(query: Query, scope: Scope, always: frozenset[str] = frozenset()) -> Wanted:
+    """What a query asks of the table; ``always``: fields that every object has."""
     terms: list[int] = []
     lacking: list[int] = []
     start = numbers.ALL if query.every else numbers.NONE
@@ -72,6 +72,9 @@ def wanted(query: Query, scope: Scope) -> Wanted:
             sets[clause.field] = join(sets[clause.field], _numbers(clause))
             continue
         value = clause.value
+        if value is None and clause.field in always:
+            sets["amount"] = join(sets["amount"], _numbers(clause))
+            continue
         found = term(scope, clause.field, clause.key, None if value is None else str(value))
         # null is that there is no value: the other way round.
         (lacking if clause.negated != (value is None) else terms).append(found)
@@ -85,7 +88,7 @@ def wanted(query: Query, scope: Scope) -> Wanted:
 
 
 def _numbers(clause: Clause) -> Spans:
-    if clause.value is None:  # every object has both
+    if clause.value is None:  # every object has one
         return numbers.ALL if clause.negated else numbers.NONE
     found = numbers.compared(clause.operator, int(clause.value))
     return numbers.beside(found) if clause.negated else found

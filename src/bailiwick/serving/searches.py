@@ -74,7 +74,7 @@ class Searcher(Route):
         wished = self.node.expansion.wished(expand, of.resource.object, listed=True)
         query = parse(asked.query, of.fields, of.name)
         scope = Scope(of.resource.prefix, who.merchant.id, who.livemode)
-        looked_for = wanted(query, scope)
+        looked_for = wanted(query, scope, of.always)
         search = search_page.search_of(who.merchant.id, who.livemode, of.path, asked.query)
         after = None if asked.page is None else search_page.last_of(search, asked.page)
         store = self.node.store

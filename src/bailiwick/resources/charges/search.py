@@ -27,6 +27,7 @@ SEARCHED = Searchable(
         "status": Kind.TOKEN,
     },
     fill="charge_search_fill",
+    always=frozenset({"currency", "refunded", "status"}),
 )
 
 

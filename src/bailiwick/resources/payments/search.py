@@ -20,6 +20,7 @@ SEARCHED = Searchable(
         "status": Kind.TOKEN,
     },
     fill="payment_search_fill",
+    always=frozenset({"currency", "status"}),
 )
 
 
