@@ -14,6 +14,7 @@ import pytest
 from bailiwick.delivery.relay import Relay
 from bailiwick_lab.servers import engines
 from bailiwick_lab.servers.engines import PostgresServer
+from tests.postgres import schemas
 from tests.postgres.node_kit import Bank, Region
 from tests.postgres.relay_kit import Broker, relay_on
 from tests.postgres.schemas import drop_idle, migrated
@@ -53,6 +54,12 @@ async def schema_dsn(server_dsn: str) -> AsyncIterator[str]:
         await connection.execute("SET client_min_messages = error")
         await connection.execute(f"DROP SCHEMA {name} CASCADE")
         await connection.close()
+
+
+@pytest.fixture
+def fresh_schemas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of plans: these depend on what was learnt of tables in earlier tests."""
+    monkeypatch.setattr(schemas, "reusing", False)
 
 
 @pytest.fixture

@@ -42,8 +42,14 @@ SELECT md5(string_agg(line, ' ' ORDER BY line)) FROM (
       pg_get_constraintdef(oid)) FROM pg_constraint WHERE connamespace = $1::regnamespace
 ) AS lines"""
 """What a test may have changed of a schema; its name is in none of the lines, as it is searched."""
+SIZE = "SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relnamespace = $1::regnamespace"
+SIZE_MAX = 16 * 1024 * 1024
+"""What is larger afterwards is not used again: emptied, it would still be as large."""
 WAIT = "SET lock_timeout = '5s'; SET client_min_messages = error"
 
+reusing = True
+"""False while a test needs schemas that nobody has used: plans depend on what is known of
+tables."""
 _idle: dict[str, list[str]] = {}
 _form: dict[str, str] = {}
 
@@ -52,7 +58,7 @@ _form: dict[str, str] = {}
 async def migrated(server_dsn: str, node: int) -> AsyncIterator[str]:
     """The DSN of an empty database of this node; what its test left is deleted afterwards."""
     idle = _idle.setdefault(server_dsn, [])
-    name = idle.pop() if idle else f"t_{secrets.token_hex(6)}"
+    name = idle.pop() if idle and reusing else f"t_{secrets.token_hex(6)}"
     dsn = f"{server_dsn}?search_path={name}"
     sql = await asyncpg.connect(dsn)
     try:
@@ -72,8 +78,9 @@ async def migrated(server_dsn: str, node: int) -> AsyncIterator[str]:
 
 
 async def emptied(sql: asyncpg.Connection, name: str, form: str) -> bool:
-    """Nothing is in the schema any more, and it is as migrations made it; false: it is not."""
-    if await sql.fetchval(FORM, name) != form:
+    """Nothing is in the schema any more, and it is as migrations made it; false: it is not, or it
+    is not worth it."""
+    if await sql.fetchval(FORM, name) != form or await sql.fetchval(SIZE, name) > SIZE_MAX:
         return False
     await sql.execute(EMPTY)
     return True

@@ -53,6 +53,7 @@ async def test_a_payment_is_listed_under_the_customer_that_it_has_now(shop: Site
     assert "found_by_customer" in await broken(shop.nodes[0])
 
 
+@pytest.mark.usefixtures("fresh_schemas")
 async def test_one_customer_s_are_found_by_the_index(shop: Site) -> None:
     """Of 50,000 payments of one merchant, with any filter of the list beside it."""
     ann = (await customer(shop))["id"]

@@ -12,6 +12,8 @@ from bailiwick.store.statements import statement
 from tests.postgres.rows_kit import claim, create, more, move
 from tests.store_kit import NodeStore
 
+pytestmark = pytest.mark.usefixtures("fresh_schemas")
+
 ROWS = 200_000
 BIG = {"payment", "attempt", "idempotency_key", "event", "posting", "refund", "delivery"}
 

@@ -250,6 +250,7 @@ async def test_a_crash_after_the_broker_s_answer_repeats_what_was_sent(
 # Speed: an insert pays little, a pass reads little
 
 
+@pytest.mark.usefixtures("fresh_schemas")
 async def test_a_pass_reads_by_the_block_range_index(
     store: NodeStore, sql: asyncpg.Connection, relay: Relay
 ) -> None:
