@@ -16,10 +16,11 @@ from bailiwick_sandbox.bank.disputes import Disputes
 from bailiwick_sandbox.bank.ledger import Ledger
 from bailiwick_sandbox.bank.records import Charge, Dispute, DisputeRequest, Refusal
 from bailiwick_sandbox.faults import Fault
+from bailiwick_sandbox.operations import Done
 from bailiwick_sandbox.web.exchange import Exchange, answer
 
 if TYPE_CHECKING:
-    from bailiwick_sandbox.service import Done, Service
+    from bailiwick_sandbox.service import Service
 
 Verb = Literal["evidence", "concede"]
 _log = logging.getLogger("bailiwick_sandbox")
@@ -74,8 +75,6 @@ class DisputeDesk:
             self._schedule(ledger, row)
             self._tell(ledger, row)
         view = dispute_view(row, ledger.charges[row.charge])
-        from bailiwick_sandbox.service import Done  # they are each other's
-
         return Done(answer(view, replayed=replayed), None)
 
     def _open(self, ledger: Ledger, charge_id: str) -> None:

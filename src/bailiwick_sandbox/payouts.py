@@ -15,11 +15,12 @@ from bailiwick_sandbox.bank.books import wall_ms
 from bailiwick_sandbox.bank.ledger import Ledger
 from bailiwick_sandbox.bank.payouts import Payouts
 from bailiwick_sandbox.bank.records import Payout, PayoutRequest, RecallRequest, Refusal
-from bailiwick_sandbox.faults import LIES, Fault
+from bailiwick_sandbox.faults import Fault
+from bailiwick_sandbox.operations import Done, lie_of
 from bailiwick_sandbox.web.exchange import Exchange, answer
 
 if TYPE_CHECKING:
-    from bailiwick_sandbox.service import Done, Service
+    from bailiwick_sandbox.service import Service
 
 _log = logging.getLogger("bailiwick_sandbox")
 _REQUEST = msgspec.json.Decoder(PayoutRequest)
@@ -66,10 +67,7 @@ class PayoutDesk:
         return self._done(row, fault, replayed=replayed)
 
     def _done(self, row: Payout, fault: Fault | None, *, replayed: bool) -> Done:
-        from bailiwick_sandbox.service import Done  # they are each other's
-
-        lie = fault.kind if fault is not None and fault.kind in LIES else ""
-        return Done(answer(payout_view(row, lie), replayed=replayed), None)
+        return Done(answer(payout_view(row, lie_of(fault)), replayed=replayed), None)
 
     def _schedule(self, ledger: Ledger, row: Payout) -> None:
         if row.next_at:

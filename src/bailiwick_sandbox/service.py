@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -27,20 +27,23 @@ from bailiwick_sandbox.bank.records import (
     Refusal,
     VoidRequest,
 )
-from bailiwick_sandbox.bank.sources import SOURCES
+from bailiwick_sandbox.bank.sources import source_behind
 from bailiwick_sandbox.callbacks import Callbacks
 from bailiwick_sandbox.config import Config
 from bailiwick_sandbox.disputes import DisputeDesk
+from bailiwick_sandbox.families.requests import read as read_charge
+from bailiwick_sandbox.families.steering import source_if_known
 from bailiwick_sandbox.faults import CALLBACK_KINDS, LIES, Fault, FaultBoard
+from bailiwick_sandbox.operations import Act, Done, carry_out, lie_of, unauthorized
 from bailiwick_sandbox.payouts import PayoutDesk
+from bailiwick_sandbox.reversals import ReversalDesk
 from bailiwick_sandbox.setups import SetupDesk
 from bailiwick_sandbox.spoil import INTERNAL, UNREADABLE
-from bailiwick_sandbox.web.exchange import Answer, Exchange, answer, error, refused
+from bailiwick_sandbox.web.exchange import Answer, Exchange, answer, error
 from bailiwick_sandbox.web.views import operation_view
 
 _log = logging.getLogger("bailiwick_sandbox")
 
-_CHARGE = msgspec.json.Decoder(ChargeRequest)
 _INCREMENT = msgspec.json.Decoder(IncrementRequest)
 _CAPTURE = msgspec.json.Decoder(CaptureRequest)
 _VOID = msgspec.json.Decoder(VoidRequest)
@@ -50,16 +53,6 @@ _REMEMBERED = 100_000  # once-only faults of sources; the oldest are forgotten f
 _EARLY_TIMEOUT_S = 3.0
 # Leave each callback alone: a shuffled charge gets its two in the wrong order by their times.
 _IN_ORDER = ("", "callback_shuffle")
-
-
-class Done(NamedTuple):
-    """An operation carried out (or refused, without a row) and the answer it deserves."""
-
-    answer: Answer
-    row: Charge | Refund | None
-
-
-Act = Callable[[Fault | None], Done]
 
 
 class Service:
@@ -75,6 +68,7 @@ class Service:
         self.disputes = DisputeDesk(self)
         self.payouts = PayoutDesk(self)
         self.setups = SetupDesk(self)
+        self.reversals = ReversalDesk(self)
         self.calls: dict[str, dict[str, int]] = {name: {} for name in books.ledgers}
         self._hosts = tuple(config.server.callback_hosts)
         self._once: OrderedDict[tuple[str, str, str], None] = OrderedDict()
@@ -96,9 +90,9 @@ class Service:
 
     async def charge(self, exchange: Exchange, ledger: Ledger, body: bytes) -> None:
         """POST /{provider}/charges."""
-        request = checks.decode(_CHARGE, body)
+        request = read_charge(body)
         self.check_urls(request.return_url, request.callback_url)
-        source = SOURCES.get(request.source)
+        source = source_if_known(request)
         own: Fault | None = None
         if source is not None and source.fault and source.fault_on == "charge":
             own = self.own_fault(ledger, "charge", request.reference, source.fault)
@@ -110,7 +104,7 @@ class Service:
         """POST /{provider}/charges/{id}/increment, /capture and /void."""
         decoder, act = self._changes[operation]
         request = checks.decode(decoder, body)
-        own = self._own_of(ledger, charge_id, operation, request.reference)
+        own = self.own_of(ledger, charge_id, operation, request.reference)
         done = partial(act, ledger, charge_id, request)
         await self.perform(exchange, ledger, operation, done, own)
 
@@ -118,7 +112,7 @@ class Service:
         """POST /{provider}/refunds."""
         request = checks.decode(_REFUND, body)
         self.check_urls(None, request.callback_url)
-        own = self._own_of(ledger, request.charge, "refund", request.reference)
+        own = self.own_of(ledger, request.charge, "refund", request.reference)
         act = partial(self._refund, ledger, request)
         await self.perform(exchange, ledger, "refund", act, own)
 
@@ -127,7 +121,7 @@ class Service:
         known = ledger.references.get(reference)
         own: Fault | None = None
         if known is not None and known[0] in ("charge", "setup"):
-            own = self._own_of(ledger, known[1], "query", reference)
+            own = self.own_of(ledger, known[1], "query", reference)
         act = partial(self._query, ledger, reference)
         await self.perform(exchange, ledger, "query", act, own)
 
@@ -136,6 +130,8 @@ class Service:
         row, changed = self.books.answer_action(ledger, charge_id, approve)
         if changed:
             self._notify(ledger, row)
+            if row.next_status:
+                self.schedule(ledger, row)
         return row
 
     # The operations themselves: synchronous, so that nothing comes between.
@@ -167,26 +163,26 @@ class Service:
     ) -> Done:
         row, replayed = self.books.increment(ledger, charge_id, request)
         increment = ledger.increments[ledger.references[request.reference][1]]
-        return Done(answer(increment_view(row, increment, _lie(fault)), replayed=replayed), row)
+        return Done(answer(increment_view(row, increment, lie_of(fault)), replayed=replayed), row)
 
     def _capture(
         self, ledger: Ledger, charge_id: str, request: CaptureRequest, fault: Fault | None
     ) -> Done:
         row, replayed = self.books.capture(ledger, charge_id, request)
         capture = ledger.capture_of(request.reference)
-        return Done(answer(capture_view(row, capture, _lie(fault)), replayed=replayed), row)
+        return Done(answer(capture_view(row, capture, lie_of(fault)), replayed=replayed), row)
 
     def _void(
         self, ledger: Ledger, charge_id: str, request: VoidRequest, fault: Fault | None
     ) -> Done:
         row, replayed = self.books.void(ledger, charge_id, request)
-        return Done(answer(charge_view(row, _lie(fault)), replayed=replayed), row)
+        return Done(answer(charge_view(row, lie_of(fault)), replayed=replayed), row)
 
     def _refund(self, ledger: Ledger, request: RefundRequest, fault: Fault | None) -> Done:
         row, replayed = self.books.refund(ledger, request)
         if row.next_status and not replayed:
             self.schedule(ledger, row)
-        return Done(answer(refund_view(row, _lie(fault)), replayed=replayed), row)
+        return Done(answer(refund_view(row, lie_of(fault)), replayed=replayed), row)
 
     def _query(self, ledger: Ledger, reference: str, fault: Fault | None) -> Done:
         until = self._hidden.get((ledger.name, reference), 0)
@@ -196,7 +192,7 @@ class Service:
         hidden = until or (fault is not None and fault.kind == "eventual_read")
         if hidden or reference not in ledger.references:
             return Done(error(404, "not_found", "No operation has this reference."), None)
-        return Done(answer(operation_view(self.books, ledger, reference, _lie(fault))), None)
+        return Done(answer(operation_view(self.books, ledger, reference, lie_of(fault))), None)
 
     # The faults on the way.
 
@@ -216,7 +212,7 @@ class Service:
         if wait_ms:
             await asyncio.sleep(wait_ms / 1000)
         if fault is None:
-            done = _carry_out(act, None)
+            done = carry_out(act, None)
             if wait_ms and done.row is not None:
                 waited_ms = (time.perf_counter() - began) * 1000
                 self.delay.note(done.row.reference, round(waited_ms, 3))
@@ -254,7 +250,7 @@ class Service:
     async def _after_processing(
         self, exchange: Exchange, ledger: Ledger, act: Act, fault: Fault
     ) -> None:
-        kind, done = fault.kind, _carry_out(act, fault)
+        kind, done = fault.kind, carry_out(act, fault)
         if kind == "early_callback":
             await self._deliver_early(ledger, done.row)
         elif kind == "duplicate_callback":
@@ -300,13 +296,14 @@ class Service:
             self._once.popitem(last=False)
         return Fault(kind)
 
-    def _own_of(
+    def own_of(
         self, ledger: Ledger, charge_id: str, operation: str, reference: str
     ) -> Fault | None:
+        """The fault that the source of a charge has for an operation on it."""
         charge = ledger.charges.get(charge_id)
         if charge is None:
             return None
-        source = SOURCES[charge.source]
+        source = source_behind(charge)
         if not source.fault or source.fault_on != operation:
             return None
         return self.own_fault(ledger, operation, reference, source.fault)
@@ -314,10 +311,10 @@ class Service:
     # What follows later.
 
     def _late(self, ledger: Ledger, act: Act) -> None:
-        self._notify(ledger, _carry_out(act, None).row)
+        self._notify(ledger, carry_out(act, None).row)
 
     def schedule(self, ledger: Ledger, row: Charge | Refund) -> None:
-        wait_ms = max(1, row.next_at - wall_ms())
+        wait_ms = max(1, row.next_at - self.books.clock())
         asyncio.get_running_loop().call_later(wait_ms / 1000, self._advance, ledger, row)
 
     def _advance(self, ledger: Ledger, before: Charge | Refund) -> None:
@@ -337,6 +334,8 @@ class Service:
                 self.schedule(ledger, row)
             return
         self._notify(ledger, row)
+        if row.next_status:
+            self.schedule(ledger, row)
         if isinstance(before, Charge) and before.callback_fault == "callback_shuffle":
             self._notify(ledger, before, delay_ms=200)
 
@@ -382,19 +381,3 @@ class Service:
             problem = checks.callback_problem(callback_url, self._hosts)
             if problem:
                 raise Refusal(400, "url_invalid", problem, "callback_url")
-
-
-def unauthorized() -> Answer:
-    """The answer to a key that is none, or is one no more."""
-    return error(401, "unauthorized", "The api key is missing, wrong or revoked.")
-
-
-def _carry_out(act: Act, fault: Fault | None) -> Done:
-    try:
-        return act(fault)
-    except Refusal as refusal:
-        return Done(refused(refusal), None)
-
-
-def _lie(fault: Fault | None) -> str:
-    return fault.kind if fault is not None and fault.kind in LIES else ""

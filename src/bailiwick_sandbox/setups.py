@@ -14,10 +14,11 @@ from bailiwick_sandbox.bank.records import SetupRequest
 from bailiwick_sandbox.bank.setups import setup
 from bailiwick_sandbox.bank.sources import SOURCES
 from bailiwick_sandbox.faults import CALLBACK_KINDS, LIES, Fault
+from bailiwick_sandbox.operations import Done
 from bailiwick_sandbox.web.exchange import Exchange, answer
 
 if TYPE_CHECKING:
-    from bailiwick_sandbox.service import Done, Service
+    from bailiwick_sandbox.service import Service
 
 _REQUEST = msgspec.json.Decoder(SetupRequest)
 
@@ -52,6 +53,4 @@ class SetupDesk:
         )
         if row.next_status and not replayed:
             self._service.schedule(ledger, row)
-        from bailiwick_sandbox.service import Done  # they are each other's
-
         return Done(answer(charge_view(row, view_lie), replayed=replayed), row)

@@ -127,8 +127,8 @@ DEFECTS: dict[str, tuple[str, str, str]] = {
         "    id: Id\n    reference: Id\n", "    id: str\n    reference: Id\n",
         "anything.each_part_of_an_answer_may_be_anything",
     ),
-    "captures_without_holds": (
-        "Operation.REFUND: _WAYS}", "Operation.REFUND: _WAYS, Operation.CAPTURE: _WAYS}",
+    "increments_without_holds": (
+        "Operation.REFUND: _WAYS}", "Operation.REFUND: _WAYS, Operation.INCREMENT: _WAYS}",
         "declarations.holds_are_declared_as_a_whole",
     ),
     "an_unknown_that_never_ends": (
@@ -140,7 +140,7 @@ DEFECTS: dict[str, tuple[str, str, str]] = {
         "declarations.profile_is_complete",
     ),
     "published_tokens_are_everybody_s": (
-        "    manual_capture=False,\n", '    manual_capture=False,\n    shared_tokens="pm_.*",\n',
+        "    visibility_ms=5_000,\n", '    visibility_ms=5_000,\n    shared_tokens="pm_.*",\n',
         "tokens.tokens_that_an_account_has_made_are_its_own",
     ),
     "a_field_that_is_not_recorded": (

@@ -31,7 +31,9 @@ from bailiwick.channels.contract import (
     Request,
     Resolve,
     Result,
+    Takes,
     no_such_method,
+    redirect,
 )
 from bailiwick.delivery.webhooks import Endpoints
 from bailiwick.idempotency.requests import Answer, IdempotentRequest
@@ -102,6 +104,7 @@ class Bank:
         self.priority = priority
         self.usage = "open"
         self.methods = frozenset({"card"})
+        self.takes = (Takes(),)
         self.script: dict[Operation, list[str]] = defaultdict(list)
         self.done: dict[str, tuple[Instruction, Result]] = {}
         self.calls: list[Instruction] = []
@@ -184,7 +187,7 @@ class Bank:
             "in_transit": Result(Outcome.PENDING, done.provider_ref, detail="in_transit"),
             "canceled": Result(Outcome.DECLINED, done.provider_ref, code=PAYOUT_CANCELED),
             "unheard": no_such_method(),
-            "act": Result(Outcome.PENDING, done.provider_ref, action_url="https://bank/act"),
+            "act": Result(Outcome.PENDING, done.provider_ref, action=redirect("https://bank/act")),
         }
         result = answers.get(word, done)
         self.done[instruction.reference] = (instruction, result)
@@ -237,7 +240,8 @@ class Bank:
         none: frozenset[str] = frozenset()
         return GatewayFacts(
             self.name, "bank", "large_domestic_bank", self.usage, False, self.priority, 0, 0,
-            none, none, self.methods, True, self.vault, self.profile.multiples,
+            none, none, dict.fromkeys(self.methods, self.takes), True, self.vault,
+            self.profile.multiples,
             re.compile(self.profile.shared_tokens or "none"),
             Operation.SETUP in self.profile.resolve,
         )  # fmt: skip

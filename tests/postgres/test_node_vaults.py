@@ -9,12 +9,8 @@ import pytest
 from bailiwick.base.errors import ApiError
 from bailiwick.channels.contract import Operation
 from bailiwick.idempotency.requests import Refused
-from bailiwick.resources.payments.params import (
-    CardOptions,
-    ConfirmPayment,
-    MethodOptions,
-    UpdatePayment,
-)
+from bailiwick.resources.payments.methods.params import CardOptions, MethodOptions
+from bailiwick.resources.payments.params import ConfirmPayment, UpdatePayment
 from tests.postgres.node_kit import ASSIGNMENT, STRICT, Bank, Region, body, paid
 from tests.postgres.rows_kit import sound
 from tests.store_kit import NodeStore

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from bailiwick.base.ids import new_id
-from bailiwick.channels.contract import Instruction, Operation, Outcome, Result
+from bailiwick.channels.contract import Instruction, Operation, Outcome, Result, redirect
 from bailiwick.orders.attempts import Attempt
 from bailiwick.resources.payments.outcomes import Step
 from bailiwick.resources.payments.rows import Details, Payment, Progress
@@ -99,7 +99,7 @@ def declined(code: str = "card_declined", **values: Any) -> Result:
 
 
 def pending(url: str | None = None) -> Result:
-    return Result(Outcome.PENDING, REF, action_url=url)
+    return Result(Outcome.PENDING, REF, action=redirect(url))
 
 
 def unknown(detail: str = "timeout") -> Result:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from bailiwick.base.errors import ApiError
-from bailiwick.channels.contract import Result, no_such_method
+from bailiwick.channels.contract import Result, no_such_method, redirect
 from bailiwick.ledger.postings import Posting
 from bailiwick.orders import attempts
 from bailiwick.orders.attempts import Attempt, AttemptNew
@@ -151,12 +151,12 @@ def test_an_answer_that_is_not_ours_goes_before_a_person(state: str, detail: str
 def test_the_payer_must_act() -> None:
     first = checked(charge(kit.payment(), kit.attempt(), kit.pending("https://bank/3ds")))
     assert first.after.state == "requires_action" and first.definite
-    assert first.after.progress.action_url == "https://bank/3ds"
+    assert first.after.progress.action == redirect("https://bank/3ds")
     assert only_end(first) == ("pending", LOOK)
     row = kit.ended(first, kit.attempt())
     assert charge(first.after, row, kit.pending("https://bank/3ds")) is None
     done = checked(charge(first.after, row, kit.approved()))
-    assert done.after.state == "succeeded" and done.after.progress.action_url is None
+    assert done.after.state == "succeeded" and done.after.progress.action is None
 
 
 def test_a_pending_charge_is_waited_for() -> None:
@@ -210,11 +210,13 @@ def test_a_void_under_way_owns_the_payment() -> None:
 def test_the_next_gateway() -> None:
     new = AttemptNew("ch_2", 2, "charge", "other", 1000, 1, {}, key="key-1")
     payment = kit.payment()
-    routed = kit.replace(payment.progress, routing={"gateway": "other"}, action_url="https://old")
+    routed = kit.replace(
+        payment.progress, routing={"gateway": "other"}, action=redirect("https://old")
+    )
     result = kit.declined(retryable=True)
     step = checked(decide.next_attempt(payment, kit.attempt(), result, new, routed, NOW + 5))
     assert step.after.progress.routing == {"gateway": "other"}
-    assert step.after.progress.action_url is None
+    assert step.after.progress.action is None
     after = step.after
     assert (after.state, after.attempts, after.open_attempt, after.charge_attempt) == (
         "processing", 2, "ch_2", "ch_2",
@@ -312,7 +314,7 @@ def test_a_charge_that_must_not_wait_is_voided() -> None:
     step = checked(voids.forgo(kit.payment(), kit.attempt(), result, new, NOW + 5, LOOK))
     after = step.after
     assert (after.state, after.open_attempt, after.charge_attempt) == ("voiding", "at_v", "ch_1")
-    assert (after.progress.action_url, after.attempts, step.attempt_new) == (None, 2, new)
+    assert (after.progress.action, after.attempts, step.attempt_new) == (None, 2, new)
     assert not step.definite and only_end(step) == ("pending", LOOK)
     assert charge(after, kit.attempt(state="pending"), kit.approved()) is None, "the void has it"
 

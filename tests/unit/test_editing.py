@@ -9,6 +9,7 @@ from msgspec import UNSET
 from bailiwick.base.errors import ApiError
 from bailiwick.jurisdiction.assign import Assignment, Considered
 from bailiwick.resources.payments import charging, create, editing, params
+from bailiwick.resources.payments.methods import params as method_params
 from bailiwick.resources.payments.params import ConfirmPayment, CreatePayment, UpdatePayment
 from bailiwick.resources.payments.rows import Progress
 from bailiwick.resources.payments.states import State
@@ -242,10 +243,10 @@ def test_a_manual_payment_is_confirmed_by_the_server_alone() -> None:
         editing.check_key(manual, public=True)
 
 
-BILLING = params.BillingDetails(
-    name="Ann", phone=None, address=params.Address(country="DE", city=None)
+BILLING = method_params.BillingDetails(
+    name="Ann", phone=None, address=method_params.Address(country="DE", city=None)
 )
-WITH_BILLING = params.MethodData("card", params.CardToken("tok_visa"), BILLING)
+WITH_BILLING = method_params.MethodData("card", method_params.CardToken("tok_visa"), BILLING)
 
 
 def test_who_pays_goes_with_the_payment_method() -> None:
@@ -261,5 +262,5 @@ def test_who_pays_goes_with_the_payment_method() -> None:
     assert updated(draft(), payment_method_data=WITH_BILLING).progress.billing == kept
     assert updated(after, payment_method="pm_card_visa").progress.billing is None
     assert updated(after, description="other").progress.billing == kept
-    alone = params.MethodData("card", None, BILLING)
+    alone = method_params.MethodData("card", None, BILLING)
     assert updated(draft(), payment_method_data=alone).progress.billing == kept

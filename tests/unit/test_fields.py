@@ -10,6 +10,7 @@ import stripe
 
 from bailiwick.base import api_versions
 from bailiwick.base.objects import encode
+from bailiwick.channels.contract import redirect
 from bailiwick.records.record import Record
 from bailiwick.resources.events.render import event
 from bailiwick.resources.mandates.render import mandate
@@ -41,7 +42,7 @@ FULL = Progress(
     payment_method="pm_card_visa",
     receipt_email="ann@shop.example",
     return_url="https://shop.example/back",
-    action_url="https://bank.example/3ds",
+    action=redirect("https://bank.example/3ds"),
     customer="cus_1",
     shipping={"name": "Ann", "address": {"city": "Bonn"}},
     billing={"name": "Ann", "address": {"country": "DE"}},
@@ -63,7 +64,7 @@ SETUP = Setup(
         automatic_methods={"enabled": True, "allow_redirects": "never"},
     ),
     progress=setup_rows.Progress(
-        action_url="https://bank.example/3ds", mandate="mandate_1",
+        action=redirect("https://bank.example/3ds"), mandate="mandate_1",
         last_error={"type": "card_error", "code": "card_declined", "message": "No."},
     ),
 )  # fmt: skip

@@ -8,6 +8,7 @@ import pytest
 
 from bailiwick.base import api_versions
 from bailiwick.base.objects import encode
+from bailiwick.channels.contract import redirect
 from bailiwick.resources.events.render import event
 from bailiwick.resources.payments import render
 from bailiwick.resources.payments.rows import Progress
@@ -39,7 +40,7 @@ def test_amounts_are_integers_and_currencies_small() -> None:
 
 
 def test_the_payer_is_sent_on_only_while_that_is_needed() -> None:
-    progress = Progress(action_url="https://bank/3ds", return_url="https://shop/back")
+    progress = Progress(action=redirect("https://bank/3ds"), return_url="https://shop/back")
     waiting = intent(state="requires_action", progress=progress)
     assert waiting["next_action"]["redirect_to_url"] == {
         "url": "https://bank/3ds", "return_url": "https://shop/back",

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from bailiwick.channels.contract import Takes
 from bailiwick.routing.match import GatewayFacts, Wanted, match, owned_elsewhere, shown, transient
 
 
@@ -17,7 +18,10 @@ def facts(name: str, **values: Any) -> GatewayFacts:
         "countries": frozenset(), "currencies": frozenset(), "methods": frozenset({"card"}),
         "manual_capture": True, "vault": name,
     }  # fmt: skip
-    return GatewayFacts(**{**given, **values})
+    given |= values
+    if isinstance(given["methods"], frozenset):
+        given["methods"] = dict.fromkeys(sorted(given["methods"]), (Takes(),))
+    return GatewayFacts(**given)
 
 
 def wanted(**values: Any) -> Wanted:

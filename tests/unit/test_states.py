@@ -22,7 +22,8 @@ LEGAL = {
     "requires_confirmation": "dress>requires_confirmation undress>requires_payment_method "
     "confirm>processing cancel>canceled",
     "requires_action": "retry>processing wait>processing captured>succeeded "
-    "authorized>requires_capture declined>requires_payment_method void>voiding",
+    "authorized>requires_capture declined>requires_payment_method void>voiding "
+    "forgo>voiding",
     "processing": "retry>processing wait>processing act>requires_action captured>succeeded "
     "authorized>requires_capture declined>requires_payment_method forgo>voiding",
     "requires_capture": "increment>incrementing capture>capturing void>voiding "

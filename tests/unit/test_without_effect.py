@@ -89,7 +89,7 @@ def answering(kind: type[msgspec.Struct]) -> Iterator[ast.AST]:
 
 
 def parsed(folder: Path) -> Iterator[ast.AST]:
-    yield from (ast.parse(file.read_text()) for file in folder.glob("*.py"))
+    yield from (ast.parse(file.read_text()) for file in folder.rglob("*.py"))
 
 
 def unread(kind: type[msgspec.Struct]) -> set[str]:

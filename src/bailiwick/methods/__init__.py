@@ -11,7 +11,8 @@ from typing import Literal
 
 import msgspec
 
-Family = Literal["token", "redirect", "push", "transfer"]
+from bailiwick.methods.families import Family
+
 Device = Literal["web", "mobile", "in_app", "terminal"]
 DEVICES: tuple[Device, ...] = ("web", "mobile", "in_app", "terminal")
 FALLBACK = "en"
@@ -22,7 +23,7 @@ class Method(msgspec.Struct, frozen=True):
     """One type of payment method.
 
     Attributes:
-        family: how payer and provider meet.
+        family: how payer and provider mostly meet.
         devices: where a payer can use it: a browser on a desk or on a phone, the merchant's own
             app, a terminal in a shop.
         payers: the countries (ISO 3166-1 alpha-2) in which there are any; empty: everywhere.

@@ -22,6 +22,7 @@ from bailiwick.store.database import Store
 ActsOn = Callable[[Store, Any, Attempt], Awaitable[Any]]
 Completes = Callable[[Store, Instruction], Awaitable[Instruction | NotBuilt]]
 Effect = Callable[[Any, Attempt, Any, Result, int, int], Transition[Any] | None]
+GivesUp = Callable[[Any, Any, Attempt], Awaitable[Transition[Any] | None]]
 Onward = Callable[[Any, Any, Attempt, Result], Awaitable[Transition[Any] | None]]
 
 
@@ -79,6 +80,8 @@ class Handler(msgspec.Struct, frozen=True):
         completes: reads what the request needs beside its stored instruction, or says why there is
             none. It is the same whenever it is read. None: nothing is needed.
         charges: it takes money of the payer: a no after a yes contradicts it.
+        gives_up: the machine, order and open attempt to the transition that gives it up because
+            its time has run out; None where it has not. Without it nothing is given up.
         may_return: what was done may come back long after.
     """
 
@@ -88,6 +91,7 @@ class Handler(msgspec.Struct, frozen=True):
     completes: Completes | None = None
     charges: bool = False
     may_return: bool = False
+    gives_up: GivesUp | None = None
 
 
 def alone(outcome: Callable[[Any, Attempt, Result, int, int], Transition[Any] | None]) -> Effect:

@@ -6,6 +6,7 @@ visibility window has passed. What stays open too long is put before a person, a
 """
 
 import asyncio
+from typing import Any
 
 import structlog
 
@@ -27,7 +28,7 @@ from bailiwick.orders.attempts import Attempt
 from bailiwick.orders.executor import PERMIT_NS, permit
 from bailiwick.orders.machine import Machine
 from bailiwick.orders.query import query
-from bailiwick.orders.transition import SUSPICIOUS
+from bailiwick.orders.transition import SUSPICIOUS, Transition
 from bailiwick.routing.gateways import Gateway
 from bailiwick.runtime.crash import crash_point
 from bailiwick.runtime.database_errors import DATABASE_ERRORS
@@ -52,6 +53,8 @@ class Resolver:
     """Looks at open attempts when they are due."""
 
     def __init__(self, machine: Machine, every_s: float) -> None:
+        self._machine = machine
+        self._kinds = machine.kinds
         self._store = machine.store
         self._gateways = machine.gateways
         self._executor = machine.executor
@@ -180,7 +183,20 @@ class Resolver:
         if attempt.age_ms > limit:
             detail = None if result is None else result.detail
             await self._review(attempt, "unresolved", detail)
-        await self._later(attempt)
+        if not await self._given_up(attempt):
+            await self._later(attempt)
+
+    async def _given_up(self, attempt: Attempt) -> bool:
+        """Give it up where its time has run out; whether that was begun."""
+        gives_up = self._kinds.handler(attempt).gives_up
+        if gives_up is None or attempt.id in self._executor.inflight:
+            return False
+
+        async def decide(order: Any) -> Transition[Any] | None:
+            return await gives_up(self._machine, order, attempt)
+
+        kind = self._kinds.of(attempt.subject)
+        return await self._machine.command.by_itself(kind, attempt.subject, decide)
 
     async def _later(self, attempt: Attempt) -> None:
         """Look again, less and less often."""

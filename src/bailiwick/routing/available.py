@@ -5,7 +5,9 @@ from collections.abc import Sequence
 
 import msgspec
 
+from bailiwick.channels.contract import Payer
 from bailiwick.methods import DEVICES, Device, Method, every
+from bailiwick.methods.families import Family
 from bailiwick.routing.match import GatewayFacts, Wanted, match
 
 
@@ -14,11 +16,17 @@ class Available(msgspec.Struct, frozen=True):
 
     Attributes:
         gateway: the one that would be asked, if nothing changes.
+        family: how the payer would meet its provider there.
     """
 
     type: str
     method: Method
     gateway: str
+    family: Family
+
+
+_ALL_KNOWN = frozenset({"code", *Payer.__struct_fields__})
+"""Whoever pays can be asked for it."""
 
 
 def available(
@@ -36,12 +44,16 @@ def available(
             continue
         if method.payers and wanted.country not in method.payers:
             continue
-        routing = match(gateways, msgspec.structs.replace(wanted, methods=(name,)))
-        if routing.gateway is not None:
-            found.append(Available(name, method, routing.gateway))
+        ways = (method.family, *(each for each in Family if each is not method.family))
+        wish = msgspec.structs.replace(wanted, methods=(name,), families=ways, known=_ALL_KNOWN)
+        routing = match(gateways, wish)
+        if routing.gateway is not None and routing.takes is not None:
+            found.append(Available(name, method, routing.gateway, routing.takes.family))
     return sorted(found, key=lambda each: (-each.method.weight(wanted.country), each.type))
 
 
 def _unknown(name: str) -> Method:
     """A type of somebody's own channel, of which nothing is known here but its name."""
-    return Method("token", DEVICES, {"default": 0}, {"en": name.replace("_", " ").capitalize()})
+    return Method(
+        Family.TOKEN, DEVICES, {"default": 0}, {"en": name.replace("_", " ").capitalize()}
+    )

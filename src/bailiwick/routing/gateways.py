@@ -284,7 +284,7 @@ def _constant_facts(settings: GatewaySettings, profile: Profile) -> GatewayFacts
         settings.cost_fixed,
         frozenset(code.upper() for code in settings.countries),
         currencies,
-        frozenset(settings.methods) & frozenset(profile.methods),
+        {each: profile.methods[each] for each in settings.methods if each in profile.methods},
         profile.manual_capture,
         settings.vault_name,
         profile.multiples,

@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from bailiwick.channels.contract import Family, Takes
+
 
 class GatewayFacts(msgspec.Struct, frozen=True):
     """What routing knows about one gateway at this moment.
@@ -19,6 +21,7 @@ class GatewayFacts(msgspec.Struct, frozen=True):
         usage: "open", or the reason why the gateway takes nothing now.
         vault: the store of payment methods whose tokens its account can use.
         shared_tokens: the tokens that every account of its channel knows; None: there are none.
+        methods: the types of payment methods that it takes, and in which ways.
         setups: payment methods can be set up there without a payment.
     """
 
@@ -32,7 +35,7 @@ class GatewayFacts(msgspec.Struct, frozen=True):
     cost_fixed: int
     countries: frozenset[str]
     currencies: frozenset[str]
-    methods: frozenset[str]
+    methods: Mapping[str, tuple[Takes, ...]]
     manual_capture: bool
     vault: str
     multiples: Mapping[str, int] = {}
@@ -49,6 +52,9 @@ class Wanted(msgspec.Struct, frozen=True):
         vault: the one that the token belongs to, as the request names it or as was recorded.
         shown_to: the vault of a gateway that has had the token, should none be recorded.
         setup: it is to set up a payment method, for which amount and currency do not matter.
+        families: the ways in which the payer can meet the provider, the preferred one first; none:
+            any, for a payer of whom nothing is known yet.
+        known: what is known of the payer (names of ``Payer``'s fields).
     """
 
     payment: str
@@ -63,6 +69,8 @@ class Wanted(msgspec.Struct, frozen=True):
     vault: str | None = None
     shown_to: str | None = None
     setup: bool = False
+    families: tuple[Family, ...] = (Family.TOKEN,)
+    known: frozenset[str] = frozenset()
 
 
 class Kind(Enum):
@@ -72,6 +80,7 @@ class Kind(Enum):
     TRIED = "tried"
     MODE = "mode"
     METHOD = "method"
+    PAYER = "payer"
     TOKEN = "token"
     VAULT = "vault"
     CURRENCY = "currency"
@@ -95,7 +104,9 @@ class Routing(msgspec.Struct, frozen=True):
     """The decision: the chosen gateway, if any, and every gateway with its verdict.
 
     ``owner``: the vault that the token belongs to from now on; None where every account knows it.
-    ``method``: the type of payment method by which the chosen gateway takes the payment.
+    ``method``: the type of payment method by which the chosen gateway takes the payment; ``takes``:
+    in which way. ``lacking``: what has to be known of the payer for any gateway to take it, where
+    nothing else is in the way.
     """
 
     gateway: str | None
@@ -103,6 +114,8 @@ class Routing(msgspec.Struct, frozen=True):
     considered: tuple[Considered, ...]
     owner: str | None = None
     method: str | None = None
+    takes: Takes | None = None
+    lacking: tuple[str, ...] = ()
 
 
 def shown(routing: Routing) -> dict[str, Any]:
@@ -155,12 +168,15 @@ def match(gateways: Sequence[GatewayFacts], wanted: Wanted, tried: Collection[st
         verdict = "chosen" if place == 0 else "in reserve"
         considered.insert(place, Considered(facts.name, verdict, reason, Kind.ABLE))
     if not passed:
-        return Routing(None, wanted.strategy, tuple(considered), owner)
+        lacking = _lacking(gateways, wanted, considered)
+        return Routing(None, wanted.strategy, tuple(considered), owner, lacking=lacking)
     if owner is None and not shared and wanted.token is not None:
         owner = passed[0].vault
     chosen = passed[0]
-    method = next(each for each in wanted.methods if each in chosen.methods)
-    return Routing(chosen.name, wanted.strategy, tuple(considered), owner, method)
+    taken = _taken(chosen, wanted)
+    assert taken is not None, "else it had been passed over"
+    method, takes = taken
+    return Routing(chosen.name, wanted.strategy, tuple(considered), owner, method, takes)
 
 
 _WhyNot = tuple[Kind, str]
@@ -171,8 +187,9 @@ def _why_not(
 ) -> _WhyNot | None:
     if facts.livemode != wanted.livemode:
         return Kind.MODE, "live mode only" if facts.livemode else "test mode only"
-    if facts.methods.isdisjoint(wanted.methods):
-        return Kind.METHOD, f"does not take {' or '.join(wanted.methods)}"
+    taken = _taken(facts, wanted)
+    if taken is None:
+        return Kind.METHOD, f"does not take {_asked(wanted)}"
     if wanted.setup and not facts.setups:
         return Kind.SETUP, "cannot set up payment methods without a payment"
     if facts.currencies and wanted.currency not in facts.currencies and not wanted.setup:
@@ -184,6 +201,8 @@ def _why_not(
         return Kind.COUNTRY, f"does not serve {wanted.country}"
     if wanted.manual_capture and not facts.manual_capture:
         return Kind.HOLD, "cannot authorize without capture"
+    if missing := [each for each in taken[1].needs if each not in wanted.known]:
+        return Kind.PAYER, f"has to know the payer's {' and '.join(missing)}"
     if owner is not None and facts.vault != owner:
         return Kind.VAULT, f"the payment method belongs to vault {owner}"
     if shared and facts.shared_tokens is not shared and not _knows(facts, wanted.token or ""):
@@ -191,6 +210,40 @@ def _why_not(
     if facts.usage != "open":
         return Kind.USAGE, f"usage state: {facts.usage}"
     return None
+
+
+def _taken(facts: GatewayFacts, wanted: Wanted) -> tuple[str, Takes] | None:
+    """By which type of payment method a gateway takes a payment, and in which way."""
+    families, found = wanted.families, None
+    for method in wanted.methods:
+        for takes in facts.methods.get(method, ()):
+            place = families.index(takes.family) if takes.family in families else None
+            if not families or place == 0:
+                return method, takes
+            if place is not None and (found is None or place < found[0]):
+                found = place, method, takes
+    return None if found is None else found[1:]
+
+
+def _asked(wanted: Wanted) -> str:
+    types = " or ".join(wanted.methods)
+    if wanted.families in ((), (Family.TOKEN,)):
+        return types
+    return f"{types} by {' or '.join(each.replace('_', ' ') for each in wanted.families)}"
+
+
+def _lacking(
+    gateways: Sequence[GatewayFacts], wanted: Wanted, considered: Sequence[Considered]
+) -> tuple[str, ...]:
+    """What is to be known of the payer for the first gateway that lacks nothing else."""
+    if Kind.USAGE in {each.kind for each in considered}:
+        return ()
+    lacking = next((each.gateway for each in considered if each.kind is Kind.PAYER), None)
+    for facts in gateways:
+        taken = _taken(facts, wanted) if facts.name == lacking else None
+        if taken is not None:
+            return tuple(each for each in taken[1].needs if each not in wanted.known)
+    return ()
 
 
 def _shared(gateways: Sequence[GatewayFacts], wanted: Wanted) -> re.Pattern[str] | None:

@@ -21,7 +21,9 @@ from bailiwick_sandbox.bank.records import (
     PayoutStatus,
     Refund,
     RefundStatus,
+    Reversal,
 )
+from bailiwick_sandbox.families.wire import Action
 
 
 class DisputeView(Struct, frozen=True, gc=False):
@@ -63,7 +65,8 @@ class IncrementView(Struct, frozen=True, gc=False):
 class ChargeView(Struct, frozen=True, gc=False):
     """A charge as it is answered. ``amount_authorized`` appears where it is not the amount (after a
     partial approval or an increment), ``capture`` and ``increment`` where the answer is about that
-    one, ``agreement`` once the payer has agreed to be charged again."""
+    one, ``agreement`` once the payer has agreed to be charged again, ``action`` while one with a
+    method or flow waits for the payer."""
 
     id: str
     reference: str
@@ -80,6 +83,7 @@ class ChargeView(Struct, frozen=True, gc=False):
     capture: CaptureView | UnsetType = UNSET
     increment: IncrementView | UnsetType = UNSET
     agreement: str | UnsetType = UNSET
+    action: Action | UnsetType = UNSET
 
 
 class RefundView(Struct, frozen=True, gc=False):
@@ -94,6 +98,18 @@ class RefundView(Struct, frozen=True, gc=False):
     failure: Failure | None
     created: int
     object: str = "refund"
+
+
+class ReversalView(Struct, frozen=True, gc=False):
+    """A reversal as it is answered; ``charge``: as it is now, nothing where it was not here."""
+
+    id: str
+    reference: str
+    charge_reference: str
+    status: Literal["succeeded"]
+    charge: ChargeView | None
+    created: int
+    object: str = "reversal"
 
 
 class PayoutView(Struct, frozen=True, gc=False):
@@ -163,6 +179,7 @@ def charge_view(row: Charge, lie: str = "") -> ChargeView:
         row.amount_authorized if other else UNSET,
         "setup" if row.setup else "charge",
         agreement=row.id if row.store and row.approved_at else UNSET,
+        action=_action(row),
     )
 
 
@@ -212,6 +229,14 @@ def refund_view(row: Refund, lie: str = "") -> RefundView:
     )
 
 
+def reversal_view(row: Reversal, charge: Charge | None, lie: str = "") -> ReversalView:
+    """The answer about a reversal; ``lie`` falsifies it on purpose."""
+    shown = None if charge is None else charge_view(charge, lie)
+    return ReversalView(
+        row.id, row.reference, row.charge_reference, "succeeded", shown, row.created
+    )
+
+
 def payout_view(row: Payout, lie: str = "") -> PayoutView:
     """The answer about a payout; ``lie`` falsifies it on purpose."""
     amount: int | UnsetType = row.amount
@@ -248,7 +273,14 @@ def _false_charge(row: Charge, lie: str) -> ChargeView:
         row.redirect_url if row.status == "action_required" else None,
         row.created,
         object="setup" if row.setup else "charge",
+        action=_action(row),
     )
+
+
+def _action(row: Charge) -> Action | UnsetType:
+    if row.status != "action_required" or row.family is None or row.family.action is None:
+        return UNSET
+    return row.family.action
 
 
 def _other_currency(currency: str) -> str:

@@ -18,7 +18,6 @@ from bailiwick_sandbox.bank.checks import (
     mismatch,
     not_open,
     same_charge,
-    source_of,
 )
 from bailiwick_sandbox.bank.journal import Entry, Journal
 from bailiwick_sandbox.bank.ledger import Ledger
@@ -39,8 +38,12 @@ from bailiwick_sandbox.bank.records import (
     Void,
     VoidRequest,
 )
-from bailiwick_sandbox.bank.sources import ABSENT, PAYER, SOURCES, agreed
+from bailiwick_sandbox.bank.reversals import REVERSED
+from bailiwick_sandbox.bank.sources import source_behind
 from bailiwick_sandbox.config import Config
+from bailiwick_sandbox.families.expiry import check_expiry
+from bailiwick_sandbox.families.opening import Why, after_decline, begin, decline_of, family_of
+from bailiwick_sandbox.families.steering import source_asked
 
 OVERCAPTURE_PERCENT = 15
 """How much more than was authorized the final capture may take, all captures together."""
@@ -68,7 +71,7 @@ class Books:
         self.unknown_rows = 0
         for entry in journal.replay():
             paid = entry.charge or entry.capture or entry.void or entry.refund
-            row = paid or entry.dispute or entry.payout
+            row = paid or entry.dispute or entry.payout or entry.reversal
             ledger = self.ledgers.get(row.provider) if row is not None else None
             if ledger is None:
                 self.unknown_rows += 1
@@ -99,11 +102,12 @@ class Books:
             if not same_charge(row, request):
                 raise mismatch(request.reference)
             return row, True
-        source = source_of(request.source)
+        source = source_asked(request)
         check_agreement(ledger.charges.get(request.agreement or ""), request)
         check_currency(ledger.provider.currencies, request.currency)
         self.check_room()
         now = self.clock()
+        check_expiry(request.expires_at, now)
         row = Charge(
             ledger.name,
             ledger.numbering.next(now),
@@ -125,18 +129,12 @@ class Books:
             store=request.store,
             off_session=request.off_session,
             agreement=request.agreement,
+            family=family_of(request),
         )
-        absent = source.effect == "action" and request.off_session
-        if source.effect == "approve" or (absent and agreed(source, row)):
-            row = self.approved(ledger, row, now)
-        elif absent:
-            row = replace(row, status="declined", decline=ABSENT)
-        elif source.effect == "action":
-            row = replace(row, status="action_required", redirect_url=redirect_url(row.id))
-        elif source.effect == "decline":
-            row = replace(row, status="declined", decline=source.decline)
-        if source.then and source.effect != "action":
-            row = replace(row, next_status=source.then, next_at=now + self.settle_ms)
+        if request.reference in ledger.closed:
+            row = replace(row, status="declined", decline=REVERSED)
+        else:
+            row = begin(self, ledger, row, request, source, redirect_url(row.id))
         self.commit(ledger, Entry(charge=row))
         return row, False
 
@@ -218,7 +216,7 @@ class Books:
         charge = self.find_charge(ledger, charge_id)
         seen = self.seen(ledger, request.reference, "void")
         if seen is not None:
-            if ledger.voids[seen].charge != charge_id:
+            if seen not in ledger.voids or ledger.voids[seen].charge != charge_id:
                 raise mismatch(request.reference)
             return charge, True
         if charge.status not in ("authorized", "pending", "action_required"):
@@ -254,7 +252,7 @@ class Books:
             raise Refusal(422, "amount_too_large", f"Only {left} is left to refund.", "amount")
         self.check_room()
         now = self.clock()
-        manner = SOURCES[charge.source].refund
+        manner = source_behind(charge).refund
         row = Refund(
             ledger.name,
             ledger.numbering.next(now),
@@ -281,8 +279,7 @@ class Books:
         row = self.fresh(ledger, ledger.charges[charge_id])
         if not row.next_status or self.clock() < row.next_at:
             return row, False
-        end = row.next_status
-        return self._end(ledger, row, approve=end == "approved"), True
+        return self._in_time(ledger, row), True
 
     def advance_refund(self, ledger: Ledger, refund_id: str) -> tuple[Refund, bool]:
         """End a refund that ends by itself; a failed one is given back to the charge."""
@@ -307,8 +304,10 @@ class Books:
         row = self.find_charge(ledger, charge_id)
         if row.status != "action_required":
             return row, False
-        agreed = approve and SOURCES[row.source].then != "declined"
-        return self._end(ledger, row, approve=agreed, by_payer=not approve), True
+        if row.next_status and self.clock() >= row.next_at:
+            return self._in_time(ledger, row), True
+        agreed = approve and source_behind(row).then != "declined"
+        return self._end(ledger, row, approve=agreed, why="bank" if approve else "payer"), True
 
     def find_charge(self, ledger: Ledger, charge_id: str, param: str | None = None) -> Charge:
         """A charge by the bank's id; raises Refusal 404."""
@@ -336,14 +335,17 @@ class Books:
                 if refund.next_status:
                     yield ledger, refund
 
-    def _end(self, ledger: Ledger, row: Charge, *, approve: bool, by_payer: bool = False) -> Charge:
+    def _in_time(self, ledger: Ledger, row: Charge) -> Charge:
+        return self._end(ledger, row, approve=row.next_status == "approved", why="time")
+
+    def _end(self, ledger: Ledger, before: Charge, *, approve: bool, why: Why) -> Charge:
         now = self.clock()
-        row = replace(row, next_status="", next_at=0, updated=now)
+        row = replace(before, next_status="", next_at=0, updated=now)
         if approve:
             row = self.approved(ledger, replace(row, decline=None), now)
         else:
-            decline = PAYER if by_payer else SOURCES[row.source].decline or PAYER
-            row = replace(row, status="declined", decline=decline)
+            row = replace(row, status="declined", decline=decline_of(before, why))
+            row = row if why != "time" else after_decline(before, row, now + self.settle_ms)
         self.commit(ledger, Entry(charge=row))
         return row
 

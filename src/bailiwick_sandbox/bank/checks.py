@@ -12,7 +12,8 @@ import msgspec
 
 from bailiwick_sandbox.bank import currencies
 from bailiwick_sandbox.bank.records import Charge, ChargeRequest, Refusal, SetupRequest
-from bailiwick_sandbox.bank.sources import SOURCES, Source
+from bailiwick_sandbox.bank.sources import SOURCES, Source, source_behind
+from bailiwick_sandbox.families.wire import Family
 
 T = TypeVar("T")
 _AT = re.compile(r" - at `\$\.?([^`]*)`$")
@@ -94,7 +95,15 @@ def same_charge(row: Charge, request: ChargeRequest) -> bool:
         and row.off_session == request.off_session
         and row.agreement == request.agreement
         and not row.setup
+        and same_family(row.family, request)
     )
+
+
+def same_family(family: Family | None, request: ChargeRequest) -> bool:
+    """The same of how the payer pays."""
+    kept = family or Family()
+    sent = (request.method or "", request.flow, request.code, request.payer, request.expires_at)
+    return (kept.method, kept.flow, kept.code, kept.payer, kept.expires_at) == sent
 
 
 def same_setup(row: Charge, request: SetupRequest) -> bool:
@@ -141,7 +150,7 @@ def check_increment(charge: Charge, amount: int) -> None:
     if amount <= charge.amount_authorized:
         held = charge.amount_authorized
         raise Refusal(422, "amount_too_small", f"The authorization is {held} already.", "amount")
-    if SOURCES[charge.source].increment == "decline":
+    if source_behind(charge).increment == "decline":
         raise Refusal(422, "card_declined", "The increase was declined.")
 
 

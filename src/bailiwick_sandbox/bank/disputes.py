@@ -25,7 +25,7 @@ from bailiwick_sandbox.bank.records import (
     Refusal,
     Submission,
 )
-from bailiwick_sandbox.bank.sources import SOURCES
+from bailiwick_sandbox.bank.sources import source_behind
 
 FEE = 1_500
 """Minor units that a dispute costs, given back when it is won."""
@@ -51,7 +51,7 @@ class Disputes:
 
     def missing(self, ledger: Ledger, charge: Charge) -> bool:
         """Whether a charge is to be disputed and is not yet."""
-        if charge.status != "captured" or not SOURCES[charge.source].disputes:
+        if charge.status != "captured" or not source_behind(charge).disputes:
             return False
         return all(row.charge != charge.id for row in ledger.disputes.values())
 
@@ -60,7 +60,7 @@ class Disputes:
         for ledger in self._books.ledgers.values():
             known = {row.charge for row in ledger.disputes.values()}
             for charge in ledger.charges.values():
-                to_be = charge.status == "captured" and SOURCES[charge.source].disputes
+                to_be = charge.status == "captured" and source_behind(charge).disputes
                 if to_be and charge.id not in known:
                     yield ledger, charge
 
@@ -77,7 +77,7 @@ class Disputes:
         left = charge.amount_captured - charge.amount_refunded
         if left <= 0 or not self.missing(ledger, charge):
             return []
-        reasons = SOURCES[charge.source].disputes
+        reasons = source_behind(charge).disputes
         share = left // len(reasons)
         amounts = [share] * (len(reasons) - 1) + [left - share * (len(reasons) - 1)]
         made = []

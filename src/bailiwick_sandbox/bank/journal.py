@@ -22,6 +22,7 @@ from bailiwick_sandbox.bank.records import (
     Payout,
     Recall,
     Refund,
+    Reversal,
     Submission,
     Void,
 )
@@ -41,6 +42,7 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     submission: Submission | None = None
     payout: Payout | None = None
     recall: Recall | None = None
+    reversal: Reversal | None = None
 
 
 class JournalError(Exception):

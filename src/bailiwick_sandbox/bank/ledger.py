@@ -15,10 +15,12 @@ from bailiwick_sandbox.bank.records import (
     Payout,
     Recall,
     Refund,
+    Reversal,
     Submission,
     Void,
 )
 from bailiwick_sandbox.config import ProviderConfig
+from bailiwick_sandbox.families.codes import taken
 
 
 class Ledger:
@@ -37,6 +39,11 @@ class Ledger:
         self.submissions: dict[str, Submission] = {}
         self.payouts: dict[str, Payout] = {}
         self.recalls: dict[str, Recall] = {}
+        self.reversals: dict[str, Reversal] = {}
+        # References of charges that were given up before they came.
+        self.closed: set[str] = set()
+        # Codes of payers that are used up, with the charge.
+        self.codes: dict[str, str] = {}
         # One reference names one operation, whatever its type: it is what a look-up goes by.
         self.references: dict[str, tuple[Operation, str]] = {}
 
@@ -46,6 +53,9 @@ class Ledger:
             row = entry.charge
             if row.id not in self.charges:
                 self.references[row.reference] = ("setup" if row.setup else "charge", row.id)
+                code = taken(row)
+                if code is not None:
+                    self.codes[code] = row.id
             self.charges[row.id] = row
         if entry.increment is not None:
             self.increments[entry.increment.id] = entry.increment
@@ -71,6 +81,14 @@ class Ledger:
         if entry.recall is not None:
             self.recalls[entry.recall.id] = entry.recall
             self.references[entry.recall.reference] = ("payout_cancel", entry.recall.id)
+        if entry.reversal is not None:
+            self._put_reversal(entry.reversal)
+
+    def _put_reversal(self, row: Reversal) -> None:
+        self.reversals[row.id] = row
+        self.references[row.reference] = ("void", row.id)
+        if not row.charge:
+            self.closed.add(row.charge_reference)
 
     def capture_of(self, reference: str) -> Capture:
         """The capture that was asked for under a reference; raises KeyError for another one."""
@@ -80,4 +98,5 @@ class Ledger:
         """How many rows there are, which is also how many ids were given out."""
         rows: tuple[Sized, ...] = (self.charges, self.increments, self.captures, self.voids)
         rows += (self.refunds, self.disputes, self.submissions, self.payouts, self.recalls)
+        rows += (self.reversals,)
         return sum(len(each) for each in rows)

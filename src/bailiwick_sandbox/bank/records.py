@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from bailiwick_sandbox.families.wire import Code, Family, Flow, Method, Payer
+
 ChargeStatus = Literal[
     "authorized", "captured", "declined", "pending", "action_required", "voided", "stored"
 ]
@@ -77,6 +79,10 @@ class ChargeRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     ``store``: the payer agrees that the merchant charges this source again without being there;
     ``off_session``: nobody is there to authenticate; ``agreement``: the bank's id of the charge by
     which the payer has agreed to that.
+
+    ``method``: what the payer pays by, in the words of the API, a card if nothing is said;
+    ``flow``: how the payer meets the bank; ``code``: off the payer's phone; ``expires_at``: until
+    when the payer may act.
     """
 
     reference: Reference
@@ -91,6 +97,17 @@ class ChargeRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     store: bool = False
     off_session: bool = False
     agreement: Annotated[str, Meta(max_length=64)] | None = None
+    method: Method | None = None
+    flow: Flow = "token"
+    code: Code | None = None
+    payer: Payer | None = None
+    expires_at: int | None = None
+
+
+class FlowRequest(ChargeRequest, frozen=True, forbid_unknown_fields=True, kw_only=True, gc=False):
+    """The same with a flow, which needs no source."""
+
+    source: Annotated[str, Meta(max_length=200)] = ""
 
 
 class IncrementRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -125,6 +142,14 @@ class VoidRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """The body of POST /{provider}/charges/{id}/void."""
 
     reference: Reference
+
+
+class ReversalRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """The body of POST /{provider}/reversals; ``charge_reference``: the merchant's own, of a charge
+    that may never have come."""
+
+    reference: Reference
+    charge_reference: Reference
 
 
 class RefundRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -185,6 +210,7 @@ class Charge(Struct, frozen=True, omit_defaults=True, gc=False):
     names the fault that falsifies what is answered about it (never the books); ``callback_fault``
     the one that spoils its callbacks. ``approved_at`` is zero for a charge never approved.
     ``setup``: nothing is charged, only an agreement stored; amount and currency are none.
+    ``family``: of one whose request said how the payer pays.
     """
 
     provider: str
@@ -217,6 +243,7 @@ class Charge(Struct, frozen=True, omit_defaults=True, gc=False):
     off_session: bool = False
     agreement: str | None = None
     setup: bool = False
+    family: Family | None = None
 
 
 class Increment(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -253,6 +280,20 @@ class Void(Struct, frozen=True, omit_defaults=True, gc=False):
     reference: str
     charge: str
     created: int
+
+
+class Reversal(Struct, frozen=True, omit_defaults=True, gc=False):
+    """One charge given up by the merchant's reference of it; ``amount`` was returned. Without
+    ``charge``, it was not here."""
+
+    provider: str
+    id: str
+    reference: str
+    charge_reference: str
+    created: int
+    charge: str = ""
+    amount: int = 0
+    currency: str = ""
 
 
 class Refund(Struct, frozen=True, omit_defaults=True, gc=False):

@@ -18,6 +18,7 @@ from bailiwick_sandbox.bank.records import Charge, Decline
 from bailiwick_sandbox.faults import FaultKind
 
 Effect = Literal["approve", "decline", "action", "pending"]
+Ending = Literal["", "approved", "declined"]
 
 
 class Source(Struct, frozen=True):
@@ -33,7 +34,7 @@ class Source(Struct, frozen=True):
 
     effect: Effect = "approve"
     decline: Decline | None = None
-    then: Literal["", "approved", "declined"] = ""
+    then: Ending = ""
     refund: Literal["succeeded", "pending", "failed_later"] = "succeeded"
     increment: Literal["approve", "decline"] = "approve"
     fault: str = ""
@@ -159,6 +160,21 @@ def _table() -> dict[str, Source]:
 
 
 SOURCES: Final[dict[str, Source]] = _table()
+PLAIN: Final = Source()
+# What a payer does by itself who is asked to act, as a flow has it (``families``).
+STEERING: Final[dict[str, Ending]] = {
+    "pm_sandbox_acts": "approved",
+    "pm_sandbox_declines": "declined",
+    "pm_sandbox_silent": "",
+    "pm_sandbox_late": "declined",
+}
+
+
+def source_behind(charge: Charge) -> Source:
+    """What the source of a charge in the books does; one with a flow needs none."""
+    if charge.family is None or charge.family.flow == "token":
+        return SOURCES[charge.source]
+    return PLAIN if charge.family.steered in ("", *STEERING) else SOURCES[charge.family.steered]
 
 
 def agreed(source: Source, charge: Charge) -> bool:

@@ -14,11 +14,12 @@ from bailiwick_sandbox.bank.answers import charge_view, dispute_view, payout_vie
 from bailiwick_sandbox.bank.delay import DelayRequest
 from bailiwick_sandbox.bank.disputes import BODY_BYTES_MAX
 from bailiwick_sandbox.bank.ledger import Ledger
-from bailiwick_sandbox.bank.records import Refusal
+from bailiwick_sandbox.bank.records import Charge, Refusal
 from bailiwick_sandbox.disputes import Verb
 from bailiwick_sandbox.faults import KINDS, RuleRequest
-from bailiwick_sandbox.service import Service, unauthorized
-from bailiwick_sandbox.web import guard, pages, views
+from bailiwick_sandbox.operations import unauthorized
+from bailiwick_sandbox.service import Service
+from bailiwick_sandbox.web import guard, pages, payments, views
 from bailiwick_sandbox.web.exchange import (
     Answer,
     Exchange,
@@ -89,6 +90,8 @@ class App:
             ):
                 body = await exchange.body(self._limit)
                 await service.change(exchange, ledger, charge_id, operation, body)
+            case ["reversals"] if method == "POST":
+                await service.reversals.reverse(exchange, ledger, await exchange.body(self._limit))
             case ["refunds"] if method == "POST":
                 await service.refund(exchange, ledger, await exchange.body(self._limit))
             case ["disputes", dispute_id, "evidence" | "close" as verb] if method == "POST":
@@ -108,6 +111,7 @@ class App:
             case (
                 ["account"]
                 | ["setups"]
+                | ["reversals"]
                 | ["charges", *_]
                 | ["refunds", *_]
                 | ["disputes", *_]
@@ -146,17 +150,23 @@ class App:
         charge = ledger.charges.get(charge_id)
         if charge is None:
             return pages.missing_page()
-        method = exchange.scope["method"]
+        method, family = exchange.scope["method"], charge.family
+        flows = family is not None and family.flow != "token"
         if method in ("GET", "HEAD"):
-            return pages.pay_page(ledger.provider, charge)
+            return _page_of(ledger, charge)
         if method != "POST":
             return _not_allowed(method)
+        if flows:
+            guard.refuse_other_pages(exchange.scope, self.service.public_url)
         body = await exchange.body(self._limit)
         decision = parse_qs(body.decode("latin-1")).get("decision", [""])[0]
         if decision not in ("approve", "decline"):
             raise Refusal(400, "decision_unknown", "Must be approve or decline.", "decision")
         charge = self.service.payer_answers(ledger, charge_id, decision == "approve")
-        return pages.back(charge, ledger.provider)
+        redirects = not flows or charge.redirect_url is not None
+        if redirects and charge.return_url is not None:
+            return pages.shop(charge, charge.return_url)
+        return _page_of(ledger, charge)
 
     async def _admin(self, exchange: Exchange, path: list[str]) -> Answer:
         method = exchange.scope["method"]
@@ -228,6 +238,12 @@ class App:
         except ValueError as problem:
             raise Refusal(400, "invalid_request", str(problem)) from None
         return answer(self.service.delay.setting)
+
+
+def _page_of(ledger: Ledger, charge: Charge) -> Answer:
+    if charge.family is None or charge.family.flow == "token":
+        return pages.pay_page(ledger.provider, charge)
+    return payments.family_page(ledger.provider, charge, charge.family)
 
 
 def _authorized(scope: Scope, expected: bytes) -> bool:

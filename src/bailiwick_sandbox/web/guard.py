@@ -19,18 +19,28 @@ _OWN_SITES = (None, b"same-origin", b"none")
 def refuse_other_origins(scope: Scope) -> None:
     """Raises Refusal 403 for what a page of another origin has sent, 415 for a body that such a
     page could send without asking."""
+    refuse_other_pages(scope)
+    kind = dict(scope["headers"]).get(b"content-type", b"").partition(b";")[0].strip().lower()
+    if scope["method"] == "POST" and kind != b"application/json":
+        raise Refusal(415, "content_type", "Must be application/json.", "Content-Type")
+
+
+def refuse_other_pages(scope: Scope, public_url: str = "") -> None:
+    """Raises Refusal 403 for what a page of another origin has sent, that of ``public_url`` not
+    counted."""
     headers = dict(scope["headers"])
     origin = headers.get(b"origin")
-    own = b"%b://%b" % (str(scope.get("scheme", "http")).encode(), headers.get(b"host", b""))
-    if origin is not None and origin.lower() != own.lower():
+    scheme = str(scope.get("scheme", "http")).encode()
+    own = {b"%b://%b" % (scheme, headers.get(b"host", b"").lower())}
+    if public_url:
+        public = urlsplit(public_url)
+        own.add(f"{public.scheme}://{public.netloc}".lower().encode())
+    if origin is not None and origin.lower() not in own:
         raise Refusal(403, "foreign_origin", "Pages of another origin may not do this.", "Origin")
     if headers.get(b"sec-fetch-site") not in _OWN_SITES:
         raise Refusal(
             403, "foreign_origin", "Pages of another origin may not do this.", "Sec-Fetch-Site"
         )
-    kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-    if scope["method"] == "POST" and kind != b"application/json":
-        raise Refusal(415, "content_type", "Must be application/json.", "Content-Type")
 
 
 def refuse_other_hosts(scope: Scope, public_url: str) -> None:

@@ -18,6 +18,11 @@ _HEADERS: tuple[Header, ...] = (
     (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'"),
 )
 
+# A page without a referrer posts with the origin "null".
+_POSTING = tuple(
+    (name, b"same-origin" if name == b"referrer-policy" else value) for name, value in _HEADERS
+)
+
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2530; --soft: #5a6675; --paper: #fff; --edge: #d5dbe2;
   --ground: #eef1f5; --go: #14663f; --goes: #fff; }
@@ -73,7 +78,7 @@ def pay_page(provider: ProviderConfig, charge: Charge) -> Answer:
     consent = f'to pay</p><p class="amount">{amount}</p>'
     if charge.setup:
         consent = "to later payments by this card</p>"
-    return _page(
+    return page(
         f"{heading} · {provider.title}",
         f"<h1>{heading}</h1><p>{title} asks for your consent {consent}"
         f"<dl>{details}</dl>{action}"
@@ -86,25 +91,25 @@ def missing_page() -> Answer:
     body = (
         "<h1>No such payment</h1><p>The address is wrong, or the payment is not with this bank.</p>"
     )
-    return _page("No such payment", body, 404)
+    return page("No such payment", body, 404)
 
 
-def back(charge: Charge, provider: ProviderConfig) -> Answer:
-    """Send the payer back to the shop with the reference, or show the end without a shop."""
-    if charge.return_url is None:
-        return pay_page(provider, charge)
-    parts = urlsplit(charge.return_url)
+def shop(charge: Charge, return_url: str) -> Answer:
+    """Send the payer to the shop's address with the reference."""
+    parts = urlsplit(return_url)
     reference = f"reference={quote(charge.reference, safe='')}"
     query = f"{parts.query}&{reference}" if parts.query else reference
     location = urlunsplit((parts.scheme, parts.netloc, parts.path, query, parts.fragment))
     return Answer(303, b"", (*_HEADERS, (b"location", location.encode("ascii"))))
 
 
-def _page(title: str, body: str, status: int = 200) -> Answer:
+def page(title: str, body: str, status: int = 200, *, posts: bool = False) -> Answer:
+    """A whole page; ``posts``: its form is taken from this origin only, so a browser has to say
+    where it comes from."""
     html = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head>"
         f"<body><main>{body}</main></body></html>"
     )
-    return Answer(status, html.encode(), _HEADERS)
+    return Answer(status, html.encode(), _POSTING if posts else _HEADERS)

@@ -44,7 +44,10 @@ def operation_view(books: Books, ledger: Ledger, reference: str, lie: str = "") 
     elif kind in ("evidence", "concede"):
         charge_id = ledger.submissions[row_id].charge
     elif kind == "void":
-        charge_id = ledger.voids[row_id].charge
+        given_up = ledger.voids.get(row_id) or ledger.reversals[row_id]
+        if not given_up.charge:
+            return OperationView(kind, reference, status, None, None)
+        charge_id = given_up.charge
     else:
         charge_id = row_id
     charge = books.fresh(ledger, ledger.charges[charge_id])
@@ -104,6 +107,7 @@ def export(books: Books, provider: str | None) -> dict[str, Any]:
         "increments": [_plain(row) for ledger in ledgers for row in ledger.increments.values()],
         "captures": [_plain(row) for ledger in ledgers for row in ledger.captures.values()],
         "voids": [_plain(row) for ledger in ledgers for row in ledger.voids.values()],
+        "reversals": [_plain(row) for ledger in ledgers for row in ledger.reversals.values()],
         "refunds": [_plain(row) for ledger in ledgers for row in ledger.refunds.values()],
         "disputes": [_plain(row) for ledger in ledgers for row in ledger.disputes.values()],
         "payouts": [_plain(row) for ledger in ledgers for row in ledger.payouts.values()],
@@ -116,4 +120,6 @@ def _plain(row: msgspec.Struct) -> dict[str, Any]:
     told = msgspec.structs.asdict(row)
     for field in _HIDDEN:
         told.pop(field, None)
+    if told.get("family", row) is None:
+        del told["family"]
     return told

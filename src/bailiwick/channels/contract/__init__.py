@@ -6,6 +6,11 @@ request into an ``Exchange`` and says exactly how far it got. What an answer *me
 one of four outcomes, never a boolean; a channel that cannot tell says ``unknown``.
 """
 
+from bailiwick.channels.contract.actions import (
+    Act,
+    Action,
+    redirect,
+)
 from bailiwick.channels.contract.channel import (
     Channel,
 )
@@ -31,6 +36,11 @@ from bailiwick.channels.contract.operations import (
     Phase,
     Resolve,
 )
+from bailiwick.channels.contract.payers import (
+    Address,
+    Payer,
+    Takes,
+)
 from bailiwick.channels.contract.profile import (
     CallbackScheme,
     Profile,
@@ -51,13 +61,18 @@ from bailiwick.channels.contract.results import (
     no_such_method,
     unknown,
 )
+from bailiwick.methods.families import BY_ITSELF, Family
 
 __all__ = [
+    "BY_ITSELF",
     "INVALID_REQUEST",
     "NO_SUCH_METHOD",
     "ON_CHARGES",
     "PAYOUT_CANCELED",
     "Account",
+    "Act",
+    "Action",
+    "Address",
     "CallbackEvent",
     "CallbackRefused",
     "CallbackScheme",
@@ -66,10 +81,12 @@ __all__ = [
     "DisputeNotice",
     "Document",
     "Exchange",
+    "Family",
     "Instruction",
     "NotBuilt",
     "Operation",
     "Outcome",
+    "Payer",
     "Permit",
     "Phase",
     "Profile",
@@ -77,9 +94,11 @@ __all__ = [
     "Request",
     "Resolve",
     "Result",
+    "Takes",
     "agreed",
     "no_such_method",
     "of_same",
     "read",
+    "redirect",
     "unknown",
 ]

@@ -6,6 +6,8 @@ import msgspec
 
 from bailiwick.channels.contract.documents import Document
 from bailiwick.channels.contract.operations import Operation, Phase
+from bailiwick.channels.contract.payers import Payer
+from bailiwick.methods.families import Family
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -43,6 +45,11 @@ class Instruction(msgspec.Struct, frozen=True, omit_defaults=True):
         store: for a charge: the payer agrees to be charged again by this payment method.
         off_session: for a charge: the payer is not there, and can do nothing for it.
         agreement: the provider's reference of what the payer has agreed to, for such a charge.
+        family: for a charge: how payer and provider meet; all but a token's have no
+            ``payment_method``.
+        code: for a charge: what was scanned off the payer's phone.
+        payer: for a charge: what the channel declares to need of the payer.
+        expires_ms: for a charge: until when the payer may act (Unix time in milliseconds).
     """
 
     operation: Operation
@@ -66,6 +73,10 @@ class Instruction(msgspec.Struct, frozen=True, omit_defaults=True):
     store: bool = False
     off_session: bool = False
     agreement: str | None = None
+    family: Family = Family.TOKEN
+    code: str | None = None
+    payer: Payer | None = None
+    expires_ms: int | None = None
 
 
 class Request(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ import msgspec
 
 from bailiwick.channels.contract.messages import Account
 from bailiwick.channels.contract.operations import Operation, Resolve
+from bailiwick.channels.contract.payers import Takes
 
 
 class CallbackScheme(Protocol):
@@ -39,6 +40,9 @@ class Profile(msgspec.Struct, frozen=True):
         exponents: currencies whose minor unit differs from ISO 4217 at this provider.
         multiples: currencies in which only multiples of so many of our minor units can be
             expressed at this provider: amounts of charges, captures and refunds alike.
+        methods: the types of payment methods that it takes, and in which ways.
+        reversal: a void may name a charge by our reference alone: one that the provider never
+            answered, or never got, is given up by it for good.
         transport: how requests travel: the name of a module in ``channels.transports``.
         partial_approval: an approval of less than was asked for is legitimate here.
         multiple_captures: a hold can be captured in several parts.
@@ -62,11 +66,12 @@ class Profile(msgspec.Struct, frozen=True):
     visibility_ms: int
     replay_ms: int = 0
     transport: str = "http"
-    methods: tuple[str, ...] = ("card",)
+    methods: dict[str, tuple[Takes, ...]] = msgspec.field(
+        default_factory=lambda: {"card": (Takes(),)}
+    )
     currencies: tuple[str, ...] | None = None
     exponents: dict[str, int] = {}
     multiples: dict[str, int] = {}
-    manual_capture: bool = True
     partial_capture: bool = True
     partial_refund: bool = True
     partial_approval: bool = False
@@ -75,7 +80,7 @@ class Profile(msgspec.Struct, frozen=True):
     agreements: bool = False
     evidence_files: bool = False
     hold_ms: int = 7 * 24 * 3_600_000
-    redirects: bool = True
+    reversal: bool = False
     callbacks: CallbackScheme | None = None
     secrets: tuple[str, ...] = ("api_key",)
     secret_headers: tuple[str, ...] = ()
@@ -84,3 +89,8 @@ class Profile(msgspec.Struct, frozen=True):
     first_byte_ms: int = 20_000
     total_ms: int = 30_000
     answer_bytes_max: int = 1_048_576
+
+    @property
+    def manual_capture(self) -> bool:
+        """Whether money can be held first, and captured later."""
+        return Operation.CAPTURE in self.resolve

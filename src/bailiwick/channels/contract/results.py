@@ -2,6 +2,7 @@
 
 import msgspec
 
+from bailiwick.channels.contract.actions import Action
 from bailiwick.channels.contract.dispute_notice import DisputeNotice
 from bailiwick.channels.contract.operations import Operation, Outcome
 
@@ -17,7 +18,7 @@ class Result(msgspec.Struct, frozen=True):
         amount: minor units that the provider says it took, held, captured or returned.
         captured: for a charge: the money is taken (True) or only held (False).
         code, decline_code, message: why it was declined, in Stripe's documented vocabulary.
-        action_url: where the payer must go before the provider goes on.
+        action: what the payer must do before the provider goes on.
         not_found: a look-up found no such operation: proves nothing by itself, see
             ``Profile.visibility_ms``.
         retryable: for a decline: another gateway may be tried (the provider is unable, not the
@@ -35,7 +36,7 @@ class Result(msgspec.Struct, frozen=True):
     code: str | None = None
     decline_code: str | None = None
     message: str | None = None
-    action_url: str | None = None
+    action: Action | None = None
     not_found: bool = False
     retryable: bool = False
     detail: str | None = None

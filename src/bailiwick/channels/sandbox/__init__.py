@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from bailiwick.channels.blocks import amounts, parsing, requests, signatures, words
+from bailiwick.channels.blocks import amounts, parsing, requests, words
 from bailiwick.channels.contract import (
     Account,
     CallbackEvent,
@@ -25,11 +25,11 @@ from bailiwick.channels.contract import (
     no_such_method,
     unknown,
 )
-from bailiwick.channels.sandbox import disputes, payouts
+from bailiwick.channels.sandbox import disputes, meeting, payouts
+from bailiwick.channels.sandbox.declared import PROFILE, SIGNED
 from bailiwick.channels.sandbox.messages import (
     CaptureBody,
     Charge,
-    ChargeBody,
     Event,
     Failure,
     IncrementBody,
@@ -39,30 +39,6 @@ from bailiwick.channels.sandbox.messages import (
     RefundBody,
     SetupBody,
     VoidBody,
-)
-
-_WAYS = (Resolve.REFERENCE, Resolve.REPLAY, Resolve.CALLBACK)
-_WEEK_MS = 7 * 24 * 3_600_000
-
-_SIGNED = signatures.Timestamped("sandbox-signature")
-
-PROFILE = Profile(
-    name="sandbox",
-    title="Sandbox provider",
-    resolve=dict.fromkeys(Operation, _WAYS),
-    visibility_ms=5_000,
-    replay_ms=_WEEK_MS,
-    methods=("card", "upi", "bank_transfer", "wallet"),
-    exponents={"ISK": 2, "UGX": 2, "MGA": 0},  # it takes the minor units of our API
-    partial_approval=True,
-    multiple_captures=True,
-    overcapture_percent=15,
-    agreements=True,
-    evidence_files=True,
-    secrets=("api_key", "callback_secret"),
-    secret_headers=(_SIGNED.header,),
-    callbacks=_SIGNED,
-    shared_tokens=rf"{words.TEST_CARDS}|pm_sandbox_[A-Za-z0-9_]+",
 )
 
 
@@ -96,6 +72,8 @@ class SandboxChannel:
         if instruction.operation is Operation.REFUND:
             refund = parsing.decode(reply.body, Refund)
             return unknown("unreadable") if refund is None else _read_refund(instruction, refund)
+        if instruction.operation is Operation.VOID and meeting.by_reference(instruction):
+            return meeting.parse(instruction, reply)
         charge = parsing.decode(reply.body, Charge)
         return unknown("unreadable") if charge is None else _read(instruction, charge)
 
@@ -124,7 +102,7 @@ class SandboxChannel:
     def callback(
         self, headers: Mapping[str, str], body: bytes, account: Account, now_ms: int
     ) -> CallbackEvent | None:
-        dated = not _SIGNED.check(headers, body, account, now_ms)
+        dated = not SIGNED.check(headers, body, account, now_ms)
         event = parsing.decode(body, Event)
         if event is None:
             raise CallbackRefused("the body is not a callback of the sandbox")
@@ -163,20 +141,7 @@ CHANNEL = SandboxChannel()
 def _order(instruction: Instruction) -> tuple[str, msgspec.Struct]:
     reference, amount = instruction.reference, instruction.amount
     if instruction.operation is Operation.CHARGE:
-        return "/charges", ChargeBody(
-            reference,
-            amount,
-            instruction.currency,
-            instruction.payment_method or "",
-            instruction.automatic,
-            instruction.return_url,
-            instruction.callback_url,
-            instruction.description,
-            instruction.overcapture,
-            instruction.store,
-            instruction.off_session,
-            instruction.agreement,
-        )
+        return "/charges", meeting.charge_body(instruction)
     if instruction.operation is Operation.SETUP:
         return "/setups", SetupBody(
             reference,
@@ -188,6 +153,8 @@ def _order(instruction: Instruction) -> tuple[str, msgspec.Struct]:
         return disputes.order(instruction)
     if instruction.operation in payouts.ABOUT:
         return payouts.order(instruction)
+    if instruction.operation is Operation.VOID and meeting.by_reference(instruction):
+        return meeting.give_up(instruction)
     charge = parsing.charge_id(instruction)
     if instruction.operation is Operation.REFUND:
         return "/refunds", RefundBody(reference, charge, amount, instruction.callback_url)
@@ -302,8 +269,8 @@ def _charge_result(charge: Charge, amount: int | None) -> Result:
     if charge.status == "voided":
         return Result(Outcome.DECLINED, charge.id, code="charge_voided", detail="voided")
     if charge.status in ("pending", "action_required"):
-        action = parsing.link(charge.redirect_url)
-        return Result(Outcome.PENDING, charge.id, action_url=action, detail=charge.status)
+        action = meeting.action(charge.action, charge.redirect_url)
+        return Result(Outcome.PENDING, charge.id, action=action, detail=charge.status)
     return msgspec.structs.replace(unknown("unknown_status"), provider_ref=charge.id)
 
 
@@ -359,6 +326,8 @@ def _read_lookup(instruction: Instruction, found: Lookup) -> Result:
         return disputes.read_lookup(instruction, found)
     if instruction.operation in payouts.ABOUT:
         return payouts.read_lookup(instruction, found)
+    if instruction.operation is Operation.VOID and meeting.by_reference(instruction):
+        return meeting.read_lookup(instruction, found)
     if found.charge is None:
         return unknown("unreadable")
     if instruction.operation in (Operation.CHARGE, Operation.SETUP):

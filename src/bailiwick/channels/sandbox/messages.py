@@ -1,10 +1,11 @@
 """What the sandbox provider is sent and answers, message by message (docs/sandbox.md). Pure."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from bailiwick.channels.blocks.parsing import Id, Minor
+from bailiwick.channels.contract import Payer
 
 
 class ChargeBody(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -20,6 +21,16 @@ class ChargeBody(msgspec.Struct, frozen=True, omit_defaults=True):
     store: bool = False
     off_session: bool = False
     agreement: str | None = None
+    method: str | None = None
+    flow: str | None = None
+    code: str | None = None
+    payer: Payer | None = None
+    expires_at: int | None = None
+
+
+class ReversalBody(msgspec.Struct, frozen=True):
+    reference: str
+    charge_reference: str
 
 
 class SetupBody(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -81,6 +92,23 @@ class Increment(msgspec.Struct, frozen=True):
     amount: Minor | None = None
 
 
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f]+\Z")]
+Texts = Annotated[dict[Text, Text], msgspec.Meta(max_length=20)]
+
+
+class ToDo(msgspec.Struct, frozen=True):
+    """What the payer has to do."""
+
+    type: str
+    url: str | None = None
+    text: Text | None = None
+    parameters: Texts | None = None
+    number: Text | None = None
+    account: Texts | None = None
+    reference: Text | None = None
+    expires_at: Minor | None = None
+
+
 class Charge(msgspec.Struct, frozen=True):
     object: Literal["charge", "setup"]
     id: Id
@@ -95,6 +123,15 @@ class Charge(msgspec.Struct, frozen=True):
     capture: Capture | None = None
     increment: Increment | None = None
     agreement: Id | None = None
+    action: ToDo | None = None
+
+
+class Reversal(msgspec.Struct, frozen=True):
+    object: Literal["reversal"]
+    reference: Id
+    charge_reference: Id
+    status: str
+    charge: Charge | None = None
 
 
 class Refund(msgspec.Struct, frozen=True):

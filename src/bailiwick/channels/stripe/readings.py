@@ -8,6 +8,7 @@ from bailiwick.channels.blocks import amounts, parsing, signatures, words
 from bailiwick.channels.blocks.parsing import Id, Minor
 from bailiwick.channels.contract import (
     ON_CHARGES,
+    Action,
     Instruction,
     Operation,
     Outcome,
@@ -16,6 +17,7 @@ from bailiwick.channels.contract import (
     Resolve,
     Result,
     no_such_method,
+    redirect,
     unknown,
 )
 
@@ -46,7 +48,6 @@ PROFILE = Profile(
     visibility_ms=0,
     # Keys may be pruned once they are 24 hours old; an hour is kept for clocks and the wait.
     replay_ms=23 * 3_600_000,
-    methods=("card",),
     currencies=tuple(_CURRENCIES.split()),
     # Not as in ISO 4217: ISK and UGX are sent with two zeros, MGA in whole ariary.
     # HUF and TWD are whole in payouts only: charges have two decimals, as in ISO 4217.
@@ -184,7 +185,7 @@ def charge(intent: Intent) -> Result:
     if status == "requires_capture":
         return _approved(intent, intent.amount_capturable, captured=False)
     if status in ("processing", "requires_action"):
-        return Result(Outcome.PENDING, intent.id, action_url=_action(intent), detail=status)
+        return Result(Outcome.PENDING, intent.id, action=_action(intent), detail=status)
     if status == "requires_payment_method" and intent.last_payment_error is not None:
         return _declined(intent.last_payment_error, intent.id)
     if status == "canceled":
@@ -301,8 +302,8 @@ def _declined(fault: Fault, provider_ref: str | None) -> Result:
     )
 
 
-def _action(intent: Intent) -> str | None:
+def _action(intent: Intent) -> Action | None:
     action = intent.next_action
     if action is None or action.redirect_to_url is None:
         return None
-    return parsing.link(action.redirect_to_url.url, https_only=True)
+    return redirect(parsing.link(action.redirect_to_url.url, https_only=True))

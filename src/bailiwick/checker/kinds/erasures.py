@@ -17,7 +17,7 @@ from bailiwick.checker.reader import Reader
 
 PERSONAL = frozenset(
     {
-        "action_url",
+        "action",
         "address",
         "agreement",
         "billing",

@@ -69,7 +69,7 @@ def _shown(of: Available, language: Spoken, *, secret: bool) -> Object:
     shown = {
         "object": RESOURCE.object,
         "type": of.type,
-        "family": of.method.family,
+        "family": of.family,
         "display_name": of.method.name(language.language, language.script),
         "devices": list(of.method.devices),
     }

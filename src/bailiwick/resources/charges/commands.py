@@ -17,8 +17,8 @@ from bailiwick.orders.transition import Part, Transition
 from bailiwick.resources.balance import stored as balance
 from bailiwick.resources.charges.params import UpdateCharge
 from bailiwick.resources.payments.kind import KIND
+from bailiwick.resources.payments.methods.params import plain
 from bailiwick.resources.payments.outcomes import Step, moved
-from bailiwick.resources.payments.params import plain
 from bailiwick.resources.payments.rows import ChargeNotes, Payment
 from bailiwick.resources.payments.shown.charge import ChargeView, charge, charge_view, noted
 from bailiwick.resources.payments.states import Change

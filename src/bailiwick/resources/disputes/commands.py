@@ -17,8 +17,8 @@ from bailiwick.resources.disputes.params import (
 from bailiwick.resources.disputes.rows import Dispute
 from bailiwick.resources.disputes.states import ANSWERABLE, CONCEDED, State
 from bailiwick.resources.payments.kind import KIND
+from bailiwick.resources.payments.methods.params import plain
 from bailiwick.resources.payments.outcomes import Step
-from bailiwick.resources.payments.params import plain
 from bailiwick.resources.payments.rows import Payment
 from bailiwick.serving.params import merged
 

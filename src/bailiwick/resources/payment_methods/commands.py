@@ -19,7 +19,7 @@ from bailiwick.resources.customers import render as customers
 from bailiwick.resources.customers.commands import in_use
 from bailiwick.resources.payment_methods import render
 from bailiwick.resources.payment_methods.params import CreateMethod, SavedCard, UpdateMethod
-from bailiwick.resources.payments.params import BillingDetails
+from bailiwick.resources.payments.methods.params import BillingDetails
 from bailiwick.resources.payments.saved import cards
 from bailiwick.resources.payments.saved.saving import METHODS_MAX
 from bailiwick.serving.context import NodeContext

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from bailiwick.jurisdiction.locate import Evidence
-from bailiwick.resources.payments.params import BillingDetails, Token
+from bailiwick.resources.payments.methods.params import BillingDetails, Token
 from bailiwick.serving.params import Expand, ListQuery, Metadata, Text
 
 Redisplay = Literal["always", "limited", "unspecified"]

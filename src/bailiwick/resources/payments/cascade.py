@@ -10,7 +10,7 @@ from bailiwick.orders.attempts import OPEN, Attempt
 from bailiwick.orders.executor import OPEN_LOOK_MS
 from bailiwick.orders.machine import Machine
 from bailiwick.resources.payments import outcomes
-from bailiwick.resources.payments.charging import routed, wanted
+from bailiwick.resources.payments.charging import met_by, routed, wanted
 from bailiwick.resources.payments.holds import voids
 from bailiwick.resources.payments.outcomes import Step
 from bailiwick.resources.payments.rows import Payment
@@ -19,9 +19,6 @@ from bailiwick.topology.merchants import Merchant
 
 ATTEMPTS_MAX = 3
 """Attempts of one confirmation, the first one included."""
-FORGO_MAX = 10
-"""Attempts of a payment after which no charge is voided for waiting for the payer: its provider
-does not let it go. The payment is then shown as it is."""
 _instruction = msgspec.json.Decoder(Instruction)
 
 
@@ -44,26 +41,17 @@ async def onward(
 
 def _forgo(machine: Machine, payment: Payment, attempt: Attempt, result: Result) -> Step | None:
     known = result.provider_ref or attempt.provider_ref
-    waits = payment.progress.no_action and result.action_url is not None
+    waits = payment.progress.no_action and result.action is not None
     outstanding = attempt.state in OPEN and payment.open_attempt == attempt.id
     if not waits or not outstanding or known is None:
         return None
-    if payment.state != State.PROCESSING or payment.attempts >= FORGO_MAX:
+    if payment.state != State.PROCESSING or payment.attempts >= voids.FORGO_MAX:
         return None
     profile = machine.gateways.profile_of(attempt.gateway)
     if profile is None or Operation.VOID not in profile.resolve:
         return None  # it ends when the payer, or time, ends it
     original = _instruction.decode(attempt.instruction)
-    void = Instruction(
-        operation=Operation.VOID,
-        reference="",
-        amount=attempt.amount,
-        currency=attempt.currency,
-        payment_method_type=original.payment_method_type,
-        provider_ref=known,
-        charge_reference=attempt.id,
-        payment=payment.id,
-    )
+    void = voids.of_charge(payment, attempt, original, known)
     new = machine.rows.attempt_new(payment, void, attempt.gateway, attempt.key)
     return voids.forgo(payment, attempt, result, new, now_ms(), OPEN_LOOK_MS)
 
@@ -90,8 +78,7 @@ async def next_gateway(
     routing = machine.gateways.match(wish, tried)
     if routing.gateway is None:
         return None
-    method = routing.method or instruction.payment_method_type
-    onward = msgspec.structs.replace(instruction, payment_method_type=method)
-    new = machine.rows.attempt_new(payment, onward, routing.gateway, attempt.key)
+    sent_on = met_by(payment, instruction, routing)
+    new = machine.rows.attempt_new(payment, sent_on, routing.gateway, attempt.key)
     progress = routed(payment, routing, machine.gateways)
     return outcomes.next_attempt(payment, attempt, result, new, progress, now_ms())

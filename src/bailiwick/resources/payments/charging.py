@@ -4,9 +4,17 @@ from typing import Any, Protocol
 
 import msgspec
 
+from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
-from bailiwick.channels.contract import Instruction, Operation, Profile
-from bailiwick.resources.payments.params import is_saved
+from bailiwick.channels.contract import Family, Instruction, Operation, Profile, Takes
+from bailiwick.resources.payments.methods.params import is_saved
+from bailiwick.resources.payments.methods.tender import (
+    check_return,
+    families,
+    known,
+    met,
+    payer,
+)
 from bailiwick.resources.payments.rows import Hold, Payment, Progress
 from bailiwick.routing.match import Routing, Wanted, shown
 
@@ -34,35 +42,52 @@ def wanted(
         country=payment.details.location["country"],
         amount=payment.amount,
         currency=payment.currency,
-        methods=payment.details.method_types,
+        methods=_types(payment),
         manual_capture=payment.details.capture_method == "manual",
         livemode=payment.livemode,
         strategy=strategy,
         token=token,
         vault=payment.progress.vaults.get(owned) if owned else None,
         shown_to=shown_to,
+        families=_families(payment),
+        known=known(
+            payment.progress.tender, payment.progress.billing, payment.progress.receipt_email
+        ),
     )
+
+
+def _families(payment: Payment) -> tuple[Family, ...]:
+    found = families(payment.progress.tender)
+    automatic = payment.details.automatic_methods
+    if automatic is not None and automatic.get("allow_redirects") == "never":
+        return tuple(each for each in found if each is not Family.REDIRECT)
+    return found
+
+
+def _types(payment: Payment) -> tuple[str, ...]:
+    tender = payment.progress.tender
+    return payment.details.method_types if tender is None else (tender.type,)
 
 
 def charge_instruction(
     payment: Payment,
-    method: str | None,
+    routing: Routing,
     token: str | None = None,
     *,
     off_session: bool = False,
     agreement: str | None = None,
 ) -> Instruction:
-    """What the gateway is asked to do for a payment; ``method``: by which type it takes it;
-    ``token``: see ``wanted``; ``off_session``: nobody is there to authenticate, but may have agreed
-    before (``agreement``)."""
+    """What the gateway chosen is asked to do for a payment; ``token``: see ``wanted``;
+    ``off_session``: nobody is there to authenticate, but may have agreed before (``agreement``).
+    Raises ApiError (400)."""
     progress = payment.progress
-    return Instruction(
+    instruction = Instruction(
         operation=Operation.CHARGE,
         reference="",
         amount=payment.amount,
         currency=payment.currency,
         automatic=payment.details.capture_method != "manual",
-        payment_method_type=method or payment.details.method_types[0],
+        payment_method_type=payment.details.method_types[0],
         payment_method=token or progress.payment_method,
         description=progress.description,
         return_url=progress.return_url,
@@ -72,6 +97,21 @@ def charge_instruction(
         off_session=off_session,
         agreement=agreement if off_session else None,
     )
+    check_return(routing.takes, progress.return_url)
+    return met_by(payment, instruction, routing)
+
+
+def met_by(payment: Payment, instruction: Instruction, routing: Routing) -> Instruction:
+    """An instruction as the gateway chosen takes it. Raises ApiError (400)."""
+    progress = payment.progress
+    if progress.tender is None and routing.takes is not None and not _asks(routing.takes):
+        return _replace(instruction, payment_method_type=routing.method)
+    who = payer(progress.tender, progress.billing, progress.receipt_email)
+    return met(instruction, progress.tender, who, routing, now_ms())
+
+
+def _asks(takes: Takes) -> bool:
+    return bool(takes.needs or takes.tells)
 
 
 def routing_shown(routing: Routing) -> dict[str, Any]:

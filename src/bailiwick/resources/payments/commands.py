@@ -21,6 +21,7 @@ from bailiwick.resources.payments import editing, outcomes
 from bailiwick.resources.payments.charging import charge_instruction, routed, wanted
 from bailiwick.resources.payments.holds import captures, increments
 from bailiwick.resources.payments.kind import KIND
+from bailiwick.resources.payments.methods.params import is_saved
 from bailiwick.resources.payments.outcomes import Step, moved
 from bailiwick.resources.payments.params import (
     CancelPayment,
@@ -28,7 +29,6 @@ from bailiwick.resources.payments.params import (
     ConfirmPayment,
     IncrementPayment,
     UpdatePayment,
-    is_saved,
     method_of,
     vault_of,
 )
@@ -82,7 +82,7 @@ class Payments:
                 raise editing.unknown_vault(vault)
             payer = await self._payer(asked, payment, request)
             dressed = editing.dressed(payment, request, method_of(request), payer.saved)
-            if dressed.progress.payment_method is None:
+            if not dressed.progress.has_method:
                 raise editing.method_missing("the confirmation")
             wish = wanted(dressed, asked.merchant.strategy, token=payer.token)
             routing = self._gateways.match(wish)
@@ -92,7 +92,7 @@ class Payments:
             dressed = self._saving(dressed, payer.customer, routing)
             instruction = charge_instruction(
                 dressed,
-                routing.method,
+                routing,
                 payer.token,
                 off_session=bool(request.off_session),
                 agreement=payer.agreement,
@@ -199,7 +199,7 @@ class Payments:
                 return await follow_up(
                     self._machine, asked.key, payment, after, Operation.VOID, amount
                 )
-            progress = _replace(progress, canceled_ms=now, action_url=None)
+            progress = _replace(progress, canceled_ms=now, action=None)
             after = moved(payment, Change.CANCEL, now, progress=progress)
             return Transition(
                 before=payment, after=after, event="payment_intent.canceled", definite=True

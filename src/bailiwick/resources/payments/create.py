@@ -32,12 +32,12 @@ from bailiwick.resources.payments.charging import (
     with_vault,
 )
 from bailiwick.resources.payments.kind import KIND
+from bailiwick.resources.payments.methods.params import billing_of, plain
+from bailiwick.resources.payments.methods.tender import check, refuse_for_later, tender_of
 from bailiwick.resources.payments.params import (
     CreatePayment,
-    billing_of,
     bound,
     method_of,
-    plain,
     types_of,
     vault_of,
     wishes_of,
@@ -103,7 +103,7 @@ class PaymentCreation:
         if missing and vault and not (request.confirm and others):
             return await self._before(asked, editing.unknown_vault(vault))
         if request.confirm:
-            if payment.progress.payment_method is None:
+            if not payment.progress.has_method:
                 raise editing.method_missing("it")
             wish = wanted(payment, asked.merchant.strategy, token=payer.token)
             routing = self._gateways.match(wish)
@@ -136,7 +136,10 @@ class PaymentCreation:
     ) -> Answer:
         """No gateway takes it now: refused for ever, if another node may take it, or never could
         any; else what was done with the key before, or 503. Where it is for the payment method
-        alone that no gateway could, and no other node might, the answer says so: 400."""
+        alone that no gateway could, and no other node might, the answer says so: 400; as it does
+        where more has to be known of the payer."""
+        if routing.lacking:
+            return await self._before(asked, editing.no_gateway(routing))
         passing = transient(routing)
         telling = owned_elsewhere(routing) and not others
         if goes_on or not (passing or telling):
@@ -182,7 +185,9 @@ class PaymentCreation:
         now = now_ms()
         identifier = new_id(KIND.prefix, self._machine.node, now)
         method = method_of(request)
-        state = State.REQUIRES_CONFIRMATION if method else State.REQUIRES_PAYMENT_METHOD
+        progress = first_progress(request, method, saved)
+        ready = progress.has_method
+        state = State.REQUIRES_CONFIRMATION if ready else State.REQUIRES_PAYMENT_METHOD
         manual = request.capture_method == "manual"
         where: dict[str, Any] = msgspec.to_builtins(location)
         where.pop("coordinates", None)  # the country is what was decided on; points are personal
@@ -208,7 +213,7 @@ class PaymentCreation:
             created_ms=now,
             updated_ms=now,
             details=details,
-            progress=first_progress(request, method, saved),
+            progress=progress,
         )
         return self._typed(asked, request, payment)
 
@@ -222,8 +227,12 @@ class PaymentCreation:
             if of is not None:
                 wish = wanted(payment, asked.merchant.strategy)
                 types = types_for(of, self._gateways.facts(), wish)
+        tender = payment.progress.tender
+        if types is None and tender is not None:
+            types = [tender.type]
         if types is None:
             return payment
+        check(tender, tuple(types))
         details = _replace(
             payment.details, method_types=tuple(types), configuration=None if of is None else of.id
         )
@@ -241,7 +250,7 @@ class PaymentCreation:
         """The payment as it is once its first attempt is permitted, and that attempt."""
         instruction = charge_instruction(
             payment,
-            routing.method,
+            routing,
             payer.token,
             off_session=off_session,
             agreement=payer.agreement,
@@ -317,6 +326,8 @@ def first_progress(
 ) -> Progress:
     """What may change, as the create request has it."""
     vault = vault_of(request) if saved is None else saved.vault
+    tender = tender_of(request.payment_method_data, request.payment_method_options)
+    refuse_for_later(tender, request.setup_future_usage, request.off_session)
     return Progress(
         payment_method=method,
         vaults=with_vault({}, vault, method),
@@ -331,5 +342,6 @@ def first_progress(
         no_action=request.error_on_requires_action,
         customer=request.customer,
         shipping=plain(request.shipping),
-        billing=billing_of(request),
+        billing=billing_of(request.payment_method_data),
+        tender=tender,
     )

@@ -10,14 +10,14 @@ from bailiwick.base.money import check_multiple, payment_amount, payment_currenc
 from bailiwick.interlink.refusals import NO_GATEWAY
 from bailiwick.orders.transition import Transition
 from bailiwick.resources.payments.charging import VAULT, with_vault
+from bailiwick.resources.payments.methods.params import billing_of, plain
+from bailiwick.resources.payments.methods.tender import check, lacking, refuse_for_later, tender_of
 from bailiwick.resources.payments.outcomes import Step, moved
 from bailiwick.resources.payments.params import (
     CapturePayment,
     ConfirmPayment,
     UpdatePayment,
-    billing_of,
     needs_return,
-    plain,
     return_missing,
     types_of,
     vault_of,
@@ -42,7 +42,13 @@ def dressed(
     if method is not None:
         changes["payment_method"] = method
     if method is not None or request.payment_method_data is not None:
-        changes["billing"] = billing_of(request)
+        changes["billing"] = billing_of(request.payment_method_data)
+    tender = None if method is not None else progress.tender
+    tender = tender_of(request.payment_method_data, request.payment_method_options, tender)
+    check(tender, payment.details.method_types)
+    if tender is not None:
+        changes["payment_method"] = method = None
+    changes["tender"] = tender
     vault = vault_of(request) if saved is None else saved.vault
     changes["vaults"] = with_vault(progress.vaults, vault, method or progress.payment_method)
     if request.return_url is not None:
@@ -50,6 +56,8 @@ def dressed(
     for name in ("receipt_email", "setup_future_usage"):
         if getattr(request, name) is not UNSET:
             changes[name] = getattr(request, name)
+    future = changes.get("setup_future_usage", progress.setup_future_usage)
+    refuse_for_later(tender, future, request.off_session)
     if not isinstance(request.shipping, UnsetType):
         changes["shipping"] = plain(request.shipping)
     changes["wishes"] = wishes_of(request, progress.wishes)
@@ -115,6 +123,15 @@ def updated(
             )
     _same_types(payment, request)
     method = method_given(request)
+    before = None if isinstance(method, str) else progress.tender
+    tender = tender_of(request.payment_method_data, request.payment_method_options, before)
+    if tender != progress.tender:
+        _before_charge(payment, "payment_method_data")
+        check(tender, payment.details.method_types)
+        changes["tender"] = tender
+        if tender is not None:
+            method, change = None, Change.DRESS
+    refuse_for_later(tender, changes.get("setup_future_usage", progress.setup_future_usage), None)
     wishes = wishes_of(request, progress.wishes)
     if wishes != progress.wishes:
         _before_charge(payment, "payment_method_options[card]")
@@ -129,11 +146,12 @@ def updated(
         changes["vaults"] = with_vault(progress.vaults, vault, token)
     if not isinstance(method, UnsetType):
         _before_charge(payment, "payment_method")
-        changes |= {"payment_method": method, "billing": billing_of(request)}
-        change = Change.DRESS if method is not None else Change.UNDRESS
+        changes |= {"payment_method": method, "billing": billing_of(request.payment_method_data)}
+        dressed = method is not None or tender is not None
+        change = Change.DRESS if dressed else Change.UNDRESS
     elif not isinstance(request.payment_method_data, UnsetType):
         _before_charge(payment, "payment_method_data")
-        changes["billing"] = billing_of(request)
+        changes["billing"] = billing_of(request.payment_method_data)
     after = moved(payment, change, now_ms, progress=_replace(progress, **changes), **columns)
     event = "bailiwick.payment_intent.updated"
     return Transition(before=payment, after=after, event=event, definite=True)
@@ -224,6 +242,8 @@ def no_gateway(routing: Routing) -> ApiError:
             "Idempotency-Key.",
             code=NO_GATEWAY,
         )
+    if routing.lacking:
+        return lacking(routing.lacking)
     if owned_elsewhere(routing):
         return ApiError.invalid(
             f"No gateway of this payment's node that takes this payment can use this payment "

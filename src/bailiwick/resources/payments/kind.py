@@ -14,6 +14,7 @@ from bailiwick.orders.transition import Transition
 from bailiwick.resources.payments import outcomes, render, stored
 from bailiwick.resources.payments.cascade import onward
 from bailiwick.resources.payments.holds import increments, voids
+from bailiwick.resources.payments.methods import giving_up
 from bailiwick.resources.payments.rows import TABLE, Payment, PaymentMove
 from bailiwick.resources.payments.shown.charge import charge, charge_view
 from bailiwick.resources.payments.states import State
@@ -115,7 +116,9 @@ async def _charged(store: Store, payment: Payment, attempt: Attempt) -> Attempt:
 
 
 HANDLERS = {
-    ("pi", Operation.CHARGE): Handler(alone(outcomes.charge), onward=onward, charges=True),
+    ("pi", Operation.CHARGE): Handler(
+        alone(outcomes.charge), onward=onward, charges=True, gives_up=giving_up.decide
+    ),
     ("pi", Operation.INCREMENT): Handler(alone(increments.increment), charges=True),
     ("pi", Operation.CAPTURE): Handler(alone(outcomes.capture), charges=True),
     ("pi", Operation.VOID): Handler(voids.void, acts_on=_charged),

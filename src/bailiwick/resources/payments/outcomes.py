@@ -71,12 +71,12 @@ def waiting(
     change = Change.WAIT
     progress = payment.progress
     event = "payment_intent.processing"
-    if result.outcome is Outcome.PENDING and result.action_url is not None:
-        if payment.state == State.REQUIRES_ACTION and progress.action_url == result.action_url:
+    if result.outcome is Outcome.PENDING and result.action is not None:
+        if payment.state == State.REQUIRES_ACTION and progress.action == result.action:
             return None
         if payment.state == State.PROCESSING:
             change, event = Change.ACT, "payment_intent.requires_action"
-            progress = _replace(progress, action_url=result.action_url)
+            progress = _replace(progress, action=result.action)
     if change is Change.WAIT and repeats(attempt, result):
         return None
     if attempt.acts_on is not None:
@@ -105,7 +105,12 @@ def charge(
     if result.outcome is Outcome.DECLINED:
         error = decline_of(result, attempt, payment.progress.payment_method)
         progress = _replace(
-            payment.progress, last_error=error, action_url=None, payment_method=None, saving=None
+            payment.progress,
+            last_error=error,
+            action=None,
+            payment_method=None,
+            tender=None,
+            saving=None,
         )
         return Transition(
             before=payment,
@@ -121,7 +126,7 @@ def charge(
 def _charged(payment: Payment, attempt: Attempt, result: Result, now_ms: int) -> Step:
     assert result.amount is not None and 0 < result.amount <= payment.amount
     progress, beside = saved(payment, attempt, result, now_ms)
-    progress = _replace(progress, last_error=None, action_url=None)
+    progress = _replace(progress, last_error=None, action=None)
     ends = [ended(attempt, "approved", result)]
     if not result.captured:
         hold = progress.hold
@@ -202,7 +207,7 @@ def next_attempt(
             payment,
             Change.RETRY,
             now_ms,
-            progress=_replace(progress, action_url=None),
+            progress=_replace(progress, action=None),
             attempts=new.number,
             open_attempt=new.id,
             charge_attempt=new.id,
@@ -265,7 +270,7 @@ def let_go(payment: Payment, change: Change, now_ms: int, **progress: Any) -> tu
         open_attempt=None,
         progress=_replace(
             payment.progress,
-            action_url=None,
+            action=None,
             **({"cancellation_reason": None} if taken else {"canceled_ms": now_ms, **progress}),
         ),
     )

@@ -11,10 +11,17 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from bailiwick.base.errors import ApiError
-from bailiwick.base.ids import is_id
 from bailiwick.base.money import AMOUNT_MAX, payment_amount, payment_currency
 from bailiwick.jurisdiction.locate import Evidence
 from bailiwick.resources.payments import undone
+from bailiwick.resources.payments.methods.params import (
+    MethodData,
+    MethodOptions,
+    Token,
+    check_token,
+    is_saved,
+    plain,
+)
 from bailiwick.serving.params import (
     Address,
     Amount,
@@ -31,57 +38,14 @@ WITHOUT_EFFECT = {
     "shipping": "stored and shown; not sent to the provider",
     "statement_descriptor": "stored and shown; what the provider prints is its own",
     "statement_descriptor_suffix": "the same",
-    "use_stripe_sdk": "what the payer has to do comes as `redirect_to_url` all the same",
+    "use_stripe_sdk": "what the payer has to do comes as `next_action` all the same",
 }
 """What is taken although nothing follows from it: the table of docs/api.md. Anything else is done,
 or refused by name; ``tests/unit/test_without_effect.py`` holds it against the structs."""
 
-Token = Annotated[str, Meta(max_length=128, pattern=r"^(pm|tok|src|card|ba)_[A-Za-z0-9_]{1,120}$")]
 CaptureMethod = Literal["automatic", "automatic_async", "manual"]
 Reason = Literal["duplicate", "fraudulent", "requested_by_customer", "abandoned"]
 Methods = Annotated[list[Text], Meta(min_length=1, max_length=10)]
-
-
-class CardToken(msgspec.Struct, frozen=True):
-    """A card by its token; numbers are refused (see ``serving.card_check``)."""
-
-    token: Token
-
-
-class BillingDetails(msgspec.Struct, frozen=True):
-    """Who pays; kept with the payment and shown with its charge."""
-
-    name: Text | None | UnsetType = UNSET
-    email: Text | None | UnsetType = UNSET
-    phone: Text | None | UnsetType = UNSET
-    tax_id: Text | None = None
-    address: Address | None | UnsetType = UNSET
-
-
-class MethodData(msgspec.Struct, frozen=True):
-    """Inline payment method data."""
-
-    type: Literal["card"]
-    card: CardToken | None = None
-    billing_details: BillingDetails | None = None
-
-
-Wish = Literal["if_available", "never"]
-
-
-class CardOptions(msgspec.Struct, frozen=True):
-    """What a card's hold should be able to do; ours: the vault that the method belongs to."""
-
-    vault: Annotated[str, Meta(max_length=63, pattern=r"^[a-z0-9][a-z0-9-]*\Z")] | None = None
-    request_multicapture: Wish | None = None
-    request_overcapture: Wish | None = None
-    request_incremental_authorization: Wish | None = None
-
-
-class MethodOptions(msgspec.Struct, frozen=True):
-    """What is done of Stripe's ``payment_method_options``: nothing else is taken."""
-
-    card: CardOptions | None = None
 
 
 class AutomaticMethods(msgspec.Struct, frozen=True):
@@ -244,41 +208,9 @@ def method_of(request: CreatePayment | ConfirmPayment) -> str | None:
     return None
 
 
-def check_token(request: CreatePayment | ConfirmPayment | UpdatePayment) -> None:
-    """Refuse a saved payment method where a provider's token is meant. Raises ApiError (400)."""
-    data = request.payment_method_data
-    if data is None or isinstance(data, UnsetType) or data.card is None:
-        return
-    if is_saved(data.card.token):
-        raise ApiError.invalid(
-            "This is a payment method, and no token of a provider: send it as payment_method.",
-            param="payment_method_data[card][token]",
-        )
-
-
-def is_saved(method: str | None) -> bool:
-    """Whether a payment method is one that we keep, and no provider's token."""
-    return method is not None and is_id(method, "pm")
-
-
 def bound(request: CreatePayment) -> bool:
     """Whether a payment can be made at one node alone: where its customer lives."""
     return request.customer is not None or is_saved(request.payment_method)
-
-
-def billing_of(request: CreatePayment | ConfirmPayment | UpdatePayment) -> dict[str, Any] | None:
-    """Who pays by the payment method that a request brings, as it is stored."""
-    data = request.payment_method_data
-    if data is None or isinstance(data, UnsetType) or data.billing_details is None:
-        return None
-    given = plain(data.billing_details) or {}
-    if given.get("address") is not None:
-        given["address"] = _filled(given["address"]) or None
-    return _filled(given) or None
-
-
-def _filled(given: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in given.items() if value is not None}
 
 
 def vault_of(request: CreatePayment | ConfirmPayment | UpdatePayment) -> str | None:
@@ -287,11 +219,6 @@ def vault_of(request: CreatePayment | ConfirmPayment | UpdatePayment) -> str | N
     if options is None or isinstance(options, UnsetType) or options.card is None:
         return None
     return options.card.vault
-
-
-def plain(given: msgspec.Struct | None) -> dict[str, Any] | None:
-    """A nested parameter as it is stored."""
-    return None if given is None else msgspec.to_builtins(given)
 
 
 def wishes_of(
@@ -335,7 +262,7 @@ def refuse_unsupported(request: CreatePayment | ConfirmPayment) -> None:
         payment_amount(request.amount, payment_currency(request.currency), types or ())
         _check_create(request)
     check_return_url(request.return_url)
-    check_token(request)
+    check_token(request.payment_method_data, request.payment_method)
 
 
 def _check_create(request: CreatePayment) -> None:

@@ -10,6 +10,7 @@ from bailiwick.resources.payments import states
 from bailiwick.resources.payments.rows import Payment
 from bailiwick.resources.payments.shown.card import OPTIONS
 from bailiwick.resources.payments.shown.parts import shipping
+from bailiwick.serving.next_actions import next_action_of
 
 # What a payer's browser sees with a publishable key; what stands in none of these is left out, at
 # every depth: a new field is private until it is named here.
@@ -83,11 +84,8 @@ def payment_intent(
     progress = payment.progress
     status = states.shown(payment.state)
     next_action = None
-    if progress.action_url is not None and status == "requires_action":
-        next_action = {
-            "type": "redirect_to_url",
-            "redirect_to_url": {"url": progress.action_url, "return_url": progress.return_url},
-        }
+    if progress.action is not None and status == "requires_action":
+        next_action = next_action_of(progress.action, progress.method, progress.return_url)
     shown: Object = {
         "id": payment.id,
         "object": "payment_intent",

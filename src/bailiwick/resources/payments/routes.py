@@ -16,6 +16,7 @@ from bailiwick.resources.payments import RESOURCE, placing, render, stored
 from bailiwick.resources.payments.commands import Payments
 from bailiwick.resources.payments.create import PaymentCreation
 from bailiwick.resources.payments.holds.expiry import Holds
+from bailiwick.resources.payments.methods.params import check_token
 from bailiwick.resources.payments.params import (
     UNDONE_INCREMENT,
     CancelPayment,
@@ -27,7 +28,6 @@ from bailiwick.resources.payments.params import (
     RetrievePayment,
     UpdatePayment,
     bound,
-    check_token,
     refuse_unsupported,
 )
 from bailiwick.resources.payments.rows import Payment
@@ -120,7 +120,7 @@ class PaymentIntent(Route):
         """Update."""
         who = route.principal(request, self.node)
         params, wish = await route.checked(request, UpdatePayment)
-        check_token(wish)
+        check_token(wish.payment_method_data, wish.payment_method)
         self.node.expansion.wished(wish.expand, RESOURCE.object)
         asked = route.asked(request, who, "update", identifier, params, wish.expand)
         await self.answer(response, asked, lambda: self._payments.update(asked, identifier, wish))

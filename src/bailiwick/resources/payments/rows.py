@@ -5,8 +5,10 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from bailiwick.channels.contract import Action
 from bailiwick.orders.rows import OrderCreate, OrderMove
 from bailiwick.orders.table import OrderTable
+from bailiwick.resources.payments.methods.tender import Tender
 
 TABLE = OrderTable(
     name="payment",
@@ -109,7 +111,9 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     tokens that belong to a vault, which; the latest last. ``wishes``: what its hold should be able
     to do (``multicapture``, ``overcapture``). ``billing``: who pays by the latest payment method,
     as the client says. ``charges``: by its id, what was noted on a charge alone. ``no_action``: a
-    charge that waits for the payer is voided; ``forgoing``: one is being voided for that.
+    charge that waits for the payer is voided; ``forgoing``: one is being voided for that;
+    ``giving_up``: because the payer's time has run out. ``tender``: what the payer pays by, if not
+    by a token; ``action``: what the payer has to do.
     ``increment``: what else changes once the increment under way has succeeded. ``disputes``: by
     their ids, of its charges.
     """
@@ -129,18 +133,25 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     billing: dict[str, Any] | None = None
     routing: dict[str, Any] | None = None
     last_error: dict[str, Any] | None = None
-    action_url: str | None = None
+    action: Action | None = None
     canceled_ms: int | None = None
     cancellation_reason: str | None = None
     confirmed_elsewhere: dict[str, Any] | None = None
+    tender: Tender | None = None
     wishes: tuple[str, ...] = ()
     hold: Hold | None = None
     saving: Saving | None = None
     charges: dict[str, ChargeNotes] = {}
     no_action: bool = False
     forgoing: bool = False
+    giving_up: bool = False
     increment: dict[str, Any] | None = None
     disputes: dict[str, DisputeNote] = {}
+
+    @property
+    def has_method(self) -> bool:
+        """Whether it is known what the payer pays by."""
+        return self.payment_method is not None or self.tender is not None
 
 
 class Payment(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -77,7 +77,7 @@ class Change(StrEnum):
     REFUSED = "refused"  # increment, capture or void definitely did not happen
     EXPIRE = "expire"  # the hold had run out before the increment or capture
     RESUME = "resume"  # the void was refused while the charge is still open
-    FORGO = "forgo"  # the payer would have to act, which nobody wants: a void is permitted
+    FORGO = "forgo"  # the payer would have to act, and nobody waits for that: a void is permitted
     FORGONE = "forgone"  # that charge is gone; another payment method may be tried
     VOID = "void"  # a void is permitted
     VOIDED = "voided"  # the hold is gone
@@ -111,6 +111,7 @@ TRANSITIONS: dict[tuple[State, Change], State] = {
     (_S.SUCCEEDED, _C.WAIT): _S.SUCCEEDED,
     (_S.PROCESSING, _C.ACT): _S.REQUIRES_ACTION,
     (_S.PROCESSING, _C.FORGO): _S.VOIDING,
+    (_S.REQUIRES_ACTION, _C.FORGO): _S.VOIDING,
     (_S.VOIDING, _C.FORGONE): _S.REQUIRES_PAYMENT_METHOD,
     (_S.PROCESSING, _C.CAPTURED): _S.SUCCEEDED,
     (_S.REQUIRES_ACTION, _C.CAPTURED): _S.SUCCEEDED,

@@ -22,7 +22,8 @@ from bailiwick.orders.transition import Transition
 from bailiwick.records.beside import RecordTold, beside
 from bailiwick.resources.mandates.params import MandateData
 from bailiwick.resources.payments.charging import routing_shown
-from bailiwick.resources.payments.params import needs_return, plain
+from bailiwick.resources.payments.methods.params import plain
+from bailiwick.resources.payments.params import needs_return
 from bailiwick.resources.payments.saved.payer import check_owner
 from bailiwick.resources.setup_intents import render
 from bailiwick.resources.setup_intents.errors import (
@@ -329,7 +330,7 @@ class Setups:
         async def decide(setup: Setup) -> Step:
             progress = _replace(setup.progress, cancellation_reason=wish.cancellation_reason)
             if setup.state in BEFORE:
-                progress = _replace(progress, action_url=None)
+                progress = _replace(progress, action=None)
                 after = moved(setup, Change.CANCEL, now_ms(), progress=progress)
                 event = "setup_intent.canceled"
                 return Transition(before=setup, after=after, event=event, definite=True)

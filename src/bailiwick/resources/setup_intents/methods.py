@@ -21,7 +21,7 @@ from bailiwick.resources.mandates.params import MandateData
 from bailiwick.resources.mandates.render import mandate
 from bailiwick.resources.payment_methods.render import payment_method
 from bailiwick.resources.payments.charging import VAULT
-from bailiwick.resources.payments.params import is_saved
+from bailiwick.resources.payments.methods.params import is_saved
 from bailiwick.resources.payments.saved import cards, payer
 from bailiwick.resources.payments.saved.payer import Saved
 from bailiwick.resources.payments.saved.saving import METHODS_MAX

@@ -59,7 +59,7 @@ def set_up(
     if setup.open_attempt != attempt.id:
         return None  # a void has taken over
     if result.outcome is Outcome.APPROVED:
-        progress = _replace(setup.progress, last_error=None, action_url=None)
+        progress = _replace(setup.progress, last_error=None, action=None)
         return Transition(
             before=setup,
             after=moved(setup, Change.SET_UP, now_ms, progress=progress, open_attempt=None),
@@ -99,7 +99,7 @@ def mandate_told(row: Record | None, status: str, now_ms: int) -> list[RecordTol
 
 def _declined(setup: Setup, attempt: Attempt, kept: Kept, result: Result, now_ms: int) -> Step:
     error = error_of(result, setup.payment_method)
-    progress = _replace(setup.progress, last_error=error, action_url=None)
+    progress = _replace(setup.progress, last_error=error, action=None)
     return Transition(
         before=setup,
         after=moved(
@@ -145,12 +145,12 @@ def _waiting(
     state = "pending" if result.outcome is Outcome.PENDING else "unknown"
     change, event = Change.WAIT, "bailiwick.setup_intent.processing"
     progress = setup.progress
-    if result.outcome is Outcome.PENDING and result.action_url is not None:
-        if setup.state == State.REQUIRES_ACTION and progress.action_url == result.action_url:
+    if result.outcome is Outcome.PENDING and result.action is not None:
+        if setup.state == State.REQUIRES_ACTION and progress.action == result.action:
             return None
         if setup.state == State.PROCESSING:
             change, event = Change.ACT, "setup_intent.requires_action"
-            progress = _replace(progress, action_url=result.action_url)
+            progress = _replace(progress, action=result.action)
     if change is Change.WAIT and repeats(attempt, result):
         return None
     return Transition(
@@ -190,7 +190,7 @@ def void(
         ends = [ended(attempt, "approved", result)]
         if first.state in OPEN:
             ends.append(ended(first, "declined", Result(Outcome.DECLINED, detail="voided")))
-        progress = _replace(setup.progress, action_url=None)
+        progress = _replace(setup.progress, action=None)
         return Transition(
             before=setup,
             after=moved(setup, Change.VOIDED, now_ms, progress=progress, open_attempt=None),

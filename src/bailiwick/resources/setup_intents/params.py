@@ -12,14 +12,8 @@ from msgspec import UNSET, Meta, UnsetType
 from bailiwick.base.errors import ApiError
 from bailiwick.jurisdiction.locate import Evidence
 from bailiwick.resources.mandates.params import Acceptance, MandateData
-from bailiwick.resources.payments.params import (
-    AutomaticMethods,
-    MethodData,
-    Methods,
-    Token,
-    check_return_url,
-    is_saved,
-)
+from bailiwick.resources.payments.methods.params import CardData, Token, is_saved
+from bailiwick.resources.payments.params import AutomaticMethods, Methods, check_return_url
 from bailiwick.serving.params import Expand, ListQuery, LongText, Metadata, Retrieve, Text
 
 Url = Annotated[str, Meta(max_length=2000)]
@@ -47,7 +41,7 @@ class CreateSetup(msgspec.Struct, frozen=True, kw_only=True):
     metadata: Metadata = {}
     usage: Literal["off_session", "on_session"] = "off_session"
     payment_method: Token | None = None
-    payment_method_data: MethodData | None = None
+    payment_method_data: CardData | None = None
     payment_method_options: SetupOptions | None = None
     payment_method_types: Methods | None = None
     allowed_payment_method_types: Methods | None = None
@@ -69,7 +63,7 @@ class ConfirmSetup(msgspec.Struct, frozen=True, kw_only=True):
     """POST /v1/setup_intents/{id}/confirm."""
 
     payment_method: Token | None = None
-    payment_method_data: MethodData | None = None
+    payment_method_data: CardData | None = None
     payment_method_options: SetupOptions | None = None
     mandate_data: MandateData | None = None
     return_url: Url | None = None
@@ -85,7 +79,7 @@ class UpdateSetup(msgspec.Struct, frozen=True, kw_only=True):
     description: LongText | None | UnsetType = UNSET
     metadata: Metadata | None | UnsetType = UNSET
     payment_method: Token | None | UnsetType = UNSET
-    payment_method_data: MethodData | None = None
+    payment_method_data: CardData | None = None
     payment_method_options: SetupOptions | None = None
     payment_method_types: Methods | None = None
     allowed_payment_method_types: Methods | None = None
@@ -182,7 +176,7 @@ def given(request: Dressing) -> Given | None:
     return Given(data.card.token, vault, _billing(data))
 
 
-def _billing(data: MethodData | None) -> dict[str, Any]:
+def _billing(data: CardData | None) -> dict[str, Any]:
     """Who pays by a method that a request brings."""
     if data is None or data.billing_details is None:
         return {}

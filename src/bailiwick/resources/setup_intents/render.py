@@ -8,6 +8,7 @@ import msgspec
 from bailiwick.base.objects import Object, encode
 from bailiwick.resources.setup_intents import states
 from bailiwick.resources.setup_intents.rows import Setup
+from bailiwick.serving.next_actions import next_action_of
 
 REFERENCES = {
     "setup_intent": {
@@ -45,11 +46,8 @@ def setup_intent(setup: Setup, *, public: bool = False) -> Object:
     details, progress = setup.details, setup.progress
     status = states.shown(setup.state)
     next_action = None
-    if progress.action_url is not None and status == "requires_action":
-        next_action = {
-            "type": "redirect_to_url",
-            "redirect_to_url": {"url": progress.action_url, "return_url": progress.return_url},
-        }
+    if progress.action is not None and status == "requires_action":
+        next_action = next_action_of(progress.action, "card", progress.return_url)
     shown: Object = {
         "id": setup.id,
         "object": "setup_intent",

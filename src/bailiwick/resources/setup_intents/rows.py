@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from bailiwick.channels.contract import Action
 from bailiwick.orders.rows import OrderCreate, OrderMove
 from bailiwick.orders.table import OrderTable
 
@@ -53,7 +54,7 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     routing: dict[str, Any] | None = None
     vault: str | None = None
     last_error: dict[str, Any] | None = None
-    action_url: str | None = None
+    action: Action | None = None
     cancellation_reason: str | None = None
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from bailiwick.channels.contract import (
+    Action,
     CallbackRefused,
     Exchange,
     Outcome,
@@ -161,12 +162,21 @@ def check_any_callback_is_read_or_refused(it: Subject) -> None:
             _storable(told.result, Reply(200, {}, body))
 
 
+def _of_action(action: Action | None) -> list[str | None]:
+    if action is None:
+        return []
+    named = [*action.account.items(), *action.parameters.items()]
+    require(len(named) <= 64, f"an action of {len(named)} parts")
+    parts = [text for pair in named for text in pair]
+    return [action.url, action.text, action.number, action.reference, *parts]
+
+
 def _storable(told: Result, reply: Reply) -> None:
     """Texts that PostgreSQL and JSON take, of bounded length; amounts that fit a bigint."""
     if not isinstance(told, Result):
         raise Failed(f"{reply.body!r} was read as {told!r}")
-    texts = (told.provider_ref, told.code, told.decline_code, told.message, told.action_url)
-    for text in (*texts, told.detail, told.agreement):
+    texts = (told.provider_ref, told.code, told.decline_code, told.message)
+    for text in (*texts, told.detail, told.agreement, *_of_action(told.action)):
         if text is None:
             continue
         try:

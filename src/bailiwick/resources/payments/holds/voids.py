@@ -2,7 +2,7 @@
 
 import msgspec
 
-from bailiwick.channels.contract import Outcome, Result
+from bailiwick.channels.contract import Instruction, Operation, Outcome, Result
 from bailiwick.orders.attempts import OPEN, Attempt, AttemptNew
 from bailiwick.orders.transition import Transition, closed, ended
 from bailiwick.resources.payments.outcomes import (
@@ -19,6 +19,9 @@ from bailiwick.resources.payments.rows import Payment
 from bailiwick.resources.payments.states import Change
 
 _replace = msgspec.structs.replace
+FORGO_MAX = 10
+"""Attempts of a payment after which no charge is voided for waiting for the payer: its provider
+does not let it go. The payment is then shown as it is."""
 _FORGONE = Result(
     Outcome.DECLINED,
     code="authentication_required",
@@ -28,6 +31,32 @@ _FORGONE = Result(
 )
 """What a charge failed for that waited for the payer with ``error_on_requires_action``; see
 https://docs.stripe.com/error-codes#authentication-required."""
+
+
+_EXPIRED = Result(
+    Outcome.DECLINED,
+    code="payment_intent_payment_attempt_expired",
+    message="The payer did not pay in time. Try again, or with another payment method.",
+    detail="voided",
+)
+"""What a charge failed for whose payer's time has run out; see
+https://docs.stripe.com/error-codes#payment-intent-payment-attempt-expired."""
+
+
+def of_charge(
+    payment: Payment, charged: Attempt, asked: Instruction, known: str | None
+) -> Instruction:
+    """The void of a charge that was not decided; ``known``: the provider's id of it, if it is."""
+    return Instruction(
+        operation=Operation.VOID,
+        reference="",
+        amount=charged.amount,
+        currency=charged.currency,
+        payment_method_type=asked.payment_method_type,
+        provider_ref=known,
+        charge_reference=charged.id,
+        payment=payment.id,
+    )
 
 
 def void(
@@ -107,6 +136,22 @@ def forgo(
     )
 
 
+def given_up(payment: Payment, new: AttemptNew, now_ms: int) -> Step:
+    """The payer's time has run out: the void of the charge gets its permit."""
+    progress = _replace(payment.progress, forgoing=True, giving_up=True)
+    after = moved(
+        payment,
+        Change.FORGO,
+        now_ms,
+        progress=progress,
+        attempts=new.number,
+        open_attempt=new.id,
+    )
+    return Transition(
+        before=payment, after=after, event="payment_intent.processing", attempt_new=new
+    )
+
+
 def _forgone(
     payment: Payment,
     attempt: Attempt,
@@ -119,7 +164,8 @@ def _forgone(
     provider may have decided meanwhile."""
     if result.outcome in (Outcome.PENDING, Outcome.UNKNOWN):
         return waiting(payment, attempt, result, now_ms, check_ms)
-    progress = _replace(payment.progress, forgoing=False)
+    why = _EXPIRED if payment.progress.giving_up else _FORGONE
+    progress = _replace(payment.progress, forgoing=False, giving_up=False)
     gone = result.outcome is Outcome.APPROVED or result.code in EXPIRED
     if not gone:
         return Transition(
@@ -128,15 +174,15 @@ def _forgone(
             event="bailiwick.cancel_refused",
             attempt_ends=[ended(attempt, closed(result), result)],
         )
-    error = decline_of(_FORGONE, charged, payment.progress.payment_method)
+    error = decline_of(why, charged, payment.progress.payment_method)
     progress = _replace(
-        progress, last_error=error, action_url=None, payment_method=None, saving=None
+        progress, last_error=error, action=None, payment_method=None, tender=None, saving=None
     )
     ends = [
         ended(attempt, "approved" if result.outcome is Outcome.APPROVED else "declined", result)
     ]
     if charged.state in OPEN:
-        ends.append(ended(charged, "declined", _FORGONE))
+        ends.append(ended(charged, "declined", why))
     return Transition(
         before=payment,
         after=moved(payment, Change.FORGONE, now_ms, progress=progress, open_attempt=None),

@@ -14,7 +14,7 @@ from bailiwick.orders.machine import Machine
 from bailiwick.records.record import Record
 from bailiwick.records.records import find_all
 from bailiwick.resources.payments.charging import VAULT
-from bailiwick.resources.payments.params import is_saved
+from bailiwick.resources.payments.methods.params import is_saved
 from bailiwick.resources.payments.saved.saving import METHODS_MAX
 from bailiwick.routing.match import Kind, Routing
 

@@ -6,6 +6,8 @@ what is null in all of ours is so declared.
 
 from typing import Any, Literal
 
+from msgspec import UNSET, UnsetType
+
 from bailiwick.serving.shapes import (
     Address,
     Billing,
@@ -38,11 +40,90 @@ class Redirect(Shape):
     return_url: str | None
 
 
-class NextAction(Shape):
-    """What the payer has to do."""
+class ShownCode(Shape):
+    """A code to scan; its pictures are in the addresses themselves."""
 
-    type: Literal["redirect_to_url"]
-    redirect_to_url: Redirect
+    data: str
+    expires_at: Second | None
+    hosted_instructions_url: str | None
+    image_url_png: str
+    image_url_svg: str
+
+
+class WeChatCode(ShownCode):
+    """The same, as Stripe has it for WeChat."""
+
+    image_data_url: str
+
+
+class InApp(Shape):
+    """What the wallet's own script is called with. Ours."""
+
+    parameters: dict[str, str]
+    expires_at: Second | None
+
+
+class Waiting(Shape):
+    """The payer answers on the phone, until then. Ours."""
+
+    expires_at: Second | None
+
+
+class Voucher(Shape):
+    """A slip to pay."""
+
+    number: str | None
+    reference: str | None
+    expires_at: Second | None
+    hosted_voucher_url: str | None
+
+
+class Transfer(Shape):
+    """An account to send the amount to."""
+
+    reference: str | None
+    account: dict[str, str]
+    expires_at: Second | None
+    hosted_instructions_url: str | None
+
+
+class NextAction(Shape):
+    """What the payer has to do: the member that ``type`` names is there, and no other."""
+
+    type: Literal[
+        "redirect_to_url",
+        "display_qr_code",
+        "paynow_display_qr_code",
+        "pix_display_qr_code",
+        "promptpay_display_qr_code",
+        "upi_handle_redirect_or_display_qr_code",
+        "wechat_pay_display_qr_code",
+        "open_in_app",
+        "wait_for_payer",
+        "blik_authorize",
+        "display_voucher_details",
+        "boleto_display_details",
+        "konbini_display_details",
+        "multibanco_display_details",
+        "oxxo_display_details",
+        "display_bank_transfer_instructions",
+    ]
+    redirect_to_url: Redirect | UnsetType = UNSET
+    display_qr_code: ShownCode | UnsetType = UNSET
+    paynow_display_qr_code: ShownCode | UnsetType = UNSET
+    pix_display_qr_code: ShownCode | UnsetType = UNSET
+    promptpay_display_qr_code: ShownCode | UnsetType = UNSET
+    upi_handle_redirect_or_display_qr_code: ShownCode | UnsetType = UNSET
+    wechat_pay_display_qr_code: WeChatCode | UnsetType = UNSET
+    open_in_app: InApp | UnsetType = UNSET
+    wait_for_payer: Waiting | UnsetType = UNSET
+    blik_authorize: Open | UnsetType = UNSET
+    display_voucher_details: Voucher | UnsetType = UNSET
+    boleto_display_details: Voucher | UnsetType = UNSET
+    konbini_display_details: Voucher | UnsetType = UNSET
+    multibanco_display_details: Voucher | UnsetType = UNSET
+    oxxo_display_details: Voucher | UnsetType = UNSET
+    display_bank_transfer_instructions: Transfer | UnsetType = UNSET
 
 
 class Delivery(Shape):

@@ -1,0 +1,1 @@
+"""What a payment is paid by, and how that goes on."""
