@@ -32,12 +32,14 @@ def command(path: Path, listen: str, fd: int | None, as_json: bool, init: bool) 
     """Play several payment providers for tests and demonstrations."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
 
-    def listening(url: str) -> None:
+    def listening(url: str, hosts: dict[str, str]) -> None:
         if as_json:
             told = {"event": "listening", "url": url, "pid": os.getpid()}
-            click.echo(json.dumps(told))
+            click.echo(json.dumps({**told, "iso8583": hosts} if hosts else told))
         else:
             click.echo(f"The sandbox listens at {url} (books: {url}/books)")
+            for name, address in hosts.items():
+                click.echo(f"{name} takes ISO 8583 at {address}")
 
     try:
         config = settings.write_default(path) if init else settings.load(path)

@@ -28,6 +28,15 @@ class ConfigError(Exception):
     """The settings cannot be used; the message names the file, the field and the remedy."""
 
 
+class HostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A provider's host over ISO 8583. ``listen``: HOST:PORT, port 0 takes any; ``mac_key``: in
+    hexadecimal digits, of 16 bytes, for codes on all messages about money."""
+
+    listen: str
+    style: Literal["ascii", "packed"] = "ascii"
+    mac_key: str = ""
+
+
 class ProviderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One provider. ``currencies`` absent means every ISO 4217 currency; ``region`` is a label."""
 
@@ -39,6 +48,7 @@ class ProviderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     currencies: list[str] | None = None
     region: str = ""
     authorization_ttl_ms: int = WEEK_MS
+    iso8583: HostConfig | None = None
 
 
 class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -110,12 +120,26 @@ def _problems(config: Config) -> list[str]:
             for code in provider.currencies or []
             if code not in currencies.CODES
         ]
+        if provider.iso8583 is not None:
+            found += [f"{at}.iso8583.{each}" for each in _host_problems(provider.iso8583)]
         if provider.authorization_ttl_ms < 1:
             found.append(f"{at}.authorization_ttl_ms: must be 1 or more")
     server = config.server
     for field, least in (("settle_ms", 0), ("max_body_bytes", 1024), ("max_records", 1)):
         if getattr(server, field) < least:
             found.append(f"server.{field}: must be {least} or more")
+    return found
+
+
+def _host_problems(host: HostConfig) -> list[str]:
+    found = []
+    place, colon, port = host.listen.rpartition(":")
+    if not (place and colon and port.isdigit() and int(port) < 65_536):
+        found.append(f"listen: {host.listen!r} must be HOST:PORT")
+    if not re.fullmatch(r"(?:[0-9A-Fa-f]{32})?", host.mac_key):
+        found.append("mac_key: must be 32 hexadecimal digits, or empty")
+    if host.style == "packed" and not host.mac_key:
+        found.append("mac_key: is missing; in this style each message has a code")
     return found
 
 
@@ -179,6 +203,11 @@ def render(config: Config) -> str:
         for field in ProviderConfig.__struct_fields__:
             value = getattr(provider, field)
             if value is None or (field == "authorization_ttl_ms" and value == WEEK_MS):
+                continue
+            if isinstance(value, HostConfig):
+                told = msgspec.to_builtins(value)
+                inside = ", ".join(f"{name} = {_toml(each)}" for name, each in told.items())
+                lines.append(f"{field} = {{{inside}}}")
                 continue
             lines.append(f"{field} = {_toml(value)}")
     return "\n".join(lines) + "\n"

@@ -1,11 +1,13 @@
 """Which payment methods a place is shown, at access and at its node, to servers and browsers."""
 
+import time
 from typing import Any
 
 import pytest
 from api_kit import Api, at_both
 
 PATH = "/v1/available_payment_methods"
+CODES = ("alipay", "wechat_pay", "unionpay")
 EUR = {"amount": "5000", "currency": "eur", "location[country]": "DE"}
 
 
@@ -21,9 +23,9 @@ def types(page: dict[str, Any]) -> list[str]:
 def test_a_place_s_methods_in_its_order_and_language(demo: dict[str, Any], at: str) -> None:
     status, page = of(demo, at=at).get(PATH, **EUR)
     assert status == 200, page
-    assert types(page) == ["card", "bank_transfer", "wallet"]
+    assert types(page) == ["paypal", "card", "bank_transfer", "wallet", "alipay", "wechat_pay"]
     assert [each["display_name"] for each in page["data"]] == [
-        "Karte", "Überweisung", "Digitale Geldbörse",
+        "PayPal", "Karte", "Überweisung", "Digitale Geldbörse", "Alipay", "WeChat Pay",
     ]  # fmt: skip
     assert (page["country"], page["locale"], page["node"]) == ("DE", "de-DE", "europe")
     assert {each["gateway"] for each in page["data"]} <= {"rhein-bank", "isar-pay", "alpen-bank"}
@@ -32,11 +34,11 @@ def test_a_place_s_methods_in_its_order_and_language(demo: dict[str, Any], at: s
 @pytest.mark.parametrize(
     ("place", "currency", "expected", "node"),
     [
-        ("IN", "inr", ["upi", "card", "wallet", "bank_transfer"], "apac"),
-        ("IN", "usd", ["upi", "card", "wallet"], "apac"),
-        ("JP", "jpy", ["card", "wallet"], "apac"),
-        ("DE", "chf", ["card", "bank_transfer"], "europe"),
-        ("US", "usd", ["card", "wallet", "bank_transfer"], "americas"),
+        ("IN", "inr", ["upi", "card", "wallet", "bank_transfer", *CODES], "apac"),
+        ("IN", "usd", ["upi", "card", "wallet", *CODES], "apac"),
+        ("JP", "jpy", ["card", "wallet", *CODES], "apac"),
+        ("DE", "chf", ["card", "bank_transfer", "alipay", "wechat_pay"], "europe"),
+        ("US", "usd", ["card", "paypal", "wallet", "bank_transfer"], "americas"),
     ],
 )
 def test_each_place_is_asked_at_its_own_node(
@@ -50,15 +52,28 @@ def test_each_place_is_asked_at_its_own_node(
 def test_what_is_shown_can_be_paid_with(demo: dict[str, Any]) -> None:
     wish = {"amount": "5000", "currency": "inr", "location[country]": "IN"}
     for each in of(demo).get(PATH, **wish)[1]["data"]:
-        paid = of(demo).pay(**wish, **{"payment_method_types[0]": each["type"]})
-        assert paid["status"] == "succeeded"
+        more = {"payment_method_types[0]": each["type"], "return_url": "https://shop.example/back"}
+        if each["family"] == "token":
+            more["payment_method"] = "pm_card_visa"
+        else:
+            more["payment_method_data[type]"] = each["type"]
+        if each["family"] == "push":
+            more["payment_method_data[virtual_address]"] = "ann@bank"
+        if each["family"] == "presented_code":
+            more["payment_method_data[code]"] = f"62{time.time_ns() % 10**16:016d}2"
+        status, paid = of(demo).post("/v1/payment_intents", confirm="true", **wish, **more)
+        assert status == 200 and paid["status"] in ("succeeded", "requires_action"), paid
         assert paid["routing"]["gateway"] == each["gateway"]
 
 
 @pytest.mark.parametrize("at", ["access", "node"])
 def test_a_browser_sees_no_more_than_it_needs(demo: dict[str, Any], at: str) -> None:
     status, page = of(demo, "publishable_key", at).get(PATH, **EUR, locale="ja")
-    assert status == 200 and page["data"][0]["display_name"] == "カード"
+    assert (
+        status == 200
+        and page["data"][0]["display_name"] == "PayPal"
+        and page["data"][1]["display_name"] == "カード"
+    )
     assert set(page) == {"object", "url", "has_more", "data", "country", "locale", "livemode"}
     for each in page["data"]:
         assert set(each) == {"object", "type", "family", "display_name", "devices"}

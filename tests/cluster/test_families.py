@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from api_kit import Api, at_both
+from chaos_kit import bailiwick
 
 from tests.waiting import wait_until
 
@@ -164,6 +165,25 @@ def test_a_payer_who_pays_too_late_is_put_before_a_person(demo: dict[str, Any]) 
     wait_until(told)
 
 
+def test_a_charge_that_was_never_answered_is_given_up_by_our_reference(
+    demo: dict[str, Any],
+) -> None:
+    server = api(demo)
+    fault = {"provider": "straits-wallet", "operation": "charge", "kind": "error_500_before",
+             "times": 1}  # fmt: skip
+    request = urllib.request.Request(
+        f"{demo['sandbox']['url']}/faults", json.dumps(fault).encode(),
+        {"Content-Type": "application/json"},
+    )  # fmt: skip
+    urllib.request.urlopen(request, timeout=30).close()
+    more = {"payment_method_data[code]": f"62{time.time_ns() % 10**16:016d}1",
+            "payment_method_data[expires_at]": str(int(time.time()) + 3)}  # fmt: skip
+    _, made = server.post("/v1/payment_intents", **wish("unionpay", "HK", "hkd", **more))
+    assert made["status"] == "processing", made
+    done = ended(server, made["id"])
+    assert done["status"] == "requires_payment_method", done
+
+
 @pytest.mark.parametrize(
     ("more", "param"),
     [
@@ -186,3 +206,9 @@ def test_what_does_not_fit_is_refused_by_name(
 ) -> None:
     status, said = api(demo).post("/v1/payment_intents", **{**wish("pix", "BR", "brl"), **more})
     assert (status, said["error"].get("param")) == (400, param), said
+
+
+def test_the_books_agree(demo: dict[str, Any]) -> None:
+    """All of the above, reversals too, compared with the providers' books."""
+    said = json.loads(bailiwick("check", "--data", str(demo["data"]), "--json"))
+    assert not said["violations"], said

@@ -13,13 +13,15 @@ from typing import Any, cast
 import asyncpg
 import msgspec
 
-from bailiwick.base.clock import boot_ns
+from bailiwick.base import sequence
+from bailiwick.base.clock import boot_ns, now_ms
 from bailiwick.base.keys import request_hash
 from bailiwick.channels.contract import (
     PAYOUT_CANCELED,
     Account,
     CallbackEvent,
     CallbackRefused,
+    Context,
     Exchange,
     Instruction,
     Operation,
@@ -112,6 +114,7 @@ class Bank:
         self.seen: list[tuple[Outcome, str | None]] = []
         self.before_answer: Any = None
         self.hidden = False
+        self.sequence = sequence.Sequence()
 
     # What the books say
 
@@ -144,6 +147,11 @@ class Bank:
         return gate
 
     # Gateway
+
+    def context(self) -> Context | None:
+        if not self.profile.contexts:
+            return None
+        return Context(now_ms(), self.sequence.next(now_ms()))
 
     async def send(self, instruction: Instruction, permit: Permit) -> Exchange:
         if boot_ns() >= permit.expires_boot_ns:
@@ -278,10 +286,16 @@ class Banks:
 class Region:
     """One node's pieces on a store."""
 
-    def __init__(self, store: NodeStore, *banks: Bank, deadline_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self,
+        store: NodeStore,
+        *banks: Bank,
+        deadline_s: float = PATIENCE_S,
+        gateways: Gateways | None = None,
+    ) -> None:
         self.store = store
         self.banks = Banks(*banks)
-        gateways = cast(Gateways, self.banks)
+        gateways = gateways or cast(Gateways, self.banks)
         merchants = Merchants(
             (MERCHANT, STRICT), {each.id: each for each in (MERCHANT, STRICT)}, {}
         )

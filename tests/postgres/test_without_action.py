@@ -8,7 +8,7 @@ import pytest
 
 from bailiwick.channels.contract import Operation
 from bailiwick.idempotency.requests import Answer
-from bailiwick.resources.payments import cascade
+from bailiwick.resources.payments.holds import voids
 from bailiwick.resources.payments.params import CancelPayment, ConfirmPayment
 from tests.postgres.node_kit import SURE_MS, Bank, Lost, Region, balance, body, reviews
 from tests.postgres.rows_kit import sound
@@ -98,13 +98,13 @@ async def test_a_refused_void_is_tried_again_but_not_for_ever(
 ) -> None:
     bank.script[CHARGE], bank.script[VOID] = ["act"], ["decline", "unsent", *["decline"] * 20]
     shown = body(await pay(region))
-    for _ in range(cascade.FORGO_MAX):
+    for _ in range(voids.FORGO_MAX):
         await region.resolve(shown["latest_charge"])
     waits = body(await pay(region))
     assert waits["status"] == "requires_action"
     assert waits["next_action"]["redirect_to_url"]["url"] == "https://bank/act"
     row = await region.store.payment(shown["id"])
-    assert row is not None and row.attempts == cascade.FORGO_MAX
+    assert row is not None and row.attempts == voids.FORGO_MAX
     bank.script[VOID] = []
     gone = body(await region.act("cancel", "x", shown["id"], CancelPayment()))
     assert gone["status"] == "canceled"

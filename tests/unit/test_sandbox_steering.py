@@ -169,4 +169,6 @@ def test_faults_of_sources_come_with_a_flow_too(process: Sandbox, sink: Sink) ->
         process.charge("fault", "pm_sandbox_charge_then_500", **more)
     assert process.charge("fault", "pm_sandbox_charge_then_500", **more)["action"]["type"] == "push"
     process.charge("forged", "pm_sandbox_callback_forged_signature", **more)
-    assert [event["data"]["status"] for event in sink.wait(3)][:1] == ["action_required"]
+    # Told by callbacks that may overtake each other: the faulty charge's, a forged one, a true one.
+    told = [event["data"]["reference"] for event in sink.wait(3)]
+    assert sorted(told) == ["fault", "forged", "forged"]

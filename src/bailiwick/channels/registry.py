@@ -53,8 +53,10 @@ def folder(name: str) -> Path:
         LookupError: unknown name.
         BadChannel: as ``channel``.
     """
-    made = type(channel(name))
-    return Path(str(sys.modules[made.__module__].__file__)).parent
+    channel(name)
+    if name in _folders():
+        return HERE / name
+    return Path(str(sys.modules[_announced()[name].module].__file__)).parent
 
 
 def _folders() -> set[str]:

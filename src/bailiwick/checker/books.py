@@ -85,6 +85,12 @@ class Void(Once, frozen=True, gc=False):
     charge: str
 
 
+class Reversal(Void, frozen=True, gc=False):
+    """A charge given up by our reference of it; ``charge``: empty where it was not there."""
+
+    charge_reference: str
+
+
 class Refund(msgspec.Struct, frozen=True, gc=False):
     """A refund in a provider's books."""
 
@@ -164,6 +170,7 @@ class Books(msgspec.Struct, frozen=True):
     captures: list[Capture]
     voids: list[Void]
     refunds: list[Refund]
+    reversals: list[Reversal] = []
     increments: list[Increment] = []
     setups: list[Setup] = []
     disputes: list[Dispute] = []
@@ -179,6 +186,7 @@ class Books(msgspec.Struct, frozen=True):
             self.increments,
             self.captures,
             self.voids,
+            self.reversals,
             self.refunds,
             self.submissions,
             self.payouts,
@@ -194,6 +202,8 @@ def kind(row: Row) -> str:
     """The operation that a row records."""
     if isinstance(row, Recall):
         return "payout_cancel"
+    if isinstance(row, Void):
+        return "void"
     return row.kind if isinstance(row, Submission) else type(row).__name__.lower()
 
 

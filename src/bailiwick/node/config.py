@@ -17,6 +17,7 @@ from bailiwick.bus.settings import (
 )
 from bailiwick.channels.contract import Account
 from bailiwick.channels.registry import BadChannel, channel
+from bailiwick.channels.transports import schemes
 from bailiwick.routing.settings import GatewaySettings, Name
 from bailiwick.runtime import tls
 from bailiwick.runtime.settings import File, SettingsError, read, secret
@@ -280,10 +281,24 @@ def _account(each: GatewaySettings, field: str, base: Path) -> Account:
             f"{field}.secrets: {', '.join(missing)} missing; "
             f'add e.g. {missing[0]} = "env:NAME" or "file:PATH"'
         )
-    if live and not each.base_url.startswith("https://"):
-        raise SettingsError(f"{field}.base_url: live mode needs https")
+    unknown = [name for name in profile.options if not each.options.get(name)]
+    if unknown:
+        raise SettingsError(
+            f'{field}.options: {", ".join(unknown)} missing; add e.g. {unknown[0]} = "...", as '
+            "the channel's page says"
+        )
+    surplus = sorted(set(each.options) - set(profile.options))
+    if surplus:
+        raise SettingsError(
+            f"{field}.options.{surplus[0]}: {profile.title} knows no such option; remove it"
+        )
+    plain, encrypted = schemes(profile.transport)
+    if live and not each.base_url.startswith(f"{encrypted}://"):
+        raise SettingsError(f"{field}.base_url: live mode needs {encrypted}")
+    if not each.base_url.startswith((f"{plain}://", f"{encrypted}://")):
+        raise SettingsError(f"{field}.base_url: must begin with {encrypted}:// or {plain}://")
     values = {
         name: secret(reference, base=base, field=f"{field}.secrets.{name}", plain=not live)
         for name, reference in each.secrets.items()
     }
-    return Account(each.name, each.base_url.rstrip("/"), values, live)
+    return Account(each.name, each.base_url.rstrip("/"), values, live, each.options)

@@ -118,6 +118,7 @@ class Node:
             settings.deadline_ms / 1000,
         )
         self.callbacks = Callbacks(self.machine)
+        gateways.late = self.callbacks.late
         self.resolver = Resolver(self.machine, settings.resolve_every_ms / 1000)
 
     @property

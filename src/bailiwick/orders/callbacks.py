@@ -6,6 +6,7 @@ a person must look. A callback is remembered for ever under the provider's own i
 replay has no second effect; what it says then goes the same guarded way as a synchronous answer.
 """
 
+import asyncio
 from collections.abc import Mapping
 
 import msgspec
@@ -14,13 +15,19 @@ import structlog
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.channels.contract import (
+    REFERENCE,
     CallbackEvent,
     CallbackRefused,
     DisputeNotice,
+    Exchange,
     Instruction,
     Outcome,
+    Phase,
+    Reply,
+    Request,
     Result,
     agreed,
+    read,
 )
 from bailiwick.orders import attempt_store
 from bailiwick.orders.attempts import NO_CHARGE, OPEN, Attempt
@@ -29,9 +36,12 @@ from bailiwick.orders.query import state_of
 from bailiwick.orders.transition import SUSPICIOUS
 from bailiwick.routing.gateways import Gateway
 from bailiwick.runtime.crash import crash_point
+from bailiwick.runtime.database_errors import DATABASE_ERRORS
 
 log = structlog.get_logger()
 _instruction = msgspec.json.Decoder(Instruction)
+LATE_TRIES = 8
+"""How often it is tried to write what a late answer says, within half a minute."""
 
 
 class Callbacks:
@@ -129,13 +139,31 @@ class Callbacks:
         if result is None or notice.dated or gateway.profile.callbacks is None:
             await self._question(gateway, notice, attempt, result)
             return False
+        await self._believed(attempt, result, notice.provider_ref)
+        return result.outcome is not Outcome.UNKNOWN or attempt.state not in OPEN
+
+    async def late(self, gateway: Gateway, request: Request, reply: Reply) -> None:
+        """Take a provider's answer that nobody waited for any more. It is as good as in time, but
+        for a charge that is being reversed; one that cannot be written now is tried again."""
+        reference = request.headers.get(REFERENCE, "")
+        for try_ in range(LATE_TRIES):
+            try:
+                attempt = await attempt_store.find(self._store, reference)
+                if attempt is not None and attempt.gateway == gateway.name:
+                    instruction = _instruction.decode(attempt.instruction)
+                    result = read(gateway.channel, instruction, Exchange(Phase.ANSWERED, reply))
+                    await self._believed(attempt, result, result.provider_ref)
+                return
+            except (*DATABASE_ERRORS, ApiError) as error:
+                log.warning("late_answer_waits", attempt=reference, error=type(error).__name__)
+                await asyncio.sleep(0.1 * 2**try_)
+
+    async def _believed(self, attempt: Attempt, result: Result, about: str | None) -> None:
+        """Book what the provider has told beyond doubt."""
         if result.detail in SUSPICIOUS and attempt.state in NO_CHARGE:
             # A success after a no, but not the one that was asked for: nothing can book it.
-            await self._store.rows(
-                "review_open", attempt.subject, attempt.id, result.detail, notice.provider_ref
-            )
+            await self._store.rows("review_open", attempt.subject, attempt.id, result.detail, about)
         await self._settle(attempt, result)
-        return result.outcome is not Outcome.UNKNOWN or attempt.state not in OPEN
 
     async def _dispute(
         self, gateway: Gateway, notice: CallbackEvent, attempt: Attempt, told: DisputeNotice

@@ -139,10 +139,13 @@ class AttemptExecutor:
         return result
 
     async def built(
-        self, attempt: Attempt, gateway: Gateway
+        self, attempt: Attempt, gateway: Gateway, *, repeat: bool = False
     ) -> tuple[Instruction, Request | NotBuilt]:
-        """What a provider is to be asked by an attempt, and its request or why there is none."""
+        """What a provider is to be asked by an attempt, and its request or why there is none;
+        ``repeat``: once more."""
         instruction = _instruction.decode(attempt.instruction)
+        if repeat and gateway.profile.contexts:  # else a replay is the same, byte for byte
+            instruction = msgspec.structs.replace(instruction, repeat=True)
         completes = self._kinds.handler(attempt).completes
         if completes is not None:
             completed = await completes(self._store, instruction)

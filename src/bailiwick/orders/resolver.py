@@ -8,6 +8,7 @@ visibility window has passed. What stays open too long is put before a person, a
 import asyncio
 from typing import Any
 
+import msgspec
 import structlog
 
 from bailiwick.base.clock import boot_ns
@@ -102,7 +103,8 @@ class Resolver:
         result = await self._ask(attempt, gateway)
         crash_point("resolve.asked")
         if result is None or result.outcome is Outcome.UNKNOWN:
-            await self._still_open(attempt, result)
+            if not await self._reversed(attempt, gateway, result):
+                await self._still_open(attempt, result)
             return
         settled = await self._executor.record_outcome(attempt, result)
         crash_point("resolve.settled")
@@ -131,17 +133,34 @@ class Resolver:
             else:
                 continue  # a callback or a statement comes by itself
             if result is not None and result.not_found:
-                result = self._absent(attempt, gateway)
+                looked_up = way is not Resolve.REPLAY
+                result = (self._absent if looked_up else self._gone)(attempt, gateway)
             if result is not None and result.outcome is not Outcome.UNKNOWN:
                 return result
             told = result or told
         return told
 
+    async def _reversed(self, attempt: Attempt, gateway: Gateway, result: Result | None) -> bool:
+        """Have a charge given up by a reversal, once nobody can still be sending it."""
+        ways = gateway.profile.resolve.get(Operation(attempt.operation), ())
+        if Resolve.REVERSAL not in ways or not self._quiet(attempt.id, attempt.quiet_ms, gateway):
+            return False
+        settled = await self._executor.record_outcome(attempt, result or unknown("no_answer"))
+        if settled.next is None:
+            return False
+        await self._executor.drive(settled.next)
+        return True
+
+    def _quiet(self, attempt: str, quiet_ms: int, gateway: Gateway) -> bool:
+        """Whether whoever had the latest permit has sent by now, and waits no more."""
+        sure_ms = PERMIT_NS // 1_000_000 + gateway.profile.total_ms
+        return attempt not in self._executor.inflight and quiet_ms >= sure_ms
+
     async def _replay(self, attempt: Attempt, gateway: Gateway) -> Result | None:
         """Send the same request under the same reference again, while the provider knows it."""
         if attempt.state == "pending" or attempt.id in self._executor.inflight:
             return None  # the provider has answered, or our own call still waits for it
-        instruction, request = await self._executor.built(attempt, gateway)
+        instruction, request = await self._executor.built(attempt, gateway, repeat=True)
         if isinstance(request, NotBuilt):
             # It may have been built, and sent, by an earlier version or under other settings.
             return unknown(request.detail or "not_built")
@@ -164,10 +183,9 @@ class Resolver:
 
     def _absent(self, attempt: Attempt, gateway: Gateway) -> Result | None:
         """What "not found" means: nothing, until nobody can still be sending it."""
-        profile = gateway.profile
-        sure_ms = PERMIT_NS // 1_000_000 + profile.total_ms + profile.visibility_ms
-        sending = attempt.id in self._executor.inflight
-        if sending or attempt.quiet_ms < sure_ms or attempt.provider_ref is not None:
+        visible_ms = gateway.profile.visibility_ms
+        quiet = self._quiet(attempt.id, attempt.quiet_ms - visible_ms, gateway)
+        if not quiet or attempt.provider_ref is not None:
             return None
         return Result(
             Outcome.DECLINED,
@@ -175,6 +193,15 @@ class Resolver:
             message="The provider never received the request; nothing was charged.",
             detail="not_found",
         )
+
+    def _gone(self, attempt: Attempt, gateway: Gateway) -> Result | None:
+        """What it means that a reversal finds no charge: the same of the charge. Whose permit had
+        ended when the reversal got its first one; what was sent by it may still arrive."""
+        visible_ms = gateway.profile.visibility_ms
+        if not self._quiet(attempt.id, attempt.age_ms - visible_ms, gateway):
+            return None
+        gone = Result(Outcome.APPROVED, None, attempt.amount, attempt.currency, captured=False)
+        return msgspec.structs.replace(gone, detail="not_found")
 
     async def _still_open(self, attempt: Attempt, result: Result | None) -> None:
         limit = REVIEW_PENDING_AFTER_MS if attempt.state == "pending" else REVIEW_AFTER_MS

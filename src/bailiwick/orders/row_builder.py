@@ -50,9 +50,11 @@ class RowBuilder:
         prefix = _PREFIXES.get(instruction.operation, "at")
         identifier = part_id(prefix, order.id, order.attempts + 1)
         chosen = self._gateways.get(gateway)
-        callback_url = None if chosen is None else chosen.callback_url
         instruction = msgspec.structs.replace(
-            instruction, reference=identifier, callback_url=callback_url
+            instruction,
+            reference=identifier,
+            callback_url=None if chosen is None else chosen.callback_url,
+            context=None if chosen is None else chosen.context(),
         )
         return AttemptNew(
             id=identifier,

@@ -6,8 +6,9 @@ a breaker over the last outcomes, with a pause that doubles and a trickle of tri
 """
 
 import asyncio
+import functools
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 
 import msgspec
 import structlog
@@ -16,10 +17,12 @@ from bailiwick.admission import load
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.base.history import History
+from bailiwick.base.sequence import Sequence
 from bailiwick.channels.contract import (
     Account,
     CannotExpress,
     Channel,
+    Context,
     Exchange,
     Instruction,
     NotBuilt,
@@ -28,10 +31,11 @@ from bailiwick.channels.contract import (
     Permit,
     Phase,
     Profile,
+    Reply,
     Request,
 )
 from bailiwick.channels.registry import channel
-from bailiwick.channels.transports import Transport, open_transport
+from bailiwick.channels.transports import Late, Transport, open_transport
 from bailiwick.routing.breaker import Breaker
 from bailiwick.routing.match import GatewayFacts, Routing, Wanted, match
 from bailiwick.routing.settings import GatewaySettings
@@ -55,6 +59,7 @@ class Gateway:
         account: Account,
         callback_url: str,
         silent: Callable[[], bool] = lambda: False,
+        late: Late = lambda request, reply: None,
     ) -> None:
         self._silent = silent
         self.name = settings.name
@@ -70,7 +75,9 @@ class Gateway:
             self.profile.transport,
             limit=settings.connections_max,
             secrets=tuple(account.secrets.values()),
+            late=late,
         )
+        self._sequence = Sequence()
         self._breaker = Breaker(asyncio.get_running_loop().time)
         self._problem: str | None = "not connected yet"
         self._pause_s = CHECK_FIRST_S
@@ -103,6 +110,13 @@ class Gateway:
         if usage == self._constant.usage:
             return self._constant
         return msgspec.structs.replace(self._constant, usage=usage)
+
+    def context(self) -> Context | None:
+        """What the requests of a new attempt need of this moment; None if they need nothing."""
+        if not self.profile.contexts:
+            return None
+        now = now_ms()
+        return Context(now, self._sequence.next(now))
 
     async def connect(self) -> None:
         """Check the credentials and warm the pool; the result is the usage state."""
@@ -160,6 +174,9 @@ class Gateway:
         await self._transport.close()
 
 
+Heard = Callable[[Gateway, Request, Reply], Awaitable[None]]
+
+
 def build(gateway: Gateway, instruction: Instruction) -> Request | NotBuilt:
     """The request that carries out an instruction, or why there is none: nothing was sent then."""
     try:
@@ -206,10 +223,19 @@ class Gateways:
         silent: Callable[[], bool] = lambda: False,
     ) -> None:
         self._all = {
-            each.name: Gateway(each, accounts[each.name], f"{callback_base}/{each.name}", silent)
+            each.name: Gateway(
+                each,
+                accounts[each.name],
+                f"{callback_base}/{each.name}",
+                silent,
+                functools.partial(self._late, each.name),
+            )
             for each in settings
         }
         self._tasks: list[asyncio.Task[None]] = []
+        self.late: Heard | None = None
+        """Takes answers that nobody waited for any more."""
+        self._heard: set[asyncio.Task[None]] = set()
 
     async def connect(self) -> None:
         """Connect all gateways at once and go on watching them."""
@@ -220,10 +246,16 @@ class Gateways:
 
     async def close(self) -> None:
         """Stop watching and close all connections."""
-        for task in self._tasks:
+        for task in (*self._tasks, *self._heard):
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, *self._heard, return_exceptions=True)
         await asyncio.gather(*(gateway.close() for gateway in self._all.values()))
+
+    def _late(self, name: str, request: Request, reply: Reply) -> None:
+        if self.late is not None:
+            task = asyncio.ensure_future(self.late(self._all[name], request, reply))
+            self._heard.add(task)
+            task.add_done_callback(self._heard.discard)
 
     def get(self, name: str) -> Gateway | None:
         """A gateway by name."""

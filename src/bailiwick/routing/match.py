@@ -201,7 +201,8 @@ def _why_not(
         return Kind.COUNTRY, f"does not serve {wanted.country}"
     if wanted.manual_capture and not facts.manual_capture:
         return Kind.HOLD, "cannot authorize without capture"
-    if missing := [each for each in taken[1].needs if each not in wanted.known]:
+    needs = taken[1].needs
+    if needs and (missing := [each for each in needs if each not in wanted.known]):
         return Kind.PAYER, f"has to know the payer's {' and '.join(missing)}"
     if owner is not None and facts.vault != owner:
         return Kind.VAULT, f"the payment method belongs to vault {owner}"

@@ -39,6 +39,10 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     secrets: Annotated[
         dict[str, str], Meta(description="where each secret is; see [connect](../connect.md)")
     ] = {}
+    options: Annotated[
+        dict[str, str],
+        Meta(description="what the channel must be told that is no secret, as its page says"),
+    ] = {}
     vault: Annotated[
         Annotated[str, Meta(pattern=r"^([a-z0-9][a-z0-9-]{0,62})?$")],
         Meta(

@@ -2,29 +2,38 @@
 
 A body is written out, or is ``{"like": NAME, "with": {...}, "without": [...]}`` of one of the
 ``bodies``, and an instruction so of another; what is not JSON stands under ``text`` or ``base64``.
+On other transports than HTTP a body is a message as the transport's module here packs it
+(``wires``).
 Names of instructions, results and callbacks are those of ``bailiwick.channels.contract``.
 """
 
 import base64
 import json
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
+from bailiwick.channels.blocks.iso8583.currencies import NUMBERS
 from bailiwick.channels.contract import (
     Account,
     CallbackEvent,
     Channel,
     Instruction,
+    Profile,
     Reply,
     Resolve,
     Result,
     no_such_method,
 )
+from bailiwick_lab.channel_suite import wires
 
 S = TypeVar("S", bound=msgspec.Struct)
+Pack = Callable[[Any], bytes]
+"""A message of the cases to bytes."""
 FILE = "cases.json"
 JSON = {"content-type": "application/json"}
 
@@ -71,8 +80,8 @@ class Approval(msgspec.Struct, frozen=True):
     Attributes:
         sent: a regular expression with one group, the amount in a request's body, or in its
             address.
-        body: an answer with ``{sent}`` (a number), ``{sent_text}`` (a text), ``{currency}`` and
-            ``{currency_lower}``; a text where it is not JSON.
+        body: an answer with ``{sent}`` (a number), ``{sent_text}`` (a text), ``{currency}``,
+            ``{currency_lower}`` and ``{currency_number}``; a text where it is not JSON.
         major: amounts are in units of the currency, with decimals, and not in minor ones.
     """
 
@@ -81,6 +90,7 @@ class Approval(msgspec.Struct, frozen=True):
     major: bool = False
     status: int = 200
     headers: dict[str, str] = {}
+    pack: Pack | None = None
 
     def filled(self, sent: str, currency: str) -> Reply:
         """The answer for an amount as the request had it."""
@@ -92,8 +102,11 @@ class Approval(msgspec.Struct, frozen=True):
             ("{sent_text}", sent),
             ("{currency}", currency),
             ("{currency_lower}", currency.lower()),
+            ("{currency_number}", NUMBERS[currency]),
         ):
             text = text.replace(name, value)
+        if self.pack is not None:
+            return Reply(self.status, self.headers, self.pack(json.loads(text)))
         return Reply(self.status, {**JSON, **self.headers}, text.encode())
 
 
@@ -115,7 +128,7 @@ class Cases(msgspec.Struct, frozen=True):
         return self.instructions[name]
 
 
-def load(folder: Path) -> Cases:
+def load(folder: Path, profile: Profile) -> Cases:
     """The cases of the channel in this folder.
 
     Raises:
@@ -129,12 +142,12 @@ def load(folder: Path) -> Cases:
     except ValueError as error:
         raise BadCases(f"{file} is no JSON: {error}") from None
     try:
-        return _cases(data)
+        return _cases(data, profile)
     except (KeyError, TypeError, ValueError) as error:
         raise BadCases(f"{file}: {error}") from error
 
 
-def _cases(data: dict[str, Any]) -> Cases:
+def _cases(data: dict[str, Any], profile: Profile) -> Cases:
     known = {"about", "account", "instructions", "bodies", "answers", "callbacks", "approval"}
     _only(data, known | {"check"})
     bodies: dict[str, Any] = data.get("bodies", {})
@@ -143,14 +156,25 @@ def _cases(data: dict[str, Any]) -> Cases:
     approval = data["approval"]
     approval = {**approval, "body": _expanded(approval["body"], bodies)}
     re.compile(approval["sent"])
+    account = _struct(Account, {"gateway": "gateway-1", **data["account"]}, "account")
+    wire = wires.of(profile)
+    reads = Bodies(bodies, partial(wire.packed, profile, account), wire.status)
+    usual = {"body": {}} if wire.status is not None else {"status": 200, "body": {}}
     return Cases(
-        _struct(Account, {"gateway": "gateway-1", **data["account"]}, "account"),
+        account,
         wanted,
-        [_answer(each, wanted, bodies) for each in data["answers"]],
-        [_callback(each, bodies) for each in data.get("callbacks", [])],
-        _struct(Approval, approval, "approval"),
-        _reply({"status": 200, "body": {}, **data.get("check", {})}, bodies, "check"),
+        [_answer(each, wanted, reads) for each in data["answers"]],
+        [_callback(each, reads) for each in data.get("callbacks", [])],
+        _approval(approval, reads),
+        reads.reply({**usual, **data.get("check", {})}, "check"),
     )
+
+
+def _approval(data: dict[str, Any], reads: "Bodies") -> Approval:
+    _only(data, {each.name for each in msgspec.structs.fields(Approval)} - {"pack"}, "approval")
+    if reads.status is None:
+        return Approval(**data)
+    return Approval(**{"status": reads.status, **data}, pack=reads.pack)
 
 
 def _instruction(name: str, found: dict[str, Any]) -> Instruction:
@@ -165,12 +189,32 @@ def _instruction(name: str, found: dict[str, Any]) -> Instruction:
 _REPLY = {"status", "headers", "body", "text", "base64"}
 
 
-def _reply(data: dict[str, Any], bodies: dict[str, Any], where: str) -> Reply:
-    _only(data, _REPLY, where)
-    return Reply(data["status"], {**JSON, **data.get("headers", {})}, _body(data, bodies))
+class Bodies:
+    """Reads what stands for an answer; ``pack`` makes bytes of a message, ``status``: of those that
+    have none."""
+
+    def __init__(self, known: dict[str, Any], pack: Pack, status: int | None) -> None:
+        self._known = known
+        self.pack = pack
+        self.status = status
+
+    def reply(self, data: dict[str, Any], where: str) -> Reply:
+        """A whole answer."""
+        _only(data, _REPLY, where)
+        if self.status is not None:
+            return Reply(self.status, {}, self.body(data))
+        return Reply(data["status"], {**JSON, **data.get("headers", {})}, self.body(data))
+
+    def body(self, data: dict[str, Any]) -> bytes:
+        """What is in it."""
+        if "text" in data:
+            return str(data["text"]).encode()
+        if "base64" in data:
+            return base64.b64decode(data["base64"], validate=True)
+        return self.pack(_expanded(data["body"], self._known))
 
 
-def _answer(data: dict[str, Any], wanted: dict[str, Instruction], bodies: dict[str, Any]) -> Answer:
+def _answer(data: dict[str, Any], wanted: dict[str, Instruction], reads: Bodies) -> Answer:
     where = f"answers.{data.get('name')}"
     _only(data, {"name", "to", "way", "says", *_REPLY}, where)
     says = data["says"]
@@ -179,26 +223,18 @@ def _answer(data: dict[str, Any], wanted: dict[str, Instruction], bodies: dict[s
         data["name"],
         data["to"],
         wanted[data["to"]],
-        _reply({key: data[key] for key in _REPLY & set(data)}, bodies, where),
+        reads.reply({key: data[key] for key in _REPLY & set(data)}, where),
         told,
         Resolve(data["way"]) if "way" in data else None,
     )
 
 
-def _callback(data: dict[str, Any], bodies: dict[str, Any]) -> Callback:
+def _callback(data: dict[str, Any], reads: Bodies) -> Callback:
     where = f"callbacks.{data.get('name')}"
     _only(data, {"name", "body", "text", "base64", "says", "refused"}, where)
     says = data.get("says")
     event = None if says is None else _struct(CallbackEvent, says, where)
-    return Callback(data["name"], _body(data, bodies), event, data.get("refused"))
-
-
-def _body(data: dict[str, Any], bodies: dict[str, Any]) -> bytes:
-    if "text" in data:
-        return str(data["text"]).encode()
-    if "base64" in data:
-        return base64.b64decode(data["base64"], validate=True)
-    return json.dumps(_expanded(data["body"], bodies), separators=(",", ":")).encode()
+    return Callback(data["name"], reads.body(data), event, data.get("refused"))
 
 
 def _expanded(found: Any, bodies: dict[str, Any]) -> Any:
@@ -208,7 +244,7 @@ def _expanded(found: Any, bodies: dict[str, Any]) -> Any:
         return found
     if "like" not in found:
         return {key: _expanded(value, bodies) for key, value in found.items()}
-    whole = {**bodies[found["like"]], **_expanded(found.get("with", {}), bodies)}
+    whole = {**_expanded(bodies[found["like"]], bodies), **_expanded(found.get("with", {}), bodies)}
     return {key: value for key, value in whole.items() if key not in found.get("without", [])}
 
 

@@ -4,7 +4,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bailiwick.channels.contract import Account, Channel, Instruction, Operation, Profile, Resolve
+from bailiwick.channels.contract import (
+    Account,
+    Channel,
+    Exchange,
+    Instruction,
+    Operation,
+    Profile,
+    Resolve,
+)
 from bailiwick_lab.channel_suite.cases import Answer, Cases, load
 
 NOW_MS = 1_790_000_000_000
@@ -52,6 +60,10 @@ class Subject:
         found = (each.says.provider_ref for each in self.answers_to(operation))
         return next((each for each in found if each), "id_1")
 
+    def require_answer(self, case: str, done: Exchange) -> None:
+        """Go on only if an exchange of a case was answered. Raises Failed."""
+        require(done.reply is not None, f"{case}: no answer arrived: {done.error}")
+
     def secrets(self) -> Iterator[str]:
         """What no record may hold."""
         return (text for text in self.cases.account.secrets.values() if text)
@@ -74,7 +86,7 @@ def subject(channel: Channel, folder: Path) -> Subject:
     Raises:
         BadCases: its cases cannot be used.
     """
-    return Subject(channel, load(folder), folder)
+    return Subject(channel, load(folder, channel.profile), folder)
 
 
 def require(holds: bool, message: str) -> None:

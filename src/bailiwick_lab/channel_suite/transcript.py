@@ -8,16 +8,14 @@ import asyncio
 import json
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec.structs import replace
 
 from bailiwick.channels.contract import Account, Request
-from bailiwick.channels.transports.http import HttpTransport
+from bailiwick_lab.channel_suite import wires
 from bailiwick_lab.channel_suite.cases import Answer
 from bailiwick_lab.channel_suite.subject import Subject, require
-from bailiwick_lab.servers.scripted import ScriptedServer
 
 FILE = "transcript.json"
 
@@ -45,25 +43,10 @@ async def play(it: Subject) -> list[dict[str, Any]]:
     Raises:
         Failed: a case cannot be played.
     """
-    kept: list[dict[str, object]] = []
-    answers = it.cases.answers
-    parts = urlsplit(it.cases.account.base_url)
-    origin = f"{parts.scheme}://{parts.netloc}"
-    async with ScriptedServer(*(_wire(case) for case in answers)) as server:
-        there = f"http://127.0.0.1:{server.port}"
-        base_url = it.cases.account.base_url.replace(origin, there)
-        account = replace(it.cases.account, base_url=base_url)
-        transport = HttpTransport(recorder=kept.append, secrets=tuple(it.secrets()))
-        try:
-            for case in answers:
-                done = await transport.exchange(_request(it, case, account), it.profile, None)
-                require(done.reply is not None, f"{case.name}: no answer arrived: {done.error}")
-        finally:
-            await transport.close()
-    text = json.dumps(kept).replace(there, origin)
+    told = await wires.of(it.profile).play(it, _request)
     return [
-        {"case": case.name, **told, "result": json.loads(msgspec.json.encode(case.says))}
-        for case, told in zip(answers, json.loads(text), strict=True)
+        {"case": case.name, **each, "result": json.loads(msgspec.json.encode(case.says))}
+        for case, each in zip(it.cases.answers, told, strict=True)
     ]
 
 
@@ -76,11 +59,3 @@ def _request(it: Subject, case: Answer, account: Account) -> Request:
     require(asked is not None, f"{case.name}: there is no query by {case.way}")
     assert asked is not None
     return asked
-
-
-def _wire(case: Answer) -> bytes:
-    """The case's answer as bytes of HTTP."""
-    reply = case.reply
-    lines = "".join(f"{name}: {value}\r\n" for name, value in reply.headers.items())
-    head = f"HTTP/1.1 {reply.status} Word\r\n{lines}content-length: {len(reply.body)}\r\n\r\n"
-    return head.encode() + reply.body

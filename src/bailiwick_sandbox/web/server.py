@@ -15,6 +15,7 @@ import uvicorn
 from bailiwick_sandbox.bank.books import Books
 from bailiwick_sandbox.bank.journal import Journal
 from bailiwick_sandbox.config import Config, ConfigError
+from bailiwick_sandbox.iso8583.host import Hosts
 from bailiwick_sandbox.service import Service
 from bailiwick_sandbox.web.app import App
 from bailiwick_sandbox.web.protocol import Protocol
@@ -23,20 +24,25 @@ from bailiwick_sandbox.web.protocol import Protocol
 class Server(uvicorn.Server):
     """A server that tells when it listens and lets go of hanging requests when it stops."""
 
-    def __init__(self, config: uvicorn.Config, app: App, listening: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, app: App, hosts: Hosts, listening: Callable[[], None]
+    ) -> None:
         super().__init__(config)
         self._app = app
+        self._hosts = hosts
         self._listening = listening
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the bank's own work, listen, and say so."""
         self._app.service.start()
+        await self._hosts.start()
         await super().startup(sockets)
         self._listening()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Free those who wait for an answer that will not come, then stop."""
         self._app.closing.set()
+        self._hosts.close()
         await super().shutdown(sockets)
         await self._app.service.callbacks.close()
 
@@ -70,9 +76,13 @@ def base_url(sock: socket.socket) -> str:
 
 
 def run(
-    config: Config, folder: Path, sock: socket.socket, listening: Callable[[str], None]
+    config: Config,
+    folder: Path,
+    sock: socket.socket,
+    listening: Callable[[str, dict[str, str]], None],
 ) -> None:
-    """Serve until SIGTERM or SIGINT; ``listening`` is called with the URL once it is so.
+    """Serve until SIGTERM or SIGINT; ``listening`` is called with the URL once it is so, and with
+    the addresses of the hosts over ISO 8583 by provider.
 
     ``folder`` is where a relative journal path begins. Raises ConfigError and JournalError.
     """
@@ -85,7 +95,8 @@ def run(
     journal = Journal(folder / config.server.journal)
     try:
         books = Books(config, journal)
-        app = App(Service(config, books, config.server.public_url or url))
+        service = Service(config, books, config.server.public_url or url)
+        app, hosts = App(service), Hosts(service)
         settings: dict[str, Any] = {
             "http": Protocol,
             "ws": "none",
@@ -99,7 +110,9 @@ def run(
             "timeout_keep_alive": 75,
             "timeout_graceful_shutdown": 3,
         }
-        server = Server(uvicorn.Config(app, **settings), app, lambda: listening(url))
+        server = Server(
+            uvicorn.Config(app, **settings), app, hosts, lambda: listening(url, hosts.addresses)
+        )
         # uvicorn raises the signal again when it is done; by then it has been obeyed.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)

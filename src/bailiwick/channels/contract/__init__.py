@@ -22,7 +22,9 @@ from bailiwick.channels.contract.documents import (
 )
 from bailiwick.channels.contract.messages import (
     INVALID_REQUEST,
+    REFERENCE,
     Account,
+    Context,
     Exchange,
     Instruction,
     Permit,
@@ -69,6 +71,7 @@ __all__ = [
     "NO_SUCH_METHOD",
     "ON_CHARGES",
     "PAYOUT_CANCELED",
+    "REFERENCE",
     "Account",
     "Act",
     "Action",
@@ -78,6 +81,7 @@ __all__ = [
     "CallbackScheme",
     "CannotExpress",
     "Channel",
+    "Context",
     "DisputeNotice",
     "Document",
     "Exchange",

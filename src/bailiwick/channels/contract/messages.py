@@ -11,15 +11,30 @@ from bailiwick.methods.families import Family
 
 
 class Account(msgspec.Struct, frozen=True):
-    """A connected account at a provider: where it is and the secrets to speak with it."""
+    """A connected account at a provider: where it is, the secrets to speak with it, and what else
+    its channel must be told (``Profile.options``)."""
 
     gateway: str
     base_url: str
     secrets: dict[str, str]
     livemode: bool = False
+    options: dict[str, str] = {}
 
     def __repr__(self) -> str:
         return f"Account(gateway={self.gateway!r}, base_url={self.base_url!r}, secrets=...)"
+
+
+class Context(msgspec.Struct, frozen=True):
+    """What a request needs of the moment at which it was permitted, fixed with its permit, so that
+    the same bytes are made whenever it is built.
+
+    Attributes:
+        instant_ms: Unix time in milliseconds.
+        sequence: a number that no other attempt at the gateway has; later ones have larger ones.
+    """
+
+    instant_ms: int
+    sequence: int
 
 
 class Instruction(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -50,6 +65,9 @@ class Instruction(msgspec.Struct, frozen=True, omit_defaults=True):
         code: for a charge: what was scanned off the payer's phone.
         payer: for a charge: what the channel declares to need of the payer.
         expires_ms: for a charge: until when the payer may act (Unix time in milliseconds).
+        context: see there; None where the channel declares to need none.
+        original: the context of the charge acted upon.
+        repeat: it is sent again, because no answer came.
     """
 
     operation: Operation
@@ -77,6 +95,9 @@ class Instruction(msgspec.Struct, frozen=True, omit_defaults=True):
     code: str | None = None
     payer: Payer | None = None
     expires_ms: int | None = None
+    context: Context | None = None
+    original: Context | None = None
+    repeat: bool = False
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -92,7 +113,8 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """A complete answer of a provider. Header names are lower case."""
+    """A complete answer of a provider. Header names are lower case; ``status`` is 0 where answers
+    have none."""
 
     status: int
     headers: Mapping[str, str]
@@ -102,6 +124,9 @@ class Reply(msgspec.Struct, frozen=True):
         return f"Reply({self.status}, {len(self.body)} bytes)"
 
 
+REFERENCE = "reference"
+"""The header of a request with our reference of the operation, on transports where an answer may
+come when its exchange has ended. It is not sent."""
 INVALID_REQUEST = "invalid_request"
 """Why an exchange was ``unsent``: what the channel made is no request."""
 

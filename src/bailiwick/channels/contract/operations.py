@@ -42,10 +42,14 @@ class Phase(StrEnum):
 
 
 class Resolve(StrEnum):
-    """The ways in which a channel's unknown outcomes can be made definite."""
+    """The ways in which a channel's unknown outcomes can be made definite.
+
+    ``REVERSAL``: a charge without an answer is given up by a void that names it by our reference,
+    and that is sent until it is answered (``Profile.reversal``)."""
 
     REFERENCE = "reference"
     PROVIDER_ID = "provider_id"
     REPLAY = "replay"
     CALLBACK = "callback"
     STATEMENT = "statement"
+    REVERSAL = "reversal"

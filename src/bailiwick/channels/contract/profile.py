@@ -1,7 +1,7 @@
 """What a channel declares about itself. Pure."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -44,6 +44,8 @@ class Profile(msgspec.Struct, frozen=True):
         reversal: a void may name a charge by our reference alone: one that the provider never
             answered, or never got, is given up by it for good.
         transport: how requests travel: the name of a module in ``channels.transports``.
+        wire: what that module must be told of the provider: for ``iso8583``, its dialect.
+        contexts: its requests need a ``Context``.
         partial_approval: an approval of less than was asked for is legitimate here.
         multiple_captures: a hold can be captured in several parts.
         agreements: what the payer has agreed to is stored, and told with later charges.
@@ -51,6 +53,7 @@ class Profile(msgspec.Struct, frozen=True):
         overcapture_percent: how much more than was authorized a hold's captures may take.
         hold_ms: how long a hold lasts after its authorization.
         secrets: the names of the secrets that a gateway must be given.
+        options: likewise, of what else it must be told that is no secret.
         secret_headers: names of its headers, in lower case, that no record of an exchange holds:
             signatures, mostly. What authenticates anywhere (``authorization``) needs no word.
         callbacks: how callbacks are signed; None where they are not: then none is believed, and
@@ -66,6 +69,8 @@ class Profile(msgspec.Struct, frozen=True):
     visibility_ms: int
     replay_ms: int = 0
     transport: str = "http"
+    wire: Any = None
+    contexts: bool = False
     methods: dict[str, tuple[Takes, ...]] = msgspec.field(
         default_factory=lambda: {"card": (Takes(),)}
     )
@@ -83,6 +88,7 @@ class Profile(msgspec.Struct, frozen=True):
     reversal: bool = False
     callbacks: CallbackScheme | None = None
     secrets: tuple[str, ...] = ("api_key",)
+    options: tuple[str, ...] = ()
     secret_headers: tuple[str, ...] = ()
     shared_tokens: str | None = None
     connect_ms: int = 3_000

@@ -5,10 +5,15 @@ a new kind is a new module and nothing else. Whatever it is, it says how far eac
 (``unsent``, ``sent``, ``answered``), and checks the permit in the same breath as it writes.
 """
 
+from collections.abc import Callable
 from importlib import import_module
+from types import ModuleType
 from typing import Protocol
 
-from bailiwick.channels.contract import Exchange, Permit, Profile, Request
+from bailiwick.channels.contract import Exchange, Permit, Profile, Reply, Request
+
+Late = Callable[[Request, Reply], None]
+"""Takes an answer that came after its exchange had ended as ``sent``."""
 
 
 class Transport(Protocol):
@@ -27,20 +32,36 @@ class Transport(Protocol):
         ...
 
 
-def open_transport(kind: str, *, limit: int, secrets: tuple[str, ...]) -> Transport:
+def open_transport(
+    kind: str, *, limit: int, secrets: tuple[str, ...], late: Late | None = None
+) -> Transport:
     """A transport, not connected yet.
 
     Args:
         kind: the name of a module here.
         limit: connections at once.
         secrets: literal texts that no record of an exchange may hold.
+        late: for transports on which an answer can come so.
 
     Raises:
         ValueError: there is no such transport.
     """
+    made: Transport = _module(kind).make(limit=limit, secrets=secrets, late=late)
+    return made
+
+
+def schemes(kind: str) -> tuple[str, str]:
+    """What stands before ``://`` in the addresses of a transport: plain, and encrypted.
+
+    Raises:
+        ValueError: there is no such transport.
+    """
+    found: tuple[str, str] = _module(kind).SCHEMES
+    return found
+
+
+def _module(kind: str) -> ModuleType:
     try:
-        module = import_module(f"{__name__}.{kind}")
+        return import_module(f"{__name__}.{kind}")
     except ModuleNotFoundError:
         raise ValueError(f"there is no transport '{kind}'") from None
-    made: Transport = module.make(limit=limit, secrets=secrets)
-    return made

@@ -30,9 +30,11 @@ from bailiwick.channels.contract import (
     Reply,
     Request,
 )
+from bailiwick.channels.transports import Late
 from bailiwick.wire.client import Answer, Bounds, WireError
 from bailiwick.wire.pool import Origin, Pool, origin
 
+SCHEMES = ("http", "https")
 Recorder = Callable[[dict[str, object]], None]
 
 _KEEPALIVE_S = 15.0
@@ -54,8 +56,8 @@ _WORDS = {
 }
 
 
-def make(*, limit: int, secrets: tuple[str, ...]) -> "HttpTransport":
-    """What ``open_transport`` makes."""
+def make(*, limit: int, secrets: tuple[str, ...], late: Late | None = None) -> "HttpTransport":
+    """What ``open_transport`` makes. Here no answer outlives its exchange."""
     return HttpTransport(limit=limit, secrets=secrets)
 
 

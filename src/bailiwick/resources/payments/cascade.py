@@ -1,12 +1,13 @@
 """What follows at once on the outcome of a charge: the next gateway's attempt, only after the one
-before definitely charged nothing; or a void, where the payer would have to act and must not."""
+before definitely charged nothing; or a void, where the payer would have to act and must not, or the
+provider has not answered and takes a reversal."""
 
 import msgspec
 
 from bailiwick.base.clock import now_ms
-from bailiwick.channels.contract import Instruction, Operation, Outcome, Result
+from bailiwick.channels.contract import Instruction, Operation, Outcome, Resolve, Result
 from bailiwick.orders import attempt_store
-from bailiwick.orders.attempts import OPEN, Attempt
+from bailiwick.orders.attempts import OPEN, Attempt, AttemptNew
 from bailiwick.orders.executor import OPEN_LOOK_MS
 from bailiwick.orders.machine import Machine
 from bailiwick.resources.payments import outcomes
@@ -36,6 +37,8 @@ async def onward(
     """The transition to what follows at once; None where the outcome is the last word."""
     if result.outcome is Outcome.PENDING:
         return _forgo(machine, payment, attempt, result)
+    if result.outcome is Outcome.UNKNOWN:
+        return _reverse(machine, payment, attempt, result)
     return await next_gateway(machine, payment, attempt, result)
 
 
@@ -50,10 +53,28 @@ def _forgo(machine: Machine, payment: Payment, attempt: Attempt, result: Result)
     profile = machine.gateways.profile_of(attempt.gateway)
     if profile is None or Operation.VOID not in profile.resolve:
         return None  # it ends when the payer, or time, ends it
+    new = _void(machine, payment, attempt, known)
+    return voids.forgo(payment, attempt, result, new, now_ms(), OPEN_LOOK_MS)
+
+
+def _reverse(machine: Machine, payment: Payment, attempt: Attempt, result: Result) -> Step | None:
+    """Nobody knows what became of the charge: at a channel that can, it is given up for good, by
+    our reference of it. From then on the charge's own answer decides nothing."""
+    profile = machine.gateways.profile_of(attempt.gateway)
+    if profile is None or Resolve.REVERSAL not in profile.resolve.get(Operation.CHARGE, ()):
+        return None
+    outstanding = attempt.state in OPEN and payment.open_attempt == attempt.id
+    if not outstanding or payment.state != State.PROCESSING:
+        return None
+    new = _void(machine, payment, attempt, None)
+    return voids.reverse(payment, attempt, result, new, now_ms())
+
+
+def _void(machine: Machine, payment: Payment, attempt: Attempt, known: str | None) -> AttemptNew:
+    """The void of a charge; ``known``: the provider's id of it."""
     original = _instruction.decode(attempt.instruction)
     void = voids.of_charge(payment, attempt, original, known)
-    new = machine.rows.attempt_new(payment, void, attempt.gateway, attempt.key)
-    return voids.forgo(payment, attempt, result, new, now_ms(), OPEN_LOOK_MS)
+    return machine.rows.attempt_new(payment, void, attempt.gateway, attempt.key)
 
 
 async def next_gateway(

@@ -277,6 +277,7 @@ async def follow_up(
         charge_reference=charged.id,
         payment=payment.id,
         final=final,
+        original=original.context,
     )
     new = machine.rows.attempt_new(payment, instruction, charged.gateway, key, acts_on)
     after = _replace(

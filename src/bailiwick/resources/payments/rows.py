@@ -111,9 +111,10 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     tokens that belong to a vault, which; the latest last. ``wishes``: what its hold should be able
     to do (``multicapture``, ``overcapture``). ``billing``: who pays by the latest payment method,
     as the client says. ``charges``: by its id, what was noted on a charge alone. ``no_action``: a
-    charge that waits for the payer is voided; ``forgoing``: one is being voided for that;
-    ``giving_up``: because the payer's time has run out. ``tender``: what the payer pays by, if not
-    by a token; ``action``: what the payer has to do.
+    charge that waits for the payer is voided; ``forgoing``: one is being voided for that, or,
+    with ``giving_up``, because the payer's time has run out, or, with ``reversing``, because it was
+    never answered. ``tender``: what the payer pays by, if not by a token; ``action``: what the
+    payer has to do.
     ``increment``: what else changes once the increment under way has succeeded. ``disputes``: by
     their ids, of its charges.
     """
@@ -145,6 +146,7 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     no_action: bool = False
     forgoing: bool = False
     giving_up: bool = False
+    reversing: bool = False
     increment: dict[str, Any] | None = None
     disputes: dict[str, DisputeNote] = {}
 

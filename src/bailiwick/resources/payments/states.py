@@ -30,7 +30,9 @@ Why ``requires_action`` can be voided and ``processing`` cannot: in the one the 
 that it waits, so that a void is an answer to it; in the other we do not know what it has done, and
 a void could cross a charge. If such a void is refused, the charge is still open (``RESUME``). With
 ``error_on_requires_action`` the same void follows at once when the provider says that it waits
-(``FORGO``), and the payment comes back to ``requires_payment_method`` (``FORGONE``).
+(``FORGO``), and the payment comes back to ``requires_payment_method`` (``FORGONE``). So it does
+where a provider never answers and takes a reversal: what is voided then is whatever it has done,
+and its own answer decides nothing any more.
 
 Each change bumps the payment's version, which is also the sequence of its events; the write is
 guarded on the version and the state before (``orders/sql/move.sql``). Two that race: one moves, the
@@ -77,7 +79,7 @@ class Change(StrEnum):
     REFUSED = "refused"  # increment, capture or void definitely did not happen
     EXPIRE = "expire"  # the hold had run out before the increment or capture
     RESUME = "resume"  # the void was refused while the charge is still open
-    FORGO = "forgo"  # the payer would have to act, and nobody waits for that: a void is permitted
+    FORGO = "forgo"  # the payer would have to act, or nobody answers: a void is permitted
     FORGONE = "forgone"  # that charge is gone; another payment method may be tried
     VOID = "void"  # a void is permitted
     VOIDED = "voided"  # the hold is gone

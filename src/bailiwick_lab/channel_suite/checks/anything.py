@@ -19,28 +19,13 @@ from bailiwick.channels.contract import (
     Result,
     read,
 )
+from bailiwick_lab.channel_suite import wires
 from bailiwick_lab.channel_suite.subject import NOW_MS, Failed, Subject, require
+from bailiwick_lab.channel_suite.wires.http import VALUES
 
 ROUNDS = 400
 SEED = 20
 _STATUSES = (200, 200, 200, 201, 202, 400, 402, 404, 409, 422, 429, 500, *range(0, 1000, 7))
-_VALUES: tuple[Any, ...] = (
-    None,
-    True,
-    0,
-    -1,
-    1.5,
-    2**63,
-    10**30,
-    "",
-    "x",
-    "\x00",
-    "\ud800",
-    [],
-    {},
-    [{}],
-    "succeeded",
-)
 
 
 def spoiled(chance: random.Random, body: bytes) -> bytes:
@@ -71,7 +56,7 @@ def _names(body: bytes) -> list[str]:
 def _made_up(chance: random.Random, names: list[str], depth: int = 3) -> Any:
     """Any JSON, with names that mean something."""
     if depth == 0 or chance.random() < 0.3:
-        return chance.choice(_VALUES)
+        return chance.choice(VALUES)
     if chance.random() < 0.2:
         return [_made_up(chance, names, depth - 1) for _ in range(chance.randrange(4))]
     chosen = chance.sample(names, chance.randint(0, min(8, len(names))))
@@ -85,7 +70,7 @@ def _replace_one(chance: random.Random, data: Any) -> None:
         key = chance.choice(places)
         inner = target[key]
         if not isinstance(inner, (dict, list)) or not inner or chance.random() < 0.3:
-            target[key] = chance.choice(_VALUES)
+            target[key] = chance.choice(VALUES)
             return
         target = inner
 
@@ -121,32 +106,10 @@ def check_any_answer_is_read_without_a_fault(it: Subject) -> None:
 
 def check_each_part_of_an_answer_may_be_anything(it: Subject) -> None:
     for case in it.cases.answers:
-        for body in _with_each_part_replaced(case.reply.body):
+        for body in wires.of(it.profile).parts(it.profile, it.cases.account, case.reply.body):
             reply = replace(case.reply, body=body)
             told = replace(case, reply=reply).read(it.channel)
             _storable(told, reply)
-
-
-def _with_each_part_replaced(body: bytes) -> Iterator[bytes]:
-    """A JSON answer with any one of its members or items replaced by each of the values."""
-    try:
-        data = json.loads(body)
-    except ValueError:
-        return
-    for inside in list(_containers(data)):
-        for place in list(inside) if isinstance(inside, dict) else range(len(inside)):
-            before = inside[place]
-            for value in _VALUES:
-                inside[place] = value
-                yield json.dumps(data).encode("utf-8", "surrogatepass")
-            inside[place] = before
-
-
-def _containers(data: Any) -> Iterator[Any]:
-    if isinstance(data, (dict, list)):
-        yield data
-        for each in data.values() if isinstance(data, dict) else data:
-            yield from _containers(each)
 
 
 def check_any_callback_is_read_or_refused(it: Subject) -> None:

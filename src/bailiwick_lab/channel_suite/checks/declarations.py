@@ -40,12 +40,23 @@ def check_every_unknown_can_end(it: Subject) -> None:
             require(it.profile.replay_ms > 0, f"{operation} is replayed, within which time?")
         if Resolve.REFERENCE in ways:
             require(it.profile.visibility_ms > 0, "a look-up by reference has a visibility_ms")
+        if Resolve.REVERSAL in ways:
+            again = Resolve.REPLAY in it.profile.resolve.get(Operation.VOID, ())
+            require(operation is Operation.CHARGE, f"a {operation} is not reversed, but repeated")
+            require(
+                it.profile.reversal and again, "a reversal is a void, sent until it is answered"
+            )
 
 
 def check_account_has_the_secrets(it: Subject) -> None:
     for name in it.profile.secrets:
         secret = it.cases.account.secrets.get(name, "")
         require(len(secret) >= 8, f"the cases' account has no {name} of 8 characters or more")
+
+
+def check_account_has_the_options(it: Subject) -> None:
+    for name in it.profile.options:
+        require(bool(it.cases.account.options.get(name)), f"the cases' account has no {name}")
 
 
 def check_cases_cover_operations_and_outcomes(it: Subject) -> None:

@@ -22,6 +22,7 @@ from bailiwick.channels.contract import (
     Result,
     read,
 )
+from bailiwick_lab.channel_suite import wires
 from bailiwick_lab.channel_suite.cases import Answer
 from bailiwick_lab.channel_suite.subject import Failed, Subject, require
 
@@ -97,7 +98,7 @@ def _order(it: Subject, currency: str, amount: int) -> Instruction:
 
 
 def _sent(it: Subject, request: Request) -> str:
-    text = request.body.decode(errors="replace")
+    text = wires.of(it.profile).legible(it.profile, request.body)
     found = re.search(it.cases.approval.sent, text) or re.search(
         it.cases.approval.sent, request.url
     )

@@ -112,6 +112,7 @@ def left(payment: Payment) -> Payment:
             hold=progress.hold,
             no_action=progress.no_action,
             forgoing=progress.forgoing,
+            reversing=progress.reversing,
             disputes=progress.disputes,
         ),
     )

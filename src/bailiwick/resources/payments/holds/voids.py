@@ -1,10 +1,11 @@
-"""What the outcome of a void does: of a hold, or of a charge that waits for the payer. Pure."""
+"""What the outcome of a void does: of a hold, of a charge that waits for the payer, or of one that
+was never answered. Pure."""
 
 import msgspec
 
-from bailiwick.channels.contract import Instruction, Operation, Outcome, Result
+from bailiwick.channels.contract import Instruction, Operation, Outcome, Result, unknown
 from bailiwick.orders.attempts import OPEN, Attempt, AttemptNew
-from bailiwick.orders.transition import Transition, closed, ended
+from bailiwick.orders.transition import Transition, closed, ended, review_of
 from bailiwick.resources.payments.outcomes import (
     EXPIRED,
     Step,
@@ -31,6 +32,14 @@ _FORGONE = Result(
 )
 """What a charge failed for that waited for the payer with ``error_on_requires_action``; see
 https://docs.stripe.com/error-codes#authentication-required."""
+_REVERSED = Result(
+    Outcome.DECLINED,
+    code="processing_error",
+    decline_code="processing_error",
+    message="The bank did not answer; the charge was reversed, and nothing was taken. Try again.",
+    detail="reversed",
+)
+"""What a charge failed for that was never answered, and then given up."""
 
 
 _EXPIRED = Result(
@@ -52,10 +61,12 @@ def of_charge(
         reference="",
         amount=charged.amount,
         currency=charged.currency,
+        automatic=known is not None or asked.automatic,
         payment_method_type=asked.payment_method_type,
         provider_ref=known,
         charge_reference=charged.id,
         payment=payment.id,
+        original=asked.context,
     )
 
 
@@ -152,6 +163,28 @@ def given_up(payment: Payment, new: AttemptNew, now_ms: int) -> Step:
     )
 
 
+def reverse(
+    payment: Payment, attempt: Attempt, result: Result, new: AttemptNew, now_ms: int
+) -> Step:
+    """The charge was not answered: its reversal gets its permit. What is answered to the charge
+    now decides nothing any more; the reversal's own answer does."""
+    return Transition(
+        before=payment,
+        after=moved(
+            payment,
+            Change.FORGO,
+            now_ms,
+            progress=_replace(payment.progress, forgoing=True, reversing=True),
+            attempts=new.number,
+            open_attempt=new.id,
+        ),
+        event="payment_intent.processing",
+        attempt_ends=[ended(attempt, "unknown", result)],
+        attempt_new=new,
+        review=review_of(attempt, result),
+    )
+
+
 def _forgone(
     payment: Payment,
     attempt: Attempt,
@@ -162,10 +195,14 @@ def _forgone(
 ) -> Step | None:
     """The outcome of such a void. If it was refused the charge is still open, and asked about: the
     provider may have decided meanwhile."""
+    reversing = payment.progress.reversing
+    if reversing and result.outcome is Outcome.DECLINED:
+        # Not sent, or not taken: whether anything was charged is as unknown as it was.
+        result = unknown(result.detail or "refused")
     if result.outcome in (Outcome.PENDING, Outcome.UNKNOWN):
         return waiting(payment, attempt, result, now_ms, check_ms)
-    why = _EXPIRED if payment.progress.giving_up else _FORGONE
-    progress = _replace(payment.progress, forgoing=False, giving_up=False)
+    why = _REVERSED if reversing else _EXPIRED if payment.progress.giving_up else _FORGONE
+    progress = _replace(payment.progress, forgoing=False, reversing=False, giving_up=False)
     gone = result.outcome is Outcome.APPROVED or result.code in EXPIRED
     if not gone:
         return Transition(
