@@ -1,15 +1,18 @@
 """The suite's own test: each defect planted into the skeleton's channel is seen by the check that
 is there for it."""
 
+import dataclasses
 import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from msgspec.structs import replace
 
 from bailiwick_lab.channel_suite import run, skeleton, transcript
-from bailiwick_lab.channel_suite.subject import Subject, subject
+from bailiwick_lab.channel_suite.checks import answers, requests
+from bailiwick_lab.channel_suite.subject import Failed, Subject, subject
 
 # Name: what is in the channel, what takes its place, and the check that sees it.
 DEFECTS: dict[str, tuple[str, str, str]] = {
@@ -192,3 +195,35 @@ def test_it_is_seen(name: str, made: Path, text: str) -> None:
     red = {each.name: each.seen for each in run.run(it) if each.seen is not None}
     assert by in red, f"seen by {sorted(red)}"
     assert red[by]
+
+
+def answered(it: Subject, old: bytes, new: bytes) -> Subject:
+    """The channel with another text in its provider's answers."""
+    changed = [
+        replace(case, reply=replace(case.reply, body=case.reply.body.replace(old, new)))
+        for case in it.cases.answers
+    ]
+    return dataclasses.replace(it, cases=replace(it.cases, answers=changed))
+
+
+def test_another_s_is_seen_however_references_are_spelt(made: Path, text: str) -> None:
+    dashes = text.replace("instruction.reference", "instruction.reference.replace('_', '-')")
+    it = answered(answered(loaded(made, "dashes", dashes), b"ch_", b"ch-"), b"re_", b"re-")
+    answers.check_each_case_is_read_exactly(it)
+    requests.check_queries_name_what_is_looked_for(it)
+    answers.check_our_reference_is_compared(it)
+    blind = dashes.replace("found.reference != instruction", "found is None and instruction")
+    it = answered(loaded(made, "blind", blind), b"ch_", b"ch-")
+    with pytest.raises(Failed, match="another's reference"):
+        answers.check_our_reference_is_compared(it)
+
+
+def test_a_list_of_the_charge_s_is_looked_up_only_where_ours_is_told(made: Path, text: str) -> None:
+    listed = text.replace(
+        "quote(instruction.reference, safe='')",
+        "quote(instruction.provider_ref or instruction.reference, safe='')",
+    )
+    it = loaded(made, "listed", listed)
+    requests.check_queries_name_what_is_looked_for(it)
+    with pytest.raises(Failed, match="refund by reference"):
+        requests.check_queries_name_what_is_looked_for(answered(it, b'"re_a1"', b"null"))

@@ -1,4 +1,4 @@
-"""The ``t=,v1=`` scheme of callbacks: forgeries, rotation, the window. Judge: Stripe's SDK."""
+"""Schemes of callbacks: forgeries, rotation, the window. Judges: Stripe's SDK, and RFC 4231."""
 
 import pytest
 import stripe
@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bailiwick.channels.blocks import words
-from bailiwick.channels.blocks.signatures import Timestamped, check_signature, sign
+from bailiwick.channels.blocks.signatures import OfBody, Timestamped, check_signature, sign
 from bailiwick.channels.contract import Account, CallbackRefused
 
 NOW_S = 1_790_000_000
@@ -102,6 +102,42 @@ def test_as_a_scheme_it_signs_with_the_first_secret_and_takes_any() -> None:
     for secrets in ({"first": "a"}, {"first": "b"}):
         made = scheme.sign(Account("g", "https://provider.test", secrets), BODY, NOW_MS)
         assert scheme.check({"X-Signature": made["x-signature"]}, BODY, account, NOW_MS)
+
+
+# RFC 4231, test case 2: the digests of one text under the key "Jefe".
+OF_THE_RFC = {
+    "sha256": "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
+    "sha512": "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea250554"
+    "9758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737",
+}
+
+
+def of_body(secret: str, **more: str) -> Account:
+    return Account("g", "https://provider.test", {"callback_secret": secret, **more})
+
+
+@pytest.mark.parametrize("digest", OF_THE_RFC)
+def test_of_the_body_as_the_rfc_has_it(digest: str) -> None:
+    data, wanted = b"what do ya want for nothing?", OF_THE_RFC[digest]
+    scheme, account = OfBody("x-signature", digest), of_body("Jefe")
+    assert scheme.sign(account, data, NOW_MS) == {"x-signature": wanted}
+    assert scheme.check({"X-Signature": wanted}, data, account, NOW_MS)
+    for other in (wanted[:-1], wanted + "0", wanted.upper(), wanted[:-1] + "é", ""):
+        with pytest.raises(CallbackRefused):
+            scheme.check({"x-signature": other}, data, account, NOW_MS)
+    with pytest.raises(CallbackRefused):
+        scheme.check({"x-signature": wanted}, data + b" ", account, NOW_MS)
+    with pytest.raises(CallbackRefused):
+        scheme.check({}, data, account, NOW_MS)
+
+
+def test_of_the_body_any_secret_fits_and_an_empty_one_none() -> None:
+    scheme = OfBody("x-signature", "sha512", ("callback_secret", "second"))
+    made = scheme.sign(of_body("b"), BODY, NOW_MS)
+    assert scheme.check(made, BODY, of_body("a", second="b"), NOW_MS)
+    for nothing in (of_body(""), of_body(" "), Account("g", "https://provider.test", {})):
+        with pytest.raises(CallbackRefused, match="no callback secret"):
+            scheme.check(scheme.sign(nothing, BODY, NOW_MS), BODY, nothing, NOW_MS)
 
 
 @settings(max_examples=150, deadline=None)

@@ -72,6 +72,7 @@ def test_other_numbers_stay(text: str) -> None:
         ("card%5Bcvc%5D=987", "987"),
         ("a=1&password=hunter2", "hunter2"),
         ("https://x.test/?access_token=tttt", "tttt"),
+        ('{"authorization_code":"AUTH_uh8bcl3zbn"}', "uh8bcl3zbn"),
         ("pm_1PgafyB7WZ01zgkWSjxsAJo3", "PgafyB7"),
         ("my literal", "literal"),
     ],

@@ -89,6 +89,13 @@ def subject(channel: Channel, folder: Path) -> Subject:
     return Subject(channel, load(folder, channel.profile), folder)
 
 
+def spelt(reference: str) -> str:
+    """A regular expression for one of our references however a provider lets it be spelt: some
+    take no ``_``, some nothing but letters and digits."""
+    mark = "(?:%[0-9A-Fa-f]{2}|[^A-Za-z0-9])?"
+    return "".join(each if each.isalnum() else mark for each in reference)
+
+
 def require(holds: bool, message: str) -> None:
     """Go on only if that holds.
 

@@ -22,7 +22,7 @@ _TOKENS = re.compile(
 _BEARER = re.compile(r"(?i)\b(bearer|basic)(?:\s+|%20|\+)[A-Za-z0-9._~+/=\-]{6,}")
 _NAMES = (
     r"api_?key|client_?secret|secret|password|passwd|cvc2?|cvv2?|security_?code|access_?token"
-    r"|refresh_?token|private_?key|pin|track[12]?(?:_?data)?"
+    r"|refresh_?token|authorization_?code|private_?key|pin|track[12]?(?:_?data)?"
 )
 _JSON_FIELD = re.compile(rf'(?i)("(?:[a-z0-9_]*_)?(?:{_NAMES})"\s*:\s*)("(?:[^"\\]|\\.)*"|[0-9.]+)')
 _FORM_FIELD = re.compile(

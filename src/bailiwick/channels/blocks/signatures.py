@@ -31,9 +31,7 @@ def check_signature(text: str | None, secrets: Iterable[str], body: bytes, now_m
     Raises:
         CallbackRefused: no secret, malformed, or no signature fits.
     """
-    keys = [secret for secret in secrets if secret.strip()]
-    if not keys:
-        raise CallbackRefused("no callback secret is configured for this gateway")
+    keys = _usable(secrets)
     if text is None or len(text) > 4096:
         raise CallbackRefused("the signature header is missing or oversized")
     times: list[str] = []
@@ -81,3 +79,42 @@ class Timestamped(msgspec.Struct, frozen=True):
         """See ``CallbackScheme``."""
         known = (account.secrets.get(name, "") for name in self.secrets)
         return check_signature(parsing.header(headers, self.header), known, body, now_ms)
+
+
+class OfBody(msgspec.Struct, frozen=True):
+    """The hex HMAC of the body alone, in one header. No time is signed: a callback that was genuine
+    once is so for ever, and only its notice id tells whether it is news.
+
+    Attributes:
+        header: its name, in lower case.
+        digest: the hash's name, as ``hashlib`` has it.
+        secrets: the gateway's secrets of which any may fit; the first is the one to sign with.
+    """
+
+    header: str
+    digest: str
+    secrets: tuple[str, ...] = ("callback_secret",)
+
+    def sign(self, account: Account, body: bytes, now_ms: int) -> dict[str, str]:
+        """See ``CallbackScheme``."""
+        return {self.header: self._made(account.secrets.get(self.secrets[0], ""), body)}
+
+    def check(self, headers: Mapping[str, str], body: bytes, account: Account, now_ms: int) -> bool:
+        """See ``CallbackScheme``; True, whenever it was signed."""
+        keys = _usable(account.secrets.get(name, "") for name in self.secrets)
+        given = (parsing.header(headers, self.header) or "").encode("utf-8", "replace")
+        fits = [hmac.compare_digest(self._made(key, body).encode(), given) for key in keys]
+        if not any(fits):
+            raise CallbackRefused("the signature is missing, or does not fit the body")
+        return True
+
+    def _made(self, secret: str, body: bytes) -> str:
+        return hmac.new(secret.encode(), body, self.digest).hexdigest()
+
+
+def _usable(secrets: Iterable[str]) -> list[str]:
+    """Those that are any: an empty key signs for everybody."""
+    keys = [secret for secret in secrets if secret.strip()]
+    if not keys:
+        raise CallbackRefused("no callback secret is configured for this gateway")
+    return keys

@@ -1,5 +1,6 @@
 """What is sent: same bytes for same input, secrets where they belong, ids in their place."""
 
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -9,12 +10,13 @@ from bailiwick.channels.contract import (
     CannotExpress,
     Instruction,
     Operation,
+    Outcome,
     Reply,
     Request,
     Resolve,
 )
 from bailiwick_lab.channel_suite import wires
-from bailiwick_lab.channel_suite.subject import Failed, Subject, require
+from bailiwick_lab.channel_suite.subject import Failed, Subject, require, spelt
 
 _BREAKING = "x/../y?z#w&v=1\r\nh: i"
 
@@ -44,9 +46,9 @@ def check_the_reference_is_carried(it: Subject) -> None:
     for order, request in _each(it):
         if Resolve.REPLAY not in it.profile.resolve[order.operation]:
             continue
-        carried = request.body + str(request.headers).encode() + request.url.encode()
+        body = request.body.decode(errors="replace")
         require(
-            order.reference.encode() in carried,
+            _names(order.reference, f"{body}{request.headers}{request.url}"),
             f"{order.operation}: a replay could not be recognised, our reference is not in it",
         )
 
@@ -85,15 +87,35 @@ def check_queries_exist_for_declared_ways_and_only_read(it: Subject) -> None:
 def check_queries_name_what_is_looked_for(it: Subject) -> None:
     """By our reference, or by the provider's id, whichever the way says."""
     for operation, ways in it.profile.resolve.items():
-        for way, own in ((Resolve.REFERENCE, True), (Resolve.PROVIDER_ID, False)):
-            if way not in ways:
-                continue
-            known = it.known_id(operation)
-            order = replace(it.instruction(operation), provider_ref=known)
-            request = it.channel.query(order, it.cases.account, way)
-            asked = b"" if request is None else request.url.encode() + request.body
-            wanted = order.reference if own else known
-            require(wanted.encode() in asked, f"{operation} by {way}: {wanted} is not in {asked!r}")
+        order, known = it.instruction(operation), it.known_id(operation)
+        if Resolve.REFERENCE in ways:
+            asked = _asked(it, order, Resolve.REFERENCE)
+            named = _names(order.reference, asked) or _listed(it, order, asked)
+            require(named, f"{operation} by reference: {order.reference} is not in {asked!r}")
+        if Resolve.PROVIDER_ID in ways:
+            asked = _asked(it, replace(order, provider_ref=known), Resolve.PROVIDER_ID)
+            require(known in asked, f"{operation} by provider_id: {known} is not in {asked!r}")
+
+
+def _listed(it: Subject, order: Instruction, asked: str) -> bool:
+    """Whether it lists what was done to the charge, and our reference tells there which it is."""
+    charge = [each for each in (order.charge_reference, order.provider_ref) if each is not None]
+    found = [
+        case.reply.body.decode(errors="replace")
+        for case in it.answers_to(order.operation)
+        if case.way is Resolve.REFERENCE and case.says.outcome is Outcome.APPROVED
+    ]
+    told = bool(found) and all(_names(order.reference, body) for body in found)
+    return told and any(_names(each, asked) for each in charge)
+
+
+def _names(reference: str, text: str) -> bool:
+    return re.search(spelt(reference), text) is not None
+
+
+def _asked(it: Subject, order: Instruction, way: Resolve) -> str:
+    request = it.channel.query(order, it.cases.account, way)
+    return "" if request is None else request.url + request.body.decode(errors="replace")
 
 
 def check_no_query_by_an_id_that_is_not_known(it: Subject) -> None:
