@@ -142,9 +142,9 @@ class AttemptExecutor:
         self, attempt: Attempt, gateway: Gateway, *, repeat: bool = False
     ) -> tuple[Instruction, Request | NotBuilt]:
         """What a provider is to be asked by an attempt, and its request or why there is none;
-        ``repeat``: once more."""
+        ``repeat``: once more, which is told to channels whose requests have a context."""
         instruction = _instruction.decode(attempt.instruction)
-        if repeat and gateway.profile.contexts:  # else a replay is the same, byte for byte
+        if repeat and gateway.profile.contexts:
             instruction = msgspec.structs.replace(instruction, repeat=True)
         completes = self._kinds.handler(attempt).completes
         if completes is not None:

@@ -67,7 +67,7 @@ class Instruction(msgspec.Struct, frozen=True, omit_defaults=True):
         expires_ms: for a charge: until when the payer may act (Unix time in milliseconds).
         context: see there; None where the channel declares to need none.
         original: the context of the charge acted upon.
-        repeat: it is sent again, because no answer came.
+        repeat: it is sent again, because no answer came; said only where there is a context.
     """
 
     operation: Operation
