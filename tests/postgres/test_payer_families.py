@@ -24,6 +24,7 @@ from bailiwick.channels.contract import (
 )
 from bailiwick.idempotency.requests import Answer, Refused
 from bailiwick.orders import attempt_store
+from bailiwick.resources.payments import charging
 from bailiwick.resources.payments.methods import giving_up
 from bailiwick.resources.payments.params import CancelPayment, ConfirmPayment, UpdatePayment
 from tests.postgres.node_kit import PROFILE, SURE_MS, Bank, Lost, Region, body, reviews
@@ -254,6 +255,36 @@ async def test_after_a_decline_another_way_may_be_tried(
     wish = msgspec.convert(again, ConfirmPayment)
     assert body(await region.act("confirm", "d", payment["id"], wish))["status"] == "succeeded"
     assert bank.taken() == 1000
+    await sound(sql)
+
+
+async def test_the_next_gateway_is_told_no_more_than_it_asks_for(store: NodeStore) -> None:
+    nosy, plain = Wallet("nosy"), Wallet("plain")
+    nosy.takes, plain.priority = (Takes(needs=("email",)),), 2
+    nosy.script[CHARGE] = ["retryable"]
+    region = Region(store, nosy, plain)
+    paid = body(await region.pay("k", receipt_email="ann@example.com"))
+    assert paid["status"] == "succeeded"
+    assert nosy.calls[0].payer is not None and nosy.calls[0].payer.email == "ann@example.com"
+    assert plain.calls[0].payer is None
+
+
+async def test_a_decline_is_the_last_word_once_the_payer_s_time_is_over(
+    store: NodeStore, sql: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = Wallet("first"), Wallet("second")
+    second.priority = 2
+    for each in (first, second):
+        takes(each, "pix", Takes(Family.SHOWN_CODE))
+    first.script[CHARGE] = ["pending"]
+    region = Region(store, first, second)
+    made = body(await pay(region, "pix", expires_at=now_ms() // 1000 + 3600))
+    monkeypatch.setattr(charging, "now_ms", lambda: now_ms() + 7_200_000)
+    first.decide(made["latest_charge"], "retryable")
+    await region.resolve(made["latest_charge"])
+    payment = await region.store.payment(made["id"])
+    assert payment is not None and payment.state == "requires_payment_method"
+    assert not second.calls
     await sound(sql)
 
 

@@ -5,6 +5,7 @@ provider has not answered and takes a reversal."""
 import msgspec
 
 from bailiwick.base.clock import now_ms
+from bailiwick.base.errors import ApiError
 from bailiwick.channels.contract import Instruction, Operation, Outcome, Resolve, Result
 from bailiwick.orders import attempt_store
 from bailiwick.orders.attempts import OPEN, Attempt, AttemptNew
@@ -99,7 +100,10 @@ async def next_gateway(
     routing = machine.gateways.match(wish, tried)
     if routing.gateway is None:
         return None
-    sent_on = met_by(payment, instruction, routing)
+    try:
+        sent_on = met_by(payment, instruction, routing)
+    except ApiError:
+        return None  # the payer has no time left, or could not come back from there
     new = machine.rows.attempt_new(payment, sent_on, routing.gateway, attempt.key)
     progress = routed(payment, routing, machine.gateways)
     return outcomes.next_attempt(payment, attempt, result, new, progress, now_ms())

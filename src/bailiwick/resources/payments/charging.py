@@ -97,15 +97,16 @@ def charge_instruction(
         off_session=off_session,
         agreement=agreement if off_session else None,
     )
-    check_return(routing.takes, progress.return_url)
     return met_by(payment, instruction, routing)
 
 
 def met_by(payment: Payment, instruction: Instruction, routing: Routing) -> Instruction:
-    """An instruction as the gateway chosen takes it. Raises ApiError (400)."""
+    """An instruction as the gateway chosen takes it, with nothing of what another was told of the
+    payer. Raises ApiError (400)."""
     progress = payment.progress
+    check_return(routing.takes, progress.return_url)
     if progress.tender is None and routing.takes is not None and not _asks(routing.takes):
-        return _replace(instruction, payment_method_type=routing.method)
+        return _replace(instruction, payment_method_type=routing.method, payer=None)
     who = payer(progress.tender, progress.billing, progress.receipt_email)
     return met(instruction, progress.tender, who, routing, now_ms())
 

@@ -122,6 +122,13 @@ def void(
     return waiting(payment, attempt, result, now_ms, check_ms)
 
 
+def _let_go_of(payment: Payment, new: AttemptNew, now_ms: int, **why: bool) -> Payment:
+    """The payment once the void of a charge that was not decided has its permit."""
+    progress = _replace(payment.progress, forgoing=True, **why)
+    after = moved(payment, Change.FORGO, now_ms, progress=progress, attempts=new.number)
+    return _replace(after, open_attempt=new.id)
+
+
 def forgo(
     payment: Payment,
     attempt: Attempt,
@@ -133,14 +140,7 @@ def forgo(
     """The charge waits for the payer, whom nobody will send there: its void gets its permit."""
     return Transition(
         before=payment,
-        after=moved(
-            payment,
-            Change.FORGO,
-            now_ms,
-            progress=_replace(payment.progress, forgoing=True),
-            attempts=new.number,
-            open_attempt=new.id,
-        ),
+        after=_let_go_of(payment, new, now_ms),
         event="payment_intent.processing",
         attempt_ends=[ended(attempt, "pending", result, check_ms)],
         attempt_new=new,
@@ -149,15 +149,7 @@ def forgo(
 
 def given_up(payment: Payment, new: AttemptNew, now_ms: int) -> Step:
     """The payer's time has run out: the void of the charge gets its permit."""
-    progress = _replace(payment.progress, forgoing=True, giving_up=True)
-    after = moved(
-        payment,
-        Change.FORGO,
-        now_ms,
-        progress=progress,
-        attempts=new.number,
-        open_attempt=new.id,
-    )
+    after = _let_go_of(payment, new, now_ms, giving_up=True)
     return Transition(
         before=payment, after=after, event="payment_intent.processing", attempt_new=new
     )
@@ -170,14 +162,7 @@ def reverse(
     now decides nothing any more; the reversal's own answer does."""
     return Transition(
         before=payment,
-        after=moved(
-            payment,
-            Change.FORGO,
-            now_ms,
-            progress=_replace(payment.progress, forgoing=True, reversing=True),
-            attempts=new.number,
-            open_attempt=new.id,
-        ),
+        after=_let_go_of(payment, new, now_ms, reversing=True),
         event="payment_intent.processing",
         attempt_ends=[ended(attempt, "unknown", result)],
         attempt_new=new,
