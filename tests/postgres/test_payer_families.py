@@ -24,7 +24,6 @@ from bailiwick.channels.contract import (
 )
 from bailiwick.idempotency.requests import Answer, Refused
 from bailiwick.orders import attempt_store
-from bailiwick.resources.payments import charging
 from bailiwick.resources.payments.methods import giving_up
 from bailiwick.resources.payments.params import CancelPayment, ConfirmPayment, UpdatePayment
 from tests.postgres.node_kit import PROFILE, SURE_MS, Bank, Lost, Region, body, reviews
@@ -269,22 +268,14 @@ async def test_the_next_gateway_is_told_no_more_than_it_asks_for(store: NodeStor
     assert plain.calls[0].payer is None
 
 
-async def test_a_decline_is_the_last_word_once_the_payer_s_time_is_over(
-    store: NodeStore, sql: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+async def test_none_is_tried_next_from_which_the_payer_could_not_come_back(
+    store: NodeStore, sql: asyncpg.Connection
 ) -> None:
-    first, second = Wallet("first"), Wallet("second")
-    second.priority = 2
-    for each in (first, second):
-        takes(each, "pix", Takes(Family.SHOWN_CODE))
-    first.script[CHARGE] = ["pending"]
-    region = Region(store, first, second)
-    made = body(await pay(region, "pix", expires_at=now_ms() // 1000 + 3600))
-    monkeypatch.setattr(charging, "now_ms", lambda: now_ms() + 7_200_000)
-    first.decide(made["latest_charge"], "retryable")
-    await region.resolve(made["latest_charge"])
-    payment = await region.store.payment(made["id"])
-    assert payment is not None and payment.state == "requires_payment_method"
-    assert not second.calls
+    first, away = Wallet("first"), Wallet("away")
+    away.takes, away.priority = (Takes(returns=True),), 2
+    first.script[CHARGE] = ["retryable"]
+    answer = await Region(store, first, away).pay("k")
+    assert answer.status == 402 and not away.calls
     await sound(sql)
 
 
