@@ -40,6 +40,8 @@ class Profile(msgspec.Struct, frozen=True):
             signatures, mostly. What authenticates anywhere (``authorization``) needs no word.
         callbacks: how callbacks are signed; None where they are not: then none is believed, and
             the node asks.
+        callbacks_by_id: a callback may name nothing but the provider's id of the object, or of its
+            charge: attempts are found by those, too.
         acknowledgement: what is answered to a callback that was taken, or is of no interest.
         shared_tokens: a regular expression, for the whole text, of the payment methods that every
             account of the provider knows: its published test tokens. They are such in test mode
@@ -70,6 +72,7 @@ class Profile(msgspec.Struct, frozen=True):
     hold_ms: int = 7 * 24 * 3_600_000
     reversal: bool = False
     callbacks: CallbackScheme | None = None
+    callbacks_by_id: bool = False
     acknowledgement: Acknowledgement = Acknowledgement()
     secrets: tuple[str, ...] = ("api_key",)
     options: tuple[str, ...] = ()
