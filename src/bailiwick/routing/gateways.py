@@ -33,9 +33,11 @@ from bailiwick.channels.contract import (
     Profile,
     Reply,
     Request,
+    Takes,
 )
 from bailiwick.channels.registry import channel
 from bailiwick.channels.transports import Late, Transport, open_transport
+from bailiwick.methods import every
 from bailiwick.routing.breaker import Breaker
 from bailiwick.routing.match import GatewayFacts, Routing, Wanted, match
 from bailiwick.routing.settings import GatewaySettings
@@ -316,12 +318,23 @@ def _constant_facts(settings: GatewaySettings, profile: Profile) -> GatewayFacts
         settings.cost_fixed,
         frozenset(code.upper() for code in settings.countries),
         currencies,
-        {each: profile.methods[each] for each in settings.methods if each in profile.methods},
+        {each: _ways(profile, each) for each in settings.methods if each in profile.methods},
         profile.manual_capture,
         settings.vault_name,
         profile.multiples,
         _shared_tokens(settings, profile),
         Operation.SETUP in profile.resolve,
+    )
+
+
+def _ways(profile: Profile, method: str) -> tuple[Takes, ...]:
+    """In which ways a channel takes a type, each with the currencies that it is bound to."""
+    known = every().get(method)
+    if known is None or not known.currencies:
+        return profile.methods[method]
+    return tuple(
+        each if each.currencies else msgspec.structs.replace(each, currencies=known.currencies)
+        for each in profile.methods[method]
     )
 
 
