@@ -18,10 +18,14 @@ def _ways(it: Subject) -> Iterator[tuple[str, Takes]]:
 
 def _order(it: Subject, method: str, family: Family) -> Instruction | None:
     """The charge of the cases by this type, in this way."""
-    for order in it.cases.instructions.values():
-        if order.operation is Operation.CHARGE and not order.store and not order.off_session:
-            if (order.payment_method_type, order.family) == (method, family):
-                return order
+    charges = [
+        order
+        for order in it.cases.instructions.values()
+        if order.operation is Operation.CHARGE and not order.store and not order.off_session
+    ]
+    for order in charges:
+        if (order.payment_method_type, order.family) == (method, family):
+            return order
     return None
 
 
@@ -44,7 +48,9 @@ def check_each_way_is_asked_for_in_each_of_its_currencies(it: Subject) -> None:
         for currency in currencies(it.profile, method, takes) or usual(it):
             amount = 1_000_000 * it.profile.multiples.get(currency, 1)
             try:
-                it.channel.request(replace(order, amount=amount, currency=currency), it.cases.account)
+                it.channel.request(
+                    replace(order, amount=amount, currency=currency), it.cases.account
+                )
             except CannotExpress as cannot:
                 require(False, f"{method}, {takes.family.value} in {currency}: {cannot}")
 
