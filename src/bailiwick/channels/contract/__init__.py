@@ -55,6 +55,7 @@ from bailiwick.channels.contract.reading import (
 from bailiwick.channels.contract.results import (
     NO_SUCH_METHOD,
     PAYOUT_CANCELED,
+    TURNED_AWAY,
     CallbackEvent,
     CallbackRefused,
     CannotExpress,
@@ -72,6 +73,7 @@ __all__ = [
     "ON_CHARGES",
     "PAYOUT_CANCELED",
     "REFERENCE",
+    "TURNED_AWAY",
     "Account",
     "Act",
     "Action",
