@@ -76,7 +76,7 @@ class Gateway:
             secrets=tuple(account.secrets.values()),
             late=late,
         )
-        self.preparations = _preparations(self.channel, account, silent)
+        self.preparations = _preparations(self.channel, self.profile, account, silent)
         self._sequence = Sequence()
         self._breaker = Breaker(asyncio.get_running_loop().time)
         self._problem: str | None = "not connected yet"
@@ -306,12 +306,14 @@ class Gateways:
         return [gateway.facts() for gateway in self._all.values()]
 
 
-def _preparations(made: Channel, account: Account, silent: Callable[[], bool]) -> Preparations:
+def _preparations(
+    made: Channel, profile: Profile, account: Account, silent: Callable[[], bool]
+) -> Preparations:
     transport = None
-    if made.profile.preparations:
+    if profile.preparations:
         hidden = tuple(account.secrets.values())
         transport = open_transport("http", limit=PREPARING_CONNECTIONS, secrets=hidden)
-    return Preparations(made, account, transport, silent)
+    return Preparations(made, profile, account, transport, silent)
 
 
 def _profile(profile: Profile, settings: GatewaySettings) -> Profile:
