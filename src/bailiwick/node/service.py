@@ -65,6 +65,7 @@ class Node:
             loaded.accounts,
             callback_base(settings),
             lambda: self.superseded_by is not None,
+            loaded.secured,
         )
         self.endpoints = Endpoints()
         self.configurations = Configurations()
