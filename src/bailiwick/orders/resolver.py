@@ -179,7 +179,7 @@ class Resolver:
         exchange = await gateway.exchange(request, permit(begun))
         if exchange.phase is not Phase.ANSWERED:
             return None
-        result = read(gateway.channel, instruction, exchange)
+        result = read(gateway.channel, instruction, exchange, gateway.account)
         if result.outcome is Outcome.DECLINED and result.detail in TURNED_AWAY:
             # The repeat was not looked at; what was sent before may have been carried out.
             return unknown(str(result.detail))

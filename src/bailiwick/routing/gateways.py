@@ -155,7 +155,7 @@ class Gateway:
         exchange = await self._transport.connect(request, self.profile, WARM_CONNECTIONS)
         if exchange.phase is not Phase.ANSWERED or exchange.reply is None:
             return f"unreachable: {exchange.error}"
-        problem = self.channel.parse_check(exchange.reply)
+        problem = self.channel.parse_check(exchange.reply, self.account)
         if problem is not None and self.preparations.newer(begun_ns):
             return await self._checked()
         self._notice(exchange, begun_ns)

@@ -11,6 +11,13 @@ from bailiwick.channels.contract.actions import (
     Action,
     redirect,
 )
+from bailiwick.channels.contract.callbacks import (
+    Acknowledgement,
+    CallbackEvent,
+    CallbackRefused,
+    CallbackScheme,
+    Notice,
+)
 from bailiwick.channels.contract.channel import (
     Channel,
 )
@@ -51,7 +58,6 @@ from bailiwick.channels.contract.preparations import (
     Refused,
 )
 from bailiwick.channels.contract.profile import (
-    CallbackScheme,
     Profile,
 )
 from bailiwick.channels.contract.reading import (
@@ -63,8 +69,6 @@ from bailiwick.channels.contract.results import (
     NO_SUCH_METHOD,
     PAYOUT_CANCELED,
     TURNED_AWAY,
-    CallbackEvent,
-    CallbackRefused,
     CannotExpress,
     NotBuilt,
     Result,
@@ -82,6 +86,7 @@ __all__ = [
     "REFERENCE",
     "TURNED_AWAY",
     "Account",
+    "Acknowledgement",
     "Act",
     "Action",
     "Address",
@@ -99,6 +104,7 @@ __all__ = [
     "Instruction",
     "NotBuilt",
     "NotPrepared",
+    "Notice",
     "Operation",
     "Outcome",
     "Payer",

@@ -50,7 +50,7 @@ class SandboxOauthChannel(SandboxChannel):
     def authenticated(self, account: Account) -> dict[str, str]:
         return oauth.bearer(account)
 
-    def parse_check(self, reply: Reply) -> str | None:
+    def parse_check(self, reply: Reply, account: Account) -> str | None:
         return requests.credential_problem("the sandbox", reply, _TOKENS.secret)
 
     def request(self, instruction: Instruction, account: Account) -> Request:
