@@ -78,7 +78,7 @@ class Published:
                 assert case.name in strange, f"{case.name} is not as {name} is described"
             else:
                 fine.add(case.name)
-        assert not strange & fine, "as described, but called strange"
+        assert strange & fine == set(), "as described, but called strange"
         return count
 
 

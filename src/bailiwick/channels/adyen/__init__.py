@@ -13,7 +13,7 @@ refunds are only received at first, and each ends by an event.
 from bailiwick.base.ids import is_id
 from bailiwick.channels.adyen import orders
 from bailiwick.channels.adyen import readings as read
-from bailiwick.channels.blocks import parsing, requests
+from bailiwick.channels.blocks import marked, parsing, requests
 from bailiwick.channels.contract import (
     Account,
     CallbackEvent,
@@ -71,18 +71,17 @@ class AdyenChannel:
         read.SIGNED.check(notice, account, now_ms)
         told = parsing.demand(notice.body, read.Told)
         item = told.notification_items[0]["NotificationRequestItem"]
-        own, _, mark = item.merchant_reference.partition("-")
-        about = read.EVENTS.get(item.event_code)
+        own, about = marked.own(item.merchant_reference), read.EVENTS.get(item.event_code)
         ours = item.merchant_account_code == account.options.get("merchant_account")
-        if about is None or not ours or not is_id(own) or mark not in ("", read.HELD[1:]):
+        if own is None or about is None or not ours:
             return None  # of no interest, or of another use of Adyen
-        operation = Operation(about)
-        result = read.told(item, operation, captured=not mark or operation is not Operation.CHARGE)
+        (reference, held), operation = own, Operation(about)
+        result = read.told(item, operation, captured=not held or operation is not Operation.CHARGE)
         # What is asked of a charge may be told under the charge's reference: its id says what.
-        named = is_id(own, "ch") == (operation is Operation.CHARGE)
+        named = is_id(reference, "ch") == (operation is Operation.CHARGE)
         known = result.provider_ref if named else item.psp_reference
         notice_id = f"{item.event_code}:{item.psp_reference}:{item.success}"
-        return CallbackEvent(notice_id, operation, own if named else None, known, result)
+        return CallbackEvent(notice_id, operation, reference if named else None, known, result)
 
 
 CHANNEL = AdyenChannel()

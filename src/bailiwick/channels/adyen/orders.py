@@ -3,7 +3,7 @@
 from urllib.parse import quote
 
 from bailiwick.channels.adyen import readings as read
-from bailiwick.channels.blocks import amounts, parsing, times
+from bailiwick.channels.blocks import amounts, marked, parsing, times
 from bailiwick.channels.contract import Account, CannotExpress, Family, Instruction, Operation
 
 TYPES = {"blik": "blik", "paynow": "paynow", "pix": "pix", "wechat_pay": "wechatpayQR"}
@@ -32,12 +32,12 @@ def body(instruction: Instruction, account: Account) -> dict[str, object]:
     if instruction.provider_ref:
         return named
     held = instruction.charge_reference or parsing.charge_id(instruction)
-    return {**named, "paymentReference": read.spelt(held, instruction.automatic)}
+    return {**named, "paymentReference": marked.spelt(held, instruction.automatic)}
 
 
 def _charge(instruction: Instruction, account: Account) -> dict[str, object]:
     asked: dict[str, object] = {
-        "reference": read.spelt(instruction.reference, instruction.automatic),
+        "reference": marked.spelt(instruction.reference, instruction.automatic),
         "returnUrl": instruction.return_url or account.options.get("return_url", ""),
     }
     if instruction.family is Family.TOKEN:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec.structs import replace
 
-from bailiwick.channels.blocks import amounts, parsing, refusals, sealed, times, words
+from bailiwick.channels.blocks import amounts, marked, parsing, refusals, sealed, times, words
 from bailiwick.channels.blocks.parsing import Id, Minor
 from bailiwick.channels.contract import (
     ON_CHARGES,
@@ -64,9 +64,6 @@ PROFILE = Profile(
     options=("merchant_account", "return_url"),
     callbacks=SIGNED,
 )
-HELD = "-hold"
-"""Behind our reference of a charge that is only held, since no event says whether it is."""
-
 # https://docs.adyen.com/development-resources/refusal-reasons, by refusalReasonCode.
 _REASONS = words.pairs(
     "3 call_issuer 4 processing_error 6 expired_card 7 invalid_amount 8 incorrect_number "
@@ -139,15 +136,11 @@ class Fault(msgspec.Struct, frozen=True, rename="camel"):
     message: str | None = None
 
 
-def spelt(reference: str | None, automatic: bool) -> str | None:
-    """Our reference of a charge as Adyen gets it: parts of one are set apart by a hyphen."""
-    return reference if automatic or reference is None else reference + HELD
-
-
 def charge(instruction: Instruction, reply: Reply) -> Result:
     """The answer to a charge."""
     found = parsing.decode(reply.body, Answer) or Answer()
-    if found.merchant_reference not in (None, spelt(instruction.reference, instruction.automatic)):
+    own = marked.spelt(instruction.reference, instruction.automatic)
+    if found.merchant_reference not in (None, own):
         return unknown("reference_mismatch")
     if found.result_code == "Authorised":
         amount, currency = _told(found.amount)
@@ -169,10 +162,11 @@ def received(instruction: Instruction, reply: Reply) -> Result:
     found = parsing.decode(reply.body, Answer)
     if found is None or found.status != "received" or found.psp_reference is None:
         return unknown("unreadable")
+    charge = instruction.charge_reference or ""
     asked = (
         (found.reference, instruction.reference),
         (found.payment_psp_reference, instruction.provider_ref),
-        (found.payment_reference, spelt(instruction.charge_reference, instruction.automatic)),
+        (found.payment_reference, marked.spelt(charge, instruction.automatic)),
     )
     if any(theirs not in (None, ours) for theirs, ours in asked):
         return unknown("reference_mismatch")
