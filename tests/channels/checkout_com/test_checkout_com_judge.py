@@ -57,6 +57,7 @@ def every_request() -> list[tuple[str, Request]]:
 
 def test_each_answer_is_as_described() -> None:
     strange = {"status_that_is_new", "without_an_id", "html", "refund_without_an_action"}
+    strange |= {"invalid_s_words_at_a_gateway"}
     assert PUBLISHED.check_every_answer(IT, strange) > 50
 
 

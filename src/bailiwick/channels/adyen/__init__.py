@@ -81,7 +81,14 @@ class AdyenChannel:
         named = is_id(reference, "ch") == (operation is Operation.CHARGE)
         known = result.provider_ref if named else item.psp_reference
         notice_id = f"{item.event_code}:{item.psp_reference}:{item.success}"
-        return CallbackEvent(notice_id, operation, reference if named else None, known, result)
+        return CallbackEvent(
+            notice_id,
+            operation,
+            reference if named else None,
+            known,
+            result,
+            charge=None if named else item.original_reference or None,
+        )
 
 
 CHANNEL = AdyenChannel()

@@ -63,6 +63,7 @@ PROFILE = Profile(
     secrets=("api_key", "hmac_key"),
     options=("merchant_account", "return_url"),
     callbacks=SIGNED,
+    callbacks_by_id=True,
 )
 # https://docs.adyen.com/development-resources/refusal-reasons, by refusalReasonCode.
 _REASONS = words.pairs(
@@ -96,6 +97,7 @@ class Item(msgspec.Struct, frozen=True, rename="camel"):
     amount: Amount
     success: Literal["true", "false"]
     merchant_reference: str = ""
+    original_reference: Annotated[str, msgspec.Meta(max_length=255, pattern=r"^[!-~]*\Z")] = ""
 
 
 class Told(msgspec.Struct, frozen=True, rename="camel"):

@@ -111,8 +111,8 @@ class CheckoutComChannel:
         # What is asked of a charge may be told under the charge's reference: its id says what.
         good = replace(found, approved=status != "Declined")
         told = read.done(operation, good, found.action_id, found.currency)
-        named = None if charges else reference
-        return CallbackEvent(event.id, operation, named, found.action_id, told)
+        named, charge = (None, found.id) if charges else (reference, None)
+        return CallbackEvent(event.id, operation, named, found.action_id, told, charge=charge)
 
 
 CHANNEL = CheckoutComChannel()

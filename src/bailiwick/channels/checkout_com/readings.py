@@ -49,6 +49,7 @@ PROFILE = Profile(
     options=("processing_channel_id",),
     secret_headers=(SIGNED.header,),
     callbacks=SIGNED,
+    callbacks_by_id=True,
 )
 
 _TAKEN = ("Authorized", "Captured", "Partially Captured")
