@@ -51,8 +51,9 @@ def source_asked(request: ChargeRequest) -> Source:
 
 def course(request: ChargeRequest, source: Source, now: int, settle_ms: int) -> Course:
     """How a charge goes on whose payer is asked to act at ``now``. Where the request does not say
-    until when, the payer has the usual time of the flow; one who never acts, ``settle_ms``. A provider
-    that waits goes on for a day, whatever the request says: until it is told to give up."""
+    until when, the payer has the usual time of the flow; one who never acts, ``settle_ms``. A
+    provider that waits goes on for a day, whatever the request says: until it is told to give up.
+    """
     word = "" if request.flow == "token" else steered(request)
     until = request.expires_at
     if word == "pm_sandbox_waits":
