@@ -167,7 +167,7 @@ def load(folder: Path, profile: Profile) -> Cases:
 
 def _cases(data: dict[str, Any], profile: Profile) -> Cases:
     known = {"about", "account", "instructions", "bodies", "answers", "callbacks", "approval"}
-    _only(data, known | {"check", "preparations"})
+    _only(data, known | {"check", "judges", "preparations"})
     bodies: dict[str, Any] = data.get("bodies", {})
     orders = data["instructions"]
     wanted = {name: _instruction(name, _expanded(each, orders)) for name, each in orders.items()}
