@@ -2,6 +2,7 @@
 
 import hmac
 import re
+from base64 import b64encode
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -119,6 +120,37 @@ class OfBody(msgspec.Struct, frozen=True):
 
     def _made(self, secret: str, body: bytes) -> str:
         return hmac.new(secret.encode(), body, self.digest).hexdigest()
+
+
+class OfAddress(msgspec.Struct, frozen=True):
+    """The base64 HMAC-SHA256 of the address that was called and, right behind it, the body, in one
+    header. No time is signed, see ``OfBody``.
+
+    Attributes:
+        header: its name, in lower case.
+        secrets: the gateway's secrets of which any may fit; the first is the one to sign with.
+    """
+
+    header: str
+    secrets: tuple[str, ...] = ("callback_secret",)
+
+    def sign(self, notice: Notice, account: Account, now_ms: int) -> Notice:
+        """See ``CallbackScheme``."""
+        made = self._made(account.secrets.get(self.secrets[0], ""), notice)
+        return with_headers(notice, {self.header: made})
+
+    def check(self, notice: Notice, account: Account, now_ms: int) -> bool:
+        """See ``CallbackScheme``; True, whenever it was signed."""
+        keys = _usable(account.secrets.get(name, "") for name in self.secrets)
+        given = (parsing.header(notice.headers, self.header) or "").encode("utf-8", "replace")
+        fits = [hmac.compare_digest(self._made(key, notice).encode(), given) for key in keys]
+        if not any(fits):
+            raise CallbackRefused("the signature is missing, or does not fit address and body")
+        return True
+
+    def _made(self, secret: str, notice: Notice) -> str:
+        signed = notice.url.encode("utf-8", "replace") + notice.body
+        return b64encode(hmac.digest(secret.encode(), signed, "sha256")).decode()
 
 
 def _usable(secrets: Iterable[str]) -> list[str]:
