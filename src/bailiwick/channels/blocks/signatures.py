@@ -37,7 +37,7 @@ def check_signature(text: str | None, secrets: Iterable[str], body: bytes, now_m
     Raises:
         CallbackRefused: no secret, malformed, or no signature fits.
     """
-    keys = _usable(secrets)
+    keys = usable(secrets)
     if text is None or len(text) > 4096:
         raise CallbackRefused("the signature header is missing or oversized")
     times: list[str] = []
@@ -111,7 +111,7 @@ class OfBody(msgspec.Struct, frozen=True):
 
     def check(self, notice: Notice, account: Account, now_ms: int) -> bool:
         """See ``CallbackScheme``; True, whenever it was signed."""
-        keys = _usable(account.secrets.get(name, "") for name in self.secrets)
+        keys = usable(account.secrets.get(name, "") for name in self.secrets)
         given = (parsing.header(notice.headers, self.header) or "").encode("utf-8", "replace")
         fits = [hmac.compare_digest(self._made(key, notice.body).encode(), given) for key in keys]
         if not any(fits):
@@ -141,7 +141,7 @@ class OfAddress(msgspec.Struct, frozen=True):
 
     def check(self, notice: Notice, account: Account, now_ms: int) -> bool:
         """See ``CallbackScheme``; True, whenever it was signed."""
-        keys = _usable(account.secrets.get(name, "") for name in self.secrets)
+        keys = usable(account.secrets.get(name, "") for name in self.secrets)
         given = (parsing.header(notice.headers, self.header) or "").encode("utf-8", "replace")
         fits = [hmac.compare_digest(self._made(key, notice).encode(), given) for key in keys]
         if not any(fits):
@@ -153,7 +153,7 @@ class OfAddress(msgspec.Struct, frozen=True):
         return b64encode(hmac.digest(secret.encode(), signed, "sha256")).decode()
 
 
-def _usable(secrets: Iterable[str]) -> list[str]:
+def usable(secrets: Iterable[str]) -> list[str]:
     """Those that are any: an empty key signs for everybody."""
     keys = [secret for secret in secrets if secret.strip()]
     if not keys:

@@ -86,7 +86,9 @@ def check_amounts_it_cannot_express_are_not_sent(it: Subject) -> None:
 
 
 def _sums(it: Subject) -> Iterator[tuple[str, int]]:
-    for currency in CURRENCIES:
+    """An account that is told its currency takes no other."""
+    only = it.cases.account.options.get("currency")
+    for currency in CURRENCIES if only is None else (only,):
         step = it.profile.multiples.get(currency, 1)
         for amount in (step * many for many in _MANY):
             if amounts.expressible(it.profile, amount, currency):
