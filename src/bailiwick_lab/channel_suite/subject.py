@@ -6,11 +6,15 @@ from pathlib import Path
 
 from bailiwick.channels.contract import (
     Account,
+    CallbackRefused,
     Channel,
     Exchange,
     Instruction,
     Notice,
+    NotPrepared,
     Operation,
+    Prepared,
+    Prepares,
     Profile,
     Resolve,
 )
@@ -20,6 +24,10 @@ NOW_MS = 1_790_000_000_000
 """When callbacks arrive."""
 CALLED = "https://node.test/v1/callbacks/gateway-1"
 """Where they do."""
+
+
+NOT_BELIEVED = (CallbackRefused, NotPrepared)
+"""How a channel says that a callback is not proved, or not now."""
 
 
 class Failed(Exception):
@@ -69,7 +77,23 @@ class Subject:
 
     def secrets(self) -> Iterator[str]:
         """What no record may hold."""
-        return (text for text in self.cases.account.secrets.values() if text)
+        yield from (text for text in self.cases.account.secrets.values() if text)
+        yield from self.prepared()
+
+    def prepared(self) -> Iterator[str]:
+        """Of that, what is prepared: in the account, and in the cases."""
+        found = list(self.cases.account.prepared.values())
+        says = (each.says for each in self.cases.preparations)
+        found += [each.values for each in says if isinstance(each, Prepared)]
+        yield from (text for values in found for text in values.values() if text)
+
+    @property
+    def prepares(self) -> Prepares:
+        """The channel, where it declares preparations. Raises Failed: it has no such functions."""
+        assert self.profile.preparations, "a check looks first"
+        if not isinstance(self.channel, Prepares):
+            raise Failed("it declares preparations, and has no functions prepare and prepared")
+        return self.channel
 
     def signed(
         self, case: Callback, now_ms: int = NOW_MS, account: Account | None = None, at: str = CALLED

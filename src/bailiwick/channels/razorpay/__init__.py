@@ -100,7 +100,7 @@ class RazorpayChannel:
         if reference is None or not is_id(reference):
             return None  # of another use of the account
         result = None if told.outcome is Outcome.UNKNOWN else told
-        named = f"{event.event}:{known}"  # an id of the event is in a header that nobody signs
+        named = f"{event.event}:{told.provider_ref or known}"  # nobody signs the event's own id
         return CallbackEvent(named, operation, reference, told.provider_ref, result)
 
 

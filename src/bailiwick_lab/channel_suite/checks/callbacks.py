@@ -4,10 +4,17 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from bailiwick.channels.contract import CallbackEvent, CallbackRefused, Notice
+from bailiwick.channels.contract import CallbackEvent, CallbackRefused, Notice, NotPrepared
 from bailiwick_lab.channel_suite import wires
 from bailiwick_lab.channel_suite.cases import Callback
-from bailiwick_lab.channel_suite.subject import CALLED, NOW_MS, Failed, Subject, require
+from bailiwick_lab.channel_suite.subject import (
+    CALLED,
+    NOT_BELIEVED,
+    NOW_MS,
+    Failed,
+    Subject,
+    require,
+)
 
 DAY_MS = 86_400_000
 STRANGE = (b"", b"{}", b"[]", b"null", b"\xff", b'{"id":"evt_1","type":"x"}', b"[" * 100_000)
@@ -17,10 +24,10 @@ def _call(it: Subject, notice: Notice) -> CallbackEvent | None:
     return it.channel.callback(notice, it.cases.account, NOW_MS)
 
 
-def _refused(it: Subject, notice: Notice, what: str) -> CallbackRefused:
+def _refused(it: Subject, notice: Notice, what: str) -> CallbackRefused | NotPrepared:
     try:
         told = _call(it, notice)
-    except CallbackRefused as refused:
+    except NOT_BELIEVED as refused:
         return refused
     raise Failed(f"{what} was taken for genuine: {told}")
 
@@ -143,7 +150,7 @@ def _of_no_effect(it: Subject, notice: Notice, case: Callback) -> None:
     """It is refused; or what is another in it is not signed, and then it is not read either."""
     try:
         told = _call(it, notice)
-    except CallbackRefused:
+    except NOT_BELIEVED:
         return
     what = f"{case.name} with another body was taken for genuine, {notice.body!r}: read {told}"
     require(told == case.says, what)
@@ -162,7 +169,7 @@ def check_what_is_read_of_an_address_is_signed(it: Subject) -> None:
         for query in ("", "id=another", f"{case.query}&id=another"):
             try:
                 told = _call(it, replace(good, url=f"{CALLED}?{query}"))
-            except CallbackRefused:
+            except NOT_BELIEVED:
                 continue
             require(told == case.says, f"{case.name}, called with {query!r}: read {told}")
 
@@ -186,7 +193,7 @@ def check_no_secret_means_no_callback(it: Subject) -> None:
             try:
                 notice = it.signed(case, NOW_MS, account)
                 it.channel.callback(notice, account, NOW_MS)
-            except (CallbackRefused, ValueError):
+            except (*NOT_BELIEVED, ValueError):
                 continue
             raise Failed(f"{case.name}: taken for genuine with an empty secret")
 
@@ -202,6 +209,6 @@ def check_what_cannot_be_read_is_refused(it: Subject) -> None:
     for body in STRANGE:
         try:
             told = _call(it, it.signed(Callback("strange", body)))
-        except CallbackRefused:
+        except NOT_BELIEVED:
             continue
         require(told is None, f"{body[:40]!r} was read as {told}")
