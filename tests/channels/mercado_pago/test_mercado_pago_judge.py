@@ -25,12 +25,10 @@ from bailiwick.channels.contract import (
     Act,
     CallbackRefused,
     CannotExpress,
-    Family,
     Instruction,
     Notice,
     Operation,
     Outcome,
-    Payer,
     Reply,
     Request,
     Resolve,
@@ -176,21 +174,6 @@ def test_the_credential_check_knows_the_account_s_currency(site: str, currency: 
     assert CHANNEL.parse_check(who, of_currency(currency)) is None
     wrong = "BRL" if currency != "BRL" else "ARS"
     assert f"takes {currency}" in str(CHANNEL.parse_check(who, of_currency(wrong)))
-
-
-def test_oxxo_in_pesos_of_mexico() -> None:
-    order = replace(
-        CHARGE,
-        currency="MXN",
-        family=Family.VOUCHER,
-        payment_method_type="oxxo",
-        payment_method=None,
-        payer=Payer(email="luz@example.com"),
-    )
-    body = json.loads(CHANNEL.request(order, of_currency("MXN")).body)
-    assert (body["payment_method_id"], body["payer"]) == ("oxxo", {"email": "luz@example.com"})
-    with pytest.raises(CannotExpress, match="does not take oxxo in BRL"):
-        CHANNEL.request(replace(order, currency="BRL"), ACCOUNT)
 
 
 # The answers of its tests

@@ -10,11 +10,12 @@ from bailiwick.channels.mercado_pago.readings import METHODS
 def charge(instruction: Instruction, account: Account) -> dict[str, object]:
     """What a charge is asked for by, beside its amount. Raises CannotExpress."""
     kind, currency = instruction.payment_method_type, instruction.currency
-    method, taken = METHODS.get(kind, ("", currency))
-    if currency not in (taken,) or currency != account.options.get("currency"):
+    method = METHODS.get(kind)
+    # Requests do not name it. The others are known in the countries of their currency alone.
+    if method is None and currency != account.options.get("currency"):
         raise CannotExpress(
-            f"This account at Mercado Pago does not take {kind} in {currency}; nothing was sent. "
-            "Change the currency or the payment method.",
+            f"This account at Mercado Pago does not take {currency}; nothing was sent. "
+            "Change the currency.",
             param="currency",
         )
     body: dict[str, object] = {
@@ -22,7 +23,7 @@ def charge(instruction: Instruction, account: Account) -> dict[str, object]:
         "description": instruction.description or instruction.reference,
         "payer": _payer(instruction.payer or Payer(), kind == "boleto"),
     }
-    if not method:
+    if method is None:
         brand, _, token = (instruction.payment_method or "").removeprefix("tok_").rpartition("_")
         if not brand or not token:
             raise CannotExpress(
@@ -37,11 +38,6 @@ def charge(instruction: Instruction, account: Account) -> dict[str, object]:
             "installments": 1,
             "capture": instruction.automatic,
         }
-    if not instruction.automatic:
-        raise CannotExpress(
-            "Mercado Pago holds cards only; nothing was sent. Use capture_method=automatic.",
-            param="capture_method",
-        )
     if instruction.expires_ms is not None:
         ends = times.of_ms(instruction.expires_ms).replace("Z", ".000Z")
         body["date_of_expiration"] = ends

@@ -27,7 +27,13 @@ _SEEN = (Resolve.PROVIDER_ID, Resolve.REPLAY)
 SIGNED = named.OfName("x-signature")
 # The only currency of the accounts of a country, which requests do not name.
 SITES = words.pairs("MLA ARS MLB BRL MLC CLP MCO COP MLM MXN MPE PEN MLU UYU")
-METHODS = {"boleto": ("bolbradesco", "BRL"), "oxxo": ("oxxo", "MXN"), "pix": ("pix", "BRL")}
+METHODS = words.pairs("boleto bolbradesco oxxo oxxo pix pix")
+
+
+def _slip(*needs: str) -> Takes:
+    return Takes(Family.VOUCHER, needs, ("name",), lasts_ms=3 * _DAY_MS, holds=False)
+
+
 PROFILE = Profile(
     name="mercado_pago",
     title="Mercado Pago",
@@ -46,12 +52,12 @@ PROFILE = Profile(
     visibility_ms=900_000,
     replay_ms=3_600_000,
     methods={
-        "boleto": (
-            Takes(Family.VOUCHER, ("name", "email", "tax_id", "address"), lasts_ms=3 * _DAY_MS),
-        ),
+        "boleto": (_slip("name", "email", "tax_id", "address"),),
         "card": (Takes(needs=("email",), tells=("name", "tax_id")),),
-        "oxxo": (Takes(Family.VOUCHER, ("email",), ("name",), lasts_ms=3 * _DAY_MS),),
-        "pix": (Takes(Family.SHOWN_CODE, ("email",), ("name", "tax_id"), lasts_ms=_DAY_MS),),
+        "oxxo": (_slip("email"),),
+        "pix": (
+            Takes(Family.SHOWN_CODE, ("email",), ("name", "tax_id"), lasts_ms=_DAY_MS, holds=False),
+        ),
     },
     currencies=tuple(SITES.values()),
     # Whether it takes centavos of Colombia is not said.

@@ -52,8 +52,8 @@ class MollieChannel:
         """See ``Channel.request``.
 
         Raises:
-            CannotExpress: a currency that the payment method has not, no token, no address to come
-                back to, a hold of what is no card, or no provider id of the charge.
+            CannotExpress: no token, no address to come back to, a hold of what is no card, or no
+                provider id of the charge.
         """
         requests.only_declared(self.profile, instruction)
         headers = {**requests.bearer(account), "idempotency-key": instruction.reference}
@@ -112,22 +112,10 @@ CHANNEL = MollieChannel()
 
 def _charge(instruction: Instruction) -> dict[str, object]:
     kind, back = instruction.payment_method_type, instruction.return_url
-    taken = read.CURRENCIES.get(kind, ("EUR",))
-    if instruction.currency not in taken:
-        raise CannotExpress(
-            f"Mollie takes {kind} in {', '.join(taken)}; nothing was sent. "
-            "Change the currency or the payment method.",
-            param="currency",
-        )
     body: dict[str, object] = {"method": read.METHODS[kind]}
     if instruction.callback_url:
         body["webhookUrl"] = f"{instruction.callback_url}?reference={instruction.reference}"
     if not instruction.automatic:
-        if kind != "card":
-            raise CannotExpress(
-                "Mollie holds cards only; nothing was sent. Use capture_method=automatic.",
-                param="capture_method",
-            )
         body["captureMode"] = "manual"
     token = (instruction.payment_method or "").removeprefix("tok_")
     if instruction.family is Family.TOKEN and token.startswith("cst_"):

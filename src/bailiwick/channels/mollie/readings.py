@@ -24,20 +24,14 @@ from bailiwick.channels.contract import (
     unknown,
 )
 
-_PAGE = Takes(Family.REDIRECT, returns=True)
+_PAGE = Takes(Family.REDIRECT, returns=True, holds=False)
 _ASKED = (Resolve.REFERENCE, Resolve.REPLAY)
 METHODS = words.pairs(
     "bancontact bancontact bank_transfer banktransfer card creditcard eps eps ideal ideal"
     " p24 przelewy24 paypal paypal sepa_debit directdebit"
 )
-# https://docs.mollie.com/payments/multicurrency. What is not here takes euros only. PayPal gets
-# forints rounded to whole ones.
-_BOTH = "AUD CAD CHF CZK DKK EUR GBP HKD ILS JPY NOK NZD PHP PLN SEK SGD USD".split()
-CURRENCIES = {
-    "card": (*_BOTH, "AED", "BGN", "HUF", "ISK", "RON", "ZAR"),
-    "p24": ("EUR", "PLN"),
-    "paypal": tuple(_BOTH),
-}
+# https://docs.mollie.com/payments/multicurrency. PayPal gets forints rounded to whole ones.
+_BOTH = tuple("AUD CAD CHF CZK DKK EUR GBP HKD ILS JPY NOK NZD PHP PLN SEK SGD USD".split())
 PROFILE = Profile(
     name="mollie",
     title="Mollie",
@@ -53,11 +47,12 @@ PROFILE = Profile(
     replay_ms=50 * 60_000,
     methods={
         **dict.fromkeys(METHODS, (_PAGE,)),
-        "bank_transfer": (Takes(Family.TRANSFER, returns=True),),
-        "card": (Takes(), _PAGE),
-        "sepa_debit": (Takes(),),
+        "bank_transfer": (Takes(Family.TRANSFER, returns=True, currencies=("EUR",), holds=False),),
+        "card": (Takes(), Takes(Family.REDIRECT, returns=True)),
+        "paypal": (replace(_PAGE, currencies=_BOTH),),
+        "sepa_debit": (Takes(holds=False),),
     },
-    currencies=CURRENCIES["card"],
+    currencies=(*_BOTH, "AED", "BGN", "HUF", "ISK", "RON", "ZAR"),
 )
 
 _OPEN = ("open", "pending")
