@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from bailiwick.channels.blocks.named import OfName
+from bailiwick.channels.blocks.signatures import OfName
 from bailiwick.channels.contract import Account, CallbackRefused, Notice
 
 NOW_MS = 1_790_000_000_000

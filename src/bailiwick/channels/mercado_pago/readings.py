@@ -5,7 +5,7 @@ from typing import Annotated
 
 import msgspec
 
-from bailiwick.channels.blocks import amounts, named, parsing, refusals, times, words
+from bailiwick.channels.blocks import amounts, parsing, refusals, signatures, times, words
 from bailiwick.channels.contract import (
     Act,
     Action,
@@ -24,7 +24,7 @@ from bailiwick.channels.contract import (
 
 _DAY_MS = 24 * 3_600_000
 _SEEN = (Resolve.PROVIDER_ID, Resolve.REPLAY)
-SIGNED = named.OfName("x-signature")
+SIGNED = signatures.OfName("x-signature")
 # The only currency of the accounts of a country, which requests do not name.
 SITES = words.pairs("MLA ARS MLB BRL MLC CLP MCO COP MLM MXN MPE PEN MLU UYU")
 METHODS = words.pairs("boleto bolbradesco oxxo oxxo pix pix")
