@@ -156,7 +156,7 @@ class Fault(msgspec.Struct, frozen=True):
 
     message: str
     error: str
-    status: int
+    status: int | str
     cause: list[Cause] | None = None
 
 
@@ -258,7 +258,7 @@ def _approved(found: Movement, *, captured: bool = True) -> Result:
 def failure(instruction: Instruction, reply: Reply) -> Result:
     """An answer that is no success."""
     fault = parsing.decode(reply.body, Fault)
-    if fault is None or fault.status != reply.status or reply.status == 429:
+    if fault is None or str(fault.status) != str(reply.status) or reply.status == 429:
         return unknown(parsing.not_answered(reply))
     cause = (fault.cause or [Cause("")])[0]
     code, operation = str(cause.code), instruction.operation
