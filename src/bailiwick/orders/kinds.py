@@ -13,7 +13,7 @@ import msgspec
 
 from bailiwick.base.errors import ApiError
 from bailiwick.channels.contract import DisputeNotice, Instruction, NotBuilt, Operation, Result
-from bailiwick.orders.attempts import Attempt
+from bailiwick.orders.attempts import Attempt, AttemptStep
 from bailiwick.orders.rows import OrderMove
 from bailiwick.orders.table import OrderTable
 from bailiwick.orders.transition import Transition
@@ -23,6 +23,8 @@ ActsOn = Callable[[Store, Any, Attempt], Awaitable[Any]]
 Completes = Callable[[Store, Instruction], Awaitable[Instruction | NotBuilt]]
 Effect = Callable[[Any, Attempt, Any, Result, int, int], Transition[Any] | None]
 GivesUp = Callable[[Any, Any, Attempt], Awaitable[Transition[Any] | None]]
+Begins = Callable[[Instruction], AttemptStep]
+Steps = Callable[[Any, Attempt, Result, Begins, int], Transition[Any] | None]
 Onward = Callable[[Any, Any, Attempt, Result], Awaitable[Transition[Any] | None]]
 
 
@@ -82,6 +84,9 @@ class Handler(msgspec.Struct, frozen=True):
         charges: it takes money of the payer: a no after a yes contradicts it.
         gives_up: the machine, order and open attempt to the transition that gives it up because
             its time has run out; None where it has not. Without it nothing is given up.
+        steps: order, attempt, a result that asks for a step, what makes one of an instruction, and
+            now to the transition that permits it; None where there is none to take. Without it the
+            operation has one step. Pure.
         may_return: what was done may come back long after.
     """
 
@@ -92,6 +97,7 @@ class Handler(msgspec.Struct, frozen=True):
     charges: bool = False
     may_return: bool = False
     gives_up: GivesUp | None = None
+    steps: Steps | None = None
 
 
 def alone(outcome: Callable[[Any, Attempt, Result, int, int], Transition[Any] | None]) -> Effect:

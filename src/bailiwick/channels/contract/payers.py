@@ -55,6 +55,13 @@ class Takes(msgspec.Struct, frozen=True):
         returns: the payer comes back from elsewhere, so an address to come back to is needed.
         lasts_ms: how long the payer may take, if the client does not say; None: as long as the
             provider lets it.
+        completed_by: the step that takes or holds the money. Nothing is taken before it, whatever
+            the payer does: what the payer leaves undone is given up by never sending it.
+        return_step: the step that is due when the payer comes back, where the provider cannot be
+            asked how it went. The payer comes back by the node then, and goes on to the client's
+            ``return_url``.
+        return_params: what it has to know: the parameters that the provider puts behind the address
+            to which the payer comes back.
     """
 
     family: Family = Family.TOKEN
@@ -62,3 +69,6 @@ class Takes(msgspec.Struct, frozen=True):
     tells: tuple[str, ...] = ()
     returns: bool = False
     lasts_ms: int | None = None
+    completed_by: str | None = None
+    return_step: str | None = None
+    return_params: tuple[str, ...] = ()

@@ -117,7 +117,11 @@ async def _charged(store: Store, payment: Payment, attempt: Attempt) -> Attempt:
 
 HANDLERS = {
     ("pi", Operation.CHARGE): Handler(
-        alone(outcomes.charge), onward=onward, charges=True, gives_up=giving_up.decide
+        alone(outcomes.charge),
+        onward=onward,
+        charges=True,
+        gives_up=giving_up.decide,
+        steps=outcomes.go_on,
     ),
     ("pi", Operation.INCREMENT): Handler(alone(increments.increment), charges=True),
     ("pi", Operation.CAPTURE): Handler(alone(outcomes.capture), charges=True),
