@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from bailiwick.channels.contract import Account, Request
+from bailiwick.channels.contract import Account, Request, Result
 from bailiwick_lab.channel_suite import wires
 from bailiwick_lab.channel_suite.cases import Answer
 from bailiwick_lab.channel_suite.subject import Subject, require
@@ -45,9 +45,15 @@ async def play(it: Subject) -> list[dict[str, Any]]:
     """
     told = await wires.of(it.profile).play(it, _request)
     return [
-        {"case": case.name, **each, "result": json.loads(msgspec.json.encode(case.says))}
+        {"case": case.name, **each, "result": _shown(case.says)}
         for case, each in zip(it.cases.answers, told, strict=True)
     ]
+
+
+def _shown(result: Result) -> dict[str, Any]:
+    """A reading; what belongs to steps is there only where there is one."""
+    told: dict[str, Any] = json.loads(msgspec.json.encode(result))
+    return {name: told[name] for name in told if told[name] or name not in ("step", "kept")}
 
 
 def _request(it: Subject, case: Answer, account: Account) -> Request:
