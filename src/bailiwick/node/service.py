@@ -20,7 +20,7 @@ from bailiwick.interlink.permissions import Permissions
 from bailiwick.interlink.refusals import Refusals
 from bailiwick.jurisdiction.home_history import HomeHistories
 from bailiwick.node import assembly
-from bailiwick.node.config import Loaded, callback_base
+from bailiwick.node.config import Loaded, callback_base, return_base
 from bailiwick.orders.callbacks import Callbacks
 from bailiwick.orders.machine import Machine
 from bailiwick.orders.resolver import Resolver
@@ -65,6 +65,7 @@ class Node:
             loaded.accounts,
             callback_base(settings),
             lambda: self.superseded_by is not None,
+            return_base(settings),
         )
         self.endpoints = Endpoints()
         self.configurations = Configurations()

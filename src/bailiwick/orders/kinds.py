@@ -13,8 +13,9 @@ import msgspec
 
 from bailiwick.base.errors import ApiError
 from bailiwick.channels.contract import DisputeNotice, Instruction, NotBuilt, Operation, Result
-from bailiwick.orders.attempts import Attempt, AttemptStep
+from bailiwick.orders.attempts import Attempt
 from bailiwick.orders.rows import OrderMove
+from bailiwick.orders.steps import Begins
 from bailiwick.orders.table import OrderTable
 from bailiwick.orders.transition import Transition
 from bailiwick.store.database import Store
@@ -23,7 +24,6 @@ ActsOn = Callable[[Store, Any, Attempt], Awaitable[Any]]
 Completes = Callable[[Store, Instruction], Awaitable[Instruction | NotBuilt]]
 Effect = Callable[[Any, Attempt, Any, Result, int, int], Transition[Any] | None]
 GivesUp = Callable[[Any, Any, Attempt], Awaitable[Transition[Any] | None]]
-Begins = Callable[[Instruction], AttemptStep]
 Steps = Callable[[Any, Attempt, Result, Begins, int], Transition[Any] | None]
 Onward = Callable[[Any, Any, Attempt, Result], Awaitable[Transition[Any] | None]]
 
@@ -87,6 +87,7 @@ class Handler(msgspec.Struct, frozen=True):
         steps: order, attempt, a result that asks for a step, what makes one of an instruction, and
             now to the transition that permits it; None where there is none to take. Without it the
             operation has one step. Pure.
+        back: an order to where a payer who comes back goes on to; None: nowhere. Pure.
         may_return: what was done may come back long after.
     """
 
@@ -98,6 +99,7 @@ class Handler(msgspec.Struct, frozen=True):
     may_return: bool = False
     gives_up: GivesUp | None = None
     steps: Steps | None = None
+    back: Callable[[Any], str | None] | None = None
 
 
 def alone(outcome: Callable[[Any, Attempt, Result, int, int], Transition[Any] | None]) -> Effect:

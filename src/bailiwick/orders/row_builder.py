@@ -55,6 +55,7 @@ class RowBuilder:
             instruction,
             reference=identifier,
             callback_url=None if chosen is None else chosen.callback_url,
+            return_url=None if chosen is None else chosen.back_to(instruction, identifier),
             context=None if chosen is None else chosen.context(),
         )
         return AttemptNew(

@@ -8,6 +8,8 @@ is taken once. What may ask for one is a reading, wherever it comes from; two th
 at once meet at the order's guard.
 """
 
+from collections.abc import Callable
+
 import msgspec
 
 from bailiwick.base.objects import encode
@@ -18,6 +20,8 @@ STEPS_MAX = 8
 """Steps of one attempt; what asks for more is not believed."""
 LOOK_MS = 6_000
 """After so long the resolver looks at a step that nobody has ended: its permit has run out."""
+Begins = Callable[[Instruction], AttemptStep]
+"""From the instruction of a step to what is committed of it."""
 _instruction = msgspec.json.Decoder(Instruction)
 _replace = msgspec.structs.replace
 
@@ -38,20 +42,17 @@ def asked_before(instruction: Instruction, result: Result) -> bool:
     return asks(result) and same and result.kept.items() <= instruction.kept.items()
 
 
-def following(attempt: Attempt, result: Result, *, waits: bool) -> Instruction | None:
+def following(attempt: Attempt, result: Result) -> Instruction | None:
     """The instruction of the step that a reading asks for; None where it is none to take: the
-    attempt has ended, or has taken it.
-
-    ``waits``: the payer was told to act, and had to come back with something. Only then may the
-    same step follow on itself, with what is new.
-    """
+    attempt has ended, or has taken it. The same step may follow on itself only with something new
+    that the payer has brought, and once the provider has answered that it still waits."""
     now = current(attempt)
     step = result.step
     if step is None or attempt.state not in OPEN or len(now.steps) >= STEPS_MAX:
         return None
     if step in now.steps:
         news = not result.kept.items() <= now.kept.items()
-        if not (waits and news and step == now.step and attempt.state == "pending"):
+        if not (news and step == now.step and attempt.state == "pending"):
             return None
     known = result.provider_ref or attempt.provider_ref
     before = now.before if known is None or known in now.before else (*now.before, known)

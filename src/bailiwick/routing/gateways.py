@@ -60,6 +60,7 @@ class Gateway:
         callback_url: str,
         silent: Callable[[], bool] = lambda: False,
         late: Late = lambda request, reply: None,
+        return_base: str = "",
     ) -> None:
         self._silent = silent
         self.name = settings.name
@@ -67,8 +68,11 @@ class Gateway:
         self.settings = settings
         self.account = account
         self.callback_url = callback_url
+        self._return_base = return_base
         self.channel: Channel = channel(settings.channel)
         self.profile: Profile = _profile(self.channel.profile, settings)
+        ways = (each for found in self.profile.methods.values() for each in found)
+        self._comes_back = any(each.return_step is not None for each in ways)
         self.inflight = 0
         self.calls = 0
         self._transport: Transport = open_transport(
@@ -83,6 +87,16 @@ class Gateway:
         self._pause_s = CHECK_FIRST_S
         self._history = History("closed", now_ms())
         self._constant = _constant_facts(settings, self.profile)
+
+    def back_to(self, instruction: Instruction, attempt: str) -> str | None:
+        """Where the payer of a charge is to come back to: to the node, if the charge goes on by
+        what the payer brings; else where the client says."""
+        told = instruction.return_url
+        if not self._comes_back or told is None or not self._return_base:
+            return told
+        takes = self.profile.takes(instruction)
+        here = takes is not None and takes.return_step is not None
+        return f"{self._return_base}/{attempt}" if here else told
 
     @property
     def usage(self) -> str:
@@ -221,6 +235,7 @@ class Gateways:
         accounts: dict[str, Account],
         callback_base: str,
         silent: Callable[[], bool] = lambda: False,
+        return_base: str = "",
     ) -> None:
         self._all = {
             each.name: Gateway(
@@ -229,6 +244,7 @@ class Gateways:
                 f"{callback_base}/{each.name}",
                 silent,
                 functools.partial(self._late, each.name),
+                return_base,
             )
             for each in settings
         }

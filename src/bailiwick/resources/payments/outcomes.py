@@ -12,9 +12,8 @@ import msgspec
 from bailiwick.channels.contract import NO_SUCH_METHOD, Instruction, NotBuilt, Outcome, Result
 from bailiwick.ledger import postings as ledger
 from bailiwick.orders.attempts import NO_CHARGE, OPEN, Attempt, AttemptNew
-from bailiwick.orders.kinds import Begins
 from bailiwick.orders.rows import Review
-from bailiwick.orders.steps import following
+from bailiwick.orders.steps import Begins, following
 from bailiwick.orders.transition import Transition, closed, ended, repeats, review_of
 from bailiwick.resources.payments import states
 from bailiwick.resources.payments.holds.captures import counted
@@ -99,8 +98,7 @@ def go_on(
     """The provider wants the next request of a charge: it gets its permit."""
     if payment.open_attempt != attempt.id:
         return None  # a void has taken over
-    waits = payment.state == State.REQUIRES_ACTION
-    instruction = following(attempt, result, waits=waits)
+    instruction = following(attempt, result)
     if instruction is None:
         return None
     progress = _replace(payment.progress, action=None)
