@@ -79,7 +79,8 @@ class Orders(Bank):
             self.done.setdefault(reference, (instruction, Result(Outcome.PENDING)))
             self.states.setdefault(reference, "approved" if self.at_once else "open")
         elif instruction.kept.get("result", "good") != "good":
-            return Result(Outcome.UNKNOWN, detail="refused")
+            action = redirect("https://bank/again")  # that is nothing that it knows
+            return Result(Outcome.PENDING, f"order_{reference}", action=action)
         elif self.states[reference] != "refused":
             if instruction.step == "details" and self.states[reference] == "open":
                 self.states[reference] = "approved"

@@ -18,7 +18,7 @@ from bailiwick.channels.contract import Outcome, Result, Takes
 from bailiwick.node.operations import refuse_if_superseded
 from bailiwick.node.service import Node
 from bailiwick.orders import attempt_store, steps
-from bailiwick.orders.attempts import OPEN, Attempt
+from bailiwick.orders.attempts import Attempt
 from bailiwick.orders.executor import Permitted
 from bailiwick.orders.machine import Machine
 from bailiwick.runtime.database_errors import DATABASE_ERRORS
@@ -83,7 +83,8 @@ async def taken(machine: Machine, attempt: Attempt, query: bytes) -> Permitted |
     """
     profile = machine.gateways.profile_of(attempt.gateway)
     takes = None if profile is None else profile.takes(steps.current(attempt))
-    if takes is None or takes.return_step is None or attempt.state not in OPEN:
+    # Who comes back was sent by the provider's answer: so there is one, and it was that it waits.
+    if takes is None or takes.return_step is None or attempt.state != "pending":
         return None
     brought = brought_by(takes, query)
     if not brought:
