@@ -18,6 +18,10 @@ from bailiwick.channels.contract import (
     Resolve,
     Result,
 )
+from bailiwick.checker.findings import Findings
+from bailiwick.checker.kinds import steps as checked
+from bailiwick.checker.places import NodePlace
+from bailiwick.checker.reader import snapshot
 from bailiwick.orders import steps
 from bailiwick.orders.steps import STEPS_MAX
 from bailiwick.resources.payments.params import CancelPayment
@@ -354,6 +358,24 @@ async def test_a_callback_about_another_object_contradicts(
     assert await reviews(sql) == {"reference_mismatch"}
 
 
+async def test_both_ids_are_known_where_callbacks_name_nothing_else(
+    store: NodeStore, sql: asyncpg.Connection
+) -> None:
+    bank = Orders(callbacks_by_id=True)
+    region = Region(store, bank)
+    made = await begun(region)
+    charge = made["latest_charge"]
+    bank.approve(charge)
+    said = approved_by_payer(charge)
+    assert await told(region, bank, said, provider_ref=f"order_{charge}") == "taken"
+    assert await state(region, made) == ("succeeded", "approved")
+    known = await sql.fetch("SELECT provider_ref FROM known_object ORDER BY 1")
+    assert [row[0] for row in known] == [f"order_{charge}", f"paid_{charge}"]
+    again = Result(Outcome.APPROVED, f"paid_{charge}", 1000, "EUR")
+    assert await told(region, bank, again, provider_ref=f"paid_{charge}") == "taken"
+    assert bank.taken() == 1000 and not await reviews(sql)
+
+
 async def test_the_first_answer_that_comes_late_does_not_undo_the_step(
     region: Region, bank: Orders, sql: asyncpg.Connection
 ) -> None:
@@ -485,6 +507,34 @@ async def test_nobody_is_to_act(region: Region, bank: Orders, sql: asyncpg.Conne
     bank.approve(order.reference)
     await told(region, bank, approved_by_payer(order.reference), reference=order.reference)
     assert len(bank.calls) == 1
+
+
+# What the checker sees
+
+
+async def wrong(dsn: str) -> list[str]:
+    found = Findings().of(checked.steps_committed)
+    async with snapshot(NodePlace("europe", dsn)) as db:
+        await checked.steps_committed(db, found)
+    assert found.compared
+    return [each.wrong for each in found.violations]
+
+
+async def test_the_checker_sees_a_step_that_was_not_committed(
+    region: Region, bank: Orders, sql: asyncpg.Connection, dsn: str
+) -> None:
+    made = await begun(region)
+    charge = made["latest_charge"]
+    bank.approve(charge)
+    await region.resolve(charge)
+    assert await wrong(dsn) == []
+    await sql.execute("UPDATE attempt SET stepped_at = NULL")
+    await begun(region, "k2")
+    bank.at_once = True
+    await begun(region, "k3")
+    assert await wrong(dsn) == ["has steps, and none was permitted"]
+    await sql.execute("UPDATE attempt SET stepped_at = permitted_at, seq = 1 WHERE id = $1", charge)
+    assert await wrong(dsn) == ["0 steps, 2 instructions of it in events"]
 
 
 # Bounds

@@ -87,8 +87,10 @@ def moved_on(before: Attempt, now: Attempt) -> bool:
 
 
 def is_new(attempt: Attempt) -> bool:
-    """Whether the provider's id of an attempt is that of what the step before has made: what its
-    step makes may have one of its own."""
+    """Whether the provider's id of an open attempt is that of what the step before has made: what
+    its step makes may have one of its own."""
+    if attempt.state not in OPEN:
+        return False
     now = current(attempt)
     return now.step is not None and attempt.provider_ref == now.provider_ref
 

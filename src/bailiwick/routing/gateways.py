@@ -94,6 +94,8 @@ class Gateway:
         told = instruction.return_url
         if not self._comes_back or told is None or not self._return_base:
             return told
+        if instruction.operation is not Operation.CHARGE:
+            return told
         takes = self.profile.takes(instruction)
         here = takes is not None and takes.return_step is not None
         return f"{self._return_base}/{attempt}" if here else told

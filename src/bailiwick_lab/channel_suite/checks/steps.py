@@ -5,7 +5,14 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from bailiwick.channels.contract import CannotExpress, Instruction, Operation, Outcome, Resolve
+from bailiwick.channels.contract import (
+    CannotExpress,
+    Family,
+    Instruction,
+    Operation,
+    Outcome,
+    Resolve,
+)
 from bailiwick_lab.channel_suite.subject import Failed, Subject, require
 
 READABLE = (Resolve.REFERENCE, Resolve.PROVIDER_ID)
@@ -32,7 +39,8 @@ def check_ways_to_pay_name_steps(it: Subject) -> None:
                 require(step in it.profile.steps, f"{method}: {step} is not among profile.steps")
             both = (each.return_step is not None) == bool(each.return_params)
             require(both, f"{method}: return_step goes with return_params")
-            require(each.returns or each.return_step is None, f"{method}: a return without returns")
+            known = each.returns or each.family is Family.TOKEN or each.return_step is None
+            require(known, f"{method}: return_step, and the payer does not have to come back")
 
 
 def check_cases_cover_steps(it: Subject) -> None:

@@ -12,7 +12,7 @@ import msgspec
 
 from bailiwick.base.clock import now_ms
 from bailiwick.channels.contract import Instruction, Operation, Profile
-from bailiwick.orders import attempt_store
+from bailiwick.orders import attempt_store, steps
 from bailiwick.orders.attempts import OPEN, Attempt
 from bailiwick.orders.executor import OPEN_LOOK_MS, PERMIT_NS
 from bailiwick.orders.machine import Machine
@@ -60,7 +60,9 @@ async def decide(machine: Machine, payment: Payment, attempt: Attempt) -> Step |
     if not is_due(_instruction.decode(attempt.instruction), now_ms()):
         return None
     # It may have gone on to its next step since; what does after this fails the payment's guard.
-    attempt = await attempt_store.find(machine.store, attempt.id) or attempt
+    now = await attempt_store.find(machine.store, attempt.id)
+    if now is None or steps.moved_on(attempt, now):
+        return None
     instruction = _instruction.decode(attempt.instruction)
     outstanding = payment.open_attempt == attempt.id and attempt.state in OPEN
     waits = payment.state in (State.PROCESSING, State.REQUIRES_ACTION)
