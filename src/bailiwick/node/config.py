@@ -65,7 +65,10 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
     callback_listen: Annotated[
         Address,
-        Meta(description="`HOST:PORT` for providers: callbacks, `/healthz`, `/readyz`, no more"),
+        Meta(
+            description="`HOST:PORT` for providers: callbacks, payers who come back, `/healthz`, "
+            "`/readyz`, no more"
+        ),
     ] = ""
     connections_per_address: Annotated[
         int,
