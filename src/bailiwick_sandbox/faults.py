@@ -50,6 +50,7 @@ FaultOperation = Literal[
     "payout",
     "payout_cancel",
     "query",
+    "token",
     "callback",
     "*",
 ]

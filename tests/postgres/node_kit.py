@@ -92,7 +92,8 @@ class Bank:
 
     ``script``: what to do with the next calls of an operation, else approve. Words: approve,
     hold, decline, retryable, pending, act, unsent, lost (done, but the answer is), never (lost
-    before it arrived), wrong, missing (amount), currency, crash, slow.
+    before it arrived), revoked (the credentials: not looked at), wrong, missing (amount), currency,
+    crash, slow.
     """
 
     def __init__(
@@ -115,6 +116,7 @@ class Bank:
         self.seen: list[tuple[Outcome, str | None]] = []
         self.before_answer: Any = None
         self.hidden = False
+        self.lacking: str | None = None
         self.sequence = sequence.Sequence()
 
     # What the books say
@@ -169,6 +171,9 @@ class Bank:
         if word == "never":
             return Exchange(Phase.SENT, None, "reset")
         self.calls.append(instruction)
+        if word == "revoked":
+            away = Result(Outcome.DECLINED, retryable=True, detail="credentials")
+            return Exchange(Phase.ANSWERED, Reply(401, {}, msgspec.json.encode(away)))
         result = self.carry_out(instruction, word)
         if self.before_answer is not None:
             hook, self.before_answer = self.before_answer, None
@@ -230,7 +235,7 @@ class Bank:
         body = missing if found is None or self.hidden else found[1]
         return Exchange(Phase.ANSWERED, Reply(200, {}, msgspec.json.encode(body)))
 
-    def saw(self, outcome: Outcome, detail: str | None) -> None:
+    def saw(self, outcome: Outcome, detail: str | None, begun_ns: int) -> None:
         self.seen.append((outcome, detail))
 
     # Channel

@@ -1,14 +1,24 @@
 """Schemes of callbacks: forgeries, rotation, the window. Judges: Stripe's SDK, and RFC 4231."""
 
+import base64
+import hashlib
+import hmac
 from collections.abc import Mapping
 
 import pytest
 import stripe
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from bailiwick.channels.blocks import words
-from bailiwick.channels.blocks.signatures import OfBody, Timestamped, check_signature, sign
+from bailiwick.channels.blocks.signatures import (
+    OfAddress,
+    OfBody,
+    Timestamped,
+    check_signature,
+    sign,
+)
 from bailiwick.channels.contract import Account, CallbackRefused, Notice
 
 NOW_S = 1_790_000_000
@@ -108,7 +118,7 @@ def test_as_a_scheme_it_signs_with_the_first_secret_and_takes_any() -> None:
     account = Account("g", "https://provider.test", {"first": "a", "second": "b"})
     for secrets in ({"first": "a"}, {"first": "b"}):
         made = scheme.sign(called(), Account("g", "https://provider.test", secrets), NOW_MS)
-        assert scheme.check(called({"X-Signature": made["x-signature"]}), account, NOW_MS)
+        assert scheme.check(called({"X-Signature": made.headers["x-signature"]}), account, NOW_MS)
 
 
 # RFC 4231, test case 2: the digests of one text under the key "Jefe".
@@ -127,7 +137,7 @@ def of_body(secret: str, **more: str) -> Account:
 def test_of_the_body_as_the_rfc_has_it(digest: str) -> None:
     data, wanted = b"what do ya want for nothing?", OF_THE_RFC[digest]
     scheme, account = OfBody("x-signature", digest), of_body("Jefe")
-    assert scheme.sign(called({}, data), account, NOW_MS) == {"x-signature": wanted}
+    assert scheme.sign(called({}, data), account, NOW_MS).headers == {"x-signature": wanted}
     assert scheme.check(called({"X-Signature": wanted}, data), account, NOW_MS)
     for other in (wanted[:-1], wanted + "0", wanted.upper(), wanted[:-1] + "é", ""):
         with pytest.raises(CallbackRefused):
@@ -141,10 +151,38 @@ def test_of_the_body_as_the_rfc_has_it(digest: str) -> None:
 def test_of_the_body_any_secret_fits_and_an_empty_one_none() -> None:
     scheme = OfBody("x-signature", "sha512", ("callback_secret", "second"))
     made = scheme.sign(called(), of_body("b"), NOW_MS)
-    assert scheme.check(called(made), of_body("a", second="b"), NOW_MS)
+    assert scheme.check(made, of_body("a", second="b"), NOW_MS)
     for nothing in (of_body(""), of_body(" "), Account("g", "https://provider.test", {})):
         with pytest.raises(CallbackRefused, match="no callback secret"):
-            scheme.check(called(scheme.sign(called(), nothing, NOW_MS)), nothing, NOW_MS)
+            scheme.check(scheme.sign(called(), nothing, NOW_MS), nothing, NOW_MS)
+
+
+def test_of_the_address_as_the_provider_s_own_kit_makes_it() -> None:
+    """https://developer.squareup.com/docs/webhooks/step3validate: the key signs the address that
+    was subscribed with, and the body right behind it."""
+    scheme, account = OfAddress("x-signature"), of_body("asdf1234")
+    notice = called({}, b'{"hello":"world"}')
+    signed = b'https://node.test/v1/callbacks/g{"hello":"world"}'
+    wanted = base64.b64encode(hmac.new(b"asdf1234", signed, hashlib.sha256).digest()).decode()
+    assert scheme.sign(notice, account, NOW_MS).headers == {"x-signature": wanted}
+    good = called({"X-Signature": wanted}, notice.body)
+    assert scheme.check(good, account, NOW_MS)
+    moved = replace(good, url=good.url + "?a=1")
+    for other in (moved, replace(good, body=b"{}"), replace(good, headers={}), called()):
+        with pytest.raises(CallbackRefused, match="does not fit"):
+            scheme.check(other, account, NOW_MS)
+    for wrong in (wanted[:-1], wanted.lower(), wanted + "é", ""):
+        with pytest.raises(CallbackRefused, match="does not fit"):
+            scheme.check(replace(good, headers={"x-signature": wrong}), account, NOW_MS)
+
+
+def test_of_the_address_any_secret_fits_and_an_empty_one_none() -> None:
+    scheme = OfAddress("x-signature", ("callback_secret", "second"))
+    made = scheme.sign(called(), of_body("b"), NOW_MS)
+    assert scheme.check(made, of_body("a", second="b"), NOW_MS)
+    for nothing in (of_body(""), of_body(" "), Account("g", "https://provider.test", {})):
+        with pytest.raises(CallbackRefused, match="no callback secret"):
+            scheme.check(scheme.sign(called(), nothing, NOW_MS), nothing, NOW_MS)
 
 
 @settings(max_examples=150, deadline=None)

@@ -10,6 +10,7 @@ from bailiwick.channels.contract import (
 )
 from bailiwick.orders import steps
 from bailiwick.orders.attempts import Attempt
+from bailiwick.routing.building import question
 from bailiwick.routing.gateways import Gateway
 
 
@@ -20,7 +21,7 @@ async def query(attempt: Attempt, gateway: Gateway, way: Resolve) -> Result | No
         if attempt.provider_ref is None:
             return None
         instruction = msgspec.structs.replace(instruction, provider_ref=attempt.provider_ref)
-    request = gateway.channel.query(instruction, gateway.account, way)
+    request = question(gateway, instruction, way)
     if request is None:
         return None
     exchange = await gateway.exchange(request)

@@ -7,25 +7,22 @@ a breaker over the last outcomes, with a pause that doubles and a trickle of tri
 
 import asyncio
 import functools
-import re
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 import msgspec
 import structlog
 
 from bailiwick.admission import load
-from bailiwick.base.clock import now_ms
-from bailiwick.base.errors import ApiError
+from bailiwick.base.clock import boot_ns, now_ms
 from bailiwick.base.history import History
 from bailiwick.base.sequence import Sequence
 from bailiwick.channels.contract import (
     Account,
-    CannotExpress,
+    BadSecret,
     Channel,
     Context,
     Exchange,
     Instruction,
-    NotBuilt,
     Operation,
     Outcome,
     Permit,
@@ -36,14 +33,18 @@ from bailiwick.channels.contract import (
 )
 from bailiwick.channels.registry import channel
 from bailiwick.channels.transports import Late, Transport, open_transport
+from bailiwick.channels.transports.secured import USUAL, Secured
 from bailiwick.routing.breaker import Breaker
+from bailiwick.routing.declared import constant_facts, profile_at
 from bailiwick.routing.match import GatewayFacts, Routing, Wanted, match
+from bailiwick.routing.preparations import Preparations
 from bailiwick.routing.settings import GatewaySettings
 from bailiwick.runtime import trace
 from bailiwick.runtime.loops import forever
 
 CHECK_EVERY_S = 10.0
 CHECK_FIRST_S = 0.5
+PREPARING_CONNECTIONS = 2
 WARM_CONNECTIONS = 2
 SILENT = "another process serves this node"
 
@@ -60,17 +61,17 @@ class Gateway:
         callback_url: str,
         silent: Callable[[], bool] = lambda: False,
         late: Late = lambda request, reply: None,
+        secured: Secured = USUAL,
         return_base: str = "",
     ) -> None:
         self._silent = silent
         self.name = settings.name
         self.vault = settings.vault_name
         self.settings = settings
-        self.account = account
         self.callback_url = callback_url
         self._return_base = return_base
         self.channel: Channel = channel(settings.channel)
-        self.profile: Profile = _profile(self.channel.profile, settings)
+        self.profile: Profile = profile_at(self.channel.profile, settings)
         ways = (each for found in self.profile.methods.values() for each in found)
         self._comes_back = any(each.return_step is not None for each in ways)
         self.inflight = 0
@@ -80,13 +81,25 @@ class Gateway:
             limit=settings.connections_max,
             secrets=tuple(account.secrets.values()),
             late=late,
+            secured=secured,
         )
+        self.preparations = _preparations(self.channel, self.profile, account, silent, secured)
         self._sequence = Sequence()
         self._breaker = Breaker(asyncio.get_running_loop().time)
         self._problem: str | None = "not connected yet"
         self._pause_s = CHECK_FIRST_S
         self._history = History("closed", now_ms())
-        self._constant = _constant_facts(settings, self.profile)
+        self._constant = constant_facts(settings, self.profile)
+
+    @property
+    def account(self) -> Account:
+        """The account, with what is prepared and good at this moment."""
+        return self.preparations.account
+
+    @property
+    def lacking(self) -> str | None:
+        """Which preparation is lacking, and why: no request can be made without it."""
+        return self.preparations.lacking()
 
     def back_to(self, instruction: Instruction, attempt: str) -> str | None:
         """Where the payer of a charge is to come back to: to the node, if the charge goes on by
@@ -103,7 +116,7 @@ class Gateway:
     @property
     def usage(self) -> str:
         """ "open", or why the gateway takes nothing now."""
-        return self._problem or self._breaker.why_shut(self.inflight) or "open"
+        return self.lacking or self._problem or self._breaker.why_shut(self.inflight) or "open"
 
     @property
     def failures(self) -> float:
@@ -112,7 +125,7 @@ class Gateway:
 
     def noted(self) -> History:
         """Note the usage state of this moment (open, closed, on trial); how it came to be so."""
-        state = "closed" if self._problem else self._breaker.state
+        state = "closed" if self.lacking or self._problem else self._breaker.state
         if state != self._history.state:
             figures = {"failures": round(self.failures, 3), "calls": self.calls}
             why = "" if state == "open" else self.usage
@@ -134,25 +147,41 @@ class Gateway:
         now = now_ms()
         return Context(now, self._sequence.next(now))
 
+    async def begin(self) -> None:
+        """Prepare what payments need, then connect."""
+        await self.preparations.renew()
+        await self.connect()
+
     async def connect(self) -> None:
-        """Check the credentials and warm the pool; the result is the usage state."""
+        """Check the credentials and warm the pool; the result is the usage state. Without what has
+        to be prepared there is nothing to check."""
         if self._silent():
             self._problem = SILENT
-            self.noted()
-            return
-        request = self.channel.check(self.account)
+        elif self.lacking is None:
+            self._problem = await self._checked()
+        self.noted()
+
+    async def _checked(self) -> str | None:
+        """What is wrong with the credentials, or the way there; None if nothing is."""
+        begun_ns = boot_ns()
+        try:
+            request = self.channel.check(self.account)
+        except BadSecret as bad:
+            return str(bad)
         exchange = await self._transport.connect(request, self.profile, WARM_CONNECTIONS)
         if exchange.phase is not Phase.ANSWERED or exchange.reply is None:
-            problem: str | None = f"unreachable: {exchange.error}"
-        else:
-            problem = self.channel.parse_check(exchange.reply, self.account)
-        self._problem = problem
-        self.noted()
+            return f"unreachable: {exchange.error}"
+        problem = self.channel.parse_check(exchange.reply, self.account)
+        if problem is not None and self.preparations.newer(begun_ns):
+            return await self._checked()
+        self._notice(exchange, begun_ns)
+        return problem
 
     async def exchange(self, request: Request, permit: Permit | None = None) -> Exchange:
         """One request and its answer."""
         if self._silent():
             return Exchange(Phase.UNSENT, None, SILENT)
+        begun_ns = boot_ns()
         self.inflight += 1
         self.calls += 1
         span = trace.onward()
@@ -163,16 +192,24 @@ class Gateway:
         if spell is not None:
             spell.leave()
         try:
-            return await self._transport.exchange(request, self.profile, permit)
+            done = await self._transport.exchange(request, self.profile, permit)
+            self._notice(done, begun_ns)
+            return done
         finally:
             self.inflight -= 1
             if spell is not None:
                 spell.back()
 
-    def saw(self, outcome: Outcome, detail: str | None) -> None:
-        """Learn from an outcome in real traffic."""
-        if detail == "credentials":
+    def _notice(self, exchange: Exchange, begun_ns: int) -> None:
+        if exchange.reply is not None and exchange.reply.status == 401:
+            self.preparations.refused(begun_ns)
+
+    def saw(self, outcome: Outcome, detail: str | None, begun_ns: int) -> None:
+        """Learn from an outcome in real traffic; ``begun_ns``: when the call began (``boot_ns``).
+        What was refused before the credentials were renewed says nothing of them now."""
+        if detail == "credentials" and not self.preparations.newer(begun_ns):
             self._problem = "the provider refuses the credentials"
+            self.preparations.refused(begun_ns)
         self._breaker.saw(outcome is not Outcome.UNKNOWN and detail != "rate_limited")
         self.noted()
 
@@ -185,50 +222,29 @@ class Gateway:
         self._pause_s = min(self._pause_s * 2, CHECK_EVERY_S) if self._problem else CHECK_EVERY_S
         return self._pause_s
 
+    async def prepare(self) -> float:
+        """Renew what is due, open the gateway where that was what it lacked, and wait until
+        something is due again; see ``forever``."""
+        if await self.preparations.renew() and self._problem is not None:
+            await self.connect()
+        self.noted()
+        await self.preparations.wait()
+        return 0.0
+
     async def close(self) -> None:
         """Close its connections."""
+        await self.preparations.close()
         await self._transport.close()
 
 
 Heard = Callable[[Gateway, Request, Reply], Awaitable[None]]
 
 
-def build(gateway: Gateway, instruction: Instruction) -> Request | NotBuilt:
-    """The request that carries out an instruction, or why there is none: nothing was sent then."""
-    try:
-        return gateway.channel.request(instruction, gateway.account)
-    except CannotExpress as cannot:
-        return NotBuilt(
-            Outcome.DECLINED,
-            code="parameter_invalid" if cannot.param else "request_not_possible",
-            message=str(cannot),
-            detail="not_expressible",
-            retryable=True,
-            param=cannot.param,
-        )
-    except Exception as defect:  # pure code: whatever it raises, no byte has left
-        log.error(
-            "channel_defect", gateway=gateway.name, attempt=instruction.reference, error=defect
-        )
-        return defective(gateway.profile)
-
-
-def defective(profile: Profile) -> NotBuilt:
-    """A request that is no request: the channel's defect; nothing was sent."""
-    return NotBuilt(
-        Outcome.DECLINED,
-        code="processing_error",
-        message=f"The request to {profile.title} could not be made, by a defect of the channel; "
-        "nothing was sent. The operator's log names it.",
-        detail="channel_defect",
-        retryable=True,
-    )
-
-
 class Gateways:
     """The node's channel docking layer.
 
     ``silent``: providers are told nothing any more, because another process speaks for the node.
+    ``secured``: the connections of gateways for which the settings say more than an address.
     """
 
     def __init__(
@@ -237,6 +253,7 @@ class Gateways:
         accounts: dict[str, Account],
         callback_base: str,
         silent: Callable[[], bool] = lambda: False,
+        secured: Mapping[str, Secured] | None = None,
         return_base: str = "",
     ) -> None:
         self._all = {
@@ -246,6 +263,7 @@ class Gateways:
                 f"{callback_base}/{each.name}",
                 silent,
                 functools.partial(self._late, each.name),
+                (secured or {}).get(each.name, USUAL),
                 return_base,
             )
             for each in settings
@@ -257,10 +275,14 @@ class Gateways:
 
     async def connect(self) -> None:
         """Connect all gateways at once and go on watching them."""
-        await asyncio.gather(*(gateway.connect() for gateway in self._all.values()))
-        self._tasks = [
-            asyncio.create_task(forever("gateway", each.watch)) for each in self._all.values()
+        await asyncio.gather(*(gateway.begin() for gateway in self._all.values()))
+        loops = [forever("gateway", each.watch) for each in self._all.values()]
+        loops += [
+            forever("preparations", each.prepare)
+            for each in self._all.values()
+            if each.profile.preparations
         ]
+        self._tasks = [asyncio.create_task(each) for each in loops]
 
     async def close(self) -> None:
         """Stop watching and close all connections."""
@@ -308,67 +330,17 @@ class Gateways:
         return [gateway.facts() for gateway in self._all.values()]
 
 
-def _profile(profile: Profile, settings: GatewaySettings) -> Profile:
-    changes = {}
-    if settings.visibility_ms is not None:
-        changes["visibility_ms"] = settings.visibility_ms
-    if settings.total_ms is not None:
-        changes["total_ms"] = settings.total_ms
-        changes["first_byte_ms"] = min(profile.first_byte_ms, settings.total_ms)
-    return msgspec.structs.replace(profile, **changes) if changes else profile
-
-
-def _constant_facts(settings: GatewaySettings, profile: Profile) -> GatewayFacts:
-    currencies = frozenset(code.upper() for code in settings.currencies)
-    if profile.currencies is not None:
-        able = frozenset(profile.currencies)
-        currencies = currencies & able if currencies else able
-    return GatewayFacts(
-        settings.name,
-        settings.channel,
-        settings.kind,
-        "open",
-        settings.mode == "live",
-        settings.priority,
-        settings.cost_bps,
-        settings.cost_fixed,
-        frozenset(code.upper() for code in settings.countries),
-        currencies,
-        {each: profile.methods[each] for each in settings.methods if each in profile.methods},
-        profile.manual_capture,
-        settings.vault_name,
-        profile.multiples,
-        _shared_tokens(settings, profile),
-        Operation.SETUP in profile.resolve,
-    )
-
-
-def _shared_tokens(settings: GatewaySettings, profile: Profile) -> re.Pattern[str] | None:
-    if settings.mode == "live" or profile.shared_tokens is None:
-        return None
-    return re.compile(profile.shared_tokens)
-
-
-def check_part(
-    profile: Profile, operation: Operation, amount: int, currency: str, whole: int
-) -> None:
-    """Refuse a capture or refund of a part of ``whole`` (minor units) where the provider can only
-    do all of it, or cannot express it. Raises ApiError (400)."""
-    if operation is Operation.VOID:
-        return
-    capturing = operation is Operation.CAPTURE
-    param = "amount_to_capture" if capturing else "amount"
-    unit = profile.multiples.get(currency, 1)
-    if amount % unit:
-        raise ApiError.invalid(
-            f"{profile.title} takes only multiples of {unit} in {currency}.",
-            param=param,
-            code="parameter_invalid_integer",
+def _preparations(
+    made: Channel,
+    profile: Profile,
+    account: Account,
+    silent: Callable[[], bool],
+    secured: Secured,
+) -> Preparations:
+    transport = None
+    if profile.preparations:
+        hidden = tuple(account.secrets.values())
+        transport = open_transport(
+            "http", limit=PREPARING_CONNECTIONS, secrets=hidden, secured=secured
         )
-    parts = profile.partial_capture if capturing else profile.partial_refund
-    if amount < whole and not parts:
-        raise ApiError.invalid(
-            f"{profile.title} can only {operation.value} the whole amount.",
-            param=param,
-            code="partial_amount_unsupported",
-        )
+    return Preparations(made, profile, account, transport, silent)

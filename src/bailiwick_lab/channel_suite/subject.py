@@ -4,15 +4,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
+from msgspec.structs import replace
 
 from bailiwick.channels.contract import (
     Account,
+    CallbackRefused,
     Channel,
     Exchange,
     Instruction,
     Notice,
+    NotPrepared,
     Operation,
+    Prepared,
+    Prepares,
     Profile,
     Resolve,
 )
@@ -22,6 +26,10 @@ NOW_MS = 1_790_000_000_000
 """When callbacks arrive."""
 CALLED = "https://node.test/v1/callbacks/gateway-1"
 """Where they do."""
+
+
+NOT_BELIEVED = (CallbackRefused, NotPrepared)
+"""How a channel says that a callback is not proved, or not now."""
 
 
 class Failed(Exception):
@@ -51,6 +59,13 @@ class Subject:
     def answers_to(self, operation: Operation) -> list[Answer]:
         return [each for each in self.cases.answers if each.instruction.operation is operation]
 
+    def account_in(self, currency: str) -> Account:
+        """The account of the cases; of this currency, where it is told of which it is."""
+        account = self.cases.account
+        if "currency" not in self.profile.options:
+            return account
+        return replace(account, options={**account.options, "currency": currency})
+
     def among(self, *operations: Operation) -> list[Operation]:
         """Those of them that the channel has."""
         return [each for each in operations if each in self.profile.resolve]
@@ -71,7 +86,23 @@ class Subject:
 
     def secrets(self) -> Iterator[str]:
         """What no record may hold."""
-        return (text for text in self.cases.account.secrets.values() if text)
+        yield from (text for text in self.cases.account.secrets.values() if text)
+        yield from self.prepared()
+
+    def prepared(self) -> Iterator[str]:
+        """Of that, what is prepared: in the account, and in the cases."""
+        found = list(self.cases.account.prepared.values())
+        says = (each.says for each in self.cases.preparations)
+        found += [each.values for each in says if isinstance(each, Prepared)]
+        yield from (text for values in found for text in values.values() if text)
+
+    @property
+    def prepares(self) -> Prepares:
+        """The channel, where it declares preparations. Raises Failed: it has no such functions."""
+        assert self.profile.preparations, "a check looks first"
+        if not isinstance(self.channel, Prepares):
+            raise Failed("it declares preparations, and has no functions prepare and prepared")
+        return self.channel
 
     def signed(
         self, case: Callback, now_ms: int = NOW_MS, account: Account | None = None, at: str = CALLED
@@ -85,10 +116,7 @@ class Subject:
         url = f"{at}?{case.query}" if case.query else at
         bare = Notice("POST", url, case.headers, case.body)
         scheme = self.profile.callbacks
-        if scheme is None:
-            return bare
-        made = scheme.sign(bare, account or self.cases.account, now_ms)
-        return msgspec.structs.replace(bare, headers={**case.headers, **made})
+        return bare if scheme is None else scheme.sign(bare, account or self.cases.account, now_ms)
 
 
 def subject(channel: Channel, folder: Path) -> Subject:

@@ -55,6 +55,9 @@ class Takes(msgspec.Struct, frozen=True):
         returns: the payer comes back from elsewhere, so an address to come back to is needed.
         lasts_ms: how long the payer may take, if the client does not say; None: as long as the
             provider lets it.
+        currencies: in which alone; empty: in those of the type (``methods``), or all that the
+            channel takes.
+        holds: money can be held by it, where the channel has captures.
         completed_by: the step that takes or holds the money. Nothing is taken before it, whatever
             the payer does: what the payer leaves undone is given up by never sending it.
         return_step: the step that is due when the payer comes back, where the provider cannot be
@@ -69,6 +72,8 @@ class Takes(msgspec.Struct, frozen=True):
     tells: tuple[str, ...] = ()
     returns: bool = False
     lasts_ms: int | None = None
+    currencies: tuple[str, ...] = ()
+    holds: bool = True
     completed_by: str | None = None
     return_step: str | None = None
     return_params: tuple[str, ...] = ()
