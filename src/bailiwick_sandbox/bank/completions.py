@@ -1,7 +1,7 @@
 """Completions in the books: charges of which nothing is taken before the merchant asks for it.
 
 As PayPal's orders have it, which are captured once the payer has approved, and as cards and banks
-behind a page have it whose result the payer brings back (Adyen's details). Until then the charge
+behind a page have it whose result the payer brings back. Until then the charge
 may be forgotten by everybody; its time runs out by itself.
 """
 
