@@ -275,6 +275,7 @@ async def follow_up(
         payment_method_type=original.payment_method_type,
         provider_ref=charged.provider_ref,
         charge_reference=charged.id,
+        charge_amount=payment.amount_received if operation is Operation.REFUND else None,
         payment=payment.id,
         final=final,
         original=original.context,
