@@ -111,7 +111,7 @@ DEFECTS: dict[str, tuple[str, str, str]] = {
         "requests.credentials_are_proved_without_harm",
     ),
     "callbacks_are_believed_unseen": (
-        "dated = not _SIGNED.check(headers, body, account, now_ms)", "dated = False",
+        "dated = not _SIGNED.check(notice, account, now_ms)", "dated = False",
         "callbacks.forgeries_are_refused",
     ),
     "old_callbacks_are_news": (
@@ -119,7 +119,8 @@ DEFECTS: dict[str, tuple[str, str, str]] = {
         "callbacks.signed_at_another_time_the_node_asks",
     ),
     "unreadable_callbacks_raise_what_they_like": (
-        "event = parsing.demand(body, Event)", "event = msgspec.json.decode(body, type=Event)",
+        "event = parsing.demand(notice.body, Event)",
+        "event = msgspec.json.decode(notice.body, type=Event)",
         "callbacks.what_cannot_be_read_is_refused",
     ),
     "unsigned_callbacks_prove_something": (

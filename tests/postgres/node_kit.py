@@ -7,7 +7,7 @@ node's rows against.
 import asyncio
 import re
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, cast
 
 import asyncpg
@@ -24,6 +24,7 @@ from bailiwick.channels.contract import (
     Context,
     Exchange,
     Instruction,
+    Notice,
     Operation,
     Outcome,
     Permit,
@@ -67,11 +68,11 @@ BY_REFERENCE: dict[Operation, tuple[Resolve, ...]] = dict.fromkeys(Operation, (R
 class Signed:
     """How the bank in memory signs its callbacks."""
 
-    def sign(self, account: Account, body: bytes, now_ms: int) -> dict[str, str]:
+    def sign(self, notice: Notice, account: Account, now_ms: int) -> dict[str, str]:
         return {"signature": "genuine"}
 
-    def check(self, headers: Mapping[str, str], body: bytes, account: Account, now_ms: int) -> bool:
-        if headers.get("signature") != "genuine":
+    def check(self, notice: Notice, account: Account, now_ms: int) -> bool:
+        if notice.headers.get("signature") != "genuine":
             raise CallbackRefused("forged")
         return True
 
@@ -229,20 +230,20 @@ class Bank:
 
     # Channel
 
-    def parse(self, instruction: Instruction, reply: Reply) -> Result:
+    def parse(self, instruction: Instruction, reply: Reply, account: Account) -> Result:
         return msgspec.json.decode(reply.body, type=Result)
 
     def query(self, instruction: Instruction, account: Account, way: Resolve) -> Request | None:
         return Request("GET", instruction.reference, {})
 
-    def parse_query(self, instruction: Instruction, reply: Reply, way: Resolve) -> Result:
+    def parse_query(
+        self, instruction: Instruction, reply: Reply, way: Resolve, account: Account
+    ) -> Result:
         return msgspec.json.decode(reply.body, type=Result)
 
-    def callback(
-        self, headers: Mapping[str, str], body: bytes, account: Account, now_ms: int
-    ) -> CallbackEvent | None:
-        Signed().check(headers, body, account, now_ms)
-        return msgspec.json.decode(body, type=CallbackEvent)
+    def callback(self, notice: Notice, account: Account, now_ms: int) -> CallbackEvent | None:
+        Signed().check(notice, account, now_ms)
+        return msgspec.json.decode(notice.body, type=CallbackEvent)
 
     def facts(self) -> GatewayFacts:
         none: frozenset[str] = frozenset()

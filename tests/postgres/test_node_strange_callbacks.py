@@ -7,6 +7,7 @@ from typing import Any
 import asyncpg
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
@@ -258,8 +259,8 @@ async def test_a_channel_s_own_callback_about_another_object(
             (case.says.provider_ref, known),
             (case.says.notice_id, f"evt_{known}"),
         )
-        headers = it.signed(raw, now_ms(), bank.account)
-        return await region.callbacks.take("bank", headers, raw)
+        notice = it.signed(replace(case, body=raw), now_ms(), bank.account, bank.callback_url)
+        return await region.callbacks.take("bank", notice.headers, raw, case.query)
 
     assert await told("pi_another") == "contradicts"
     assert await balance(sql, "merchant:%") == 0

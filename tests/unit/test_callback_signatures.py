@@ -1,5 +1,7 @@
 """Schemes of callbacks: forgeries, rotation, the window. Judges: Stripe's SDK, and RFC 4231."""
 
+from collections.abc import Mapping
+
 import pytest
 import stripe
 from hypothesis import given, settings
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from bailiwick.channels.blocks import words
 from bailiwick.channels.blocks.signatures import OfBody, Timestamped, check_signature, sign
-from bailiwick.channels.contract import Account, CallbackRefused
+from bailiwick.channels.contract import Account, CallbackRefused, Notice
 
 NOW_S = 1_790_000_000
 NOW_MS = NOW_S * 1000
@@ -96,12 +98,17 @@ def test_no_secret_means_no_callback(secret: str) -> None:
         check_signature(header(), (), BODY, NOW_MS)
 
 
+def called(headers: Mapping[str, str] | None = None, body: bytes = BODY) -> Notice:
+    """A callback."""
+    return Notice("POST", "https://node.test/v1/callbacks/g", headers or {}, body)
+
+
 def test_as_a_scheme_it_signs_with_the_first_secret_and_takes_any() -> None:
     scheme = Timestamped("x-signature", ("first", "second"))
     account = Account("g", "https://provider.test", {"first": "a", "second": "b"})
     for secrets in ({"first": "a"}, {"first": "b"}):
-        made = scheme.sign(Account("g", "https://provider.test", secrets), BODY, NOW_MS)
-        assert scheme.check({"X-Signature": made["x-signature"]}, BODY, account, NOW_MS)
+        made = scheme.sign(called(), Account("g", "https://provider.test", secrets), NOW_MS)
+        assert scheme.check(called({"X-Signature": made["x-signature"]}), account, NOW_MS)
 
 
 # RFC 4231, test case 2: the digests of one text under the key "Jefe".
@@ -120,24 +127,24 @@ def of_body(secret: str, **more: str) -> Account:
 def test_of_the_body_as_the_rfc_has_it(digest: str) -> None:
     data, wanted = b"what do ya want for nothing?", OF_THE_RFC[digest]
     scheme, account = OfBody("x-signature", digest), of_body("Jefe")
-    assert scheme.sign(account, data, NOW_MS) == {"x-signature": wanted}
-    assert scheme.check({"X-Signature": wanted}, data, account, NOW_MS)
+    assert scheme.sign(called({}, data), account, NOW_MS) == {"x-signature": wanted}
+    assert scheme.check(called({"X-Signature": wanted}, data), account, NOW_MS)
     for other in (wanted[:-1], wanted + "0", wanted.upper(), wanted[:-1] + "é", ""):
         with pytest.raises(CallbackRefused):
-            scheme.check({"x-signature": other}, data, account, NOW_MS)
+            scheme.check(called({"x-signature": other}, data), account, NOW_MS)
     with pytest.raises(CallbackRefused):
-        scheme.check({"x-signature": wanted}, data + b" ", account, NOW_MS)
+        scheme.check(called({"x-signature": wanted}, data + b" "), account, NOW_MS)
     with pytest.raises(CallbackRefused):
-        scheme.check({}, data, account, NOW_MS)
+        scheme.check(called({}, data), account, NOW_MS)
 
 
 def test_of_the_body_any_secret_fits_and_an_empty_one_none() -> None:
     scheme = OfBody("x-signature", "sha512", ("callback_secret", "second"))
-    made = scheme.sign(of_body("b"), BODY, NOW_MS)
-    assert scheme.check(made, BODY, of_body("a", second="b"), NOW_MS)
+    made = scheme.sign(called(), of_body("b"), NOW_MS)
+    assert scheme.check(called(made), of_body("a", second="b"), NOW_MS)
     for nothing in (of_body(""), of_body(" "), Account("g", "https://provider.test", {})):
         with pytest.raises(CallbackRefused, match="no callback secret"):
-            scheme.check(scheme.sign(nothing, BODY, NOW_MS), BODY, nothing, NOW_MS)
+            scheme.check(called(scheme.sign(called(), nothing, NOW_MS)), nothing, NOW_MS)
 
 
 @settings(max_examples=150, deadline=None)

@@ -55,7 +55,7 @@ def sent(it: Bank, order: Instruction) -> Message:
 
 def told(it: Bank, order: Instruction, code: str | None, **changes: str | None) -> Result:
     reply = answered(it.profile.wire, it.request(order, account()).body, code, **changes)
-    return read(it, order, Exchange(Phase.ANSWERED, reply))
+    return read(it, order, Exchange(Phase.ANSWERED, reply), account())
 
 
 # --- what is sent
@@ -254,7 +254,7 @@ def test_answers_of_another_kind_decide_nothing(it: Bank) -> None:
         for kind in ("0110", "0210", "0230", "0410", "0430", "0810", wanted):
             body = pack(dialect, Message(kind, fields))
             right = kind[:3] == f"0{request.url[-3]}{int(request.url[-2]) + 1}"
-            found = it.parse(order, Reply(0, {}, body))
+            found = it.parse(order, Reply(0, {}, body), account())
             assert (found.outcome is Outcome.APPROVED) is right, (order.operation, kind)
 
 
@@ -262,7 +262,7 @@ def test_an_answer_to_a_repeat_is_one_to_the_first(it: Bank) -> None:
     order = reversal()
     body = it.request(order, account()).body
     reply = answered(it.profile.wire, body, "00")
-    assert it.parse(replace(order, repeat=True), reply).outcome is Outcome.APPROVED
+    assert it.parse(replace(order, repeat=True), reply, account()).outcome is Outcome.APPROVED
 
 
 @pytest.mark.parametrize("currency", CURRENCIES)
@@ -282,13 +282,14 @@ def test_the_sign_on(it: Bank) -> None:
     assert unpack(it.profile.wire, request.body).type == "0800"
     assert unpack(it.profile.wire, request.body).fields[70] == "001"
     yes = answered(it.profile.wire, request.body, "00")
-    assert it.parse_check(yes) is None
-    no = it.parse_check(answered(it.profile.wire, request.body, "05"))
+    assert it.parse_check(yes, account()) is None
+    no = it.parse_check(answered(it.profile.wire, request.body, "05"), account())
     assert no is not None and "05" in no and "secrets" in no
-    assert "read" in str(it.parse_check(Reply(0, {}, b"")))
+    assert "read" in str(it.parse_check(Reply(0, {}, b""), account()))
 
 
 def test_a_context_is_needed_for_what_was_begun_elsewhere(it: Bank) -> None:
-    assert it.parse(replace(CHARGE, context=None), Reply(0, {}, b"")).outcome is Outcome.UNKNOWN
-    assert it.parse(CHARGE, Reply(200, {}, b"")).outcome is Outcome.UNKNOWN
+    elsewhere = replace(CHARGE, context=None)
+    assert it.parse(elsewhere, Reply(0, {}, b""), account()).outcome is Outcome.UNKNOWN
+    assert it.parse(CHARGE, Reply(200, {}, b""), account()).outcome is Outcome.UNKNOWN
     assert LATER.sequence > AT.sequence

@@ -110,7 +110,7 @@ async def test_each_connection_signs_on(node: Node, peer: ScriptedBank) -> None:
     told = await node.connect()
     assert peer.network == ["001", "001", "301", "301"]
     assert peer.connections == 2
-    assert told.reply is not None and node.it.parse_check(told.reply) is None
+    assert told.reply is not None and node.it.parse_check(told.reply, node.account) is None
 
 
 async def test_no_more_connections_than_the_gateway_may_have(it: Bank, peer: ScriptedBank) -> None:
@@ -124,7 +124,7 @@ async def test_a_refused_sign_on_is_told_and_nothing_is_sent(it: Bank, peer: Scr
     peer.signs_on = "05"
     node = Node(it, peer.url)
     told = await node.connect()
-    assert told.reply is not None and "05" in str(it.parse_check(told.reply))
+    assert told.reply is not None and "05" in str(it.parse_check(told.reply, node.account))
     assert await node.ask(CHARGE) == Exchange(Phase.UNSENT, None, "sign_on_refused")
     assert peer.heard == []
     peer.signs_on = "00"
@@ -164,7 +164,7 @@ async def test_one_connection_that_is_down_does_not_close_the_gateway(
     peer.writers[0].transport.abort()
     await until(lambda: len(peer.writers) == 1)
     told = await node.connect()
-    assert told.reply is not None and node.it.parse_check(told.reply) is None
+    assert told.reply is not None and node.it.parse_check(told.reply, node.account) is None
     await node.connect()
     await until(lambda: len(peer.writers) == 2)
     assert (await node.ask(CHARGE)).phase is Phase.ANSWERED
@@ -202,7 +202,7 @@ async def test_closing_signs_off(node: Node, peer: ScriptedBank) -> None:
 async def test_an_answer(node: Node, peer: ScriptedBank) -> None:
     done = await node.ask(CHARGE)
     assert done.reply is not None
-    found = node.it.parse(CHARGE, done.reply)
+    found = node.it.parse(CHARGE, done.reply, node.account)
     assert (found.outcome, found.amount) == (Outcome.APPROVED, 1099)
     assert peer.heard[0].type == "0200"
 
@@ -227,7 +227,7 @@ async def test_many_at_once_get_their_own_answers_in_any_order(
     for number, each in enumerate(asked):
         done = await each
         assert done.reply is not None
-        assert node.it.parse(nth(number), done.reply).outcome is Outcome.APPROVED
+        assert node.it.parse(nth(number), done.reply, node.account).outcome is Outcome.APPROVED
     assert peer.connections == 2
 
 
@@ -361,7 +361,7 @@ async def test_what_cannot_be_read_is_passed_over(node: Node, peer: ScriptedBank
     peer.then(both)
     done = await node.ask(CHARGE)
     assert done.reply is not None
-    assert node.it.parse(CHARGE, done.reply).outcome is Outcome.APPROVED
+    assert node.it.parse(CHARGE, done.reply, node.account).outcome is Outcome.APPROVED
 
 
 @pytest.mark.parametrize("changes", [{"f11": "000001"}, {"f37": "1"}, {"f7": "0101000000"}])
@@ -377,7 +377,7 @@ async def test_an_answer_to_something_else_is_none(
     peer.then(both)
     done = await node.ask(CHARGE)
     assert done.reply is not None
-    assert node.it.parse(CHARGE, done.reply).outcome is Outcome.APPROVED
+    assert node.it.parse(CHARGE, done.reply, node.account).outcome is Outcome.APPROVED
     assert node.late == []
 
 
@@ -439,7 +439,7 @@ async def test_a_forged_answer_does_not_keep_the_true_one_away() -> None:
         await node.connect()
         done = await node.ask(CHARGE)
         assert done.reply is not None
-        assert it.parse(CHARGE, done.reply).decline_code == "insufficient_funds"
+        assert it.parse(CHARGE, done.reply, node.account).decline_code == "insufficient_funds"
         await node.transport.close()
 
 
@@ -477,7 +477,7 @@ async def test_an_answer_after_the_end_is_handed_on_once(it: Bank, peer: Scripte
     await node.ask(nth(1))  # comes after it
     ((request, reply),) = node.late
     assert request.headers["reference"] == CHARGE.reference
-    assert it.parse(CHARGE, reply).outcome is Outcome.APPROVED
+    assert it.parse(CHARGE, reply, node.account).outcome is Outcome.APPROVED
     await node.transport.close()
 
 

@@ -71,13 +71,20 @@ class Callback:
         refuse_if_superseded(self.node)
         body = await read_body(request)
         headers = {name.lower(): value for name, value in request.headers.items()}
+        query = request.scope["query_string"].decode("latin-1")
         try:
-            done = await self.node.callbacks.take(gateway, headers, body)
+            done = await self.node.callbacks.take(gateway, headers, body, query)
         except ApiError as error:
             metrics.CALLBACKS.labels(outcome=str(error.status)).inc()
             raise
         metrics.CALLBACKS.labels(outcome=done.replace(" ", "_")).inc()
-        json_answer(response, {"received": True})
+        profile = self.node.gateways.profile_of(gateway)
+        assert profile is not None, "what is of no gateway is not taken"
+        said = profile.acknowledgement
+        response.status = said.status
+        if said.body:
+            response.content_type = said.content_type
+            response.data = said.body
 
 
 async def _database_silent(

@@ -21,6 +21,7 @@ from bailiwick.channels.contract import (
     DisputeNotice,
     Exchange,
     Instruction,
+    Notice,
     Outcome,
     Phase,
     Reply,
@@ -54,8 +55,12 @@ class Callbacks:
         self._executor = machine.executor
         self._kinds = machine.kinds
 
-    async def take(self, gateway_name: str, headers: Mapping[str, str], body: bytes) -> str:
+    async def take(
+        self, gateway_name: str, headers: Mapping[str, str], body: bytes, query: str = ""
+    ) -> str:
         """Take one callback; returns what was done with it, in a word.
+
+        ``query``: what stood behind the ``?`` of its address.
 
         Raises:
             ApiError: 404 unknown gateway or attempt, 400 not genuine, 503 try again.
@@ -64,7 +69,8 @@ class Callbacks:
         if gateway is None:
             raise ApiError.missing("gateway", gateway_name)
         try:
-            notice = gateway.channel.callback(headers, body, gateway.account, now_ms())
+            said = Notice("POST", called(gateway.callback_url, query), headers, body)
+            notice = gateway.channel.callback(said, gateway.account, now_ms())
         except CallbackRefused as refused:
             log.warning("callback_refused", gateway=gateway_name, reason=str(refused)[:80])
             raise ApiError.invalid(
@@ -151,7 +157,8 @@ class Callbacks:
                 attempt = await attempt_store.find(self._store, reference)
                 if attempt is not None and attempt.gateway == gateway.name:
                     instruction = _instruction.decode(attempt.instruction)
-                    result = read(gateway.channel, instruction, Exchange(Phase.ANSWERED, reply))
+                    answered = Exchange(Phase.ANSWERED, reply)
+                    result = read(gateway.channel, instruction, answered, gateway.account)
                     await self._believed(attempt, result, result.provider_ref)
                 return
             except (*DATABASE_ERRORS, ApiError) as error:
@@ -209,3 +216,8 @@ class Callbacks:
             return await self._executor.would_tell(attempt, hint)
         # Only a success after a no, and a refund that came back, are ever told so late.
         return attempt.state in NO_CHARGE or self._kinds.handler(attempt).may_return
+
+
+def called(told: str, query: str) -> str:
+    """The address that a provider was told to call, as it has called it."""
+    return f"{told}?{query}" if query else told

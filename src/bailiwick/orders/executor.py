@@ -134,7 +134,7 @@ class AttemptExecutor:
                 return defective(gateway.profile)
             gateway.saw(Outcome.UNKNOWN, "unsent")
             return _unsent(exchange.error)
-        result = read(gateway.channel, instruction, exchange)
+        result = read(gateway.channel, instruction, exchange, gateway.account)
         gateway.saw(result.outcome, result.detail)
         return result
 

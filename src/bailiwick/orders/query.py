@@ -30,7 +30,7 @@ async def query(attempt: Attempt, gateway: Gateway, way: Resolve) -> Result | No
     exchange = await gateway.exchange(request)
     if exchange.reply is None:
         return None
-    result = gateway.channel.parse_query(instruction, exchange.reply, way)
+    result = gateway.channel.parse_query(instruction, exchange.reply, way, gateway.account)
     return of_same(attempt.provider_ref, agreed(instruction, result, gateway.profile))
 
 

@@ -178,7 +178,7 @@ class Resolver:
         exchange = await gateway.exchange(request, permit(begun))
         if exchange.phase is not Phase.ANSWERED:
             return None
-        result = read(gateway.channel, instruction, exchange)
+        result = read(gateway.channel, instruction, exchange, gateway.account)
         return of_same(attempt.provider_ref, result)
 
     def _absent(self, attempt: Attempt, gateway: Gateway) -> Result | None:

@@ -129,7 +129,7 @@ class Gateway:
         if exchange.phase is not Phase.ANSWERED or exchange.reply is None:
             problem: str | None = f"unreachable: {exchange.error}"
         else:
-            problem = self.channel.parse_check(exchange.reply)
+            problem = self.channel.parse_check(exchange.reply, self.account)
         self._problem = problem
         self.noted()
 

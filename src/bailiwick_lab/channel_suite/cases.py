@@ -55,21 +55,26 @@ class Answer(msgspec.Struct, frozen=True):
     says: Result
     way: Resolve | None = None
 
-    def read(self, channel: Channel) -> Result:
+    def read(self, channel: Channel, account: Account) -> Result:
         """Let the channel read it."""
         if self.way is None:
-            return channel.parse(self.instruction, self.reply)
-        return channel.parse_query(self.instruction, self.reply, self.way)
+            return channel.parse(self.instruction, self.reply, account)
+        return channel.parse_query(self.instruction, self.reply, self.way, account)
 
 
 class Callback(msgspec.Struct, frozen=True):
     """A genuine callback, and what it says: None for what is of no interest.
 
-    ``refused``: a word of the reason for which it is refused all the same.
+    Attributes:
+        query: what stands behind the ``?`` of the address that it is sent to.
+        headers: those that it has beside the usual and the signature.
+        refused: a word of the reason for which it is refused all the same.
     """
 
     name: str
     body: bytes
+    query: str = ""
+    headers: dict[str, str] = {}
     says: CallbackEvent | None = None
     refused: str | None = None
 
@@ -231,10 +236,11 @@ def _answer(data: dict[str, Any], wanted: dict[str, Instruction], reads: Bodies)
 
 def _callback(data: dict[str, Any], reads: Bodies) -> Callback:
     where = f"callbacks.{data.get('name')}"
-    _only(data, {"name", "body", "text", "base64", "says", "refused"}, where)
+    _only(data, {"name", "query", "headers", "body", "text", "base64", "says", "refused"}, where)
     says = data.get("says")
     event = None if says is None else _struct(CallbackEvent, says, where)
-    return Callback(data["name"], reads.body(data), event, data.get("refused"))
+    more = {key: data[key] for key in ("query", "headers", "refused") if key in data}
+    return Callback(data["name"], reads.body(data), says=event, **more)
 
 
 def _expanded(found: Any, bodies: dict[str, Any]) -> Any:

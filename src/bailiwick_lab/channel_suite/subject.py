@@ -4,19 +4,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from bailiwick.channels.contract import (
     Account,
     Channel,
     Exchange,
     Instruction,
+    Notice,
     Operation,
     Profile,
     Resolve,
 )
-from bailiwick_lab.channel_suite.cases import Answer, Cases, load
+from bailiwick_lab.channel_suite.cases import Answer, Callback, Cases, load
 
 NOW_MS = 1_790_000_000_000
 """When callbacks arrive."""
+CALLED = "https://node.test/v1/callbacks/gateway-1"
+"""Where they do."""
 
 
 class Failed(Exception):
@@ -69,15 +74,21 @@ class Subject:
         return (text for text in self.cases.account.secrets.values() if text)
 
     def signed(
-        self, body: bytes, now_ms: int = NOW_MS, account: Account | None = None
-    ) -> dict[str, str]:
-        """The headers of a callback as its provider makes them; none where it signs none.
+        self, case: Callback, now_ms: int = NOW_MS, account: Account | None = None, at: str = CALLED
+    ) -> Notice:
+        """A callback as its provider makes it; unsigned where it signs none. ``at``: the address
+        that it was told to call.
 
         Raises:
             ValueError: with these secrets none can be made.
         """
+        url = f"{at}?{case.query}" if case.query else at
+        bare = Notice("POST", url, case.headers, case.body)
         scheme = self.profile.callbacks
-        return {} if scheme is None else scheme.sign(account or self.cases.account, body, now_ms)
+        if scheme is None:
+            return bare
+        made = scheme.sign(bare, account or self.cases.account, now_ms)
+        return msgspec.structs.replace(bare, headers={**case.headers, **made})
 
 
 def subject(channel: Channel, folder: Path) -> Subject:

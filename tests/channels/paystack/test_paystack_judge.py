@@ -20,6 +20,7 @@ from bailiwick.channels import registry
 from bailiwick.channels.contract import (
     CallbackEvent,
     Instruction,
+    Notice,
     Operation,
     Outcome,
     Reply,
@@ -29,11 +30,13 @@ from bailiwick.channels.contract import (
     agreed,
 )
 from bailiwick.channels.paystack import CHANNEL, readings
-from bailiwick_lab.channel_suite.subject import NOW_MS, subject
+from bailiwick_lab.channel_suite.cases import Callback
+from bailiwick_lab.channel_suite.subject import CALLED, NOW_MS, subject
 
 PUBLISHED: dict[str, Any] = json.loads(Path(__file__).with_name("published.json").read_bytes())
 ANSWERS, ERRORS, EVENTS = PUBLISHED["answers"], PUBLISHED["errors"], PUBLISHED["events"]
 IT = subject(CHANNEL, registry.folder("paystack"))
+ACCOUNT = IT.cases.account
 CHARGE, REFUND = (IT.instruction(each) for each in (Operation.CHARGE, Operation.REFUND))
 # Of the list's own page, https://paystack.com/docs/api/refund/#list; the description lacks it.
 ALSO = {"GET /refund": {"transaction"}}
@@ -52,7 +55,7 @@ def looked_up(order: Instruction, way: Resolve) -> Request:
 def every_request() -> Iterator[Request]:
     yield CHANNEL.check(IT.cases.account)
     for order in (CHARGE, REFUND):
-        yield CHANNEL.request(order, IT.cases.account)
+        yield CHANNEL.request(order, ACCOUNT)
     yield looked_up(CHARGE, Resolve.REFERENCE)
     yield looked_up(REFUND, Resolve.REFERENCE)
     yield looked_up(replace(REFUND, provider_ref="3018284"), Resolve.PROVIDER_ID)
@@ -80,7 +83,7 @@ def test_each_request_is_one_of_its_operations() -> None:
 @pytest.mark.parametrize("order", [CHARGE, REFUND])
 def test_a_request_s_body_is_as_described(order: Instruction) -> None:
     schema = PUBLISHED["requests"][order.operation.value]
-    sent = json.loads(CHANNEL.request(order, IT.cases.account).body)
+    sent = json.loads(CHANNEL.request(order, ACCOUNT).body)
     jsonschema.validate(sent, schema)
     for name in schema["required"]:
         with pytest.raises(jsonschema.ValidationError):
@@ -108,7 +111,7 @@ def test_references_are_spelt_as_it_allows_and_come_back() -> None:
         own = new_id("ch", number, NOW_MS + number)
         for reference in (own, part_id("ch", own, number)):
             order = replace(CHARGE, reference=reference)
-            sent = json.loads(CHANNEL.request(order, IT.cases.account).body)["reference"]
+            sent = json.loads(CHANNEL.request(order, ACCOUNT).body)["reference"]
             assert re.fullmatch(r"[-.=A-Za-z0-9]+", sent)
             assert looked_up(order, Resolve.REFERENCE).url.endswith(f"/{sent}")
             found = readings.Movement(reference=sent)
@@ -127,14 +130,14 @@ def charged(answer: dict[str, Any]) -> Instruction:
 
 def test_a_charge() -> None:
     order = charged(ANSWERS["charge"])
-    told = CHANNEL.parse(order, reply(ANSWERS["charge"]))
+    told = CHANNEL.parse(order, reply(ANSWERS["charge"]), ACCOUNT)
     assert told == Result(Outcome.APPROVED, "4099490251", 35247, "NGN")
     assert agreed(order, told, CHANNEL.profile) == told
-    assert CHANNEL.parse(CHARGE, reply(ANSWERS["charge"])).outcome is Outcome.UNKNOWN
+    assert CHANNEL.parse(CHARGE, reply(ANSWERS["charge"]), ACCOUNT).outcome is Outcome.UNKNOWN
 
 
 def test_a_charge_for_which_the_payer_has_to_go_to_the_bank() -> None:
-    told = CHANNEL.parse(charged(ANSWERS["paused"]), reply(ANSWERS["paused"]))
+    told = CHANNEL.parse(charged(ANSWERS["paused"]), reply(ANSWERS["paused"]), ACCOUNT)
     assert (told.outcome, told.provider_ref) == (Outcome.PENDING, None)
     assert told.action is not None
     assert told.action.url == ANSWERS["paused"]["data"]["authorization_url"]
@@ -142,7 +145,7 @@ def test_a_charge_for_which_the_payer_has_to_go_to_the_bank() -> None:
 
 def test_a_charge_that_was_looked_up() -> None:
     order = charged(ANSWERS["verify"])
-    told = CHANNEL.parse_query(order, reply(ANSWERS["verify"]), Resolve.REFERENCE)
+    told = CHANNEL.parse_query(order, reply(ANSWERS["verify"]), Resolve.REFERENCE, ACCOUNT)
     assert told == Result(Outcome.APPROVED, "4099260516", 40333, "NGN")
     asked = replace(order, amount=ANSWERS["verify"]["data"]["requested_amount"])
     # Its fees were put on top: the payer paid more than was asked for.
@@ -151,36 +154,40 @@ def test_a_charge_that_was_looked_up() -> None:
 
 def test_refunds() -> None:
     note = ANSWERS["refund"]["data"]["merchant_note"]
-    told = CHANNEL.parse(replace(REFUND, reference=note), reply(ANSWERS["refund"]))
+    told = CHANNEL.parse(
+        replace(REFUND, reference=note), reply(ANSWERS["refund"]), IT.cases.account
+    )
     assert told == Result(Outcome.PENDING, "3018284", 10000, "NGN", detail="pending")
     note = ANSWERS["refund_read"]["data"]["merchant_note"]
     order = replace(REFUND, reference=note)
-    told = CHANNEL.parse_query(order, reply(ANSWERS["refund_read"]), Resolve.PROVIDER_ID)
+    told = CHANNEL.parse_query(
+        order, reply(ANSWERS["refund_read"]), Resolve.PROVIDER_ID, IT.cases.account
+    )
     assert told == Result(Outcome.APPROVED, "1", 500000, "NGN")
     listed = reply(ANSWERS["refund_listed"])
     for each in ANSWERS["refund_listed"]["data"]:
         order = replace(REFUND, reference=each["merchant_note"])
-        told = CHANNEL.parse_query(order, listed, Resolve.REFERENCE)
+        told = CHANNEL.parse_query(order, listed, Resolve.REFERENCE, ACCOUNT)
         assert told == Result(Outcome.APPROVED, str(each["id"]), each["amount"], "NGN")
-    told = CHANNEL.parse_query(REFUND, listed, Resolve.REFERENCE)
+    told = CHANNEL.parse_query(REFUND, listed, Resolve.REFERENCE, ACCOUNT)
     assert (told.outcome, told.not_found) == (Outcome.UNKNOWN, False)
 
 
 def test_errors() -> None:
     for order in (CHARGE, REFUND):
-        told = CHANNEL.parse(order, reply(ERRORS["duplicate"], 400))
+        told = CHANNEL.parse(order, reply(ERRORS["duplicate"], 400), ACCOUNT)
         assert (told.outcome, told.detail) == (Outcome.UNKNOWN, "duplicate_reference")
-        told = CHANNEL.parse(order, reply(ERRORS["unauthorized"], 401))
+        told = CHANNEL.parse(order, reply(ERRORS["unauthorized"], 401), ACCOUNT)
         assert (told.outcome, told.detail) == (Outcome.DECLINED, "credentials")
         for status in (400, 500):
-            assert CHANNEL.parse(order, reply(ERRORS["api_error"], status)).outcome is (
-                Outcome.UNKNOWN
-            )
+            assert CHANNEL.parse(
+                order, reply(ERRORS["api_error"], status), IT.cases.account
+            ).outcome is (Outcome.UNKNOWN)
     for name, status in (("not_found", 404), ("no_such_transaction", 400)):
         absent = reply(ERRORS[name], status)
-        assert CHANNEL.parse_query(CHARGE, absent, Resolve.REFERENCE).not_found
+        assert CHANNEL.parse_query(CHARGE, absent, Resolve.REFERENCE, ACCOUNT).not_found
         for way in (Resolve.PROVIDER_ID, Resolve.REFERENCE):
-            assert not CHANNEL.parse_query(REFUND, absent, way).not_found
+            assert not CHANNEL.parse_query(REFUND, absent, way, ACCOUNT).not_found
 
 
 # Callbacks
@@ -188,7 +195,7 @@ def test_errors() -> None:
 
 def told_of(event: dict[str, Any]) -> CallbackEvent | None:
     body = json.dumps(event).encode()
-    return CHANNEL.callback(IT.signed(body), body, IT.cases.account, NOW_MS)
+    return CHANNEL.callback(IT.signed(Callback("published", body)), ACCOUNT, NOW_MS)
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: str(event["event"]))
@@ -244,6 +251,6 @@ def test_we_and_the_documentation_s_check_agree_on_signatures() -> None:
     hashed = subprocess.run(
         [node, "-e", CHECK], input=given, capture_output=True, text=True, check=True
     ).stdout
-    assert IT.signed(case.body) == {"x-paystack-signature": hashed}
-    headers = {"X-Paystack-Signature": hashed}
-    assert CHANNEL.callback(headers, case.body, IT.cases.account, NOW_MS) == case.says
+    assert IT.signed(case).headers == {"x-paystack-signature": hashed}
+    notice = Notice("POST", CALLED, {"X-Paystack-Signature": hashed}, case.body)
+    assert CHANNEL.callback(notice, ACCOUNT, NOW_MS) == case.says

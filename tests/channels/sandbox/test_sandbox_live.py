@@ -49,7 +49,7 @@ class Bank:
         order = Instruction(operation, f"live_{self.count}", **given)  # type: ignore[arg-type]
         request = CHANNEL.request(order, self.account)
         done = await self.transport.exchange(request, PROFILE, Permit(boot_ns() + 10**10))
-        return order, read(CHANNEL, order, done)
+        return order, read(CHANNEL, order, done, self.account)
 
     async def ask(self, order: Instruction) -> Result:
         """Look an operation up."""
@@ -57,7 +57,7 @@ class Bank:
         assert request is not None
         done: Exchange = await self.transport.exchange(request, PROFILE, None)
         assert done.reply is not None, done
-        told = CHANNEL.parse_query(order, done.reply, Resolve.REFERENCE)
+        told = CHANNEL.parse_query(order, done.reply, Resolve.REFERENCE, self.account)
         return agreed(order, told, PROFILE)
 
 
@@ -86,11 +86,11 @@ async def bank(tmp_path: Path) -> AsyncIterator[Bank]:
 async def test_credentials(bank: Bank) -> None:
     done = await bank.transport.connect(CHANNEL.check(bank.account), PROFILE)
     assert done.reply is not None
-    assert CHANNEL.parse_check(done.reply) is None
+    assert CHANNEL.parse_check(done.reply, bank.account) is None
     wrong = Account("live", bank.account.base_url, {"api_key": "wrong"})
     done = await bank.transport.connect(CHANNEL.check(wrong), PROFILE)
     assert done.reply is not None
-    assert "secrets.api_key" in str(CHANNEL.parse_check(done.reply))
+    assert "secrets.api_key" in str(CHANNEL.parse_check(done.reply, bank.account))
 
 
 async def test_every_operation_and_its_look_up(bank: Bank) -> None:
@@ -159,10 +159,10 @@ async def test_what_a_fault_looks_like(
 async def test_a_replay_is_the_same_charge(bank: Bank) -> None:
     order, first = await bank.do(Operation.CHARGE)
     again = await bank.transport.exchange(CHANNEL.request(order, bank.account), PROFILE, None)
-    assert read(CHANNEL, order, again) == first
+    assert read(CHANNEL, order, again, bank.account) == first
     other = msgspec.structs.replace(order, amount=999)
     refused = await bank.transport.exchange(CHANNEL.request(other, bank.account), PROFILE, None)
-    told = read(CHANNEL, other, refused)
+    told = read(CHANNEL, other, refused, bank.account)
     assert (told.outcome, told.detail) == (U, "reference_mismatch")
 
 

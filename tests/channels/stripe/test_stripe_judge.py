@@ -14,10 +14,10 @@ from msgspec.structs import replace
 
 from bailiwick.channels import registry
 from bailiwick.channels.blocks import parsing
-from bailiwick.channels.contract import CallbackEvent, Operation
+from bailiwick.channels.contract import CallbackEvent, Notice, Operation
 from bailiwick.channels.stripe import API_VERSION, CHANNEL, readings
 from bailiwick_lab.channel_suite import transcript
-from bailiwick_lab.channel_suite.subject import NOW_MS, subject
+from bailiwick_lab.channel_suite.subject import CALLED, NOW_MS, subject
 
 NOW_S = NOW_MS // 1000
 REPO = Path(__file__).parents[3]
@@ -30,12 +30,14 @@ OPERATIONS = list(CHANNEL.profile.resolve)
 
 
 def call(body: bytes, signature: str) -> CallbackEvent | None:
-    return CHANNEL.callback({"stripe-signature": signature}, body, IT.cases.account, NOW_MS)
+    headers = {"stripe-signature": signature}
+    notice = Notice("POST", CALLED, headers, body)
+    return CHANNEL.callback(notice, IT.cases.account, NOW_MS)
 
 
 def test_the_official_sdk_accepts_what_we_sign() -> None:
     for case in IT.cases.callbacks:
-        header = IT.signed(case.body)["stripe-signature"]
+        header = IT.signed(case).headers["stripe-signature"]
         assert stripe.WebhookSignature.verify_header(case.body, header, SECRET)
         event = stripe.Webhook.construct_event(  # type: ignore[no-untyped-call]
             case.body, header, SECRET, tolerance=None
@@ -56,8 +58,8 @@ def test_the_second_secret_is_as_good_while_secrets_are_changed() -> None:
         signed = stripe.WebhookSignature.generate_signature_header(  # type: ignore[no-untyped-call]
             GENUINE.body.decode(), secret, NOW_S
         )
-        headers = {"stripe-signature": signed}
-        assert CHANNEL.callback(headers, GENUINE.body, account, NOW_MS) == GENUINE.says
+        notice = Notice("POST", CALLED, {"stripe-signature": signed}, GENUINE.body)
+        assert CHANNEL.callback(notice, account, NOW_MS) == GENUINE.says
 
 
 def _names(body: bytes) -> set[str]:

@@ -2,12 +2,12 @@
 
 import hmac
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import msgspec
 
 from bailiwick.channels.blocks import parsing
-from bailiwick.channels.contract import Account, CallbackRefused
+from bailiwick.channels.contract import Account, CallbackRefused, Notice
 
 SIGNATURE_WINDOW_S = 300
 """A callback older than this, or further in the future, is refused (replay; clocks differ)."""
@@ -69,16 +69,17 @@ class Timestamped(msgspec.Struct, frozen=True):
     header: str
     secrets: tuple[str, ...] = ("callback_secret",)
 
-    def sign(self, account: Account, body: bytes, now_ms: int) -> dict[str, str]:
+    def sign(self, notice: Notice, account: Account, now_ms: int) -> dict[str, str]:
         """See ``CallbackScheme``."""
         second = now_ms // 1000
         secret = account.secrets.get(self.secrets[0], "")
-        return {self.header: f"t={second},v1={sign(secret, second, body)}"}
+        return {self.header: f"t={second},v1={sign(secret, second, notice.body)}"}
 
-    def check(self, headers: Mapping[str, str], body: bytes, account: Account, now_ms: int) -> bool:
+    def check(self, notice: Notice, account: Account, now_ms: int) -> bool:
         """See ``CallbackScheme``."""
         known = (account.secrets.get(name, "") for name in self.secrets)
-        return check_signature(parsing.header(headers, self.header), known, body, now_ms)
+        given = parsing.header(notice.headers, self.header)
+        return check_signature(given, known, notice.body, now_ms)
 
 
 class OfBody(msgspec.Struct, frozen=True):
@@ -95,15 +96,15 @@ class OfBody(msgspec.Struct, frozen=True):
     digest: str
     secrets: tuple[str, ...] = ("callback_secret",)
 
-    def sign(self, account: Account, body: bytes, now_ms: int) -> dict[str, str]:
+    def sign(self, notice: Notice, account: Account, now_ms: int) -> dict[str, str]:
         """See ``CallbackScheme``."""
-        return {self.header: self._made(account.secrets.get(self.secrets[0], ""), body)}
+        return {self.header: self._made(account.secrets.get(self.secrets[0], ""), notice.body)}
 
-    def check(self, headers: Mapping[str, str], body: bytes, account: Account, now_ms: int) -> bool:
+    def check(self, notice: Notice, account: Account, now_ms: int) -> bool:
         """See ``CallbackScheme``; True, whenever it was signed."""
         keys = _usable(account.secrets.get(name, "") for name in self.secrets)
-        given = (parsing.header(headers, self.header) or "").encode("utf-8", "replace")
-        fits = [hmac.compare_digest(self._made(key, body).encode(), given) for key in keys]
+        given = (parsing.header(notice.headers, self.header) or "").encode("utf-8", "replace")
+        fits = [hmac.compare_digest(self._made(key, notice.body).encode(), given) for key in keys]
         if not any(fits):
             raise CallbackRefused("the signature is missing, or does not fit the body")
         return True

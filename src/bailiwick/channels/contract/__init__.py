@@ -11,6 +11,13 @@ from bailiwick.channels.contract.actions import (
     Action,
     redirect,
 )
+from bailiwick.channels.contract.callbacks import (
+    Acknowledgement,
+    CallbackEvent,
+    CallbackRefused,
+    CallbackScheme,
+    Notice,
+)
 from bailiwick.channels.contract.channel import (
     Channel,
 )
@@ -44,7 +51,6 @@ from bailiwick.channels.contract.payers import (
     Takes,
 )
 from bailiwick.channels.contract.profile import (
-    CallbackScheme,
     Profile,
 )
 from bailiwick.channels.contract.reading import (
@@ -55,8 +61,6 @@ from bailiwick.channels.contract.reading import (
 from bailiwick.channels.contract.results import (
     NO_SUCH_METHOD,
     PAYOUT_CANCELED,
-    CallbackEvent,
-    CallbackRefused,
     CannotExpress,
     NotBuilt,
     Result,
@@ -73,6 +77,7 @@ __all__ = [
     "PAYOUT_CANCELED",
     "REFERENCE",
     "Account",
+    "Acknowledgement",
     "Act",
     "Action",
     "Address",
@@ -88,6 +93,7 @@ __all__ = [
     "Family",
     "Instruction",
     "NotBuilt",
+    "Notice",
     "Operation",
     "Outcome",
     "Payer",

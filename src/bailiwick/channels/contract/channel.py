@@ -1,12 +1,12 @@
 """What a channel must be able to do. Pure."""
 
-from collections.abc import Mapping
 from typing import Protocol
 
+from bailiwick.channels.contract.callbacks import CallbackEvent, Notice
 from bailiwick.channels.contract.messages import Account, Instruction, Reply, Request
 from bailiwick.channels.contract.operations import Resolve
 from bailiwick.channels.contract.profile import Profile
-from bailiwick.channels.contract.results import CallbackEvent, Result
+from bailiwick.channels.contract.results import Result
 
 
 class Channel(Protocol):
@@ -18,7 +18,7 @@ class Channel(Protocol):
         """A harmless request that proves the account's credentials."""
         ...
 
-    def parse_check(self, reply: Reply) -> str | None:
+    def parse_check(self, reply: Reply, account: Account) -> str | None:
         """None when the credentials hold, else what is wrong and the remedy."""
         ...
 
@@ -30,7 +30,7 @@ class Channel(Protocol):
         """
         ...
 
-    def parse(self, instruction: Instruction, reply: Reply) -> Result:
+    def parse(self, instruction: Instruction, reply: Reply, account: Account) -> Result:
         """Read the answer to ``request``. Never raises: what it cannot read is ``unknown``."""
         ...
 
@@ -38,13 +38,13 @@ class Channel(Protocol):
         """A read-only request that tells how an instruction ended; None if ``way`` has none."""
         ...
 
-    def parse_query(self, instruction: Instruction, reply: Reply, way: Resolve) -> Result:
+    def parse_query(
+        self, instruction: Instruction, reply: Reply, way: Resolve, account: Account
+    ) -> Result:
         """Read the answer to ``query``."""
         ...
 
-    def callback(
-        self, headers: Mapping[str, str], body: bytes, account: Account, now_ms: int
-    ) -> CallbackEvent | None:
+    def callback(self, notice: Notice, account: Account, now_ms: int) -> CallbackEvent | None:
         """Check and read a callback; None for a genuine one that is of no interest.
 
         Raises:

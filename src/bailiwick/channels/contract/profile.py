@@ -1,30 +1,12 @@
 """What a channel declares about itself. Pure."""
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
-from bailiwick.channels.contract.messages import Account
+from bailiwick.channels.contract.callbacks import Acknowledgement, CallbackScheme
 from bailiwick.channels.contract.operations import Operation, Resolve
 from bailiwick.channels.contract.payers import Takes
-
-
-class CallbackScheme(Protocol):
-    """How a provider signs its callbacks. The channel checks them by it; tests and simulators make
-    them by it."""
-
-    def sign(self, account: Account, body: bytes, now_ms: int) -> dict[str, str]:
-        """The headers by which a callback with this body is genuine."""
-        ...
-
-    def check(self, headers: Mapping[str, str], body: bytes, account: Account, now_ms: int) -> bool:
-        """Whether it was signed at about this time. If not it is genuine all the same.
-
-        Raises:
-            CallbackRefused: it is not genuine.
-        """
-        ...
 
 
 class Profile(msgspec.Struct, frozen=True):
@@ -58,6 +40,7 @@ class Profile(msgspec.Struct, frozen=True):
             signatures, mostly. What authenticates anywhere (``authorization``) needs no word.
         callbacks: how callbacks are signed; None where they are not: then none is believed, and
             the node asks.
+        acknowledgement: what is answered to a callback that was taken, or is of no interest.
         shared_tokens: a regular expression, for the whole text, of the payment methods that every
             account of the provider knows: its published test tokens. They are such in test mode
             only. Any other token belongs to one account's vault.
@@ -87,6 +70,7 @@ class Profile(msgspec.Struct, frozen=True):
     hold_ms: int = 7 * 24 * 3_600_000
     reversal: bool = False
     callbacks: CallbackScheme | None = None
+    acknowledgement: Acknowledgement = Acknowledgement()
     secrets: tuple[str, ...] = ("api_key",)
     options: tuple[str, ...] = ()
     secret_headers: tuple[str, ...] = ()

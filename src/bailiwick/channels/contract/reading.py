@@ -3,7 +3,7 @@
 import msgspec
 
 from bailiwick.channels.contract.channel import Channel
-from bailiwick.channels.contract.messages import Exchange, Instruction
+from bailiwick.channels.contract.messages import Account, Exchange, Instruction
 from bailiwick.channels.contract.operations import Operation, Outcome
 from bailiwick.channels.contract.profile import Profile
 from bailiwick.channels.contract.results import Result, unknown
@@ -41,8 +41,11 @@ def of_same(known: str | None, result: Result) -> Result:
     return unknown("reference_mismatch")
 
 
-def read(channel: Channel, instruction: Instruction, exchange: Exchange) -> Result:
+def read(
+    channel: Channel, instruction: Instruction, exchange: Exchange, account: Account
+) -> Result:
     """What an exchange that may have reached the provider says about the instruction."""
     if exchange.reply is None:
         return unknown(exchange.error or "no_answer")
-    return agreed(instruction, channel.parse(instruction, exchange.reply), channel.profile)
+    told = channel.parse(instruction, exchange.reply, account)
+    return agreed(instruction, told, channel.profile)

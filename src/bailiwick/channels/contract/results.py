@@ -1,10 +1,9 @@
-"""What a provider's answer or callback says, in our own terms. Pure."""
+"""What a provider's answer says, in our own terms. Pure."""
 
 import msgspec
 
 from bailiwick.channels.contract.actions import Action
-from bailiwick.channels.contract.dispute_notice import DisputeNotice
-from bailiwick.channels.contract.operations import Operation, Outcome
+from bailiwick.channels.contract.operations import Outcome
 
 PAYOUT_CANCELED = "payout_canceled"
 """Code of a definite no: the payout was canceled at the provider."""
@@ -76,30 +75,3 @@ def no_such_method() -> Result:
     """A definite no to a charge: the provider's account does not know the payment method."""
     message = "The provider does not know this payment method."
     return Result(Outcome.DECLINED, code="resource_missing", message=message, detail=NO_SUCH_METHOD)
-
-
-class CallbackEvent(msgspec.Struct, frozen=True):
-    """A callback whose signature was checked.
-
-    Attributes:
-        notice_id: the provider's id of this delivery, for permanent deduplication.
-        reference: our reference of the operation, if the provider repeats it.
-        provider_ref: the provider's id of the object.
-        result: what it says; None where the channel's callbacks are not proof by themselves
-            (unsigned, static token), so that the node asks the provider.
-        dated: it was signed long ago, or ahead of time: the node asks the provider before it
-            believes ``result``.
-        dispute: it is about a dispute of the charge, and says nothing of the operation.
-    """
-
-    notice_id: str
-    operation: Operation
-    reference: str | None = None
-    provider_ref: str | None = None
-    result: Result | None = None
-    dated: bool = False
-    dispute: DisputeNotice | None = None
-
-
-class CallbackRefused(Exception):
-    """A callback that is forged, altered or not for this account."""

@@ -9,7 +9,6 @@ its id, or found among the charge's by our reference in its note. That list may 
 would be a second refund: one that is not listed is repeated by nobody, and ends before a person.
 """
 
-from collections.abc import Mapping
 from urllib.parse import quote, urlencode
 
 from bailiwick.base.ids import is_id
@@ -19,6 +18,7 @@ from bailiwick.channels.contract import (
     CallbackEvent,
     CannotExpress,
     Instruction,
+    Notice,
     Operation,
     Outcome,
     Profile,
@@ -48,7 +48,7 @@ class PaystackChannel:
     def check(self, account: Account) -> Request:
         return requests.get(account, "/balance", requests.bearer(account))
 
-    def parse_check(self, reply: Reply) -> str | None:
+    def parse_check(self, reply: Reply, account: Account) -> str | None:
         return requests.credential_problem("Paystack", reply)
 
     def request(self, instruction: Instruction, account: Account) -> Request:
@@ -72,7 +72,7 @@ class PaystackChannel:
             body |= _payer(instruction)
         return requests.post_json(account, path, requests.bearer(account), body)
 
-    def parse(self, instruction: Instruction, reply: Reply) -> Result:
+    def parse(self, instruction: Instruction, reply: Reply, account: Account) -> Result:
         if reply.status != 200:
             return read.failure(reply)
         return read.answer(instruction.operation, instruction.reference, reply)
@@ -81,17 +81,17 @@ class PaystackChannel:
         path = _look_up(instruction, way)
         return None if path is None else requests.get(account, path, requests.bearer(account))
 
-    def parse_query(self, instruction: Instruction, reply: Reply, way: Resolve) -> Result:
+    def parse_query(
+        self, instruction: Instruction, reply: Reply, way: Resolve, account: Account
+    ) -> Result:
         verified = (instruction.operation, way) == (Operation.CHARGE, Resolve.REFERENCE)
         if verified and read.is_absent(reply):
             return Result(Outcome.UNKNOWN, not_found=True, detail="not_found")
         return read.answer(instruction.operation, instruction.reference, reply)
 
-    def callback(
-        self, headers: Mapping[str, str], body: bytes, account: Account, now_ms: int
-    ) -> CallbackEvent | None:
-        read.SIGNED.check(headers, body, account, now_ms)
-        event = parsing.demand(body, read.Event)
+    def callback(self, notice: Notice, account: Account, now_ms: int) -> CallbackEvent | None:
+        read.SIGNED.check(notice, account, now_ms)
+        event = parsing.demand(notice.body, read.Event)
         operation = _EVENTS.get(event.event)
         if operation is None:
             return None

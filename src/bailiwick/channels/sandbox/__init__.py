@@ -4,7 +4,6 @@ Every operation can be looked up by our reference and is recognised by it when r
 callbacks are signed, so each unknown has a definite end here.
 """
 
-from collections.abc import Mapping
 from urllib.parse import quote
 
 import msgspec
@@ -15,6 +14,7 @@ from bailiwick.channels.contract import (
     CallbackEvent,
     CallbackRefused,
     Instruction,
+    Notice,
     Operation,
     Outcome,
     Profile,
@@ -50,7 +50,7 @@ class SandboxChannel:
     def check(self, account: Account) -> Request:
         return requests.get(account, "/account", requests.bearer(account))
 
-    def parse_check(self, reply: Reply) -> str | None:
+    def parse_check(self, reply: Reply, account: Account) -> str | None:
         return requests.credential_problem("the sandbox", reply)
 
     def request(self, instruction: Instruction, account: Account) -> Request:
@@ -62,7 +62,7 @@ class SandboxChannel:
         path, body = _order(instruction)
         return requests.post_json(account, path, requests.bearer(account), body)
 
-    def parse(self, instruction: Instruction, reply: Reply) -> Result:
+    def parse(self, instruction: Instruction, reply: Reply, account: Account) -> Result:
         if reply.status != 200:
             return _parse_failure(instruction, reply)
         if instruction.operation in disputes.ABOUT:
@@ -83,7 +83,9 @@ class SandboxChannel:
         path = f"/operations/{quote(instruction.reference, safe='')}"
         return requests.get(account, path, requests.bearer(account))
 
-    def parse_query(self, instruction: Instruction, reply: Reply, way: Resolve) -> Result:
+    def parse_query(
+        self, instruction: Instruction, reply: Reply, way: Resolve, account: Account
+    ) -> Result:
         if reply.status == 404:
             failure = parsing.decode(reply.body, Failure)
             if failure is not None and failure.error.code == "not_found":
@@ -99,11 +101,9 @@ class SandboxChannel:
         result = _read_lookup(instruction, found)
         return result if _consistent(found.status, result) else unknown("contradiction")
 
-    def callback(
-        self, headers: Mapping[str, str], body: bytes, account: Account, now_ms: int
-    ) -> CallbackEvent | None:
-        dated = not SIGNED.check(headers, body, account, now_ms)
-        event = parsing.decode(body, Event)
+    def callback(self, notice: Notice, account: Account, now_ms: int) -> CallbackEvent | None:
+        dated = not SIGNED.check(notice, account, now_ms)
+        event = parsing.decode(notice.body, Event)
         if event is None:
             raise CallbackRefused("the body is not a callback of the sandbox")
         if event.type == "charge.updated":

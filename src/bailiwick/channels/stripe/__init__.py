@@ -10,7 +10,6 @@ under the same Idempotency-Key within its retention, else a callback ends it. A 
 the *first* answer as it was, stored 500s included; so the id comes first where there is one.
 """
 
-from collections.abc import Mapping
 from urllib.parse import quote, urlencode
 
 from bailiwick.channels.blocks import amounts, parsing, requests
@@ -19,6 +18,7 @@ from bailiwick.channels.contract import (
     CallbackEvent,
     CallbackRefused,
     Instruction,
+    Notice,
     Operation,
     Outcome,
     Reply,
@@ -55,7 +55,7 @@ class StripeChannel:
     def check(self, account: Account) -> Request:
         return _get(account, "/v1/account")
 
-    def parse_check(self, reply: Reply) -> str | None:
+    def parse_check(self, reply: Reply, account: Account) -> str | None:
         return requests.credential_problem("the provider", reply)
 
     def request(self, instruction: Instruction, account: Account) -> Request:
@@ -74,7 +74,7 @@ class StripeChannel:
         }
         return Request("POST", requests.at(account, path), headers, urlencode(fields).encode())
 
-    def parse(self, instruction: Instruction, reply: Reply) -> Result:
+    def parse(self, instruction: Instruction, reply: Reply, account: Account) -> Result:
         if reply.status != 200:
             return read.failure(instruction, reply)
         if instruction.operation is Operation.REFUND:
@@ -97,7 +97,9 @@ class StripeChannel:
         fields = {_target(known): known, "limit": str(_REFUND_PAGE)}
         return _get(account, f"/v1/refunds?{urlencode(fields)}")
 
-    def parse_query(self, instruction: Instruction, reply: Reply, way: Resolve) -> Result:
+    def parse_query(
+        self, instruction: Instruction, reply: Reply, way: Resolve, account: Account
+    ) -> Result:
         if reply.status != 200:
             # A refused look-up says nothing about the operation looked for.
             return unknown(parsing.not_answered(reply))
@@ -115,11 +117,9 @@ class StripeChannel:
                 return read.refund(instruction, listed)
         return unknown("not_listed")
 
-    def callback(
-        self, headers: Mapping[str, str], body: bytes, account: Account, now_ms: int
-    ) -> CallbackEvent | None:
-        dated = not read.SIGNED.check(headers, body, account, now_ms)
-        event = parsing.decode(body, read.Event)
+    def callback(self, notice: Notice, account: Account, now_ms: int) -> CallbackEvent | None:
+        dated = not read.SIGNED.check(notice, account, now_ms)
+        event = parsing.decode(notice.body, read.Event)
         if event is None:
             raise CallbackRefused("the body is not an event of the provider")
         if event.livemode != account.livemode:

@@ -2,6 +2,8 @@
 
 import re
 
+import msgspec
+
 from bailiwick.channels.contract import Outcome, Reply, of_same
 from bailiwick_lab.channel_suite.subject import Subject, require, spelt
 
@@ -15,7 +17,7 @@ DEEP = (b"[" * 200_000, b'{"a":' * 200_000, b'{"error":' * 100_000, b"<a>" * 100
 
 def check_each_case_is_read_exactly(it: Subject) -> None:
     for case in it.cases.answers:
-        told = case.read(it.channel)
+        told = case.read(it.channel, it.cases.account)
         require(told == case.says, f"{case.name}: read {told}, expected {case.says}")
 
 
@@ -29,7 +31,7 @@ def check_nothing_but_a_definite_answer_is_definite(it: Subject) -> None:
         order = it.instruction(operation)
         for status in statuses:
             for body in bodies:
-                told = it.channel.parse(order, Reply(status, {}, body))
+                told = it.channel.parse(order, Reply(status, {}, body), it.cases.account)
                 require(told.outcome is Outcome.UNKNOWN, f"{operation}: {status} is {told.outcome}")
                 require(not told.not_found, f"{operation}: {status} is not found")
 
@@ -39,7 +41,7 @@ def check_a_refusal_without_the_provider_s_words_is_unknown(it: Subject) -> None
         order = it.instruction(operation)
         for status in REFUSALS:
             for body in NOT_ITS_WORDS:
-                told = it.channel.parse(order, Reply(status, {}, body))
+                told = it.channel.parse(order, Reply(status, {}, body), it.cases.account)
                 what = f"{operation}: {status} with {body!r} is {told.outcome}"
                 require(told.outcome is Outcome.UNKNOWN, what)
 
@@ -53,7 +55,7 @@ def check_a_refused_query_says_nothing_of_the_operation(it: Subject) -> None:
                 if (way, status, case.reply.body) in own:
                     continue
                 reply = Reply(status, {}, case.reply.body)
-                told = it.channel.parse_query(case.instruction, reply, way)
+                told = it.channel.parse_query(case.instruction, reply, way, it.cases.account)
                 what = f"{case.name}: a query's {status} is {told.outcome}"
                 require(told.outcome is Outcome.UNKNOWN and not told.not_found, what)
 
@@ -61,7 +63,7 @@ def check_a_refused_query_says_nothing_of_the_operation(it: Subject) -> None:
 def check_only_a_look_up_finds_nothing(it: Subject) -> None:
     for case in it.cases.answers:
         if case.way is not None:
-            told = it.channel.parse(case.instruction, case.reply)
+            told = it.channel.parse(case.instruction, case.reply, it.cases.account)
             require(not told.not_found, f"{case.name}: an operation's own answer is 'not found'")
 
 
@@ -71,16 +73,16 @@ def check_deep_nesting_is_only_unreadable(it: Subject) -> None:
         for body in DEEP:
             for status in (200, 400, 404):
                 reply, what = Reply(status, {}, body), f"{operation}: {body[:9]!r} over and over"
-                told = it.channel.parse(order, reply)
+                told = it.channel.parse(order, reply, it.cases.account)
                 require(told.outcome is Outcome.UNKNOWN, f"{what} is {told.outcome}")
                 for way in it.looked_up_by():
-                    told = it.channel.parse_query(order, reply, way)
+                    told = it.channel.parse_query(order, reply, way, it.cases.account)
                     require(told.outcome is Outcome.UNKNOWN, f"{what} is {told.outcome}")
 
 
 def check_what_is_told_of_another_object_decides_nothing(it: Subject) -> None:
     for case in it.cases.answers:
-        told = case.read(it.channel)
+        told = case.read(it.channel, it.cases.account)
         if told.provider_ref is None:
             continue
         strange = of_same("another", told)
@@ -96,9 +98,5 @@ def check_our_reference_is_compared(it: Subject) -> None:
         if case.says.outcome is not Outcome.APPROVED or body == case.reply.body:
             continue
         reply = Reply(case.reply.status, case.reply.headers, body)
-        told = (
-            it.channel.parse(case.instruction, reply)
-            if case.way is None
-            else it.channel.parse_query(case.instruction, reply, case.way)
-        )
+        told = msgspec.structs.replace(case, reply=reply).read(it.channel, it.cases.account)
         require(told.outcome is Outcome.UNKNOWN, f"{case.name}: another's reference is approved")

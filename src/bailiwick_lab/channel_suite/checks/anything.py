@@ -20,6 +20,7 @@ from bailiwick.channels.contract import (
     read,
 )
 from bailiwick_lab.channel_suite import wires
+from bailiwick_lab.channel_suite.cases import Callback
 from bailiwick_lab.channel_suite.subject import NOW_MS, Failed, Subject, require
 from bailiwick_lab.channel_suite.wires.http import VALUES
 
@@ -92,11 +93,11 @@ def check_any_answer_is_read_without_a_fault(it: Subject) -> None:
         order = it.instruction(chance.choice(operations))
         way = chance.choice(list(Resolve))
         for told in (
-            it.channel.parse(order, reply),
-            it.channel.parse_query(order, reply, way),
+            it.channel.parse(order, reply, it.cases.account),
+            it.channel.parse_query(order, reply, way, it.cases.account),
         ):
             _storable(told, reply)
-        agreed = read(it.channel, order, Exchange(Phase.ANSWERED, reply))
+        agreed = read(it.channel, order, Exchange(Phase.ANSWERED, reply), it.cases.account)
         if agreed.outcome is Outcome.APPROVED:
             less = it.profile.partial_approval and 0 < (agreed.amount or 0) < order.amount
             right = agreed.currency == order.currency and (agreed.amount == order.amount or less)
@@ -108,17 +109,19 @@ def check_each_part_of_an_answer_may_be_anything(it: Subject) -> None:
     for case in it.cases.answers:
         for body in wires.of(it.profile).parts(it.profile, it.cases.account, case.reply.body):
             reply = replace(case.reply, body=body)
-            told = replace(case, reply=reply).read(it.channel)
+            told = replace(case, reply=reply).read(it.channel, it.cases.account)
             _storable(told, reply)
 
 
 def check_any_callback_is_read_or_refused(it: Subject) -> None:
     chance = random.Random(SEED)
-    bodies = [case.body for case in it.cases.callbacks] or [b"{}"]
+    cases = it.cases.callbacks or [Callback("none", b"{}")]
     for _ in range(ROUNDS):
-        body = spoiled(chance, chance.choice(bodies))
+        case = chance.choice(cases)
+        body = spoiled(chance, case.body)
         try:
-            told = it.channel.callback(it.signed(body), body, it.cases.account, NOW_MS)
+            notice = it.signed(replace(case, body=body))
+            told = it.channel.callback(notice, it.cases.account, NOW_MS)
         except CallbackRefused:
             continue
         if told is not None and told.result is not None:

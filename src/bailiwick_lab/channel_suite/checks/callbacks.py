@@ -2,21 +2,21 @@
 
 from msgspec.structs import replace
 
-from bailiwick.channels.contract import CallbackEvent, CallbackRefused
+from bailiwick.channels.contract import CallbackEvent, CallbackRefused, Notice
 from bailiwick_lab.channel_suite.cases import Callback
-from bailiwick_lab.channel_suite.subject import NOW_MS, Failed, Subject, require
+from bailiwick_lab.channel_suite.subject import CALLED, NOW_MS, Failed, Subject, require
 
 DAY_MS = 86_400_000
 STRANGE = (b"", b"{}", b"[]", b"null", b"\xff", b'{"id":"evt_1","type":"x"}', b"[" * 100_000)
 
 
-def _call(it: Subject, headers: dict[str, str], body: bytes) -> CallbackEvent | None:
-    return it.channel.callback(headers, body, it.cases.account, NOW_MS)
+def _call(it: Subject, notice: Notice) -> CallbackEvent | None:
+    return it.channel.callback(notice, it.cases.account, NOW_MS)
 
 
-def _refused(it: Subject, headers: dict[str, str], body: bytes, what: str) -> CallbackRefused:
+def _refused(it: Subject, notice: Notice, what: str) -> CallbackRefused:
     try:
-        told = _call(it, headers, body)
+        told = _call(it, notice)
     except CallbackRefused as refused:
         return refused
     raise Failed(f"{what} was taken for genuine: {told}")
@@ -31,9 +31,18 @@ def _signed(it: Subject) -> list[Callback]:
     return [] if it.profile.callbacks is None else _genuine(it)
 
 
-def _dated(it: Subject, body: bytes) -> bool:
+def _added(it: Subject, case: Callback, now_ms: int = NOW_MS) -> dict[str, str]:
+    """The headers that sign it."""
+    return {
+        name: value
+        for name, value in it.signed(case, now_ms).headers.items()
+        if name not in case.headers
+    }
+
+
+def _dated(it: Subject, case: Callback) -> bool:
     """Whether the time is part of the signature."""
-    return it.signed(body, NOW_MS) != it.signed(body, NOW_MS + DAY_MS)
+    return it.signed(case, NOW_MS) != it.signed(case, NOW_MS + DAY_MS)
 
 
 def check_there_are_callbacks_where_one_ends_an_unknown(it: Subject) -> None:
@@ -43,12 +52,12 @@ def check_there_are_callbacks_where_one_ends_an_unknown(it: Subject) -> None:
 
 def check_each_is_read_exactly(it: Subject) -> None:
     for case in it.cases.callbacks:
-        headers = it.signed(case.body)
+        notice = it.signed(case)
         if case.refused is not None:
-            refused = _refused(it, headers, case.body, case.name)
+            refused = _refused(it, notice, case.name)
             require(case.refused in str(refused), f"{case.name}: refused, but for: {refused}")
             continue
-        told = _call(it, headers, case.body)
+        told = _call(it, notice)
         require(told == case.says, f"{case.name}: read {told}, expected {case.says}")
 
 
@@ -71,39 +80,54 @@ def check_each_names_what_it_is_about(it: Subject) -> None:
 
 def check_header_names_in_any_case(it: Subject) -> None:
     for case in _genuine(it):
-        headers = {name.title(): value for name, value in it.signed(case.body).items()}
-        require(_call(it, headers, case.body) == case.says, f"{case.name}: {list(headers)}")
+        notice = it.signed(case)
+        headers = {name.title(): value for name, value in notice.headers.items()}
+        told = _call(it, replace(notice, headers=headers))
+        require(told == case.says, f"{case.name}: {list(headers)}")
 
 
 def check_signed_at_another_time_the_node_asks(it: Subject) -> None:
     """Where the time is signed; elsewhere nothing tells when it was."""
     for case in _signed(it):
-        if not _dated(it, case.body):
+        if not _dated(it, case):
             continue
         for off_ms in (-DAY_MS, -301_000, 301_000, DAY_MS):
-            told = _call(it, it.signed(case.body, NOW_MS + off_ms), case.body)
+            told = _call(it, it.signed(case, NOW_MS + off_ms))
             require(told is not None and told.dated, f"{case.name}: believed {off_ms} ms off")
 
 
 def check_the_signature_covers_its_time(it: Subject) -> None:
     """The time of one callback with the signature of another is a forgery."""
     for case in _signed(it):
-        now, later = (it.signed(case.body, at) for at in (NOW_MS, NOW_MS + DAY_MS))
-        for name in now:
-            mixed = {**now, name: later[name]}
-            if mixed not in (now, later):
-                _refused(it, mixed, case.body, f"{case.name} with {name} of another time")
+        now, later = (it.signed(case, at) for at in (NOW_MS, NOW_MS + DAY_MS))
+        for name in now.headers:
+            mixed = {**now.headers, name: later.headers[name]}
+            if mixed not in (now.headers, later.headers):
+                notice = replace(now, headers=mixed)
+                _refused(it, notice, f"{case.name} with {name} of another time")
 
 
 def check_forgeries_are_refused(it: Subject) -> None:
     for case in _signed(it):
-        good = it.signed(case.body)
-        _refused(it, {}, case.body, f"{case.name} without headers")
-        for name, value in good.items():
+        good = it.signed(case)
+        _refused(it, replace(good, headers={}), f"{case.name} without headers")
+        for name, value in _added(it, case).items():
             for other in ("", "nonsense", value[:-1], value[:-1] + "é", value + "0" * 9_000):
-                _refused(it, {**good, name: other}, case.body, f"{case.name} with {name}: {other}")
-        _refused(it, good, case.body + b" ", f"{case.name} with another body")
-        _refused(it, good, case.body[:-1], f"{case.name} with a shorter body")
+                wrong = replace(good, headers={**good.headers, name: other})
+                _refused(it, wrong, f"{case.name} with {name}: {other}")
+        _refused(it, replace(good, body=case.body + b" "), f"{case.name} with another body")
+        _refused(it, replace(good, body=case.body[:-1]), f"{case.name} with a shorter body")
+
+
+def check_what_is_read_of_an_address_is_signed(it: Subject) -> None:
+    for case in _signed(it):
+        good = it.signed(case)
+        for query in ("", "id=another", f"{case.query}&id=another"):
+            try:
+                told = _call(it, replace(good, url=f"{CALLED}?{query}"))
+            except CallbackRefused:
+                continue
+            require(told == case.says, f"{case.name}, called with {query!r}: read {told}")
 
 
 def check_another_account_s_signature_is_refused(it: Subject) -> None:
@@ -111,10 +135,10 @@ def check_another_account_s_signature_is_refused(it: Subject) -> None:
     for case in _signed(it):
         for now_ms in (NOW_MS, NOW_MS + DAY_MS):
             try:
-                headers = it.signed(case.body, now_ms, replace(it.cases.account, secrets=secrets))
+                notice = it.signed(case, now_ms, replace(it.cases.account, secrets=secrets))
             except ValueError:  # no key
                 continue
-            _refused(it, headers, case.body, f"{case.name} signed by another")
+            _refused(it, notice, f"{case.name} signed by another")
 
 
 def check_no_secret_means_no_callback(it: Subject) -> None:
@@ -123,8 +147,8 @@ def check_no_secret_means_no_callback(it: Subject) -> None:
         account = replace(it.cases.account, secrets=dict.fromkeys(it.cases.account.secrets, empty))
         for case in _signed(it):
             try:
-                headers = it.signed(case.body, NOW_MS, account)
-                it.channel.callback(headers, case.body, account, NOW_MS)
+                notice = it.signed(case, NOW_MS, account)
+                it.channel.callback(notice, account, NOW_MS)
             except (CallbackRefused, ValueError):
                 continue
             raise Failed(f"{case.name}: taken for genuine with an empty secret")
@@ -132,7 +156,7 @@ def check_no_secret_means_no_callback(it: Subject) -> None:
 
 def check_refusals_tell_no_secret(it: Subject) -> None:
     for case in _signed(it):
-        told = str(_refused(it, {}, case.body, case.name))
+        told = str(_refused(it, replace(it.signed(case), headers={}), case.name))
         for secret in it.secrets():
             require(secret not in told, "a refusal tells a secret")
 
@@ -140,7 +164,7 @@ def check_refusals_tell_no_secret(it: Subject) -> None:
 def check_what_cannot_be_read_is_refused(it: Subject) -> None:
     for body in STRANGE:
         try:
-            told = _call(it, it.signed(body), body)
+            told = _call(it, it.signed(Callback("strange", body)))
         except CallbackRefused:
             continue
         require(told is None, f"{body[:40]!r} was read as {told}")

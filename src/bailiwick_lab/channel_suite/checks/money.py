@@ -61,7 +61,7 @@ def check_no_approval_without_its_amount(it: Subject) -> None:
         order = case.instruction
         if case.says.outcome is not Outcome.APPROVED or case.way is not None or not order.amount:
             continue
-        if read(it.channel, order, _answered(case.reply)).outcome is not Outcome.APPROVED:
+        if _read(it, order, case.reply).outcome is not Outcome.APPROVED:
             continue
         code, other = order.currency, _other(order.currency)
         for old, new in ((code, other), (code.lower(), other.lower())):
@@ -133,18 +133,18 @@ def _other(currency: str) -> str:
     return "USD" if currency != "USD" else "EUR"
 
 
-def _answered(reply: Reply) -> Exchange:
-    return Exchange(Phase.ANSWERED, reply)
+def _read(it: Subject, order: Instruction, reply: Reply) -> Result:
+    return read(it.channel, order, Exchange(Phase.ANSWERED, reply), it.cases.account)
 
 
 def _approved(it: Subject, order: Instruction, sent: str, currency: str) -> Result:
-    return read(it.channel, order, _answered(it.cases.approval.filled(sent, currency)))
+    return _read(it, order, it.cases.approval.filled(sent, currency))
 
 
 def _is_unknown(it: Subject, case: Answer, body: bytes, what: str) -> None:
     if body == case.reply.body:
         return
-    told = read(it.channel, case.instruction, _answered(replace(case.reply, body=body)))
+    told = _read(it, case.instruction, replace(case.reply, body=body))
     require(told.outcome is Outcome.UNKNOWN, f"{case.name}: {what}")
 
 

@@ -177,14 +177,15 @@ def check_credentials_are_proved_without_harm(it: Subject) -> None:
     for order, acts in _each(it):
         same = (request.method, request.url) == (acts.method, acts.url)
         require(not same, f"the credential check is a {order.operation}")
-    told = it.channel.parse_check(it.cases.check)
+    told = it.channel.parse_check(it.cases.check, it.cases.account)
     require(told is None, f"where the credentials hold it says: {told}")
     for reply in wires.of(it.profile).refused(it.profile, it.cases.account):
-        told, what = it.channel.parse_check(reply), f"{reply.status} {reply.body!r}"
+        told = it.channel.parse_check(reply, it.cases.account)
+        what = f"{reply.status} {reply.body!r}"
         require(told is not None, f"{what}: the credentials hold")
         named = not it.profile.secrets or "secrets." in str(told)
         require(named, f"{what}: which secret is to be mended?")
-    told = it.channel.parse_check(Reply(503, {}, b""))
+    told = it.channel.parse_check(Reply(503, {}, b""), it.cases.account)
     require(told is not None, "503: the credentials hold")
     if it.profile.transport == "http":
         require("503" in str(told), "503: says nothing of it")

@@ -1,7 +1,5 @@
 """A bank over ISO 8583 as a channel. Pure."""
 
-from collections.abc import Mapping
-
 from bailiwick.channels.blocks import requests
 from bailiwick.channels.blocks.iso8583 import building, reading
 from bailiwick.channels.blocks.iso8583.codec import Message, Unreadable, pack, unpack
@@ -14,6 +12,7 @@ from bailiwick.channels.contract import (
     CallbackRefused,
     CannotExpress,
     Instruction,
+    Notice,
     Operation,
     Outcome,
     Profile,
@@ -51,7 +50,7 @@ class Bank:
         fields |= dict.fromkeys(set(self._dialect.match) & {7, 11}, "0")
         return self._request(account, Message("0800", fields), "")
 
-    def parse_check(self, reply: Reply) -> str | None:
+    def parse_check(self, reply: Reply, account: Account) -> str | None:
         title = self.profile.title
         try:
             answer = unpack(self._dialect, reply.body)
@@ -80,7 +79,7 @@ class Bank:
         asked = building.message(self.profile, instruction, account)
         return self._request(account, asked, instruction.reference)
 
-    def parse(self, instruction: Instruction, reply: Reply) -> Result:
+    def parse(self, instruction: Instruction, reply: Reply, account: Account) -> Result:
         try:
             asked = building.message(self.profile, instruction, _NOTHING)
         except CannotExpress:
@@ -90,12 +89,12 @@ class Bank:
     def query(self, instruction: Instruction, account: Account, way: Resolve) -> Request | None:
         return None
 
-    def parse_query(self, instruction: Instruction, reply: Reply, way: Resolve) -> Result:
+    def parse_query(
+        self, instruction: Instruction, reply: Reply, way: Resolve, account: Account
+    ) -> Result:
         return Result(Outcome.UNKNOWN, detail="no_query")
 
-    def callback(
-        self, headers: Mapping[str, str], body: bytes, account: Account, now_ms: int
-    ) -> CallbackEvent | None:
+    def callback(self, notice: Notice, account: Account, now_ms: int) -> CallbackEvent | None:
         raise CallbackRefused(f"{self.profile.title} calls nobody back")
 
     def _request(self, account: Account, asked: Message, reference: str) -> Request:
