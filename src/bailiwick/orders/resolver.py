@@ -14,7 +14,6 @@ import structlog
 from bailiwick.base.clock import boot_ns
 from bailiwick.base.errors import ApiError
 from bailiwick.channels.contract import (
-    NotBuilt,
     Operation,
     Outcome,
     Phase,
@@ -161,7 +160,7 @@ class Resolver:
         if attempt.state == "pending" or attempt.id in self._executor.inflight:
             return None  # the provider has answered, or our own call still waits for it
         instruction, request = await self._executor.built(attempt, gateway, repeat=True)
-        if isinstance(request, NotBuilt):
+        if isinstance(request, Result):
             # It may have been built, and sent, by an earlier version or under other settings.
             return unknown(request.detail or "not_built")
         begun = boot_ns()

@@ -33,6 +33,7 @@ from bailiwick.channels.contract import (
     Profile,
     Reply,
     Request,
+    Result,
 )
 from bailiwick.channels.registry import channel
 from bailiwick.channels.transports import Late, Transport, open_transport
@@ -124,7 +125,7 @@ class Gateway:
             self._problem = SILENT
             self.noted()
             return
-        request = self.channel.check(self.account)
+        request = self.channel.check(self.account, now_ms())
         exchange = await self._transport.connect(request, self.profile, WARM_CONNECTIONS)
         if exchange.phase is not Phase.ANSWERED or exchange.reply is None:
             problem: str | None = f"unreachable: {exchange.error}"
@@ -177,8 +178,9 @@ class Gateway:
 Heard = Callable[[Gateway, Request, Reply], Awaitable[None]]
 
 
-def build(gateway: Gateway, instruction: Instruction) -> Request | NotBuilt:
-    """The request that carries out an instruction, or why there is none: nothing was sent then."""
+def build(gateway: Gateway, instruction: Instruction) -> Request | Result:
+    """The request that carries out an instruction, or what came of it without one: nothing was sent
+    then."""
     try:
         return gateway.channel.request(instruction, gateway.account)
     except CannotExpress as cannot:

@@ -62,6 +62,14 @@ class Answer(msgspec.Struct, frozen=True):
         return channel.parse_query(self.instruction, self.reply, self.way, account)
 
 
+class Made(msgspec.Struct, frozen=True):
+    """What comes of an instruction of which the provider is asked by the payer, and not by us."""
+
+    name: str
+    instruction: Instruction
+    says: Result
+
+
 class Callback(msgspec.Struct, frozen=True):
     """A genuine callback, and what it says: None for what is of no interest.
 
@@ -125,6 +133,7 @@ class Cases(msgspec.Struct, frozen=True):
     instructions: dict[str, Instruction]
     answers: list[Answer]
     callbacks: list[Callback]
+    made: list[Made]
     approval: Approval
     check: Reply
 
@@ -154,7 +163,7 @@ def load(folder: Path, profile: Profile) -> Cases:
 
 def _cases(data: dict[str, Any], profile: Profile) -> Cases:
     known = {"about", "account", "instructions", "bodies", "answers", "callbacks", "approval"}
-    _only(data, known | {"check"})
+    _only(data, known | {"check", "made"})
     bodies: dict[str, Any] = data.get("bodies", {})
     orders = data["instructions"]
     wanted = {name: _instruction(name, _expanded(each, orders)) for name, each in orders.items()}
@@ -170,6 +179,7 @@ def _cases(data: dict[str, Any], profile: Profile) -> Cases:
         wanted,
         [_answer(each, wanted, reads) for each in data["answers"]],
         [_callback(each, reads) for each in data.get("callbacks", [])],
+        [_made(each, wanted) for each in data.get("made", [])],
         _approval(approval, reads),
         reads.reply({**usual, **data.get("check", {})}, "check"),
     )
@@ -232,6 +242,12 @@ def _answer(data: dict[str, Any], wanted: dict[str, Instruction], reads: Bodies)
         told,
         Resolve(data["way"]) if "way" in data else None,
     )
+
+
+def _made(data: dict[str, Any], wanted: dict[str, Instruction]) -> Made:
+    where = f"made.{data.get('name')}"
+    _only(data, {"name", "to", "says"}, where)
+    return Made(data["name"], wanted[data["to"]], _struct(Result, data["says"], where))
 
 
 def _callback(data: dict[str, Any], reads: Bodies) -> Callback:

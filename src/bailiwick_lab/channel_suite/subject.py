@@ -2,19 +2,23 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-
-import msgspec
+from typing import Any, cast
 
 from bailiwick.channels.contract import (
     Account,
+    AnswerScheme,
     Channel,
     Exchange,
     Instruction,
     Notice,
     Operation,
     Profile,
+    Reply,
+    Request,
     Resolve,
+    Result,
 )
 from bailiwick_lab.channel_suite.cases import Answer, Callback, Cases, load
 
@@ -24,21 +28,52 @@ CALLED = "https://node.test/v1/callbacks/gateway-1"
 """Where they do."""
 
 
+class Signing:
+    """A channel whose answers are signed, as if each came from its provider."""
+
+    def __init__(self, channel: Channel, scheme: AnswerScheme) -> None:
+        self.profile = channel.profile
+        self._channel, self._scheme = channel, scheme
+
+    def parse(self, instruction: Instruction, reply: Reply, account: Account) -> Result:
+        return self._channel.parse(instruction, self._scheme.sign(reply, account), account)
+
+    def parse_query(
+        self, instruction: Instruction, reply: Reply, way: Resolve, account: Account
+    ) -> Result:
+        signed = self._scheme.sign(reply, account)
+        return self._channel.parse_query(instruction, signed, way, account)
+
+    def parse_check(self, reply: Reply, account: Account) -> str | None:
+        return self._channel.parse_check(self._scheme.sign(reply, account), account)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._channel, name)
+
+
 class Failed(Exception):
     """A channel does not do what every channel must; the message says what was seen."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A channel with its cases, and the folder that has them."""
+    """A channel with its cases, and the folder that has them.
 
-    channel: Channel
+    ``channel`` signs what it is given to read, where its provider does; ``bare`` does not.
+    """
+
+    bare: Channel
     cases: Cases
     folder: Path
 
+    @cached_property
+    def channel(self) -> Channel:
+        scheme = self.bare.profile.answers
+        return self.bare if scheme is None else cast(Channel, Signing(self.bare, scheme))
+
     @property
     def profile(self) -> Profile:
-        return self.channel.profile
+        return self.bare.profile
 
     def instruction(self, operation: Operation) -> Instruction:
         """The first of the cases' instructions of an operation."""
@@ -69,6 +104,18 @@ class Subject:
         """Go on only if an exchange of a case was answered. Raises Failed."""
         require(done.reply is not None, f"{case}: no answer arrived: {done.error}")
 
+    def asked(self, order: Instruction, account: Account | None = None) -> Request:
+        """What the provider is asked for an instruction. Raises Failed: it is not asked."""
+        made = self.channel.request(order, account or self.cases.account)
+        require(isinstance(made, Request), f"{order.operation}: nothing is asked")
+        assert isinstance(made, Request)
+        return made
+
+    def sent(self, reply: Reply) -> Reply:
+        """An answer as the provider sends it."""
+        scheme = self.profile.answers
+        return reply if scheme is None else scheme.sign(reply, self.cases.account)
+
     def secrets(self) -> Iterator[str]:
         """What no record may hold."""
         return (text for text in self.cases.account.secrets.values() if text)
@@ -85,10 +132,7 @@ class Subject:
         url = f"{at}?{case.query}" if case.query else at
         bare = Notice("POST", url, case.headers, case.body)
         scheme = self.profile.callbacks
-        if scheme is None:
-            return bare
-        made = scheme.sign(bare, account or self.cases.account, now_ms)
-        return msgspec.structs.replace(bare, headers={**case.headers, **made})
+        return bare if scheme is None else scheme.sign(bare, account or self.cases.account, now_ms)
 
 
 def subject(channel: Channel, folder: Path) -> Subject:

@@ -53,7 +53,7 @@ async def play(it: Subject) -> list[dict[str, Any]]:
 def _request(it: Subject, case: Answer, account: Account) -> Request:
     order = case.instruction
     if case.way is None:
-        return it.channel.request(order, account)
+        return it.asked(order, account)
     known = order.provider_ref or case.says.provider_ref or it.known_id(order.operation)
     asked = it.channel.query(replace(order, provider_ref=known), account, case.way)
     require(asked is not None, f"{case.name}: there is no query by {case.way}")

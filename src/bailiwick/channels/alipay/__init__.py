@@ -45,8 +45,8 @@ class AlipayChannel:
 
     profile: Profile = read.PROFILE
 
-    def check(self, account: Account, context: Context | None = None) -> Request:
-        return _call(account, _signed(account, context, orders.QUERY, _NO_TRADE))
+    def check(self, account: Account, now_ms: int) -> Request:
+        return _call(account, _signed(account, Context(now_ms, 0), orders.QUERY, _NO_TRADE))
 
     def parse_check(self, reply: Reply, account: Account) -> str | None:
         known = _told(reply, account, orders.QUERY)

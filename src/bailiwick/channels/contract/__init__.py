@@ -13,6 +13,7 @@ from bailiwick.channels.contract.actions import (
 )
 from bailiwick.channels.contract.callbacks import (
     Acknowledgement,
+    AnswerScheme,
     CallbackEvent,
     CallbackRefused,
     CallbackScheme,
@@ -81,6 +82,7 @@ __all__ = [
     "Act",
     "Action",
     "Address",
+    "AnswerScheme",
     "CallbackEvent",
     "CallbackRefused",
     "CallbackScheme",

@@ -6,7 +6,7 @@ from typing import Protocol
 import msgspec
 
 from bailiwick.channels.contract.dispute_notice import DisputeNotice
-from bailiwick.channels.contract.messages import Account
+from bailiwick.channels.contract.messages import Account, Reply
 from bailiwick.channels.contract.operations import Operation
 from bailiwick.channels.contract.results import Result
 
@@ -41,8 +41,8 @@ class CallbackScheme(Protocol):
     """How a provider signs its callbacks. The channel checks them by it; tests and simulators make
     them by it."""
 
-    def sign(self, notice: Notice, account: Account, now_ms: int) -> dict[str, str]:
-        """The headers by which a callback is genuine, beside those that it has."""
+    def sign(self, notice: Notice, account: Account, now_ms: int) -> Notice:
+        """The callback as its provider sends it. Raises ValueError: there is no key for it."""
         ...
 
     def check(self, notice: Notice, account: Account, now_ms: int) -> bool:
@@ -51,6 +51,15 @@ class CallbackScheme(Protocol):
         Raises:
             CallbackRefused: it is not genuine.
         """
+        ...
+
+
+class AnswerScheme(Protocol):
+    """How a provider signs its answers. Tests and simulators make them by it."""
+
+    def sign(self, reply: Reply, account: Account) -> Reply:
+        """The answer as its provider sends it; as it is, if there is nothing to sign in it, or it
+        has a signature already. Raises ValueError: there is no key for it."""
         ...
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from bailiwick.channels.contract.callbacks import Acknowledgement, CallbackScheme
+from bailiwick.channels.contract.callbacks import Acknowledgement, AnswerScheme, CallbackScheme
 from bailiwick.channels.contract.operations import Operation, Resolve
 from bailiwick.channels.contract.payers import Takes
 
@@ -40,6 +40,8 @@ class Profile(msgspec.Struct, frozen=True):
             signatures, mostly. What authenticates anywhere (``authorization``) needs no word.
         callbacks: how callbacks are signed; None where they are not: then none is believed, and
             the node asks.
+        answers: how answers are signed; None where they are not. One that is not signed so is
+            unknown.
         acknowledgement: what is answered to a callback that was taken, or is of no interest.
         shared_tokens: a regular expression, for the whole text, of the payment methods that every
             account of the provider knows: its published test tokens. They are such in test mode
@@ -70,6 +72,7 @@ class Profile(msgspec.Struct, frozen=True):
     hold_ms: int = 7 * 24 * 3_600_000
     reversal: bool = False
     callbacks: CallbackScheme | None = None
+    answers: AnswerScheme | None = None
     acknowledgement: Acknowledgement = Acknowledgement()
     secrets: tuple[str, ...] = ("api_key",)
     options: tuple[str, ...] = ()

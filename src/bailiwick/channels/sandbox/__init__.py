@@ -47,7 +47,7 @@ class SandboxChannel:
 
     profile: Profile = PROFILE
 
-    def check(self, account: Account) -> Request:
+    def check(self, account: Account, now_ms: int) -> Request:
         return requests.get(account, "/account", requests.bearer(account))
 
     def parse_check(self, reply: Reply, account: Account) -> str | None:

@@ -67,7 +67,7 @@ class Http:
         answers = it.cases.answers
         parts = urlsplit(it.cases.account.base_url)
         origin = f"{parts.scheme}://{parts.netloc}"
-        async with ScriptedServer(*(_wire(case.reply) for case in answers)) as server:
+        async with ScriptedServer(*(_wire(it.sent(case.reply)) for case in answers)) as server:
             there = f"http://127.0.0.1:{server.port}"
             base_url = it.cases.account.base_url.replace(origin, there)
             account = replace(it.cases.account, base_url=base_url)
