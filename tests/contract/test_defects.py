@@ -33,6 +33,11 @@ DEFECTS: dict[str, tuple[str, str, str]] = {
         'or Failure("")', 'or Failure("refused")',
         "answers.a_refusal_without_the_provider_s_words_is_unknown",
     ),
+    "a_wrong_key_is_like_a_wrong_card": (
+        "return refusals.refusal(reply, failure.code, failure.message)",
+        "return refusals.refusal(msgspec.structs.replace(reply, status=402), failure.code, None)",
+        "answers.what_was_turned_away_is_told_from_a_decline",
+    ),
     "any_failed_look_up_finds_nothing": (
         "if reply.status == 404 and failure is not None and", "if failure is None or",
         "answers.a_refused_query_says_nothing_of_the_operation",

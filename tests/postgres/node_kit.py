@@ -92,7 +92,8 @@ class Bank:
 
     ``script``: what to do with the next calls of an operation, else approve. Words: approve,
     hold, decline, retryable, pending, act, unsent, lost (done, but the answer is), never (lost
-    before it arrived), wrong, missing (amount), currency, crash, slow.
+    before it arrived), revoked (the credentials: not looked at), wrong, missing (amount), currency,
+    crash, slow.
     """
 
     def __init__(
@@ -164,6 +165,9 @@ class Bank:
         if word == "never":
             return Exchange(Phase.SENT, None, "reset")
         self.calls.append(instruction)
+        if word == "revoked":
+            away = Result(Outcome.DECLINED, retryable=True, detail="credentials")
+            return Exchange(Phase.ANSWERED, Reply(401, {}, msgspec.json.encode(away)))
         result = self.carry_out(instruction, word)
         if self.before_answer is not None:
             hook, self.before_answer = self.before_answer, None

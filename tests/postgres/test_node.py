@@ -389,3 +389,22 @@ async def test_a_replay_only_inside_its_retention(
     assert [call.reference for call in bank.calls] == [reference, reference]
     assert body(await region.pay("k"))["status"] == "succeeded" and bank.taken() == 1000
     await sound(sql)
+
+
+async def test_a_replay_that_is_turned_away_says_nothing_of_the_charge(
+    store: NodeStore, sql: asyncpg.Connection
+) -> None:
+    ways = dict.fromkeys(Operation, (Resolve.REPLAY,))
+    profile = msgspec.structs.replace(PROFILE, resolve=ways, replay_ms=60_000)
+    bank, other = Bank(profile=profile), Bank("other", priority=2)
+    region = Region(store, bank, other)
+    bank.script[Operation.CHARGE] = ["lost", "revoked"]
+    shown = await paid(region, "k")
+    assert bank.taken() == 1000
+    await region.resolve(shown["latest_charge"])
+    assert body(await region.pay("k"))["status"] == "processing"
+    assert other.calls == [], "the charge was made: nobody else may make it again"
+    await region.resolve(shown["latest_charge"])
+    assert body(await region.pay("k"))["status"] == "succeeded"
+    assert (bank.taken(), other.taken()) == (1000, 0)
+    await sound(sql)

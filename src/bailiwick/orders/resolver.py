@@ -14,6 +14,7 @@ import structlog
 from bailiwick.base.clock import boot_ns
 from bailiwick.base.errors import ApiError
 from bailiwick.channels.contract import (
+    TURNED_AWAY,
     Operation,
     Outcome,
     Phase,
@@ -178,6 +179,9 @@ class Resolver:
         if exchange.phase is not Phase.ANSWERED:
             return None
         result = read(gateway.channel, instruction, exchange, gateway.account)
+        if result.outcome is Outcome.DECLINED and result.detail in TURNED_AWAY:
+            # The repeat was not looked at; what was sent before may have been carried out.
+            return unknown(str(result.detail))
         return of_same(attempt.provider_ref, result)
 
     def _absent(self, attempt: Attempt, gateway: Gateway) -> Result | None:

@@ -58,7 +58,9 @@ class AlipayChannel:
         if wrong is not None:
             return f"Alipay refused secrets.{wrong} of the gateway: correct it, and the app_id"
         if reply.status == 200:
-            return "The answer is not signed by secrets.alipay_public_key of the gateway: correct it"
+            return (
+                "The answer is not signed by secrets.alipay_public_key of the gateway: correct it"
+            )
         return requests.credential_problem("Alipay", reply, "private_key")
 
     def request(self, instruction: Instruction, account: Account) -> Request | Result:
@@ -106,7 +108,7 @@ class AlipayChannel:
         return read.looked_up(instruction, named, told)
 
     def callback(self, notice: Notice, account: Account, now_ms: int) -> CallbackEvent | None:
-        dated = not read.SIGNED.check(notice, account, now_ms)
+        dated = not read.CALLBACKS.check(notice, account, now_ms)
         given = signed_forms.fields(notice)
         told = parsing.converted(given, read.Told)
         if told is None or not (notice_id := given.get("notify_id")):
@@ -156,8 +158,8 @@ def _call(account: Account, query: str) -> Request:
 
 def _told(reply: Reply, account: Account, method: str) -> read.Told | None:
     """What Alipay has answered to this method; None where it has not signed it."""
-    name, key = f"{method.replace('.', '_')}_response", account.secrets.get("alipay_public_key", "")
-    body = signed_forms.member(reply.body, name, key) if reply.status == 200 else None
+    name = f"{method.replace('.', '_')}_response"
+    body = read.ANSWERS.read(reply, account, name) if reply.status == 200 else None
     return None if body is None else parsing.decode(body, read.Told)
 
 

@@ -6,7 +6,7 @@ import msgspec
 
 from bailiwick.channels.blocks import amounts, parsing, wallets
 from bailiwick.channels.blocks.parsing import Id
-from bailiwick.channels.blocks.signed_forms import SignedForm
+from bailiwick.channels.blocks.signed_forms import SignedForm, SignedMember
 from bailiwick.channels.contract import (
     Acknowledgement,
     Act,
@@ -23,7 +23,8 @@ from bailiwick.channels.contract import (
 )
 
 _MINUTE_MS = 60_000
-SIGNED = SignedForm("alipay_public_key", "app_id", hours=8)
+CALLBACKS = SignedForm("app_id", 8, "alipay_public_key")
+ANSWERS = SignedMember("_response", "alipay_public_key")
 PROFILE = Profile(
     name="alipay",
     title="Alipay",
@@ -46,7 +47,8 @@ PROFILE = Profile(
     currencies=("CNY",),
     secrets=("private_key", "alipay_public_key"),
     options=("app_id",),
-    callbacks=SIGNED,
+    callbacks=CALLBACKS,
+    answers=ANSWERS,
     acknowledgement=Acknowledgement(content_type="text/plain", body=b"success"),
 )
 _CODES = wallets.Codes.beside(__file__)

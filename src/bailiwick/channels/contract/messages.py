@@ -10,15 +10,40 @@ from bailiwick.channels.contract.payers import Payer
 from bailiwick.methods.families import Family
 
 
+class NotPrepared(Exception):
+    """A channel needs a preparation that is not there, or not the right one (a certificate that is
+    new); it is asked for at once. ``name``: which."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is not prepared")
+        self.name = name
+
+
 class Account(msgspec.Struct, frozen=True):
     """A connected account at a provider: where it is, the secrets to speak with it, and what else
-    its channel must be told (``Profile.options``)."""
+    its channel must be told (``Profile.options``).
+
+    ``prepared``: what was prepared and is good now, by the names of ``Profile.preparations``; it is
+    as secret as the secrets.
+    """
 
     gateway: str
     base_url: str
     secrets: dict[str, str]
     livemode: bool = False
     options: dict[str, str] = {}
+    prepared: dict[str, dict[str, str]] = {}
+
+    def need(self, name: str) -> dict[str, str]:
+        """What a preparation gave.
+
+        Raises:
+            NotPrepared: nothing that is good now.
+        """
+        try:
+            return self.prepared[name]
+        except KeyError:
+            raise NotPrepared(name) from None
 
     def __repr__(self) -> str:
         return f"Account(gateway={self.gateway!r}, base_url={self.base_url!r}, secrets=...)"

@@ -36,6 +36,8 @@ class Profile(msgspec.Struct, frozen=True):
         hold_ms: how long a hold lasts after its authorization.
         secrets: the names of the secrets that a gateway must be given.
         options: likewise, of what else it must be told that is no secret.
+        preparations: what it needs before payments and what expires, by names of its own, in the
+            order to obtain them; see ``Prepares``.
         secret_headers: names of its headers, in lower case, that no record of an exchange holds:
             signatures, mostly. What authenticates anywhere (``authorization``) needs no word.
         callbacks: how callbacks are signed; None where they are not: then none is believed, and
@@ -76,6 +78,7 @@ class Profile(msgspec.Struct, frozen=True):
     acknowledgement: Acknowledgement = Acknowledgement()
     secrets: tuple[str, ...] = ("api_key",)
     options: tuple[str, ...] = ()
+    preparations: tuple[str, ...] = ()
     secret_headers: tuple[str, ...] = ()
     shared_tokens: str | None = None
     connect_ms: int = 3_000

@@ -67,6 +67,9 @@ def unknown(detail: str) -> Result:
     return Result(Outcome.UNKNOWN, detail=detail)
 
 
+TURNED_AWAY = frozenset({"credentials", "rate_limited"})
+"""Details of a definite no to the very request that was sent: the provider did not look at it. An
+earlier one about the same operation may have been carried out."""
 NO_SUCH_METHOD = "no_such_method"
 """The detail of ``no_such_method``."""
 

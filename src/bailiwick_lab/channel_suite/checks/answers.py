@@ -4,7 +4,7 @@ import re
 
 import msgspec
 
-from bailiwick.channels.contract import Outcome, Reply, of_same
+from bailiwick.channels.contract import TURNED_AWAY, Outcome, Reply, of_same
 from bailiwick_lab.channel_suite.subject import Subject, require, spelt
 
 INDEFINITE = (408, *range(500, 512), 599, 100, 101, 301, 307)
@@ -70,6 +70,16 @@ def check_a_refusal_without_the_provider_s_words_is_unknown(it: Subject) -> None
                 told = it.channel.parse(order, Reply(status, {}, body), it.cases.account)
                 what = f"{operation}: {status} with {body!r} is {told.outcome}"
                 require(told.outcome is Outcome.UNKNOWN, what)
+
+
+def check_what_was_turned_away_is_told_from_a_decline(it: Subject) -> None:
+    """A repeat that was not looked at must not end what was sent before."""
+    for case in it.cases.answers:
+        if case.way is None and case.reply.status in (401, 429):
+            told = case.read(it.channel, it.cases.account)
+            if told.outcome is Outcome.DECLINED:
+                word = told.detail in TURNED_AWAY
+                require(word, f"{case.name}: {case.reply.status} has the detail {told.detail!r}")
 
 
 def check_a_refused_query_says_nothing_of_the_operation(it: Subject) -> None:

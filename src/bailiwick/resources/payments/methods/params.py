@@ -54,8 +54,9 @@ class MethodData(msgspec.Struct, frozen=True):
 
     What is ours: ``flow``, how the payer meets the provider, where a type has several ways;
     ``code``, scanned off the payer's phone or read out by the payer; ``wallet_id``, who the payer
-    is in the wallet's own app; ``virtual_address``, where a push goes; ``expires_at``, until when
-    the payer may act (Unix time in seconds).
+    is in the wallet's own app; ``virtual_address``, where a push goes; ``device``, whether the
+    payer is at a desk or a phone; ``ip_address``, from where the payer comes; ``expires_at``, until
+    when the payer may act (Unix time in seconds).
     """
 
     type: Annotated[str, Meta(max_length=40, pattern=r"^[a-z][a-z0-9_]*\Z")]
@@ -66,6 +67,8 @@ class MethodData(msgspec.Struct, frozen=True):
     code: Code | None = None
     wallet_id: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
     virtual_address: Annotated[str, Meta(min_length=3, max_length=255)] | None = None
+    device: Literal["web", "mobile"] | None = None
+    ip_address: Annotated[str, Meta(max_length=45, pattern=r"^[0-9A-Fa-f:.]+\Z")] | None = None
     expires_at: Annotated[int, Meta(ge=0, le=INTEGER_MAX)] | None = None
 
 
