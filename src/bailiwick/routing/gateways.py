@@ -182,7 +182,10 @@ def build(gateway: Gateway, instruction: Instruction) -> Request | Result:
     """The request that carries out an instruction, or what came of it without one: nothing was sent
     then."""
     try:
-        return gateway.channel.request(instruction, gateway.account)
+        made = gateway.channel.request(instruction, gateway.account)
+        if isinstance(made, Result) and made.outcome is not Outcome.PENDING:
+            raise ValueError("without asking the provider nothing is decided")
+        return made
     except CannotExpress as cannot:
         return NotBuilt(
             Outcome.DECLINED,

@@ -22,6 +22,7 @@ from bailiwick.channels.contract import (
     Account,
     CallbackEvent,
     Channel,
+    Context,
     Instruction,
     Profile,
     Reply,
@@ -45,7 +46,8 @@ class BadCases(Exception):
 class Answer(msgspec.Struct, frozen=True):
     """A provider's answer, the instruction it answers, and the exact reading of it.
 
-    ``way``: it answers a look-up of that way; else the instruction itself.
+    ``way``: it answers a look-up of that way; else the instruction itself. A look-up may have a
+    ``context`` of its own in the cases, which is then in the instruction here.
     """
 
     name: str
@@ -231,13 +233,16 @@ class Bodies:
 
 def _answer(data: dict[str, Any], wanted: dict[str, Instruction], reads: Bodies) -> Answer:
     where = f"answers.{data.get('name')}"
-    _only(data, {"name", "to", "way", "says", *_REPLY}, where)
+    _only(data, {"name", "to", "way", "context", "says", *_REPLY}, where)
     says = data["says"]
+    order = wanted[data["to"]]
+    if "context" in data:
+        order = msgspec.structs.replace(order, context=_struct(Context, data["context"], where))
     told = no_such_method() if says == "no_such_method" else _struct(Result, says, where)
     return Answer(
         data["name"],
         data["to"],
-        wanted[data["to"]],
+        order,
         reads.reply({key: data[key] for key in _REPLY & set(data)}, where),
         told,
         Resolve(data["way"]) if "way" in data else None,

@@ -58,9 +58,7 @@ class AlipayChannel:
         if wrong is not None:
             return f"Alipay refused secrets.{wrong} of the gateway: correct it, and the app_id"
         if reply.status == 200:
-            return (
-                "The answer is not signed by secrets.alipay_public_key of the gateway: correct it"
-            )
+            return "The answer is not signed by secrets.alipay_public_key: correct it"
         return requests.credential_problem("Alipay", reply, "private_key")
 
     def request(self, instruction: Instruction, account: Account) -> Request | Result:
@@ -115,8 +113,9 @@ class AlipayChannel:
             raise CallbackRefused("the callback cannot be read")
         if told.gmt_refund is not None or told.out_biz_no:
             # It counts all refunds of the trade: what became of this one is asked.
-            known = told.out_biz_no or ""
-            return CallbackEvent(notice_id, Operation.REFUND, known) if is_id(known, "re") else None
+            own = told.out_biz_no or ""
+            event = CallbackEvent(notice_id, Operation.REFUND, own, dated=dated)
+            return event if is_id(own, "re") else None
         if told.out_trade_no is None or not is_id(told.out_trade_no, "ch"):
             return None  # of another use of the account
         result = read.trade(told)

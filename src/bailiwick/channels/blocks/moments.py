@@ -19,10 +19,10 @@ def of_clock(text: str | None, hours: int = 0) -> int | None:
     if text is None or len(text) != 19:
         return None
     try:
-        local = datetime.strptime(text, "%Y-%m-%d %H:%M:%S")
+        local = datetime.strptime(f"{text}{hours:+03d}00", "%Y-%m-%d %H:%M:%S%z")
     except ValueError:
         return None
-    return int(local.replace(tzinfo=_zone(hours)).timestamp()) * 1000
+    return int(local.timestamp()) * 1000
 
 
 def _at(ms: int, hours: int) -> datetime:

@@ -190,7 +190,7 @@ def check_ids_cannot_leave_their_place_in_an_address(it: Subject) -> None:
 def check_credentials_are_proved_without_harm(it: Subject) -> None:
     request = it.channel.check(it.cases.account, NOW_MS)
     for order, acts in _each(it):
-        same = (request.method, request.url) == (acts.method, acts.url)
+        same = (request.method, request.url, request.body) == (acts.method, acts.url, acts.body)
         require(not same, f"the credential check is a {order.operation}")
     told = it.channel.parse_check(it.cases.check, it.cases.account)
     require(told is None, f"where the credentials hold it says: {told}")
