@@ -9,12 +9,10 @@ nothing before the payer comes: until the payer's time is over "no such trade" s
 void either. A refund is found by our reference, which Alipay takes but once of a trade.
 """
 
-import json
-
 from bailiwick.base.ids import is_id
 from bailiwick.channels.alipay import orders
 from bailiwick.channels.alipay import readings as read
-from bailiwick.channels.blocks import moments, parsing, requests, signed_forms, wallets
+from bailiwick.channels.blocks import parsing, requests, signed_forms, wallets
 from bailiwick.channels.contract import (
     Account,
     Act,
@@ -46,7 +44,9 @@ class AlipayChannel:
     profile: Profile = read.PROFILE
 
     def check(self, account: Account, now_ms: int) -> Request:
-        return _call(account, _signed(account, Context(now_ms, 0), orders.QUERY, _NO_TRADE))
+        return orders.call(
+            account, orders.signed(account, Context(now_ms, 0), orders.QUERY, _NO_TRADE)
+        )
 
     def parse_check(self, reply: Reply, account: Account) -> str | None:
         known = _told(reply, account, orders.QUERY)
@@ -72,9 +72,9 @@ class AlipayChannel:
         content = orders.content(instruction, account, method)
         back = instruction.return_url if method in (orders.PAGE, orders.PHONE) else None
         urls = {"notify_url": instruction.callback_url, "return_url": back}
-        query = _signed(account, instruction.context, method, content, **urls)
+        query = orders.signed(account, instruction.context, method, content, **urls)
         if method not in orders.LOCAL:
-            return _call(account, query)
+            return orders.call(account, query)
         action = redirect(requests.at(account, f"/gateway.do?{query}"))
         if method == orders.APP:
             action = Action(Act.IN_APP, parameters={"orderStr": query})
@@ -94,7 +94,9 @@ class AlipayChannel:
     def query(self, instruction: Instruction, account: Account, way: Resolve) -> Request | None:
         if way is not Resolve.REFERENCE:
             return None
-        return _call(account, _signed(account, instruction.context, *orders.look_up(instruction)))
+        return orders.call(
+            account, orders.signed(account, instruction.context, *orders.look_up(instruction))
+        )
 
     def parse_query(
         self, instruction: Instruction, reply: Reply, way: Resolve, account: Account
@@ -125,34 +127,6 @@ class AlipayChannel:
 
 
 CHANNEL = AlipayChannel()
-
-
-def _signed(
-    account: Account,
-    context: Context | None,
-    method: str,
-    content: dict[str, str],
-    **urls: str | None,
-) -> str:
-    if context is None:
-        raise CannotExpress("A request to Alipay has its time, and there is none.")
-    given: dict[str, str | None] = {
-        "app_id": account.options.get("app_id"),
-        "method": method,
-        "format": "JSON",
-        "charset": "utf-8",
-        "sign_type": "RSA2",
-        "timestamp": moments.clock(context.instant_ms, orders.BEIJING),
-        "version": "1.0",
-        "biz_content": json.dumps(content, ensure_ascii=False, separators=(",", ":")),
-        **urls,
-    }
-    return signed_forms.signed(given, account)
-
-
-def _call(account: Account, query: str) -> Request:
-    headers = {"accept": "application/json", "content-type": signed_forms.TYPE}
-    return Request("POST", requests.at(account, "/gateway.do"), headers, query.encode())
 
 
 def _told(reply: Reply, account: Account, method: str) -> read.Told | None:

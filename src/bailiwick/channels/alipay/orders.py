@@ -1,10 +1,19 @@
-"""What Alipay is asked for an instruction: the method, and its parameters."""
+"""What Alipay is asked for an instruction: the method, its parameters, and the call."""
 
+import json
 import re
 
 from bailiwick.channels.alipay.readings import PROFILE
-from bailiwick.channels.blocks import amounts, moments
-from bailiwick.channels.contract import Account, CannotExpress, Family, Instruction, Operation
+from bailiwick.channels.blocks import amounts, moments, requests, signed_forms
+from bailiwick.channels.contract import (
+    Account,
+    CannotExpress,
+    Context,
+    Family,
+    Instruction,
+    Operation,
+    Request,
+)
 
 BEIJING = 8
 PAGE, PHONE, APP = "alipay.trade.page.pay", "alipay.trade.wap.pay", "alipay.trade.app.pay"
@@ -93,3 +102,33 @@ def _until(instruction: Instruction) -> str:
             param="payment_method_data[expires_at]",
         )
     return moments.clock(until, BEIJING)
+
+
+def signed(
+    account: Account,
+    context: Context | None,
+    method: str,
+    content: dict[str, str],
+    **urls: str | None,
+) -> str:
+    """A call's parameters, as a signed form. Raises CannotExpress, BadSecret."""
+    if context is None:
+        raise CannotExpress("A request to Alipay has its time, and there is none.")
+    given: dict[str, str | None] = {
+        "app_id": account.options.get("app_id"),
+        "method": method,
+        "format": "JSON",
+        "charset": "utf-8",
+        "sign_type": "RSA2",
+        "timestamp": moments.clock(context.instant_ms, BEIJING),
+        "version": "1.0",
+        "biz_content": json.dumps(content, ensure_ascii=False, separators=(",", ":")),
+        **urls,
+    }
+    return signed_forms.signed(given, account)
+
+
+def call(account: Account, form: str) -> Request:
+    """The call with such parameters."""
+    headers = {"accept": "application/json", "content-type": signed_forms.TYPE}
+    return Request("POST", requests.at(account, "/gateway.do"), headers, form.encode())
