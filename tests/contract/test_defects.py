@@ -10,8 +10,9 @@ from types import ModuleType
 import pytest
 from msgspec.structs import replace
 
+from bailiwick.channels.contract import Operation
 from bailiwick_lab.channel_suite import run, skeleton, transcript
-from bailiwick_lab.channel_suite.checks import answers, requests
+from bailiwick_lab.channel_suite.checks import answers, callbacks, requests
 from bailiwick_lab.channel_suite.subject import Failed, Subject, subject
 
 # Name: what is in the channel, what takes its place, and the check that sees it.
@@ -233,3 +234,29 @@ def test_a_list_of_the_charge_s_is_looked_up_only_where_ours_is_told(made: Path,
     requests.check_queries_name_what_is_looked_for(it)
     with pytest.raises(Failed, match="refund by reference"):
         requests.check_queries_name_what_is_looked_for(answered(it, b'"re_a1"', b"null"))
+
+
+def test_callbacks_name_what_they_are_about(made: Path, text: str) -> None:
+    it = loaded(made, "named", text)
+    by_id = loaded(
+        made, "by_id", text.replace("PROFILE = Profile(", "PROFILE = Profile(callbacks_by_id=True,")
+    )
+    for by, changes, wrong in (
+        (it, {"reference": None}, "neither"),
+        (by_id, {"reference": None}, None),
+        (by_id, {"reference": None, "provider_ref": None}, "neither"),
+        (it, {"operation": None}, "of which operation"),
+        (it, {"operation": None, "result": None}, None),
+        (it, {"operation": Operation.PAYOUT}, "about a payout"),
+    ):
+        says = [
+            replace(case, says=replace(case.says, **changes))
+            for case in by.cases.callbacks
+            if case.says is not None
+        ]
+        changed = dataclasses.replace(by, cases=replace(by.cases, callbacks=says))
+        if wrong is None:
+            callbacks.check_each_names_what_it_is_about(changed)
+            continue
+        with pytest.raises(Failed, match=wrong):
+            callbacks.check_each_names_what_it_is_about(changed)

@@ -110,6 +110,7 @@ READS: dict[str, list[Any]] = {
     "attempt_find": ["ch_1"],
     "attempts_of": ["pi_1"],
     "key_find": ["0" * 32],
+    "attempts_named": [["bank"], "b_1"],
     "attempts_due": [10, 1_000, 1],
     "payment_list_newest": ["acct_1", False, "~", "", 10, 0, 2**53],
     "payment_list_oldest": ["acct_1", False, "~", "", 10, 0, 2**53],

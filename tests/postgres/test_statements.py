@@ -11,7 +11,7 @@ from bailiwick.base.keys import key_identity
 from bailiwick.delivery.webhooks import Endpoint
 from bailiwick.idempotency.rows import Claim, Refuse, StoredKey
 from bailiwick.interlink.copies import Row as CopiedRow
-from bailiwick.orders.attempts import Attempt, AttemptEnd, AttemptNew
+from bailiwick.orders.attempts import Attempt, AttemptEnd, AttemptNew, KnownObject
 from bailiwick.orders.lanes import lanes
 from bailiwick.orders.rows import OrderCreate, OrderMove, Review
 from bailiwick.records.beside import RecordTold
@@ -35,6 +35,7 @@ FIELDS: dict[tuple[str, str], type[msgspec.Struct]] = {
     ("move", "ends"): AttemptEnd,
     ("move", "attempt_new"): AttemptNew,
     ("move", "review"): Review,
+    ("move", "known"): KnownObject,
     ("refund_moves", "refund_new"): RefundNew,
     ("refund_moves", "refund_end"): RefundEnd,
     ("dispute_moves", "dispute_new"): DisputeNew,
@@ -48,6 +49,7 @@ COLUMNS: dict[str, Any] = {
     "payment_list_oldest": Payment,
     "attempt_find": Attempt,
     "attempts_due": Attempt,
+    "attempts_named": Attempt,
     "attempts_of": Attempt,
     "setup_find": Setup,
     "setup_list_newest": Setup,

@@ -26,6 +26,13 @@ async def of(store: Store, subject: str) -> list[Attempt]:
     return [attempt_of(row) for row in await store.rows("attempts_of", subject)]
 
 
+async def named(store: Store, gateways: list[str], provider_ref: str) -> list[Attempt]:
+    """Attempts by the provider's id of their object, where ids are kept so
+    (``Profile.callbacks_by_id``), in order."""
+    rows = await store.rows("attempts_named", gateways, provider_ref)
+    return [attempt_of(row) for row in rows]
+
+
 async def due(store: Store, limit: int, lease_ms: int) -> list[Attempt]:
     """Claim open attempts that are due for a look."""
     rows = await store.rows("attempts_due", limit, lease_ms, store.epoch())

@@ -67,6 +67,14 @@ class AttemptEnd(msgspec.Struct, frozen=True, omit_defaults=True):
     check_ms: int | None = None
 
 
+class KnownObject(msgspec.Struct, frozen=True):
+    """By which of a provider's ids an attempt is found, where callbacks may name nothing else."""
+
+    attempt: str
+    provider_ref: str
+    gateway: str
+
+
 def ended(attempt: Attempt, end: AttemptEnd) -> Attempt:
     """An attempt as it stands once its end is written."""
     return msgspec.structs.replace(

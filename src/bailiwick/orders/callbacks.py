@@ -1,7 +1,8 @@
 """What providers tell us by themselves: checked, bound to one attempt, taken once.
 
 It must be about an attempt of ours at the very account that tells, of the same operation, and about
-the object that the provider named before: else nothing of it is booked, the provider is asked, and
+the object that the provider named before (which is how it is found where our reference is not
+told): else nothing of it is booked, the provider is asked, and
 a person must look. A callback is remembered for ever under the provider's own id of it, so that a
 replay has no second effect; what it says then goes the same guarded way as a synchronous answer.
 """
@@ -41,6 +42,8 @@ from bailiwick.runtime.database_errors import DATABASE_ERRORS
 
 log = structlog.get_logger()
 _instruction = msgspec.json.Decoder(Instruction)
+ASKED_MAX = 32
+"""About how many attempts one callback has the provider asked, open ones first."""
 LATE_TRIES = 8
 """How often it is tried to write what a late answer says, within half a minute."""
 
@@ -78,7 +81,11 @@ class Callbacks:
             ) from None
         if notice is None:
             return "ignored"
-        attempt = await self._attempt(gateway, notice)
+        found = await self._attempts(gateway, notice)
+        if len(found) > 1 or notice.operation is None:
+            await self._ask_all(gateway, found)
+            return "asked"
+        (attempt,) = found
         if await self._store.row("callback_find", gateway_name, notice.notice_id):
             return "seen before"
         if self._misdirected(gateway, notice, attempt):
@@ -101,13 +108,47 @@ class Callbacks:
         crash_point("callback.claimed")
         return "taken"
 
-    async def _attempt(self, gateway: Gateway, notice: CallbackEvent) -> Attempt:
-        """The attempt of ours that a callback names."""
+    async def _attempts(self, gateway: Gateway, notice: CallbackEvent) -> list[Attempt]:
+        """The attempt of ours that a callback names; several where it may be about any of them."""
         reference = notice.reference or ""
-        attempt = await attempt_store.find(self._store, reference)
-        if attempt is None:
+        if notice.reference is None and gateway.profile.callbacks_by_id:
+            found = await self._by_id(gateway, notice)
+        else:
+            attempt = await attempt_store.find(self._store, reference)
+            found = [] if attempt is None else [attempt]
+        if not found:
             raise ApiError.missing("attempt", reference, param="reference")
-        return attempt
+        return found
+
+    async def _by_id(self, gateway: Gateway, notice: CallbackEvent) -> list[Attempt]:
+        """What a callback names by the provider's ids: the attempts with this object, else those of
+        its operation on the charge; where it names no operation, all that is open beside it too."""
+        same = [each.name for each in self._gateways.all() if each.vault == gateway.vault]
+        ref, charge, wanted = notice.provider_ref, notice.charge, notice.operation
+        named = [] if ref is None else await attempt_store.named(self._store, same, ref)
+        own = [each for each in named if wanted in (None, each.operation)]
+        if own and wanted is not None:
+            return own
+        if charge is not None:
+            named = await attempt_store.named(self._store, same, charge)
+        beside = [
+            each
+            for subject in {each.subject: None for each in named}
+            for each in await attempt_store.of(self._store, subject)
+            if each.gateway in same and each.id not in {known.id for known in own}
+        ]
+        if wanted is None:
+            return own + [each for each in beside if each.state in OPEN]
+        return [
+            each
+            for each in beside
+            if each.operation == wanted and ref in (None, each.provider_ref or ref)
+        ]
+
+    async def _ask_all(self, gateway: Gateway, found: list[Attempt]) -> None:
+        """Have the provider asked about each of them: the callback does not say which it means."""
+        for each in sorted(found, key=lambda it: it.state not in OPEN)[:ASKED_MAX]:
+            await self._question(gateway, each, None, None)
 
     def _misdirected(self, gateway: Gateway, notice: CallbackEvent, attempt: Attempt) -> bool:
         """Whether it is not about this account's operation. Gateways of one account each hear of
@@ -143,7 +184,7 @@ class Callbacks:
             instruction = _instruction.decode(attempt.instruction)
             result = agreed(instruction, result, gateway.profile)
         if result is None or notice.dated or gateway.profile.callbacks is None:
-            await self._question(gateway, notice, attempt, result)
+            await self._question(gateway, attempt, notice.provider_ref, result)
             return False
         await self._believed(attempt, result, notice.provider_ref)
         return result.outcome is not Outcome.UNKNOWN or attempt.state not in OPEN
@@ -188,14 +229,14 @@ class Callbacks:
             await self._executor.drive(settled.next)
 
     async def _question(
-        self, gateway: Gateway, notice: CallbackEvent, attempt: Attempt, hint: Result | None
+        self, gateway: Gateway, attempt: Attempt, told_of: str | None, hint: Result | None
     ) -> None:
         """What a callback says is no proof by itself: what the provider answers is.
 
         Raises:
             ApiError: 503, it could not be asked, or does not say so (yet); it will tell again.
         """
-        ref = attempt.provider_ref or notice.provider_ref
+        ref = attempt.provider_ref or told_of
         if attempt.state in OPEN and ref == attempt.provider_ref:
             await self._store.rows("attempt_postpone", attempt.id, 0.0)  # the resolver asks
             attempt = await attempt_store.find(self._store, attempt.id) or attempt

@@ -29,7 +29,7 @@ from bailiwick.channels.contract import (
 from bailiwick.idempotency import keys
 from bailiwick.idempotency.requests import unpacked
 from bailiwick.orders import attempt_store
-from bailiwick.orders.attempts import Attempt
+from bailiwick.orders.attempts import Attempt, KnownObject
 from bailiwick.orders.kinds import Kind
 from bailiwick.orders.row_builder import stored_attempt
 from bailiwick.orders.rows import OrderMove
@@ -265,8 +265,22 @@ class AttemptExecutor:
             expand = None  # nobody is told of it, and its charge is not written yet
         status, body, plain = await kind.answer(self._store, step, expand or [], attempt)
         settled = RecordedOutcome(step.after, step, None, status, body)
-        row = self._rows.move(kind, step, answer_key=key, status=status, body=body, plain=plain)
+        known = self._known(attempt, step)
+        row = self._rows.move(
+            kind, step, answer_key=key, status=status, body=body, plain=plain, known=known
+        )
         return row, settled
+
+    def _known(self, attempt: Attempt, step: Transition[Any]) -> KnownObject | None:
+        """The id that the provider has given the attempt's object, where that is news and callbacks
+        may name nothing else."""
+        ref = next((e.provider_ref for e in step.attempt_ends or () if e.id == attempt.id), None)
+        if ref is None or ref == attempt.provider_ref:
+            return None
+        profile = self._gateways.profile_of(attempt.gateway)
+        if profile is None or not profile.callbacks_by_id:
+            return None
+        return KnownObject(attempt.id, ref, attempt.gateway)
 
     def _with_next(
         self, settled: RecordedOutcome, step: Transition[Any], begun_boot_ns: int

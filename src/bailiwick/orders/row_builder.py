@@ -10,7 +10,7 @@ from bailiwick.base.objects import API_VERSION, encode, text
 from bailiwick.channels.contract import Instruction, Operation
 from bailiwick.delivery.webhooks import Endpoints
 from bailiwick.idempotency.rows import Claim
-from bailiwick.orders.attempts import Attempt, AttemptNew
+from bailiwick.orders.attempts import Attempt, AttemptNew, KnownObject
 from bailiwick.orders.kinds import Kind, Kinds
 from bailiwick.orders.rows import Beside, OrderMove, Told, more
 from bailiwick.orders.transition import Order, Transition
@@ -107,6 +107,7 @@ class RowBuilder:
         status: int = 200,
         body: msgspec.Raw | None = None,
         plain: bool = False,
+        known: KnownObject | None = None,
     ) -> OrderMove:
         """The row that writes a step. A ``plain`` answer is the event's body, and stored once."""
         before, after = step.before, step.after
@@ -135,6 +136,7 @@ class RowBuilder:
                 attempt_new=step.attempt_new,
                 review=step.review,
                 beside=self.told(after, step.beside),
+                known=known,
             ),
         }
         if also:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from bailiwick.idempotency.rows import Claim
-from bailiwick.orders.attempts import AttemptEnd, AttemptNew
+from bailiwick.orders.attempts import AttemptEnd, AttemptNew, KnownObject
 
 
 class Review(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -124,19 +124,21 @@ def more(
     attempt_new: AttemptNew | None = None,
     review: Review | None = None,
     beside: Beside | None = None,
+    known: KnownObject | None = None,
 ) -> str | None:
     """What few moves bring along, as one JSON document; None for nothing.
 
     ``ends``: attempts that end beside the one that the move is about. ``beside``: what the kind
     writes beside its order, by the names that its part of ``move.sql`` reads.
     """
-    if not (claim or ends or attempt_new or review or beside):
+    if not (claim or ends or attempt_new or review or beside or known):
         return None
     given: dict[str, Any] = {
         "claim": claim,
         "ends": ends,
         "attempt_new": attempt_new,
         "review": review,
+        "known": known,
         **(beside or {}),
     }
     brought = {name: value for name, value in given.items() if value}

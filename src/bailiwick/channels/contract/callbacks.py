@@ -68,22 +68,27 @@ class CallbackEvent(msgspec.Struct, frozen=True):
 
     Attributes:
         notice_id: the provider's id of this delivery, for permanent deduplication.
-        reference: our reference of the operation, if the provider repeats it.
+        operation: what it is about; None: anything that was asked for about the object, and
+            ``result`` is None then.
+        reference: our reference of the operation, if the provider repeats it. Without it the
+            attempt is found by the provider's ids (``Profile.callbacks_by_id``).
         provider_ref: the provider's id of the object.
         result: what it says; None where the channel's callbacks are not proof by themselves
             (unsigned, static token), so that the node asks the provider.
         dated: it was signed long ago, or ahead of time: the node asks the provider before it
             believes ``result``.
         dispute: it is about a dispute of the charge, and says nothing of the operation.
+        charge: the provider's id of the charge acted upon, if it names nothing better.
     """
 
     notice_id: str
-    operation: Operation
+    operation: Operation | None
     reference: str | None = None
     provider_ref: str | None = None
     result: Result | None = None
     dated: bool = False
     dispute: DisputeNotice | None = None
+    charge: str | None = None
 
 
 class CallbackRefused(Exception):

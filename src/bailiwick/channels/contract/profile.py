@@ -44,6 +44,8 @@ class Profile(msgspec.Struct, frozen=True):
             the node asks.
         answers: how answers are signed; None where they are not. One that is not signed so is
             unknown.
+        callbacks_by_id: a callback may name nothing but the provider's id of the object, or of its
+            charge: attempts are found by those, too.
         acknowledgement: what is answered to a callback that was taken, or is of no interest.
         shared_tokens: a regular expression, for the whole text, of the payment methods that every
             account of the provider knows: its published test tokens. They are such in test mode
@@ -75,6 +77,7 @@ class Profile(msgspec.Struct, frozen=True):
     reversal: bool = False
     callbacks: CallbackScheme | None = None
     answers: AnswerScheme | None = None
+    callbacks_by_id: bool = False
     acknowledgement: Acknowledgement = Acknowledgement()
     secrets: tuple[str, ...] = ("api_key",)
     options: tuple[str, ...] = ()

@@ -35,6 +35,9 @@ WITH told AS MATERIALIZED (
     DELETE FROM dispute WHERE payment = ANY ($1::text[]) AND NOT livemode
 ), attempts AS (
     DELETE FROM attempt WHERE id = ANY ($2::text[]) AND subject = ANY ($1::text[]) AND NOT livemode
+), objects AS (
+    DELETE FROM known_object k USING attempt a
+     WHERE k.attempt = ANY ($2::text[]) AND a.id = k.attempt AND a.subject = ANY ($1::text[]) AND NOT a.livemode
 ), contents AS (
     DELETE FROM file_content WHERE file = ANY ($1::text[])
 )

@@ -72,6 +72,13 @@ WITH open_fence AS (
            id text, number integer, acts_on text, operation text, gateway text, amount bigint,
            epoch bigint, key text)
      WHERE n.id IS NOT NULL
+), known AS (
+    INSERT INTO known_object (attempt, provider_ref, gateway)
+    SELECT k.attempt, k.provider_ref, k.gateway
+      FROM moved m CROSS JOIN LATERAL json_to_record(m.more -> 'known') AS k (
+           attempt text, provider_ref text, gateway text)
+     WHERE k.attempt IS NOT NULL
+    ON CONFLICT DO NOTHING
 @parts
 --}
 ), posted AS (

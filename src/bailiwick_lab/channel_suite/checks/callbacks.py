@@ -74,10 +74,16 @@ def check_unsigned_ones_prove_nothing(it: Subject) -> None:
 def check_each_names_what_it_is_about(it: Subject) -> None:
     for case in _genuine(it):
         assert case.says is not None
-        about = case.says.reference or case.says.provider_ref
-        require(bool(about), f"{case.name}: neither our reference nor the provider's id")
+        about = case.says.provider_ref or case.says.charge
+        by_id = bool(about) and it.profile.callbacks_by_id
+        what = "neither our reference nor, by profile.callbacks_by_id, the provider's id"
+        require(bool(case.says.reference) or by_id, f"{case.name}: {what}")
         operation = case.says.operation
-        require(operation in it.profile.resolve, f"{case.name}: about a {operation}")
+        known = operation is None or operation in it.profile.resolve
+        require(known, f"{case.name}: about a {operation}")
+        says = (case.says.result, case.says.dispute)
+        silent = operation is not None or says == (None, None)
+        require(silent, f"{case.name}: it says something, but of which operation?")
 
 
 def check_header_names_in_any_case(it: Subject) -> None:
