@@ -116,6 +116,7 @@ class Bank:
         self.seen: list[tuple[Outcome, str | None]] = []
         self.before_answer: Any = None
         self.hidden = False
+        self.lacking: str | None = None
         self.sequence = sequence.Sequence()
 
     # What the books say
@@ -229,7 +230,7 @@ class Bank:
         body = missing if found is None or self.hidden else found[1]
         return Exchange(Phase.ANSWERED, Reply(200, {}, msgspec.json.encode(body)))
 
-    def saw(self, outcome: Outcome, detail: str | None) -> None:
+    def saw(self, outcome: Outcome, detail: str | None, begun_ns: int) -> None:
         self.seen.append((outcome, detail))
 
     # Channel

@@ -13,7 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
-from bailiwick.channels.contract import Channel
+from bailiwick.channels.contract import Channel, Prepares
 
 GROUP = "bailiwick.channels"
 HERE = Path(__file__).parent
@@ -104,5 +104,10 @@ def checked(module: ModuleType, name: str, by: str) -> Channel:
         raise BadChannel(
             f"{module.__name__} of {by} has no CHANNEL whose profile is called {name!r}: "
             "mend it, or uninstall that distribution"
+        )
+    if found.profile.preparations and not isinstance(found, Prepares):
+        raise BadChannel(
+            f"{module.__name__} of {by} declares preparations, and cannot prepare: mend it "
+            "(contract.Prepares), or uninstall that distribution"
         )
     return found

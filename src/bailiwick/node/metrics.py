@@ -24,6 +24,16 @@ _FAILURES = METRICS.gauge(
     "node_gateway_failure_ratio", "Share of failures among a gateway's last calls.", ["gateway"]
 )
 _CALLS = METRICS.gauge("node_gateway_calls", "Calls to a gateway so far.", ["gateway"])
+_PREPARED = METRICS.gauge(
+    "node_gateway_prepared_seconds",
+    "How long what a gateway needs before payments is good; 0: it is lacking.",
+    ["gateway", "preparation"],
+)
+_PREPARING = METRICS.gauge(
+    "node_gateway_preparations",
+    "How often it was obtained, or could not be, so far.",
+    ["gateway", "preparation", "outcome"],
+)
 _BATCHES = METRICS.gauge("node_commits", "Group commits of a lane so far.", ["lane"])
 _ROWS = METRICS.gauge("node_rows", "Rows written by a lane so far.", ["lane"])
 _WAITING = METRICS.gauge("node_rows_waiting", "Rows that wait for the next commit.", ["lane"])
@@ -64,6 +74,11 @@ def render(node: Node) -> bytes:
             _TURNS.labels(gateway=gateway.name, state=state).set(count)
         _FAILURES.labels(gateway=gateway.name).set(gateway.failures)
         _CALLS.labels(gateway=gateway.name).set(gateway.calls)
+        for each in gateway.preparations.shown():
+            of = {"gateway": gateway.name, "preparation": each["name"]}
+            _PREPARED.labels(**of).set(each["lasts_s"])
+            for outcome in ("obtained", "failed"):
+                _PREPARING.labels(**of, outcome=outcome).set(each[outcome])
     for lane in node.store.lanes.values():
         _BATCHES.labels(lane=lane.name).set(lane.batches)
         _ROWS.labels(lane=lane.name).set(lane.rows)

@@ -78,6 +78,7 @@ class Operations:
                     "state": history.state,
                     "usage": gateway.usage,
                     "since_ms": history.since_ms,
+                    "preparations": gateway.preparations.shown(),
                     "changes": history.changes,
                 }
             )

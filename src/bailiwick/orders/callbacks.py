@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import msgspec
 import structlog
 
-from bailiwick.base.clock import now_ms
+from bailiwick.base.clock import boot_ns, now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.channels.contract import (
     REFERENCE,
@@ -23,6 +23,7 @@ from bailiwick.channels.contract import (
     Exchange,
     Instruction,
     Notice,
+    NotPrepared,
     Outcome,
     Phase,
     Reply,
@@ -74,6 +75,11 @@ class Callbacks:
         try:
             said = Notice("POST", called(gateway.callback_url, query), headers, body)
             notice = gateway.channel.callback(said, gateway.account, now_ms())
+        except NotPrepared as lacks:
+            gateway.preparations.refused(boot_ns(), lacks.name)
+            raise ApiError.unavailable(
+                "What is needed to check this is being renewed. Send it again later."
+            ) from None
         except CallbackRefused as refused:
             log.warning("callback_refused", gateway=gateway_name, reason=str(refused)[:80])
             raise ApiError.invalid(

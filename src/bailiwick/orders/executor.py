@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import structlog
 
-from bailiwick.base.clock import now_ms
+from bailiwick.base.clock import boot_ns, now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.base.keys import key_identity
 from bailiwick.channels.contract import (
@@ -34,7 +34,8 @@ from bailiwick.orders.kinds import Kind
 from bailiwick.orders.row_builder import stored_attempt
 from bailiwick.orders.rows import OrderMove
 from bailiwick.orders.transition import Transition
-from bailiwick.routing.gateways import Gateway, build, defective
+from bailiwick.routing.building import build, defective
+from bailiwick.routing.gateways import Gateway
 from bailiwick.runtime import trace
 from bailiwick.runtime.crash import crash_point
 from bailiwick.runtime.turns import Turns
@@ -125,6 +126,7 @@ class AttemptExecutor:
         if isinstance(request, Result):
             return request
         crash_point("call.before")
+        begun_ns = boot_ns()
         exchange = await gateway.exchange(request, permitted.permit)
         crash_point("call.answered")
         trace.mark("answered")
@@ -132,10 +134,10 @@ class AttemptExecutor:
             if exchange.error == INVALID_REQUEST:
                 log.error("channel_defect", gateway=gateway.name, attempt=attempt.id)
                 return defective(gateway.profile)
-            gateway.saw(Outcome.UNKNOWN, "unsent")
+            gateway.saw(Outcome.UNKNOWN, "unsent", begun_ns)
             return _unsent(exchange.error)
         result = read(gateway.channel, instruction, exchange, gateway.account)
-        gateway.saw(result.outcome, result.detail)
+        gateway.saw(result.outcome, result.detail, begun_ns)
         return result
 
     async def built(

@@ -12,6 +12,7 @@ from bailiwick.channels.contract import (
     of_same,
 )
 from bailiwick.orders.attempts import Attempt
+from bailiwick.routing.building import question
 from bailiwick.routing.gateways import Gateway
 
 _instruction = msgspec.json.Decoder(Instruction)
@@ -26,7 +27,7 @@ async def query(attempt: Attempt, gateway: Gateway, way: Resolve) -> Result | No
         instruction = msgspec.structs.replace(instruction, provider_ref=attempt.provider_ref)
     if gateway.profile.contexts:
         instruction = msgspec.structs.replace(instruction, context=gateway.context())
-    request = gateway.channel.query(instruction, gateway.account, way)
+    request = question(gateway, instruction, way)
     if request is None:
         return None
     exchange = await gateway.exchange(request)

@@ -14,18 +14,16 @@ import msgspec
 import structlog
 
 from bailiwick.admission import load
-from bailiwick.base.clock import now_ms
+from bailiwick.base.clock import boot_ns, now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.base.history import History
 from bailiwick.base.sequence import Sequence
 from bailiwick.channels.contract import (
     Account,
-    CannotExpress,
+    BadSecret,
     Channel,
     Context,
     Exchange,
-    Instruction,
-    NotBuilt,
     Operation,
     Outcome,
     Permit,
@@ -39,12 +37,14 @@ from bailiwick.channels.registry import channel
 from bailiwick.channels.transports import Late, Transport, open_transport
 from bailiwick.routing.breaker import Breaker
 from bailiwick.routing.match import GatewayFacts, Routing, Wanted, match
+from bailiwick.routing.preparations import Preparations
 from bailiwick.routing.settings import GatewaySettings
 from bailiwick.runtime import trace
 from bailiwick.runtime.loops import forever
 
 CHECK_EVERY_S = 10.0
 CHECK_FIRST_S = 0.5
+PREPARING_CONNECTIONS = 2
 WARM_CONNECTIONS = 2
 SILENT = "another process serves this node"
 
@@ -66,7 +66,6 @@ class Gateway:
         self.name = settings.name
         self.vault = settings.vault_name
         self.settings = settings
-        self.account = account
         self.callback_url = callback_url
         self.channel: Channel = channel(settings.channel)
         self.profile: Profile = _profile(self.channel.profile, settings)
@@ -78,6 +77,7 @@ class Gateway:
             secrets=tuple(account.secrets.values()),
             late=late,
         )
+        self.preparations = _preparations(self.channel, account, silent)
         self._sequence = Sequence()
         self._breaker = Breaker(asyncio.get_running_loop().time)
         self._problem: str | None = "not connected yet"
@@ -86,9 +86,19 @@ class Gateway:
         self._constant = _constant_facts(settings, self.profile)
 
     @property
+    def account(self) -> Account:
+        """The account, with what is prepared and good at this moment."""
+        return self.preparations.account
+
+    @property
+    def lacking(self) -> str | None:
+        """Which preparation is lacking, and why: no request can be made without it."""
+        return self.preparations.lacking()
+
+    @property
     def usage(self) -> str:
         """ "open", or why the gateway takes nothing now."""
-        return self._problem or self._breaker.why_shut(self.inflight) or "open"
+        return self.lacking or self._problem or self._breaker.why_shut(self.inflight) or "open"
 
     @property
     def failures(self) -> float:
@@ -97,7 +107,7 @@ class Gateway:
 
     def noted(self) -> History:
         """Note the usage state of this moment (open, closed, on trial); how it came to be so."""
-        state = "closed" if self._problem else self._breaker.state
+        state = "closed" if self.lacking or self._problem else self._breaker.state
         if state != self._history.state:
             figures = {"failures": round(self.failures, 3), "calls": self.calls}
             why = "" if state == "open" else self.usage
@@ -119,25 +129,41 @@ class Gateway:
         now = now_ms()
         return Context(now, self._sequence.next(now))
 
+    async def begin(self) -> None:
+        """Prepare what payments need, then connect."""
+        await self.preparations.renew()
+        await self.connect()
+
     async def connect(self) -> None:
-        """Check the credentials and warm the pool; the result is the usage state."""
+        """Check the credentials and warm the pool; the result is the usage state. Without what has
+        to be prepared there is nothing to check."""
         if self._silent():
             self._problem = SILENT
-            self.noted()
-            return
-        request = self.channel.check(self.account, now_ms())
+        elif self.lacking is None:
+            self._problem = await self._checked()
+        self.noted()
+
+    async def _checked(self) -> str | None:
+        """What is wrong with the credentials, or the way there; None if nothing is."""
+        begun_ns = boot_ns()
+        try:
+            request = self.channel.check(self.account, now_ms())
+        except BadSecret as bad:
+            return str(bad)
         exchange = await self._transport.connect(request, self.profile, WARM_CONNECTIONS)
         if exchange.phase is not Phase.ANSWERED or exchange.reply is None:
-            problem: str | None = f"unreachable: {exchange.error}"
-        else:
-            problem = self.channel.parse_check(exchange.reply, self.account)
-        self._problem = problem
-        self.noted()
+            return f"unreachable: {exchange.error}"
+        problem = self.channel.parse_check(exchange.reply, self.account)
+        if problem is not None and self.preparations.newer(begun_ns):
+            return await self._checked()
+        self._notice(exchange, begun_ns)
+        return problem
 
     async def exchange(self, request: Request, permit: Permit | None = None) -> Exchange:
         """One request and its answer."""
         if self._silent():
             return Exchange(Phase.UNSENT, None, SILENT)
+        begun_ns = boot_ns()
         self.inflight += 1
         self.calls += 1
         span = trace.onward()
@@ -148,16 +174,24 @@ class Gateway:
         if spell is not None:
             spell.leave()
         try:
-            return await self._transport.exchange(request, self.profile, permit)
+            done = await self._transport.exchange(request, self.profile, permit)
+            self._notice(done, begun_ns)
+            return done
         finally:
             self.inflight -= 1
             if spell is not None:
                 spell.back()
 
-    def saw(self, outcome: Outcome, detail: str | None) -> None:
-        """Learn from an outcome in real traffic."""
-        if detail == "credentials":
+    def _notice(self, exchange: Exchange, begun_ns: int) -> None:
+        if exchange.reply is not None and exchange.reply.status == 401:
+            self.preparations.refused(begun_ns)
+
+    def saw(self, outcome: Outcome, detail: str | None, begun_ns: int) -> None:
+        """Learn from an outcome in real traffic; ``begun_ns``: when the call began (``boot_ns``).
+        What was refused before the credentials were renewed says nothing of them now."""
+        if detail == "credentials" and not self.preparations.newer(begun_ns):
             self._problem = "the provider refuses the credentials"
+            self.preparations.refused(begun_ns)
         self._breaker.saw(outcome is not Outcome.UNKNOWN and detail != "rate_limited")
         self.noted()
 
@@ -170,48 +204,22 @@ class Gateway:
         self._pause_s = min(self._pause_s * 2, CHECK_EVERY_S) if self._problem else CHECK_EVERY_S
         return self._pause_s
 
+    async def prepare(self) -> float:
+        """Renew what is due, open the gateway where that was what it lacked, and wait until
+        something is due again; see ``forever``."""
+        if await self.preparations.renew() and self._problem is not None:
+            await self.connect()
+        self.noted()
+        await self.preparations.wait()
+        return 0.0
+
     async def close(self) -> None:
         """Close its connections."""
+        await self.preparations.close()
         await self._transport.close()
 
 
 Heard = Callable[[Gateway, Request, Reply], Awaitable[None]]
-
-
-def build(gateway: Gateway, instruction: Instruction) -> Request | Result:
-    """The request that carries out an instruction, or what came of it without one: nothing was sent
-    then."""
-    try:
-        made = gateway.channel.request(instruction, gateway.account)
-        if isinstance(made, Result) and made.outcome is not Outcome.PENDING:
-            raise ValueError("without asking the provider nothing is decided")
-        return made
-    except CannotExpress as cannot:
-        return NotBuilt(
-            Outcome.DECLINED,
-            code="parameter_invalid" if cannot.param else "request_not_possible",
-            message=str(cannot),
-            detail="not_expressible",
-            retryable=True,
-            param=cannot.param,
-        )
-    except Exception as defect:  # pure code: whatever it raises, no byte has left
-        log.error(
-            "channel_defect", gateway=gateway.name, attempt=instruction.reference, error=defect
-        )
-        return defective(gateway.profile)
-
-
-def defective(profile: Profile) -> NotBuilt:
-    """A request that is no request: the channel's defect; nothing was sent."""
-    return NotBuilt(
-        Outcome.DECLINED,
-        code="processing_error",
-        message=f"The request to {profile.title} could not be made, by a defect of the channel; "
-        "nothing was sent. The operator's log names it.",
-        detail="channel_defect",
-        retryable=True,
-    )
 
 
 class Gateways:
@@ -244,10 +252,14 @@ class Gateways:
 
     async def connect(self) -> None:
         """Connect all gateways at once and go on watching them."""
-        await asyncio.gather(*(gateway.connect() for gateway in self._all.values()))
-        self._tasks = [
-            asyncio.create_task(forever("gateway", each.watch)) for each in self._all.values()
+        await asyncio.gather(*(gateway.begin() for gateway in self._all.values()))
+        loops = [forever("gateway", each.watch) for each in self._all.values()]
+        loops += [
+            forever("preparations", each.prepare)
+            for each in self._all.values()
+            if each.profile.preparations
         ]
+        self._tasks = [asyncio.create_task(each) for each in loops]
 
     async def close(self) -> None:
         """Stop watching and close all connections."""
@@ -293,6 +305,14 @@ class Gateways:
     def facts(self) -> list[GatewayFacts]:
         """What routing knows about each gateway now."""
         return [gateway.facts() for gateway in self._all.values()]
+
+
+def _preparations(made: Channel, account: Account, silent: Callable[[], bool]) -> Preparations:
+    transport = None
+    if made.profile.preparations:
+        hidden = tuple(account.secrets.values())
+        transport = open_transport("http", limit=PREPARING_CONNECTIONS, secrets=hidden)
+    return Preparations(made, account, transport, silent)
 
 
 def _profile(profile: Profile, settings: GatewaySettings) -> Profile:

@@ -42,6 +42,7 @@ FIELDS: Final = frozenset(
         "request_id", "traceparent", "payment", "attempt", "refund", "event_id", "webhook",
         "operation", "phase", "state", "outcome", "code", "decline_code", "status", "method",
         "route", "reason", "remedy", "fault", "lane", "table", "migration", "mode",
+        "preparation",
         # how much
         "count", "size", "bytes", "duration_ms", "delay_ms", "lag_ms", "age_ms", "inflight",
         "capacity", "tries", "share", "dropped",
@@ -54,7 +55,7 @@ FIELDS: Final = frozenset(
 LABELS: Final = frozenset(
     {
         "node", "gateway", "channel", "method", "route", "status", "outcome", "operation",
-        "phase", "reason", "state", "lane", "mode", "verdict", "version",
+        "phase", "reason", "state", "lane", "mode", "verdict", "version", "preparation",
     }
 )  # fmt: skip
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
