@@ -2,8 +2,14 @@
 
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
 
+import pytest
+
+from bailiwick.base.clock import now_ms
 from bailiwick.channels.contract import Account
+from bailiwick.resources.payments.methods import giving_up
+from bailiwick.routing import gateways
 from bailiwick.routing.gateways import Gateways
 from bailiwick.routing.settings import GatewaySettings
 from tests.postgres.node_kit import Region
@@ -11,6 +17,7 @@ from tests.store_kit import NodeStore
 from tests.waiting import PATIENCE_S
 
 GATEWAY = "gateway"
+LOOKS_MAX = 20
 
 
 @contextlib.asynccontextmanager
@@ -23,11 +30,50 @@ async def node(
         name=GATEWAY, channel=channel, kind="foreign_platform", base_url=account.base_url,
         methods=methods, **given,  # type: ignore[arg-type]
     )  # fmt: skip
-    gateways = Gateways([settings], {GATEWAY: account}, "http://node/v1/callbacks")
-    region = Region(store, gateways=gateways)
-    gateways.late = region.callbacks.late
-    await gateways.connect()
+    all_of_it = Gateways([settings], {GATEWAY: account}, "http://node/v1/callbacks")
+    region = Region(store, gateways=all_of_it)
+    all_of_it.late = region.callbacks.late
+    await all_of_it.connect()
     try:
         yield region
     finally:
-        await gateways.close()
+        await all_of_it.close()
+
+
+LONG_MS = 3_600_000
+"""Nobody can still be sending what is so old."""
+
+
+async def ended(region: Region, identifier: str) -> dict[str, Any]:
+    """The payment once nothing of it is open; the resolver looks as if much time had passed."""
+    for _ in range(LOOKS_MAX):
+        payment = await region.store.payment(identifier)
+        assert payment is not None
+        if payment.open_attempt is None:
+            return {"state": payment.state, "received": payment.amount_received}
+        await region.resolve(payment.open_attempt, age_ms=LONG_MS)
+    raise AssertionError(f"still open: {payment}")
+
+
+async def refund_ended(region: Region, identifier: str) -> str:
+    """The state of a refund once it is definite, likewise."""
+    for _ in range(LOOKS_MAX):
+        refund = await region.store.refund(identifier)
+        assert refund is not None
+        if refund.state != "pending":
+            return refund.state
+        await region.resolve(refund.attempt, age_ms=LONG_MS)
+    raise AssertionError(f"still open: {refund}")
+
+
+class Later:
+    """A clock that a test moves on: the node's where it decides about payers' times, and the
+    provider's."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.ahead_ms = 0
+        for module in (giving_up, gateways):
+            monkeypatch.setattr(module, "now_ms", self.now_ms)
+
+    def now_ms(self) -> int:
+        return now_ms() + self.ahead_ms

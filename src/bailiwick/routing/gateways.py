@@ -31,7 +31,6 @@ from bailiwick.channels.contract import (
     Profile,
     Reply,
     Request,
-    Result,
 )
 from bailiwick.channels.registry import channel
 from bailiwick.channels.transports import Late, Transport, open_transport
