@@ -1,4 +1,4 @@
-"""Channels are also judged on a node with a real database: what the tests of nodes have for that."""
+"""Channels are judged on a node with a real database, too: what the tests of nodes have for it."""
 
 from tests.postgres.conftest import dsn, server_dsn, sql, store
 

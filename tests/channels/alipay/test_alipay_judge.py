@@ -1,5 +1,5 @@
-"""The Alipay channel held against python-alipay-sdk, which signs and verifies by itself, and against
-the fields and codes of Alipay's own SDKs."""
+"""The Alipay channel held against python-alipay-sdk, which signs and verifies by itself, and the
+fields and codes of Alipay's own SDKs."""
 
 import json
 from pathlib import Path
@@ -34,7 +34,7 @@ PUBLISHED: dict[str, Any] = json.loads(Path(__file__).with_name("published.json"
 IT = subject(CHANNEL, registry.folder("alipay"))
 ACCOUNT = IT.cases.account
 SECRETS = ACCOUNT.secrets
-ORDERS = {name: each for name, each in IT.cases.instructions.items()}
+ORDERS = IT.cases.instructions
 
 
 def sdk(ours: bool = True) -> Any:

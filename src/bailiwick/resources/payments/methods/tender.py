@@ -66,15 +66,16 @@ def tender_of(data: Data, options: Options, known: Tender | None = None) -> Tend
     """
     found = known
     if isinstance(data, MethodData):
-        found = None if data.type == "card" else _given(data)
-        if data.type == "card":
+        kind = data.kind()
+        found = None if kind == "card" else _given(data, kind)
+        if kind == "card":
             _refuse_for_cards(data)
     if isinstance(options, MethodOptions):
         found = _with_options(found, options)
     return found
 
 
-def _given(data: MethodData) -> Tender:
+def _given(data: MethodData, kind: str) -> Tender:
     flow = None if data.flow is None else Family(data.flow)
     if flow is None:
         flow = (
@@ -96,11 +97,11 @@ def _given(data: MethodData) -> Tender:
                 f"{name} goes with {DATA}[flow]={family}: leave one of them out.",
                 param=f"{DATA}[{name}]",
             )
-    if data.boleto is not None and data.type != "boleto":
-        raise _of_another_type("boleto", data.type, DATA)
+    if data.boleto is not None and kind != "boleto":
+        raise _of_another_type("boleto", kind, DATA)
     until = None if data.expires_at is None else data.expires_at * 1000
     return Tender(
-        data.type,
+        kind,
         flow,
         data.code,
         data.wallet_id,
