@@ -55,7 +55,7 @@ async def test_slow_lists_are_their_merchants_own_trouble(
     for each in lists:
         each.cancel()
     await asyncio.gather(*lists, return_exceptions=True)
-    assert node._turns._held == {}
+    assert node._turns.held == {}
 
 
 async def _reached(asleep: object) -> bool:

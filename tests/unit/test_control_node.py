@@ -132,7 +132,11 @@ def process(own: str, topology: str) -> Any:
     node = SimpleNamespace(url=topology)
     world = SimpleNamespace(epoch=7, topology=SimpleNamespace(by_number={2: node}))
     made: Any = SimpleNamespace(
-        number=2, settings=SimpleNamespace(url=own, name="europe"), world=world
+        number=2,
+        settings=SimpleNamespace(url=own, name="europe"),
+        world=world,
+        current=SimpleNamespace(world=world),
+        _looked_at=None,
     )
     made.superseded_by = Node.superseded_by.fget(made)  # type: ignore[attr-defined]
     return made
@@ -166,7 +170,7 @@ def test_a_process_knows_when_another_serves_its_node(
 async def test_it_answers_nothing_that_could_be_out_of_date(path: str) -> None:
     node = process("http://a:1", "http://b:1")
     node.load = SimpleNamespace(open=0, check_open=lambda: None)
-    request: Any = SimpleNamespace(path=path, get_header=lambda name: None)
+    request: Any = SimpleNamespace(path=path, headers={})
     with pytest.raises(ApiError):
         await Usage(node).process_request(request, cast(Any, None))
     request.path = "/readyz"

@@ -79,16 +79,33 @@ def _too_many() -> ApiError:
 
 
 class RequestTimer:
-    """One request under way: when it began, and how long it was away at its provider."""
+    """One request under way: when it began, and how long it was away at its provider. Around its
+    work it counts it; ``new`` payments teach the limit."""
 
-    __slots__ = ("_load", "_turn", "away_ns", "began_ns", "left_ns")
+    __slots__ = ("_load", "_new", "_reset", "_turn", "away_ns", "began_ns", "left_ns")
 
-    def __init__(self, load: "Load") -> None:
+    def __init__(self, load: "Load", *, new: bool) -> None:
         self._load = load
+        self._new = new
         self._turn = turns.current()
         self.began_ns = time.monotonic_ns()
         self.away_ns = 0
         self.left_ns = 0
+
+    def __enter__(self) -> None:
+        load = self._load
+        self._reset = _spell.set(self)
+        load.inflight += 1
+        load.limit.began(load.at_work)
+
+    def __exit__(self, *_: object) -> None:
+        load = self._load
+        _spell.reset(self._reset)
+        load.inflight -= 1
+        if self._new:
+            now_ns = time.monotonic_ns()
+            own_ns = now_ns - self.began_ns - self.away_ns
+            load.limit.ended(own_ns / 1e6, load.commit_ms, load.at_work, now_ns / 1e6)
 
     def leave(self) -> None:
         """The provider has it now."""
@@ -255,23 +272,14 @@ class Load:
             self.shed += 1
             raise _too_many()
 
-    @contextmanager
-    def working(self, *, new: bool) -> Iterator[None]:
-        """Count a request that is carried out; ``new`` payments teach the limit."""
-        spell = RequestTimer(self)
-        reset = _spell.set(spell)
-        self.inflight += 1
-        self.limit.began(self.at_work)
-        try:
-            yield
-        finally:
-            _spell.reset(reset)
-            self.inflight -= 1
-            if new:
-                now_ns = time.monotonic_ns()
-                own_ns = now_ns - spell.began_ns - spell.away_ns
-                commit_ms = self._ends.lag_ms
-                self.limit.ended(own_ns / 1e6, commit_ms, self.at_work, now_ns / 1e6)
+    def working(self, *, new: bool) -> RequestTimer:
+        """Around the work of a request that is carried out; ``new`` payments teach the limit."""
+        return RequestTimer(self, new=new)
+
+    @property
+    def commit_ms(self) -> int:
+        """How long the latest commit took that ended a payment."""
+        return self._ends.lag_ms
 
     @contextmanager
     def tombstone(self, count: int = 1) -> Iterator[None]:

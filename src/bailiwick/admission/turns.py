@@ -57,7 +57,8 @@ class Turn:
     async def come(self, waiting_most: int) -> None:
         """Wait for it, unless ``waiting_most`` of this merchant's requests wait already."""
         merchant = self._merchant
-        if merchant.at_work >= self.turns.share or merchant.waiting:
+        busy = merchant.at_work >= SHARE_LEAST and merchant.at_work >= self.turns.share
+        if busy or merchant.waiting:
             if len(merchant.waiting) >= waiting_most:
                 self.full = True
                 return
@@ -78,8 +79,10 @@ class Turn:
         """It waits for its provider."""
         if self._working:
             self._working = False
-            self._merchant.at_work -= 1
-            self.turns.pass_on(self._merchant)
+            merchant = self._merchant
+            merchant.at_work -= 1
+            if merchant.waiting:
+                self.turns.pass_on(merchant)
 
     def back(self) -> None:
         """It goes on, whether others of its merchant have come meanwhile or not."""

@@ -69,15 +69,17 @@ _NO_CARD = re.compile(
 )
 # Twelve digits near each other: seldom, and only then is a text looked at closely.
 _LONG_NUMBER = re.compile(r"(?:\d(?:%[0-9A-Fa-f]{2}|[\W_]){0,4}+){12}")
+_NO_DIGITS = bytes(each for each in range(256) if not 48 <= each <= 57)
 _TWICE = bytes.maketrans(b"0123456789", bytes((0, 2, 4, 6, 8, 1, 3, 5, 7, 9)))
 _ONCE = bytes.maketrans(b"0123456789", bytes(range(10)))
 
 
 def maybe_card(text: str) -> bool:
     """Whether there is anything to look at closely; cheap, and never False for a card number."""
-    if _LONG_NUMBER.search(text) is not None:
-        return True
-    return not text.isascii() and _LONG_NUMBER.search(_plain(text)) is not None
+    if text.isascii():
+        digits = text.encode("ascii").translate(None, _NO_DIGITS)
+        return len(digits) >= _DIGITS_MIN and _LONG_NUMBER.search(text) is not None
+    return _LONG_NUMBER.search(text) is not None or _LONG_NUMBER.search(_plain(text)) is not None
 
 
 def is_card_number(digits: str) -> bool:

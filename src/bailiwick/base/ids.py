@@ -68,9 +68,9 @@ def derived_id(prefix: str, bits: bytes) -> str:
 
 def is_id(text: str, prefix: str | None = None) -> bool:
     """Whether ``text`` has the shape of one of our ids (with this prefix, if given)."""
-    if _SHAPE.fullmatch(text) is None:
+    if prefix is not None and not text.startswith(prefix + "_"):
         return False
-    return prefix is None or text.startswith(prefix + "_")
+    return _SHAPE.fullmatch(text) is not None
 
 
 def _value(identifier: str) -> int:

@@ -34,11 +34,17 @@ def authenticate(header: str | None, merchants: Merchants, *, public: bool = Fal
     if principal.expires_ms and now_ms() >= principal.expires_ms:
         raise _unauthorized(f"Expired API Key provided: ***{principal.last4}", "api_key_expired")
     if principal.kind != "secret" and not public:
+        check_secret(principal)
+    return principal
+
+
+def check_secret(principal: Principal) -> None:
+    """Refuse a publishable key where only a secret one will do. Raises ApiError (403)."""
+    if principal.kind != "secret":
         raise ApiError.forbidden(
             "This API call cannot be made with a publishable API key. Use a secret key, from your "
             "server."
         )
-    return principal
 
 
 def _presented(header: str) -> str:

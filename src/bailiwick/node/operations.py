@@ -117,29 +117,31 @@ class Usage:
 
     async def process_request(self, request: Request, response: Response) -> None:
         """Count the request, shed it unread where too many are open, follow its trace."""
+        headers = request.headers
         if request.path.startswith("/v1/"):
             self._node.load.open += 1
             self._node.load.check_open()
-        if request.path.startswith(("/v1/", "/internal/")):
             refuse_if_superseded(self._node)
-        if request.path.startswith("/v1/"):
-            await self._turn(request)
-        trace.follow(request.get_header("traceparent"))
-        if request.get_header("Bailiwick-Timing") is not None:
+            await self._turn(request, headers.get("authorization"))
+        elif request.path.startswith("/internal/"):
+            refuse_if_superseded(self._node)
+        trace.follow(headers.get("traceparent"))
+        if "bailiwick-timing" in headers:
             trace.begin_timing()
 
-    async def _turn(self, request: Request) -> None:
-        """Wait for the turn of whoever asks; who is nobody is told so by the route, at once.
+    async def _turn(self, request: Request, header: str | None) -> None:
+        """Wait for the turn of whoever asks; who is nobody is told so by the route, at once. Who
+        it is, is read but once: the route finds it in the request's context.
 
         Raises:
             ApiError: 429, this is read later; what is written is refused where its key is known.
         """
-        header, merchants = request.get_header("Authorization"), self._node.world.merchants
         try:
-            who = authenticate(header, merchants, public=True)
+            who = authenticate(header, self._node.world.merchants, public=True)
         except ApiError:
             return
         load = self._node.load
+        request.context.who = who
         request.context.turn = await load.turn(who.merchant.id)
         if request.method == "GET":
             load.check_turn()
@@ -158,6 +160,6 @@ class Usage:
         steps = trace.timing_header()
         if steps is not None:
             response.set_header("Server-Timing", steps)
-        identifier = request.get_header("request-id")
+        identifier = request.headers.get("request-id")
         if identifier is not None:
             response.set_header("request-id", identifier[:64])

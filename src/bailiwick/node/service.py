@@ -66,6 +66,8 @@ class Node:
             callback_base(settings),
             lambda: self.superseded_by is not None,
         )
+        self._looked_at: World | None = None
+        self._elsewhere: str | None = None
         self.endpoints = Endpoints()
         self.configurations = Configurations()
         self.everywhere: dict[str, Endpoints | Configurations] = {
@@ -129,9 +131,13 @@ class Node:
     @property
     def superseded_by(self) -> str | None:
         """Where the topology says that this node is served, if not here."""
-        own = self.settings.url.rstrip("/")
-        node = self.world.topology.by_number[self.number]
-        return node.url if own and node.url != own else None
+        world = self.current.world
+        if world is not self._looked_at:
+            own = self.settings.url.rstrip("/")
+            node = world.topology.by_number[self.number]
+            self._elsewhere = node.url if own and node.url != own else None
+            self._looked_at = world
+        return self._elsewhere
 
     def writing_epoch(self) -> int:
         """The epoch under which this process writes: 0, which no fence lets in, once another

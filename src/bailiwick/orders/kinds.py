@@ -144,7 +144,7 @@ class Kinds:
         also: Sequence[Also] = (),
     ) -> None:
         self._kinds = {kind.prefix: kind for kind in kinds}
-        self._handlers = handlers
+        self._handlers = {(of, each.value): it for (of, each), it in handlers.items()}
         self._objects = objects
         self._disputing = disputing or {}
         self._also: dict[str, list[Also]] = {}
@@ -176,8 +176,7 @@ class Kinds:
 
     def handler(self, attempt: Attempt) -> Handler:
         """How the outcome of an attempt is decided."""
-        prefix = attempt.subject.partition("_")[0]
-        return self._handlers[prefix, Operation(attempt.operation)]
+        return self._handlers[attempt.subject.partition("_")[0], attempt.operation]
 
     def disputing(self, attempt: Attempt) -> Disputing | None:
         """Who books disputes of an attempt; None where nobody does."""

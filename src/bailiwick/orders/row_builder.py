@@ -59,7 +59,7 @@ class RowBuilder:
         return AttemptNew(
             id=identifier,
             number=order.attempts + 1,
-            operation=instruction.operation.value,
+            operation=str(instruction.operation),
             gateway=gateway,
             amount=instruction.amount,
             epoch=self._world().epoch,

@@ -94,7 +94,7 @@ def ended(attempt: Attempt, state: str, result: Result, check_ms: int | None = N
     kept = {
         key: value
         for key, value in (
-            ("outcome", result.outcome.value),
+            ("outcome", str(result.outcome)),
             ("amount", result.amount),
             ("currency", result.currency),
             ("code", result.code),

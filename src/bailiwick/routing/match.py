@@ -162,7 +162,8 @@ def match(gateways: Sequence[GatewayFacts], wanted: Wanted, tried: Collection[st
             passed.append(facts)
         else:
             considered.append(Considered(facts.name, "passed over", why_not[1], why_not[0]))
-    passed.sort(key=lambda facts: _rank(facts, wanted))
+    if len(passed) > 1:
+        passed.sort(key=lambda facts: _rank(facts, wanted))
     for place, facts in enumerate(passed):
         reason = _reason(facts, wanted)
         verdict = "chosen" if place == 0 else "in reserve"

@@ -7,8 +7,8 @@ that was filled by another version of the statements, or of another cluster, is 
 the beginning.
 
 It takes little of the node's time: pages are read and written by a few statements within the
-database, and after each one it pauses for several times as long as that took. While more is paid
-than it can follow, what is found lags behind; payments do not wait.
+database, and after each one it pauses for many times as long as that took, longest while most is
+paid. While more is paid than it can follow, what is found lags behind; payments do not wait.
 """
 
 import time
@@ -32,9 +32,12 @@ EVERY_S = 1.0
 LOOK_S = 10.0
 """Without a write of our own, the outbox is looked at so often (another process may write)."""
 SUMMARIZE_S = 5.0
-REST = 19.0
+REST, REST_BUSY = 19.0, 49.0
 """How many times as long as it worked it pauses before it goes on: it takes at most a twentieth of
-one connection's time. What comes in faster than that is found later, and payments have the rest."""
+one connection's time, or a fiftieth. What comes in faster than that is found later, and payments
+have the rest."""
+BUSY_ROWS_S = 1_000
+"""Rows written a second (a payment writes two) from which on a node counts as busy."""
 
 log = telemetry.logger()
 
@@ -100,6 +103,7 @@ class Filler:
         self._epoch = epoch
         self._written = written
         self._seen = -1
+        self._written_before = 0
         self._looked_at = self._summarized_at = 0.0
         self.behind = True
 
@@ -127,6 +131,7 @@ class Filler:
         written = self._written()
         if written == self._seen and not self.behind and began - self._looked_at < LOOK_S:
             return EVERY_S
+        rest = self._rest(written, began - self._looked_at)
         self._looked_at = began
         left, filled = await self._pass()
         self.behind = left is not Left.NOTHING
@@ -136,7 +141,13 @@ class Filler:
             self._summarized_at = began
             await self._outbox.summarize()
         took = time.monotonic() - began
-        return took * REST if left is Left.MORE else max(EVERY_S, took * REST)
+        return took * rest if left is Left.MORE else max(EVERY_S, took * rest)
+
+    def _rest(self, written: int, seconds: float) -> float:
+        """How long to pause, by how much was written since the last page."""
+        busy = written - self._written_before > BUSY_ROWS_S * seconds
+        self._written_before = written
+        return REST_BUSY if busy else REST
 
     async def _pass(self) -> tuple[Left, int]:
         """Fill from one page; what is left, and of how many subjects there are entries now."""

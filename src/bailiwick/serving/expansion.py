@@ -51,6 +51,8 @@ class Expansion:
             ApiError: 400, it is no reference, too deep, or too much.
         """
         tree: Tree = {}
+        if not expand:
+            return Wishes(self, kind, tree)
         for wish in expand:
             if wish.count(".") >= LEVELS_MAX:
                 raise ApiError.invalid(

@@ -14,7 +14,7 @@ from bailiwick.base.keys import check_key, fresh_key, of_payer, request_hash
 from bailiwick.base.objects import Object
 from bailiwick.idempotency.requests import Answer, IdempotentRequest, Refused
 from bailiwick.interlink import head
-from bailiwick.interlink.authenticate import authenticate
+from bailiwick.interlink.authenticate import authenticate, check_secret
 from bailiwick.interlink.refusals import NO_GATEWAY, stored
 from bailiwick.interlink.resource import OfWorld, Path, Resource
 from bailiwick.interlink.resource import Refused as RefusedThere
@@ -48,6 +48,7 @@ REFUSED = METRICS.counter(
 )
 Mounted = tuple[str, object, str]
 """Where a route goes: its template, who answers, and the suffix of their methods, or none."""
+_VERSION = head.VERSION.lower()
 _REFUSED_CHARS_MAX = 4_096
 """How much of a request that is wrong anyway is searched for a card number, to tell that first."""
 
@@ -127,16 +128,19 @@ def principal(request: Request, node: NodeContext, *, public: bool = False) -> P
             for a restricted one without the permission,
             400 for a version that is not rendered and for another account than the key's.
     """
-    header = request.get_header("Authorization")
-    who = authenticate(header, node.world.merchants, public=public)
+    headers = request.headers
+    who = getattr(request.context, "who", None)
+    if who is None:
+        header = headers.get("authorization")
+        who = authenticate(header, node.world.merchants, public=public)
+    elif not public:
+        check_secret(who)
     if who.grants is not None:
         asked_for = request.query_string.encode("latin-1")
         node.permissions.require(who, request.uri_template or "", request.method, asked_for)
         request.context.permissions = node.permissions
-    for name in head.OTHERS:
-        if request.get_header(name) is not None:
-            raise head.refuse_other_account(name)
-    head.version_of(who, request.get_header(head.VERSION))
+    head.check_account(headers)
+    head.version_of(who, headers.get(_VERSION))
     return who
 
 
@@ -159,7 +163,8 @@ def asked(
     """
     if who.grants is not None:
         request.context.permissions.require_expand(who, expand)
-    key = request.get_header("Idempotency-Key")
+    headers = request.headers
+    key = headers.get("idempotency-key")
     if key is None:
         key = fresh_key(now_ms())
     else:
@@ -179,14 +184,14 @@ def asked(
         request_hash(operation, target, params),
         operation,
         expand,
-        request.get_header("request-id") or "",
+        headers.get("request-id", ""),
         region(request),
     )
 
 
 def region(request: Request) -> int:
     """In whose region the access process stands that asks; 0 where none was told."""
-    text = request.get_header("Bailiwick-Region") or ""
+    text = request.headers.get("bailiwick-region", "")
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 5 else 0
 
 

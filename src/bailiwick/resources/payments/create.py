@@ -206,7 +206,7 @@ class PaymentCreation:
             merchant=asked.merchant.id,
             livemode=asked.livemode,
             version=1,
-            state=state.value,
+            state=str(state),
             epoch=assignment.epoch,
             amount=request.amount,
             currency=payment_currency(request.currency),
@@ -259,7 +259,7 @@ class PaymentCreation:
         attempt = self._rows.attempt_new(payment, instruction, gateway, asked.key)
         confirmed = _replace(
             payment,
-            state=State.PROCESSING.value,
+            state=str(State.PROCESSING),
             attempts=attempt.number,
             open_attempt=attempt.id,
             charge_attempt=attempt.id,

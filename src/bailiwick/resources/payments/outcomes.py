@@ -32,7 +32,7 @@ def moved(payment: Payment, change: Change, now_ms: int, **values: Any) -> Payme
     return _replace(
         payment,
         version=payment.version + 1,
-        state=states.after(payment.state, change).value,
+        state=str(states.after(payment.state, change)),
         updated_ms=now_ms,
         **values,
     )

@@ -53,7 +53,7 @@ reason, or answer this. None: take it."""
 def asked_for_another(node: NodeContext, request: falcon.asgi.Request) -> str | None:
     """The tombstone's reason when access asks, for a later home, to refuse a key that is not
     known here."""
-    if request.get_header("Bailiwick-Ask") != MOVED:
+    if request.headers.get("bailiwick-ask") != MOVED:
         return None
     return on_behalf(_epoch(request), node.world.epoch)
 
@@ -123,7 +123,7 @@ def explainable(
     Raises:
         ApiError: 421, another node has jurisdiction; names it and its address.
     """
-    moves = request.get_header("Bailiwick-Passed-Over") is None
+    moves = "bailiwick-passed-over" not in request.headers
     held = _held(node, request, asked)
     found = _matched(node, request, location, held, moves=moves)
     if found.node != node.number:
@@ -136,7 +136,7 @@ def _held(
     node: NodeContext, request: falcon.asgi.Request, asked: IdempotentRequest
 ) -> dict[int, Held]:
     """The committed refusals of other nodes that a request shows."""
-    header = request.get_header("Bailiwick-Refusals")
+    header = request.headers.get("bailiwick-refusals")
     return {} if header is None else node.refusals.read(header, asked.named)
 
 
@@ -176,12 +176,12 @@ def _look(
 
 def _epoch(request: falcon.asgi.Request) -> int:
     """The epoch by which access placed a request; 0 when it did not come through access."""
-    text = request.get_header("Bailiwick-Epoch") or ""
+    text = request.headers.get("bailiwick-epoch", "")
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 16 else 0
 
 
 def _passed_over(node: NodeContext, request: falcon.asgi.Request) -> dict[int, str] | None:
-    header = request.get_header("Bailiwick-Passed-Over")
+    header = request.headers.get("bailiwick-passed-over")
     if not header:
         return None
     try:

@@ -42,6 +42,7 @@ from bailiwick.store.database import Store
 from bailiwick.topology.merchants import Principal
 from bailiwick.wire.forms import Params, struct_from
 
+_CAN_ASK = admission_query.CAN_ASK.lower()
 PAYERS_ATTEMPTS_MAX = 10
 """Attempts of a payment after which a publishable key may try no more: a stolen list of cards is
 tried out so. The merchant's secret key still may."""
@@ -57,7 +58,7 @@ class PaymentIntents(Route):
     async def on_post(self, request: Request, response: Response) -> None:
         """Create, and confirm at once if asked to: the hot path."""
         node = self.node
-        invited = request.get_header(admission_query.CAN_ASK)
+        invited = request.headers.get(_CAN_ASK)
         if invited == admission_query.MAY_ASK and node.load.refusal(seen_room=True) == "overloaded":
             response.status = 503  # nothing was read of it; refused by key, it costs a tenth
             response.set_header(admission_query.FULL_UP, "1")
