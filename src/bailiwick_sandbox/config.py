@@ -20,7 +20,7 @@ Kind = Literal[
     "foreign_platform",
 ]
 WEEK_MS: Final = 7 * 24 * 3600 * 1000
-RESERVED: Final = frozenset({"books", "faults", "delay", "healthz", "sources"})
+RESERVED: Final = frozenset({"books", "faults", "delay", "healthz", "sources", "tokens"})
 _NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,39}$")
 
 
@@ -38,7 +38,11 @@ class HostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ProviderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One provider. ``currencies`` absent means every ISO 4217 currency; ``region`` is a label."""
+    """One provider. ``currencies`` absent means every ISO 4217 currency; ``region`` is a label.
+
+    ``token_lasts_ms``: if set, requests are authenticated by access tokens that last so long, and
+    the API key gets one.
+    """
 
     name: str
     title: str
@@ -49,6 +53,7 @@ class ProviderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     region: str = ""
     authorization_ttl_ms: int = WEEK_MS
     iso8583: HostConfig | None = None
+    token_lasts_ms: int = 0
 
 
 class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -124,6 +129,8 @@ def _problems(config: Config) -> list[str]:
             found += [f"{at}.iso8583.{each}" for each in _host_problems(provider.iso8583)]
         if provider.authorization_ttl_ms < 1:
             found.append(f"{at}.authorization_ttl_ms: must be 1 or more")
+        if provider.token_lasts_ms < 0:
+            found.append(f"{at}.token_lasts_ms: must be 0 or more")
     server = config.server
     for field, least in (("settle_ms", 0), ("max_body_bytes", 1024), ("max_records", 1)):
         if getattr(server, field) < least:
@@ -190,6 +197,9 @@ def write_default(
     return config
 
 
+_USUAL: Final = (("authorization_ttl_ms", WEEK_MS), ("token_lasts_ms", 0))
+
+
 def render(config: Config) -> str:
     """The settings as TOML."""
     lines = ["[server]"]
@@ -202,7 +212,7 @@ def render(config: Config) -> str:
         lines += ["", "[[providers]]"]
         for field in ProviderConfig.__struct_fields__:
             value = getattr(provider, field)
-            if value is None or (field == "authorization_ttl_ms" and value == WEEK_MS):
+            if value is None or (field, value) in _USUAL:
                 continue
             if isinstance(value, HostConfig):
                 told = msgspec.to_builtins(value)

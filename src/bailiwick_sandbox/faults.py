@@ -49,6 +49,7 @@ FaultOperation = Literal[
     "payout",
     "payout_cancel",
     "query",
+    "token",
     "callback",
     "*",
 ]

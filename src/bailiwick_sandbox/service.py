@@ -39,6 +39,7 @@ from bailiwick_sandbox.payouts import PayoutDesk
 from bailiwick_sandbox.reversals import ReversalDesk
 from bailiwick_sandbox.setups import SetupDesk
 from bailiwick_sandbox.spoil import INTERNAL, UNREADABLE
+from bailiwick_sandbox.tokens import TokenDesk
 from bailiwick_sandbox.web.exchange import Answer, Exchange, answer, error
 from bailiwick_sandbox.web.views import operation_view
 
@@ -69,6 +70,7 @@ class Service:
         self.payouts = PayoutDesk(self)
         self.setups = SetupDesk(self)
         self.reversals = ReversalDesk(self)
+        self.tokens = TokenDesk(self)
         self.calls: dict[str, dict[str, int]] = {name: {} for name in books.ledgers}
         self._hosts = tuple(config.server.callback_hosts)
         self._once: OrderedDict[tuple[str, str, str], None] = OrderedDict()

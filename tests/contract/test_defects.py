@@ -3,6 +3,7 @@ is there for it."""
 
 import dataclasses
 import importlib.util
+import json
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -160,6 +161,143 @@ DEFECTS: dict[str, tuple[str, str, str]] = {
 }  # fmt: skip
 
 
+# What makes of the skeleton's channel one that is authenticated by an access token.
+PREPARING: tuple[tuple[str, str], ...] = (
+    ("requests.bearer(account)", "oauth.bearer(account)"),
+    ("blocks import amounts, parsing", "blocks import amounts, oauth, parsing"),
+    ("    Operation,\n    Outcome,", "    Operation,\n    Outcome,\n    Prepared,\n    Refused,"),
+    ('secrets=("api_key", ', 'preparations=("token",), secrets=("client_id", "client_secret", '),
+    ('credential_problem("Acme", reply)', 'credential_problem("Acme", reply, "client_secret")'),
+    ("_SIGNED = ", '_TOKENS = oauth.ClientCredentials("Acme", "/token")\n_SIGNED = '),
+    (
+        "    def check(self",
+        (
+            "    def prepare(self, name: str, account: Account, now_ms: int) -> Request:\n"
+            "        return _TOKENS.request(account)\n\n"
+            "    def prepared(self, name: str, reply: Reply, account: Account, now_ms: int):\n"
+            "        return _TOKENS.read(reply)\n\n"
+            "    def check(self"
+        ),
+    ),
+)
+TOKEN = "token_held_0123456789"
+GRANTED = {"access_token": "token_made_up_0123456789", "token_type": "Bearer", "expires_in": 60}
+REFUSED = "correct secrets.client_id and secrets.client_secret of the gateway"
+PREPARED = {
+    "account": {
+        "secrets": {
+            "client_id": "client_of_acme", "client_secret": "secret_of_acme",
+            "callback_secret": "callbacks_of_acme",
+        },
+        "prepared": {"token": {"access_token": TOKEN}},
+    },
+    "preparations": [
+        {"name": "given", "of": "token", "status": 200, "body": GRANTED,
+         "says": {"values": {"access_token": GRANTED["access_token"]}, "lasts_ms": 60_000}},
+        {"name": "refused", "of": "token", "status": 401, "body": {"error": "invalid_client"},
+         "refused": {"reason": "Acme refused the client credentials (401: invalid_client)",
+                     "remedy": REFUSED}},
+    ],
+}  # fmt: skip
+DEFECTS_OF_PREPARATIONS: dict[str, tuple[str, str, str]] = {
+    "it_cannot_prepare": (
+        "def prepare(", "def prepares(",
+        "preparations.what_is_declared_is_there",
+    ),
+    "another_one_is_declared": (
+        'preparations=("token",)', 'preparations=("token", "certificates")',
+        "preparations.what_is_declared_is_there",
+    ),
+    "any_answer_is_a_token": (
+        "return _TOKENS.read(reply)",
+        "return _TOKENS.read(msgspec.structs.replace(reply, status=200))",
+        "preparations.each_case_is_read_exactly",
+    ),
+    "a_token_for_ever": (
+        "return _TOKENS.read(reply)",
+        ("told = _TOKENS.read(reply)\n"
+        "        return told if isinstance(told, Refused) else Prepared(told.values, 2**40)"),
+        "preparations.each_case_is_read_exactly",
+    ),
+    "another_request_for_it_each_time": (
+        "return _TOKENS.request(account)",
+        ("made = _TOKENS.request(account)\n"
+        '        nonce = {"x-nonce": __import__("os").urandom(8).hex()}\n'
+        "        return msgspec.structs.replace(made, headers={**made.headers, **nonce})"),
+        "preparations.they_are_asked_for_in_order_and_the_same_each_time",
+    ),
+    "the_secret_in_the_address_of_the_token": (
+        'ClientCredentials("Acme", "/token")',
+        'ClientCredentials("Acme", "/token", shown="body", method="GET")',
+        "preparations.they_are_asked_for_in_order_and_the_same_each_time",
+    ),
+    "a_token_is_needed_for_the_token": (
+        "return _TOKENS.request(account)",
+        'return requests.post_json(account, "/token", oauth.bearer(account), {})',
+        "preparations.they_are_asked_for_in_order_and_the_same_each_time",
+    ),
+    "a_payment_for_the_token": (
+        'ClientCredentials("Acme", "/token")', 'ClientCredentials("Acme", "/payments")',
+        "preparations.they_move_no_money",
+    ),
+    "the_token_in_the_body": (
+        'body |= {"token"', 'body |= {"key": account.need("token")["access_token"], "token"',
+        "preparations.what_is_prepared_authenticates_and_nothing_else",
+    ),
+    "the_token_in_a_look_up_s_address": (
+        "safe='')}\"", "safe='')}?key={account.need('token')['access_token']}\"",
+        "preparations.what_is_prepared_authenticates_and_nothing_else",
+    ),
+    "the_token_in_a_header_that_is_kept": (
+        'requests.get(account, "/account", oauth.bearer(account))',
+        'requests.get(account, "/account", {"x-acme": account.need("token")["access_token"]})',
+        "preparations.what_is_prepared_authenticates_and_nothing_else",
+    ),
+    "an_empty_token_is_sent": (
+        "oauth.bearer(account)",
+        '{"authorization": "Bearer " + account.prepared.get("token", {}).get("access_token", "")}',
+        "preparations.nothing_is_sent_without_what_it_needs",
+    ),
+    "a_callback_is_believed_without_what_checks_it": (
+        "dated = not _SIGNED.check(headers, body, account, now_ms)",
+        "dated = not account.prepared or not _SIGNED.check(headers, body, account, now_ms)",
+        "preparations.nothing_is_read_by_what_is_not_there",
+    ),
+    "its_reader_raises": (
+        "return _TOKENS.read(reply)",
+        "msgspec.json.decode(reply.body)\n        return _TOKENS.read(reply)",
+        "preparations.any_answer_is_read_without_a_fault",
+    ),
+    "it_reads_nothing_at_all": (
+        "return _TOKENS.read(reply)", "return _TOKENS.read(reply) if reply.body else None",
+        "preparations.any_answer_is_read_without_a_fault",
+    ),
+    "an_operator_is_told_what_the_provider_likes": (
+        "return _TOKENS.read(reply)",
+        ("told = _TOKENS.read(reply)\n"
+        "        if isinstance(told, Prepared):\n"
+        "            return told\n"
+        "        said = reply.body.decode(errors='replace')\n"
+        "        known = 'invalid_client' in said or not said\n"
+        "        return told if known else Refused(said[:99], told.remedy)"),
+        "preparations.refusals_name_the_remedy",
+    ),
+    "no_remedy_is_named": (
+        "return _TOKENS.read(reply)",
+        ("told = _TOKENS.read(reply)\n"
+        "        return told if isinstance(told, Prepared) else Refused(told.reason, 'wait')"),
+        "preparations.refusals_name_the_remedy",
+    ),
+    "the_client_s_secret_in_a_header_that_is_kept": (
+        "return _TOKENS.request(account)",
+        ("made = _TOKENS.request(account)\n"
+        '        shown = {"x-client": account.secrets["client_secret"]}\n'
+        "        return msgspec.structs.replace(made, headers=shown)"),
+        "preparations.what_is_prepared_is_in_no_word",
+    ),
+}  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a new channel called acme."""
@@ -192,6 +330,41 @@ def text(made: Path) -> str:
 def test_the_skeleton_is_green_and_small(made: Path, text: str) -> None:
     assert [each for each in run.run(loaded(made, "sound", text)) if each.seen is not None] == []
     assert len(text.splitlines()) < 150
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of one that is authenticated by an access token."""
+    folder = skeleton.make("acme", tmp_path_factory.mktemp("prepared") / "acme")
+    channel, cases = folder / "__init__.py", folder / "cases.json"
+    text = channel.read_text()
+    for old, new in PREPARING:
+        assert text.count(old) >= 1, old
+        text = text.replace(old, new)
+    channel.write_text(text)
+    page = folder / "page.md"
+    page.write_text(page.read_text().replace("api_key", "client_id, client_secret"))
+    data = json.loads(cases.read_text())
+    data["account"] = {**data["account"], **PREPARED["account"]}  # type: ignore[dict-item]
+    cases.write_text(json.dumps({**data, "preparations": PREPARED["preparations"]}))
+    transcript.record(loaded(folder, "sound", text))
+    return folder
+
+
+def test_one_that_prepares_is_green(prepared: Path) -> None:
+    text = (prepared / "__init__.py").read_text()
+    assert [each for each in run.run(loaded(prepared, "fine", text)) if each.seen] == []
+
+
+@pytest.mark.parametrize("name", DEFECTS_OF_PREPARATIONS)
+def test_it_is_seen_of_preparations(name: str, prepared: Path) -> None:
+    old, new, by = DEFECTS_OF_PREPARATIONS[name]
+    text = (prepared / "__init__.py").read_text()
+    assert text.count(old) >= 1
+    it = loaded(prepared, name, text.replace(old, new))
+    red = {each.name: each.seen for each in run.run(it) if each.seen is not None}
+    assert by in red, f"seen by {sorted(red)}"
+    assert red[by] and TOKEN not in red[by]
 
 
 @pytest.mark.parametrize("name", DEFECTS)

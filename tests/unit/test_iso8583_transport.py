@@ -30,6 +30,7 @@ from bailiwick.channels.transports.iso8583.link import STALL_S, Link
 from bailiwick_lab.servers.scripted_bank import Answering, ScriptedBank, like
 from tests.faultproxy import FaultProxy
 from tests.unit.iso8583_kit import AT, CHARGE, MAC_KEY, NAMES, PACKED, account, bank, reversal
+from tests.unit.transport_kit import trusting
 from tests.waiting import PATIENCE_S, until
 
 PATIENT = {
@@ -549,7 +550,7 @@ async def test_over_tls_with_a_certificate_that_holds(it: Bank) -> None:
         node = Node(it, f"tls://localhost:{peer.port}")
         assert await node.connect() == Exchange(Phase.UNSENT, None, "tls")  # nobody's certificate
         await node.transport.close()
-        node.transport = Iso8583Transport(ca_file=CERT)
+        node.transport = Iso8583Transport(secured=trusting(CERT))
         await node.connect()
         assert (await node.ask(CHARGE)).phase is Phase.ANSWERED
         other = Node(it, f"tls://127.0.0.2:{peer.port}")

@@ -123,7 +123,9 @@ class Made:
         self.channel: Any = Acme(profile)
         self.wire: Any = Wire(*(answers or ("first", "second", "third", "fourth")))
         self.silent = False
-        self.all = Preparations(self.channel, account, self.wire, lambda: self.silent, self.clock)
+        self.all = Preparations(
+            self.channel, profile, account, self.wire, lambda: self.silent, self.clock
+        )
 
     @property
     def token(self) -> str | None:
@@ -142,7 +144,8 @@ def middle(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_none_are_declared() -> None:
-    made = Preparations(Acme(replace(PROFILE, preparations=())), ACCOUNT, None, lambda: False)  # type: ignore[arg-type]
+    channel: Any = Acme(replace(PROFILE, preparations=()))
+    made = Preparations(channel, channel.profile, ACCOUNT, None, lambda: False)
     assert made.account == ACCOUNT and made.lacking() is None and made.shown() == []
     made.refused(0)
     await made.close()
@@ -175,7 +178,7 @@ async def test_its_life_counts_from_the_asking() -> None:
     assert made.token == "first"
     made.clock.on(1)
     assert made.token is None
-    assert made.all.lacking() == "token is lacking: it has ended; wait"
+    assert made.all.lacking() == "token is lacking: it has ended, and is asked for again; wait"
 
 
 async def test_nothing_is_held_for_longer_than_a_week_nor_asked_for_all_the_time() -> None:

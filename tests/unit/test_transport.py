@@ -27,6 +27,7 @@ from tests.unit.transport_kit import (
     fresh,
     get,
     post,
+    trusting,
 )
 from tests.waiting import until
 
@@ -247,12 +248,12 @@ async def test_a_certificate_nobody_vouches_for(transport: HttpTransport) -> Non
         done = await transport.exchange(request, PATIENT, fresh())
         assert done == Exchange(Phase.UNSENT, None, "tls")
         assert asked == []
-        trusting = HttpTransport(ca_file=str(here / "localhost.crt"))
+        believing = HttpTransport(secured=trusting(str(here / "localhost.crt")))
         try:
-            done = await trusting.exchange(request, PATIENT, fresh())
+            done = await believing.exchange(request, PATIENT, fresh())
             assert done.phase is Phase.ANSWERED, done
         finally:
-            await trusting.close()
+            await believing.close()
     finally:
         server.close()
 

@@ -25,6 +25,7 @@ from tests.unit.transport_kit import (
     answered,
     expired,
     fresh,
+    trusting,
 )
 
 HERE = Path(__file__).parent.parent / "tls"
@@ -46,7 +47,7 @@ def order(port: int, host: str = "localhost") -> Request:
 
 @pytest.fixture
 async def transport() -> AsyncIterator[HttpTransport]:
-    made = HttpTransport(ca_file=CERT)
+    made = HttpTransport(secured=trusting(CERT))
     yield made
     await made.close()
 
@@ -109,7 +110,7 @@ async def test_a_host_that_the_certificate_does_not_name(transport: HttpTranspor
 
 
 def test_what_is_trusted() -> None:
-    made = module._trust(CERT, None)
+    made = module._usual_tls()
     assert made.verify_mode is ssl.CERT_REQUIRED
     assert made.check_hostname
     assert made.minimum_version >= ssl.TLSVersion.TLSv1_2
@@ -122,7 +123,7 @@ async def test_client_certificates(transport: HttpTransport) -> None:
         done = await transport.exchange(order(server.port), PATIENT, fresh())
         assert done.phase is Phase.UNSENT
         assert server.requests == 0
-        known = HttpTransport(ca_file=CERT, client_cert=(CERT, KEY))
+        known = HttpTransport(secured=trusting(CERT, CERT, KEY))
         await answered(known, order(server.port))
         await known.close()
 
@@ -194,7 +195,7 @@ async def test_a_handshake_that_hangs_is_unsent(monkeypatch: pytest.MonkeyPatch)
 
     spied = SpyTransport.install(monkeypatch)
     server = await asyncio.start_server(mute, "127.0.0.1", 0)
-    transport = HttpTransport(ca_file=CERT)
+    transport = HttpTransport(secured=trusting(CERT))
     port = server.sockets[0].getsockname()[1]
     done = await transport.exchange(order(port), HASTY_CONNECT, fresh())
     assert done == Exchange(Phase.UNSENT, None, "connect_timeout")
@@ -248,7 +249,7 @@ async def test_uvloop_behaves_alike(case: Callable[..., Any]) -> None:
     }
 
     async def run() -> None:
-        transport = HttpTransport(ca_file=CERT)
+        transport = HttpTransport(secured=trusting(CERT))
         await case(transport, *more.get(case, ()))
         await transport.close()
 

@@ -10,6 +10,8 @@ import pytest
 from bailiwick.base.clock import boot_ns
 from bailiwick.channels.contract import Exchange, Permit, Phase, Profile, Request
 from bailiwick.channels.transports.http import HttpTransport
+from bailiwick.channels.transports.secured import Secured
+from bailiwick.runtime import tls
 from bailiwick.wire.client import Connection
 from bailiwick_lab.servers.scripted import http
 from tests.waiting import PATIENCE_S
@@ -39,6 +41,11 @@ def post(port: int, body: bytes = b'{"amount":1}') -> Request:
 
 def get(port: int) -> Request:
     return Request("GET", f"http://127.0.0.1:{port}/operations/a%2Fb?x=%5B1%5D", {})
+
+
+def trusting(ca: str, certificate: str = "", key: str = "") -> Secured:
+    """Connections that believe these authorities, and show this certificate."""
+    return Secured(tls.outgoing(ca, certificate, key, fields=("ca", "certificate", "key")))
 
 
 def fresh() -> Permit:

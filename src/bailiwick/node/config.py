@@ -18,6 +18,8 @@ from bailiwick.bus.settings import (
 from bailiwick.channels.contract import Account
 from bailiwick.channels.registry import BadChannel, channel
 from bailiwick.channels.transports import schemes
+from bailiwick.channels.transports.secured import Secured
+from bailiwick.node.secured import secured
 from bailiwick.routing.settings import GatewaySettings, Name
 from bailiwick.runtime import tls
 from bailiwick.runtime.settings import File, SettingsError, read, secret
@@ -150,6 +152,7 @@ class Loaded(msgspec.Struct, frozen=True):
     world_trust: Path | None = None
     incoming: tls.Incoming | None = None
     callback_incoming: tls.Incoming | None = None
+    secured: dict[str, Secured] = {}
 
 
 def load(path: Path) -> Loaded:
@@ -166,6 +169,7 @@ def load(path: Path) -> Loaded:
             f"{path}: nats: is missing; events are published over it. Or events = false"
         )
     accounts: dict[str, Account] = {}
+    connections: dict[str, Secured] = {}
     for place, each in enumerate(settings.gateways):
         field = f"gateways[{place}]"
         if each.name in accounts:
@@ -173,6 +177,8 @@ def load(path: Path) -> Loaded:
             continue
         try:
             accounts[each.name] = _account(each, field, base)
+            transport = channel(each.channel).profile.transport
+            connections[each.name] = secured(each, transport, field, base)
         except SettingsError as error:
             problems += [f"{path}: {line}" for line in error.problems]
     problems += [f"{path}: {line}" for line in _vault_problems(settings.gateways)]
@@ -200,6 +206,7 @@ def load(path: Path) -> Loaded:
         trust,
         incoming,
         callback_incoming,
+        connections,
     )
 
 

@@ -65,6 +65,7 @@ class Node:
             loaded.accounts,
             callback_base(settings),
             lambda: self.superseded_by is not None,
+            loaded.secured,
         )
         self._looked_at: World | None = None
         self._elsewhere: str | None = None

@@ -8,7 +8,7 @@ a breaker over the last outcomes, with a pause that doubles and a trickle of tri
 import asyncio
 import functools
 import re
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 import msgspec
 import structlog
@@ -34,6 +34,7 @@ from bailiwick.channels.contract import (
 )
 from bailiwick.channels.registry import channel
 from bailiwick.channels.transports import Late, Transport, open_transport
+from bailiwick.channels.transports.secured import USUAL, Secured
 from bailiwick.routing.breaker import Breaker
 from bailiwick.routing.match import GatewayFacts, Routing, Wanted, match
 from bailiwick.routing.preparations import Preparations
@@ -60,6 +61,7 @@ class Gateway:
         callback_url: str,
         silent: Callable[[], bool] = lambda: False,
         late: Late = lambda request, reply: None,
+        secured: Secured = USUAL,
     ) -> None:
         self._silent = silent
         self.name = settings.name
@@ -75,8 +77,9 @@ class Gateway:
             limit=settings.connections_max,
             secrets=tuple(account.secrets.values()),
             late=late,
+            secured=secured,
         )
-        self.preparations = _preparations(self.channel, account, silent)
+        self.preparations = _preparations(self.channel, self.profile, account, silent, secured)
         self._sequence = Sequence()
         self._breaker = Breaker(asyncio.get_running_loop().time)
         self._problem: str | None = "not connected yet"
@@ -225,6 +228,7 @@ class Gateways:
     """The node's channel docking layer.
 
     ``silent``: providers are told nothing any more, because another process speaks for the node.
+    ``secured``: the connections of gateways for which the settings say more than an address.
     """
 
     def __init__(
@@ -233,6 +237,7 @@ class Gateways:
         accounts: dict[str, Account],
         callback_base: str,
         silent: Callable[[], bool] = lambda: False,
+        secured: Mapping[str, Secured] | None = None,
     ) -> None:
         self._all = {
             each.name: Gateway(
@@ -241,6 +246,7 @@ class Gateways:
                 f"{callback_base}/{each.name}",
                 silent,
                 functools.partial(self._late, each.name),
+                (secured or {}).get(each.name, USUAL),
             )
             for each in settings
         }
@@ -306,12 +312,20 @@ class Gateways:
         return [gateway.facts() for gateway in self._all.values()]
 
 
-def _preparations(made: Channel, account: Account, silent: Callable[[], bool]) -> Preparations:
+def _preparations(
+    made: Channel,
+    profile: Profile,
+    account: Account,
+    silent: Callable[[], bool],
+    secured: Secured,
+) -> Preparations:
     transport = None
-    if made.profile.preparations:
+    if profile.preparations:
         hidden = tuple(account.secrets.values())
-        transport = open_transport("http", limit=PREPARING_CONNECTIONS, secrets=hidden)
-    return Preparations(made, account, transport, silent)
+        transport = open_transport(
+            "http", limit=PREPARING_CONNECTIONS, secrets=hidden, secured=secured
+        )
+    return Preparations(made, profile, account, transport, silent)
 
 
 def _profile(profile: Profile, settings: GatewaySettings) -> Profile:

@@ -22,6 +22,7 @@ from bailiwick.channels.contract import (
     NotPrepared,
     Prepared,
     Prepares,
+    Profile,
     Refused,
     Reply,
     Request,
@@ -109,6 +110,7 @@ class Preparations:
     """Those of one gateway.
 
     Args:
+        profile: with the gateway's settings in it.
         account: the gateway's, without them.
         transport: for requests about them alone; None where the channel declares none.
         silent: the provider is asked nothing any more.
@@ -117,17 +119,19 @@ class Preparations:
     def __init__(
         self,
         channel: Channel,
+        profile: Profile,
         account: Account,
         transport: Transport | None,
         silent: Callable[[], bool],
         clock: Clock = boot_ns,
     ) -> None:
         self._channel = channel
+        self._profile = profile
         self._transport = transport
         self._silent = silent
         self._clock = clock
         self._bare = account
-        self.all = [Preparation(name) for name in channel.profile.preparations]
+        self.all = [Preparation(name) for name in profile.preparations]
         self._wake = asyncio.Event()
         self._put()
 
@@ -226,7 +230,7 @@ class Preparations:
         if account.livemode and not request.url.startswith("https://"):
             return Refused("it would be asked for without encryption", "give https addresses")
         assert self._transport is not None, "there is one for channels that prepare"
-        done = await self._transport.exchange(request, self._channel.profile, None)
+        done = await self._transport.exchange(request, self._profile, None)
         if done.reply is None:
             return Refused(f"no answer: {done.error}", "look at base_url and the network")
         return done.reply
@@ -252,7 +256,7 @@ class Preparations:
         self._lacking = None
         for each in self.all:
             if each not in good:
-                why = each.problem or Refused("it has ended", "wait")
+                why = each.problem or Refused("it has ended, and is asked for again", "wait")
                 self._lacking = f"{each.name} is lacking: {why.reason}; {why.remedy}"
                 break
 

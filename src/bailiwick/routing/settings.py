@@ -50,6 +50,27 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
             "none: its own, called as the gateway"
         ),
     ] = ""
+    tls_certificate: Annotated[
+        str,
+        Meta(
+            description="client certificate chain shown to the provider, PEM; `file:PATH` or "
+            "`env:NAME`"
+        ),
+    ] = ""
+    tls_key: Annotated[str, Meta(description="its private key, PEM, not encrypted, likewise")] = ""
+    tls_ca: Annotated[
+        str,
+        Meta(
+            description="authorities trusted for the provider, in place of the system's, likewise"
+        ),
+    ] = ""
+    proxy: Annotated[
+        str,
+        Meta(description="forward proxy for https, `http://HOST:PORT`; none: straight there"),
+    ] = ""
+    proxy_credentials: Annotated[
+        str, Meta(description="where its `USER:PASSWORD` is, as a secret is given")
+    ] = ""
     connections_max: Annotated[
         int, Meta(ge=1, le=4096, description="connections to the provider at once")
     ] = 256

@@ -34,6 +34,7 @@ _WARN_S = 14 * 86_400
 _SAY_EVERY_S = 5.0
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"  # of TLS 1.2; those of 1.3 are all sound
 _ALPN = ["http/1.1"]
+_KEY = b"PRIVATE KEY-----"
 _WRONG: Final = {  # OpenSSL's X509_V_ERR_*
     2: "unknown_authority", 18: "unknown_authority", 19: "unknown_authority",
     20: "unknown_authority", 21: "unknown_authority", 9: "not_yet_valid", 10: "expired",
@@ -120,9 +121,15 @@ class Held:
         expires: when the certificate shown ends (Unix seconds); 0 without one.
     """
 
-    def __init__(self, files: dict[str, Path], build: Callable[[], ssl.SSLContext]) -> None:
+    def __init__(
+        self,
+        files: dict[str, Path],
+        build: Callable[[], ssl.SSLContext],
+        alpn: Sequence[str] = _ALPN,
+    ) -> None:
         self._files = files
         self._build = build
+        self._alpn = list(alpn)
         self._seen = self._stamp()
         self._warned = 0.0
         self.expires = 0.0
@@ -142,9 +149,13 @@ class Held:
     def _read(self) -> tuple[ssl.SSLContext, float]:
         for field, path in self._files.items():
             try:
-                path.read_bytes()
+                data = path.read_bytes()
             except OSError as error:
                 raise SettingsError(f"{field}: {path} cannot be read: {error.strerror}") from None
+            if field.endswith("key") and _KEY not in data:
+                raise SettingsError(f"{field}: {path} holds no PEM key; put the private key there")
+            if field.endswith("ca"):
+                _authorities(field, path, data)
         certificate = next((f for f in self._files if f.endswith("certificate")), None)
         until = 0.0 if certificate is None else _until(certificate, self._files[certificate])
         try:
@@ -153,7 +164,8 @@ class Held:
             raise SettingsError(_unusable(error, self._files)) from None
         made.minimum_version = ssl.TLSVersion.TLSv1_2
         made.set_ciphers(_CIPHERS)
-        made.set_alpn_protocols(_ALPN)
+        if self._alpn:
+            made.set_alpn_protocols(self._alpn)
         made.sslobject_class = _Watched
         return made, until
 
@@ -231,8 +243,10 @@ def incoming(
     return Incoming(files, build)
 
 
-def outgoing(ca: str, certificate: str, key: str, *, fields: Sequence[str]) -> Outgoing | None:
-    """The calling side; None where nothing is set.
+def outgoing(
+    ca: str, certificate: str, key: str, *, fields: Sequence[str], http: bool = True
+) -> Outgoing | None:
+    """The calling side; None where nothing is set. ``http``: that is spoken, and said by ALPN.
 
     Raises:
         SettingsError: naming field and remedy.
@@ -241,8 +255,8 @@ def outgoing(ca: str, certificate: str, key: str, *, fields: Sequence[str]) -> O
     if not files:
         return None
     if certificate or key:
-        _needs(files, fields[1], fields)
-        _needs(files, fields[2], fields)
+        _needs(files, fields[1], fields[1:])
+        _needs(files, fields[2], fields[1:])
 
     def build() -> ssl.SSLContext:
         made = ssl.create_default_context(cafile=ca or None)
@@ -250,7 +264,7 @@ def outgoing(ca: str, certificate: str, key: str, *, fields: Sequence[str]) -> O
             made.load_cert_chain(certificate, key, password=_no_password)
         return made
 
-    return Outgoing(files, build)
+    return Outgoing(files, build, _ALPN if http else ())
 
 
 def expires() -> float:
@@ -332,10 +346,26 @@ def _until(field: str, path: Path) -> float:
     return until.timestamp()
 
 
+def _authorities(field: str, path: Path, data: bytes) -> None:
+    """Raises SettingsError: there are none in it, or none that is valid now."""
+    from cryptography import x509
+
+    try:
+        found = x509.load_pem_x509_certificates(data)
+    except ValueError:
+        raise SettingsError(
+            f"{field}: {path} holds no PEM certificate; put the authorities there"
+        ) from None
+    last = max(each.not_valid_after_utc for each in found)
+    if time.time() >= last.timestamp():
+        raise SettingsError(f"{field}: {path} expired on {last:%Y-%m-%d}; renew it")
+
+
 def _unusable(error: Exception, files: dict[str, Path]) -> str:
     names = ", ".join(files)
     if isinstance(error, ssl.SSLError):
         if error.reason == "KEY_VALUES_MISMATCH":
+            names = ", ".join(each for each in files if not each.endswith("ca"))
             return f"{names}: the key does not belong to the certificate; give the pair"
         if error.reason in ("NO_CERTIFICATE_OR_CRL_FOUND", "NO_START_LINE"):
             return f"{names}: a file holds no PEM text of its kind; check which is which"

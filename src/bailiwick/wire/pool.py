@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from bailiwick.wire import tunnel
 from bailiwick.wire.client import Answer, Bounds, Connection, Gate, WireError, Word
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,251}[a-z0-9])?\.?")
@@ -60,6 +61,7 @@ class Pool:
         idle_seconds: how long an unused connection is kept. Shorter than the server's own
             limit, so that it is not closed just while a request is written to it.
         context: of TLS, where the origin has it.
+        proxy: the way there, for an origin with TLS; none: straight.
     """
 
     def __init__(
@@ -70,8 +72,10 @@ class Pool:
         idle_seconds: float,
         waiting: int | None = None,
         context: ssl.SSLContext | None = None,
+        proxy: tunnel.Proxy | None = None,
     ) -> None:
         self.origin = origin
+        self._proxy = proxy if origin.tls else None
         self._limit = limit
         self._waiting = waiting
         self._idle_seconds = idle_seconds
@@ -194,11 +198,29 @@ class Pool:
     ) -> None:
         try:
             async with asyncio.timeout_at(until):
-                await loop.create_connection(
-                    lambda: connection, self.origin.host, self.origin.port, ssl=self._context
-                )
+                if self._proxy is not None:
+                    await self._tunnel(loop, connection, self._proxy)
+                else:
+                    await loop.create_connection(
+                        lambda: connection, self.origin.host, self.origin.port, ssl=self._context
+                    )
+        except WireError:
+            raise
         except Exception as error:  # whatever it is: nothing was sent
             raise WireError(False, _connect_word(error), _connect_detail(error)) from None
+
+    async def _tunnel(
+        self, loop: asyncio.AbstractEventLoop, connection: Connection, proxy: tunnel.Proxy
+    ) -> None:
+        host = self.origin.host
+        sock = await tunnel.opened(loop, proxy, host, self.origin.port)
+        try:
+            await loop.create_connection(
+                lambda: connection, sock=sock, ssl=self._context, server_hostname=host
+            )
+        except BaseException:
+            sock.close()
+            raise
 
     def _release(self, connection: Connection, loop: asyncio.AbstractEventLoop) -> None:
         if connection.reusable() and not self._retired:

@@ -24,13 +24,16 @@ from bailiwick.channels.contract import (
     Channel,
     Context,
     Instruction,
+    Prepared,
     Profile,
+    Refused,
     Reply,
     Resolve,
     Result,
     no_such_method,
 )
 from bailiwick_lab.channel_suite import wires
+from bailiwick_lab.channel_suite.wires import http
 
 S = TypeVar("S", bound=msgspec.Struct)
 Pack = Callable[[Any], bytes]
@@ -89,6 +92,15 @@ class Callback(msgspec.Struct, frozen=True):
     refused: str | None = None
 
 
+class Preparing(msgspec.Struct, frozen=True):
+    """A provider's answer to a preparation, and the exact reading of it; ``of``: which."""
+
+    name: str
+    of: str
+    reply: Reply
+    says: Prepared | Refused
+
+
 class Approval(msgspec.Struct, frozen=True):
     """How an approved charge is answered: what stands for its amount, and where a request has it.
 
@@ -138,6 +150,7 @@ class Cases(msgspec.Struct, frozen=True):
     made: list[Made]
     approval: Approval
     check: Reply
+    preparations: list[Preparing] = []
 
     def of(self, name: str) -> Instruction:
         """An instruction by its name."""
@@ -165,7 +178,7 @@ def load(folder: Path, profile: Profile) -> Cases:
 
 def _cases(data: dict[str, Any], profile: Profile) -> Cases:
     known = {"about", "account", "instructions", "bodies", "answers", "callbacks", "approval"}
-    _only(data, known | {"check", "made"})
+    _only(data, known | {"check", "made", "preparations"})
     bodies: dict[str, Any] = data.get("bodies", {})
     orders = data["instructions"]
     wanted = {name: _instruction(name, _expanded(each, orders)) for name, each in orders.items()}
@@ -184,6 +197,8 @@ def _cases(data: dict[str, Any], profile: Profile) -> Cases:
         [_made(each, wanted) for each in data.get("made", [])],
         _approval(approval, reads),
         reads.reply({**usual, **data.get("check", {})}, "check"),
+        # They are asked for over HTTP, whatever the channel's own transport is.
+        _preparings(data, Bodies(bodies, partial(http.WIRE.packed, profile, account), None)),
     )
 
 
@@ -262,6 +277,22 @@ def _callback(data: dict[str, Any], reads: Bodies) -> Callback:
     event = None if says is None else _struct(CallbackEvent, says, where)
     more = {key: data[key] for key in ("query", "headers", "refused") if key in data}
     return Callback(data["name"], reads.body(data), says=event, **more)
+
+
+def _preparings(data: dict[str, Any], reads: Bodies) -> list[Preparing]:
+    return [_preparing(each, reads) for each in data.get("preparations", [])]
+
+
+def _preparing(data: dict[str, Any], reads: Bodies) -> Preparing:
+    where = f"preparations.{data.get('name')}"
+    _only(data, {"name", "of", "says", "refused", *_REPLY}, where)
+    says: Prepared | Refused
+    if "says" in data:
+        says = _struct(Prepared, data["says"], where)
+    else:
+        says = _struct(Refused, data["refused"], where)
+    reply = reads.reply({key: data[key] for key in _REPLY & set(data)}, where)
+    return Preparing(data["name"], data["of"], reply, says)
 
 
 def _expanded(found: Any, bodies: dict[str, Any]) -> Any:

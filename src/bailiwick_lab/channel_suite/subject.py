@@ -14,6 +14,8 @@ from bailiwick.channels.contract import (
     Instruction,
     Notice,
     Operation,
+    Prepared,
+    Prepares,
     Profile,
     Reply,
     Request,
@@ -118,7 +120,23 @@ class Subject:
 
     def secrets(self) -> Iterator[str]:
         """What no record may hold."""
-        return (text for text in self.cases.account.secrets.values() if text)
+        yield from (text for text in self.cases.account.secrets.values() if text)
+        yield from self.prepared()
+
+    def prepared(self) -> Iterator[str]:
+        """Of that, what is prepared: in the account, and in the cases."""
+        found = list(self.cases.account.prepared.values())
+        says = (each.says for each in self.cases.preparations)
+        found += [each.values for each in says if isinstance(each, Prepared)]
+        yield from (text for values in found for text in values.values() if text)
+
+    @property
+    def prepares(self) -> Prepares:
+        """The channel, where it declares preparations. Raises Failed: it has no such functions."""
+        assert self.profile.preparations, "a check looks first"
+        if not isinstance(self.bare, Prepares):
+            raise Failed("it declares preparations, and has no functions prepare and prepared")
+        return self.bare
 
     def signed(
         self, case: Callback, now_ms: int = NOW_MS, account: Account | None = None, at: str = CALLED

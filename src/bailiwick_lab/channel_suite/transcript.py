@@ -6,16 +6,19 @@ is kept is what the transport's recorder hands out, and what the channel read.
 
 import asyncio
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
-from bailiwick.channels.contract import Account, Request
+from bailiwick.channels.blocks.redact import REMOVED
+from bailiwick.channels.contract import Account, Prepared, Refused, Request
 from bailiwick_lab.channel_suite import wires
 from bailiwick_lab.channel_suite.cases import Answer
-from bailiwick_lab.channel_suite.subject import Subject, require
+from bailiwick_lab.channel_suite.subject import NOW_MS, Subject, require
+from bailiwick_lab.channel_suite.wires import Step, http
 
 FILE = "transcript.json"
 
@@ -43,11 +46,35 @@ async def play(it: Subject) -> list[dict[str, Any]]:
     Raises:
         Failed: a case cannot be played.
     """
-    told = await wires.of(it.profile).play(it, _request)
-    return [
+    steps = [Step(case.name, case.reply, partial(_request, it, case)) for case in it.cases.answers]
+    told = await wires.of(it.profile).play(it, steps)
+    played = [
         {"case": case.name, **each, "result": json.loads(msgspec.json.encode(case.says))}
         for case, each in zip(it.cases.answers, told, strict=True)
     ]
+    return played + await _preparations(it)
+
+
+async def _preparations(it: Subject) -> list[dict[str, Any]]:
+    cases = it.cases.preparations
+    if not cases:
+        return []
+    steps = [Step(case.name, case.reply, partial(_preparing, it, case.of)) for case in cases]
+    told = await http.WIRE.play(it, steps)
+    return [
+        {"case": case.name, **each, "result": _shown(case.says)}
+        for case, each in zip(cases, told, strict=True)
+    ]
+
+
+def _preparing(it: Subject, name: str, account: Account) -> Request:
+    return it.prepares.prepare(name, account, NOW_MS)
+
+
+def _shown(says: Prepared | Refused) -> dict[str, Any]:
+    if isinstance(says, Refused):
+        return {"reason": says.reason, "remedy": says.remedy}
+    return {"values": dict.fromkeys(says.values, REMOVED), "lasts_ms": says.lasts_ms}
 
 
 def _request(it: Subject, case: Answer, account: Account) -> Request:

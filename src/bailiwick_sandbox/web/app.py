@@ -19,6 +19,7 @@ from bailiwick_sandbox.disputes import Verb
 from bailiwick_sandbox.faults import KINDS, RuleRequest
 from bailiwick_sandbox.operations import unauthorized
 from bailiwick_sandbox.service import Service
+from bailiwick_sandbox.tokens import PATH
 from bailiwick_sandbox.web import guard, pages, payments, views
 from bailiwick_sandbox.web.exchange import (
     Answer,
@@ -76,10 +77,14 @@ class App:
 
     async def _provider(self, exchange: Exchange, ledger: Ledger, path: list[str]) -> None:
         service = self.service
-        if not _authorized(exchange.scope, self._keys[ledger.name]):
+        method, shown = exchange.scope["method"], _shown(exchange.scope)
+        if ledger.provider.token_lasts_ms and path == PATH and method == "POST":
+            body = await exchange.body(self._limit)
+            await service.tokens.grant(exchange, ledger, shown, body)
+            return
+        if not self._authenticated(ledger, shown):
             await exchange.answer(unauthorized())
             return
-        method = exchange.scope["method"]
         match path:
             case ["charges"] if method == "POST":
                 await service.charge(exchange, ledger, await exchange.body(self._limit))
@@ -121,6 +126,11 @@ class App:
                 await exchange.answer(_not_allowed(method))
             case _:
                 await exchange.answer(_NOT_FOUND)
+
+    def _authenticated(self, ledger: Ledger, shown: bytes) -> bool:
+        if ledger.provider.token_lasts_ms:
+            return self.service.tokens.good(ledger, shown)
+        return hmac.compare_digest(shown, self._keys[ledger.name])
 
     def _look(self, ledger: Ledger, path: list[str]) -> Answer:
         match path:
@@ -172,11 +182,11 @@ class App:
         method = exchange.scope["method"]
         if path == ["healthz"] and method == "GET":
             return answer({"status": "ok"})
-        if path[0] not in ("books", "faults", "delay", "sources"):
+        if path[0] not in ("books", "faults", "delay", "sources", "tokens"):
             return _NOT_FOUND
         if self._admin_key is None:
             guard.refuse_other_hosts(exchange.scope, self.service.config.server.public_url)
-        elif not _authorized(exchange.scope, self._admin_key):
+        elif not hmac.compare_digest(_shown(exchange.scope), self._admin_key):
             return unauthorized()
         guard.refuse_other_origins(exchange.scope)
         match [method, *path]:
@@ -199,7 +209,9 @@ class App:
                 return answer({"waited_ms": self.service.delay.waited})
             case ["POST", "delay"]:
                 return self._set_delay(await exchange.body(self._limit))
-            case [_, "books" | "faults" | "delay" | "sources"]:
+            case ["DELETE", "tokens"]:
+                return answer({"removed": self.service.tokens.revoke()})
+            case [_, "books" | "faults" | "delay" | "sources" | "tokens"]:
                 return _not_allowed(method)
         return _NOT_FOUND
 
@@ -246,11 +258,9 @@ def _page_of(ledger: Ledger, charge: Charge) -> Answer:
     return payments.family_page(ledger.provider, charge, charge.family)
 
 
-def _authorized(scope: Scope, expected: bytes) -> bool:
-    for name, value in scope["headers"]:
-        if name == b"authorization":
-            return hmac.compare_digest(value, expected)
-    return False
+def _shown(scope: Scope) -> bytes:
+    """What authenticates a request."""
+    return next((value for name, value in scope["headers"] if name == b"authorization"), b"")
 
 
 def _not_allowed(method: str) -> Answer:

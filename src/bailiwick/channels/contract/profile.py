@@ -38,6 +38,8 @@ class Profile(msgspec.Struct, frozen=True):
         options: likewise, of what else it must be told that is no secret.
         preparations: what it needs before payments and what expires, by names of its own, in the
             order to obtain them; see ``Prepares``.
+        instead: of preparations, the secret by which a gateway has no need of one, if it is given.
+        other_options: options that a gateway may be given, and need not.
         secret_headers: names of its headers, in lower case, that no record of an exchange holds:
             signatures, mostly. What authenticates anywhere (``authorization``) needs no word.
         callbacks: how callbacks are signed; None where they are not: then none is believed, and
@@ -82,6 +84,8 @@ class Profile(msgspec.Struct, frozen=True):
     secrets: tuple[str, ...] = ("api_key",)
     options: tuple[str, ...] = ()
     preparations: tuple[str, ...] = ()
+    instead: dict[str, str] = {}
+    other_options: tuple[str, ...] = ()
     secret_headers: tuple[str, ...] = ()
     shared_tokens: str | None = None
     connect_ms: int = 3_000

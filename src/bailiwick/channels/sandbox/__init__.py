@@ -47,8 +47,12 @@ class SandboxChannel:
 
     profile: Profile = PROFILE
 
+    def authenticated(self, account: Account) -> dict[str, str]:
+        """The headers of each request; see ``channels/sandbox_oauth``."""
+        return requests.bearer(account)
+
     def check(self, account: Account, now_ms: int) -> Request:
-        return requests.get(account, "/account", requests.bearer(account))
+        return requests.get(account, "/account", self.authenticated(account))
 
     def parse_check(self, reply: Reply, account: Account) -> str | None:
         return requests.credential_problem("the sandbox", reply)
@@ -60,7 +64,7 @@ class SandboxChannel:
             CannotExpress: a capture, void or refund without the provider's id of the charge.
         """
         path, body = _order(instruction)
-        return requests.post_json(account, path, requests.bearer(account), body)
+        return requests.post_json(account, path, self.authenticated(account), body)
 
     def parse(self, instruction: Instruction, reply: Reply, account: Account) -> Result:
         if reply.status != 200:
@@ -81,7 +85,7 @@ class SandboxChannel:
         if way is not Resolve.REFERENCE:
             return None
         path = f"/operations/{quote(instruction.reference, safe='')}"
-        return requests.get(account, path, requests.bearer(account))
+        return requests.get(account, path, self.authenticated(account))
 
     def parse_query(
         self, instruction: Instruction, reply: Reply, way: Resolve, account: Account

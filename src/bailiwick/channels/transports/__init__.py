@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Protocol
 
 from bailiwick.channels.contract import Exchange, Permit, Profile, Reply, Request
+from bailiwick.channels.transports.secured import USUAL, Secured
 
 Late = Callable[[Request, Reply], None]
 """Takes an answer that came after its exchange had ended as ``sent``."""
@@ -33,7 +34,12 @@ class Transport(Protocol):
 
 
 def open_transport(
-    kind: str, *, limit: int, secrets: tuple[str, ...], late: Late | None = None
+    kind: str,
+    *,
+    limit: int,
+    secrets: tuple[str, ...],
+    late: Late | None = None,
+    secured: Secured = USUAL,
 ) -> Transport:
     """A transport, not connected yet.
 
@@ -42,11 +48,12 @@ def open_transport(
         limit: connections at once.
         secrets: literal texts that no record of an exchange may hold.
         late: for transports on which an answer can come so.
+        secured: how its connections are, beyond what the address says.
 
     Raises:
         ValueError: there is no such transport.
     """
-    made: Transport = _module(kind).make(limit=limit, secrets=secrets, late=late)
+    made: Transport = _module(kind).make(limit=limit, secrets=secrets, late=late, secured=secured)
     return made
 
 

@@ -8,8 +8,8 @@ What "exactly" rests on, held by tests/unit/test_transport*.py and test_wire_*.p
   on ``sent``.
 * Nothing is ever sent twice. A kept connection that was closed, or that holds bytes nobody
   asked for, is not written to; such bytes are never taken for an answer.
-* No proxies, redirects, cookies or packed answers; every phase has its time and every part of
-  an answer its bound.
+* No redirects, cookies or packed answers, and no proxy but the gateway's own; every phase has its
+  time and every part of an answer its bound.
 """
 
 import asyncio
@@ -31,6 +31,7 @@ from bailiwick.channels.contract import (
     Request,
 )
 from bailiwick.channels.transports import Late
+from bailiwick.channels.transports.secured import USUAL, Secured
 from bailiwick.wire.client import Answer, Bounds, WireError
 from bailiwick.wire.pool import Origin, Pool, origin
 
@@ -56,9 +57,11 @@ _WORDS = {
 }
 
 
-def make(*, limit: int, secrets: tuple[str, ...], late: Late | None = None) -> "HttpTransport":
+def make(
+    *, limit: int, secrets: tuple[str, ...], late: Late | None, secured: Secured
+) -> "HttpTransport":
     """What ``open_transport`` makes. Here no answer outlives its exchange."""
-    return HttpTransport(limit=limit, secrets=secrets)
+    return HttpTransport(limit=limit, secrets=secrets, secured=secured)
 
 
 class _Invalid(ValueError):
@@ -71,8 +74,7 @@ class HttpTransport:
     Args:
         limit: connections at once to one scheme, host and port; a request beyond it waits
             within ``connect_ms``.
-        ca_file: certificates to trust instead of the system's.
-        client_cert: certificate and key file for providers that want mutual TLS.
+        secured: how its connections are, beyond what the address says.
         recorder: receives each exchange, redacted (``redact.transcript``).
         secrets: literal texts that the recorder must never see.
     """
@@ -81,13 +83,13 @@ class HttpTransport:
         self,
         *,
         limit: int = 256,
-        ca_file: str | None = None,
-        client_cert: tuple[str, str] | None = None,
+        secured: Secured = USUAL,
         recorder: Recorder | None = None,
         secrets: tuple[str, ...] = (),
     ) -> None:
         self._limit = limit
-        self._tls = _trust(ca_file, client_cert)
+        self._tls = _usual_tls() if secured.tls is None else secured.tls.context
+        self._proxy = secured.proxy
         self._recorder = recorder
         self._secrets = secrets
         self._pools: dict[Origin, Pool] = {}
@@ -152,18 +154,22 @@ class HttpTransport:
         return Exchange(Phase.ANSWERED, _reply(answer))
 
     def _pool(self, where: Origin) -> Pool:
-        made = Pool(where, limit=self._limit, idle_seconds=_KEEPALIVE_S, context=self._tls)
+        made = Pool(
+            where,
+            limit=self._limit,
+            idle_seconds=_KEEPALIVE_S,
+            context=self._tls,
+            proxy=self._proxy,
+        )
         return self._pools.setdefault(where, made)
 
 
 @functools.cache
-def _trust(ca_file: str | None, client_cert: tuple[str, str] | None) -> ssl.SSLContext:
-    """A verifying TLS context; shared, because loading the certificates takes long."""
-    context = ssl.create_default_context(cafile=ca_file)
+def _usual_tls() -> ssl.SSLContext:
+    """A verifying context; shared, because loading the system's certificates takes long."""
+    context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
-    if client_cert is not None:
-        context.load_cert_chain(*client_cert)
     return context
 
 

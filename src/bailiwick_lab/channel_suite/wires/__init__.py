@@ -1,17 +1,21 @@
 """What the suite must know of each transport: a module for each, by the transport's name."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from bailiwick.channels.contract import Account, Profile, Reply, Request
 
 if TYPE_CHECKING:
-    from bailiwick_lab.channel_suite.cases import Answer
     from bailiwick_lab.channel_suite.subject import Subject
 
-Build = Callable[["Subject", "Answer", Account], Request]
-"""The request of a case, for an account."""
+
+class Step(NamedTuple):
+    """One exchange of a case: its request, for an account, and the answer."""
+
+    name: str
+    reply: Reply
+    build: Callable[[Account], Request]
 
 
 class Wire(Protocol):
@@ -36,8 +40,8 @@ class Wire(Protocol):
     def refused(self, profile: Profile, account: Account) -> list[Reply]:
         """How a credential check is answered where the credentials do not hold."""
 
-    async def play(self, it: "Subject", build: Build) -> list[dict[str, object]]:
-        """Every case over loopback, through the real transport: what its recorder hands out.
+    async def play(self, it: "Subject", steps: Sequence[Step]) -> list[dict[str, object]]:
+        """Each over loopback, through the real transport: what its recorder hands out.
 
         Raises:
             Failed: a case cannot be played.

@@ -1,7 +1,7 @@
 """What the suite must know of HTTP: bodies are JSON."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from bailiwick.channels.contract import Account, Profile, Reply
 from bailiwick.channels.transports.http import HttpTransport
-from bailiwick_lab.channel_suite.wires import Build
+from bailiwick_lab.channel_suite.wires import Step
 from bailiwick_lab.servers.scripted import ScriptedServer
 
 if TYPE_CHECKING:
@@ -62,27 +62,31 @@ class Http:
     def refused(self, profile: Profile, account: Account) -> list[Reply]:
         return [Reply(status, {}, b"") for status in (401, 403)]
 
-    async def play(self, it: "Subject", build: Build) -> list[dict[str, object]]:
+    async def play(self, it: "Subject", steps: Sequence[Step]) -> list[dict[str, object]]:
         kept: list[dict[str, object]] = []
-        answers = it.cases.answers
-        parts = urlsplit(it.cases.account.base_url)
-        origin = f"{parts.scheme}://{parts.netloc}"
-        async with ScriptedServer(*(_wire(it.sent(case.reply)) for case in answers)) as server:
+        async with ScriptedServer(*(_wire(it.sent(step.reply)) for step in steps)) as server:
             there = f"http://127.0.0.1:{server.port}"
-            base_url = it.cases.account.base_url.replace(origin, there)
-            account = replace(it.cases.account, base_url=base_url)
             transport = HttpTransport(recorder=kept.append, secrets=tuple(it.secrets()))
             try:
-                for case in answers:
-                    done = await transport.exchange(build(it, case, account), it.profile, None)
-                    it.require_answer(case.name, done)
+                for step in steps:
+                    # Its own addresses, whichever they are, stand for the server's here.
+                    request = step.build(it.cases.account)
+                    own = _origin(request.url)
+                    here = replace(request, url=request.url.replace(own, there, 1))
+                    done = await transport.exchange(here, it.profile, None)
+                    it.require_answer(step.name, done)
+                    kept[-1] = json.loads(json.dumps(kept[-1]).replace(there, own))
             finally:
                 await transport.close()
-        told: list[dict[str, object]] = json.loads(json.dumps(kept).replace(there, origin))
-        return told
+        return kept
 
 
 WIRE = Http()
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _containers(data: Any) -> Iterator[Any]:

@@ -1,7 +1,7 @@
 """What the suite must know of ISO 8583: a message is its type, and its fields by number."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -10,7 +10,7 @@ from bailiwick.channels.blocks.iso8583.codec import Message, pack, unpack
 from bailiwick.channels.blocks.iso8583.mac import key_of
 from bailiwick.channels.contract import Account, Profile, Reply
 from bailiwick.channels.transports.iso8583 import Iso8583Transport
-from bailiwick_lab.channel_suite.wires import Build
+from bailiwick_lab.channel_suite.wires import Step
 from bailiwick_lab.servers.scripted_bank import ScriptedBank
 
 if TYPE_CHECKING:
@@ -59,19 +59,18 @@ class Iso8583:
             Reply(0, {}, pack(profile.wire, each, _key(profile, account, each))) for each in made
         ]
 
-    async def play(self, it: "Subject", build: Build) -> list[dict[str, object]]:
+    async def play(self, it: "Subject", steps: Sequence[Step]) -> list[dict[str, object]]:
         kept: list[dict[str, object]] = []
-        answers = it.cases.answers
         there = it.cases.account.base_url
-        script = [lambda request, data, body=case.reply.body: body for case in answers]
+        script = [lambda request, data, body=step.reply.body: body for step in steps]
         async with ScriptedBank(it.profile.wire, *script) as bank:
             account = replace(it.cases.account, base_url=bank.url)
             transport = Iso8583Transport(recorder=kept.append, secrets=tuple(it.secrets()), limit=1)
             try:
                 await transport.connect(it.channel.check(account, 0), it.profile)
-                for case in answers:
-                    done = await transport.exchange(build(it, case, account), it.profile, None)
-                    it.require_answer(case.name, done)
+                for step in steps:
+                    done = await transport.exchange(step.build(account), it.profile, None)
+                    it.require_answer(step.name, done)
             finally:
                 await transport.close()
         told: list[dict[str, object]] = json.loads(json.dumps(kept).replace(bank.url, there))

@@ -16,6 +16,7 @@ what is missing, and sends an echo over what is open: one that is not answered e
 """
 
 import asyncio
+import ssl
 from collections.abc import Callable
 
 import structlog
@@ -36,9 +37,10 @@ from bailiwick.channels.contract import (
 )
 from bailiwick.channels.transports import Late
 from bailiwick.channels.transports.iso8583 import network
-from bailiwick.channels.transports.iso8583.lines import Lines, NoLine, trust
+from bailiwick.channels.transports.iso8583.lines import Lines, NoLine, usual_tls
 from bailiwick.channels.transports.iso8583.link import STALL_S, Link, Lost, place
 from bailiwick.channels.transports.iso8583.waiting import Waiter, Waiting
+from bailiwick.channels.transports.secured import USUAL, Secured
 
 SCHEMES = ("tcp", "tls")
 Recorder = Callable[[dict[str, object]], None]
@@ -47,9 +49,11 @@ _STALL_NS = int(STALL_S * 1e9)
 log = structlog.get_logger()
 
 
-def make(*, limit: int, secrets: tuple[str, ...], late: Late | None = None) -> "Iso8583Transport":
+def make(
+    *, limit: int, secrets: tuple[str, ...], late: Late | None, secured: Secured
+) -> "Iso8583Transport":
     """What ``open_transport`` makes."""
-    return Iso8583Transport(limit=limit, secrets=secrets, late=late)
+    return Iso8583Transport(limit=limit, secrets=secrets, late=late, secured=secured)
 
 
 class Iso8583Transport:
@@ -57,8 +61,7 @@ class Iso8583Transport:
 
     Args:
         limit: connections at once, where the dialect has more.
-        ca_file: certificates to trust instead of the system's.
-        client_cert: certificate and key file for banks that want mutual TLS.
+        secured: how its connections are, beyond what the address says; there is no proxy.
         recorder: receives each exchange, redacted.
         secrets: literal texts that the recorder must never see.
         late: takes what is answered after the exchange has ended, with the request.
@@ -68,14 +71,13 @@ class Iso8583Transport:
         self,
         *,
         limit: int = 256,
-        ca_file: str | None = None,
-        client_cert: tuple[str, str] | None = None,
+        secured: Secured = USUAL,
         recorder: Recorder | None = None,
         secrets: tuple[str, ...] = (),
         late: Late | None = None,
     ) -> None:
         self._limit = limit
-        self._tls = (ca_file, client_cert)
+        self._held = secured.tls
         self._recorder = recorder
         self._secrets = secrets
         self._late = late
@@ -95,7 +97,7 @@ class Iso8583Transport:
                 where = place(request.url)
             except ValueError:
                 return Exchange(Phase.UNSENT, None, INVALID_REQUEST)
-            context = trust(*self._tls) if where.tls else None
+            context = self._context() if where.tls else None
             self._lines = Lines(where, most, request, profile, self._waiting, self._heard, context)
         return await self._lines.keep()
 
@@ -155,6 +157,9 @@ class Iso8583Transport:
         finally:
             self._waiting.end(key, remember=answer is None)
         return Exchange(Phase.ANSWERED, Reply(0, {}, answer))
+
+    def _context(self) -> ssl.SSLContext:
+        return usual_tls() if self._held is None else self._held.context
 
     # --- what the bank sends
 

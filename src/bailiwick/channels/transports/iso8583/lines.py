@@ -198,12 +198,10 @@ class Lines:
 
 
 @functools.cache
-def trust(ca_file: str | None, client_cert: tuple[str, str] | None) -> ssl.SSLContext:
-    """A verifying TLS context; shared, because loading the certificates takes long."""
-    context = ssl.create_default_context(cafile=ca_file)
+def usual_tls() -> ssl.SSLContext:
+    """A verifying context; shared, because loading the system's certificates takes long."""
+    context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if client_cert is not None:
-        context.load_cert_chain(*client_cert)
     return context
 
 
