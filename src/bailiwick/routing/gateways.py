@@ -262,7 +262,7 @@ class Gateways:
         loops += [
             forever("preparations", each.prepare)
             for each in self._all.values()
-            if each.profile.preparations
+            if each.preparations.all
         ]
         self._tasks = [asyncio.create_task(each) for each in loops]
 
@@ -320,7 +320,7 @@ def _preparations(
     secured: Secured,
 ) -> Preparations:
     transport = None
-    if profile.preparations:
+    if profile.needed(account.secrets):
         hidden = tuple(account.secrets.values())
         transport = open_transport(
             "http", limit=PREPARING_CONNECTIONS, secrets=hidden, secured=secured

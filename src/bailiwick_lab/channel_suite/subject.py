@@ -38,16 +38,17 @@ class Signing:
         self._channel, self._scheme = channel, scheme
 
     def parse(self, instruction: Instruction, reply: Reply, account: Account) -> Result:
-        return self._channel.parse(instruction, self._scheme.sign(reply, account), account)
+        signed = self._scheme.sign(reply, account, _asked_ms(instruction))
+        return self._channel.parse(instruction, signed, account)
 
     def parse_query(
         self, instruction: Instruction, reply: Reply, way: Resolve, account: Account
     ) -> Result:
-        signed = self._scheme.sign(reply, account)
+        signed = self._scheme.sign(reply, account, _asked_ms(instruction))
         return self._channel.parse_query(instruction, signed, way, account)
 
     def parse_check(self, reply: Reply, account: Account) -> str | None:
-        return self._channel.parse_check(self._scheme.sign(reply, account), account)
+        return self._channel.parse_check(self._scheme.sign(reply, account, NOW_MS), account)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._channel, name)
@@ -113,10 +114,10 @@ class Subject:
         assert isinstance(made, Request)
         return made
 
-    def sent(self, reply: Reply) -> Reply:
-        """An answer as the provider sends it."""
-        scheme = self.profile.answers
-        return reply if scheme is None else scheme.sign(reply, self.cases.account)
+    def sent(self, case: Answer) -> Reply:
+        """A case's answer as the provider sends it."""
+        scheme, at_ms = self.profile.answers, _asked_ms(case.instruction)
+        return case.reply if scheme is None else scheme.sign(case.reply, self.cases.account, at_ms)
 
     def secrets(self) -> Iterator[str]:
         """What no record may hold."""
@@ -151,6 +152,10 @@ class Subject:
         bare = Notice("POST", url, case.headers, case.body)
         scheme = self.profile.callbacks
         return bare if scheme is None else scheme.sign(bare, account or self.cases.account, now_ms)
+
+
+def _asked_ms(order: Instruction) -> int:
+    return NOW_MS if order.context is None else order.context.instant_ms
 
 
 def subject(channel: Channel, folder: Path) -> Subject:

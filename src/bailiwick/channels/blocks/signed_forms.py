@@ -50,7 +50,7 @@ class SignedMember(msgspec.Struct, frozen=True):
         known = any(rsa.fits(key, each, signature) for each in texts)
         return told if told and known else None
 
-    def sign(self, reply: Reply, account: Account) -> Reply:
+    def sign(self, reply: Reply, account: Account, now_ms: int) -> Reply:
         """See ``AnswerScheme``."""
         found: _Members = parsing.decode(reply.body, _Members) or {}
         name = next((each for each in found if each.endswith(self.suffix)), None)

@@ -57,9 +57,9 @@ class CallbackScheme(Protocol):
 class AnswerScheme(Protocol):
     """How a provider signs its answers. Tests and simulators make them by it."""
 
-    def sign(self, reply: Reply, account: Account) -> Reply:
-        """The answer as its provider sends it; as it is, if there is nothing to sign in it, or it
-        has a signature already. Raises ValueError: there is no key for it."""
+    def sign(self, reply: Reply, account: Account, now_ms: int) -> Reply:
+        """The answer as its provider sends it at this time; as it is, if there is nothing to sign
+        in it, or it has a signature already. Raises ValueError: there is no key for it."""
         ...
 
 

@@ -1,5 +1,6 @@
 """What a channel declares about itself. Pure."""
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -92,6 +93,10 @@ class Profile(msgspec.Struct, frozen=True):
     first_byte_ms: int = 20_000
     total_ms: int = 30_000
     answer_bytes_max: int = 1_048_576
+
+    def needed(self, secrets: Collection[str]) -> tuple[str, ...]:
+        """The preparations that a gateway with secrets of these names needs."""
+        return tuple(name for name in self.preparations if self.instead.get(name) not in secrets)
 
     @property
     def manual_capture(self) -> bool:

@@ -30,9 +30,9 @@ def check_an_answer_that_is_not_signed_says_nothing(it: Subject) -> None:
         for case in it.cases.answers
         if case.says.outcome is not Outcome.UNKNOWN or case.says.not_found
     ]
-    signed = [it.sent(case.reply) for case in cases]
+    signed = [it.sent(case) for case in cases]
     for case, other in zip(cases, [*signed[1:], *signed[:1]], strict=True):
-        genuine = it.sent(case.reply)
+        genuine = it.sent(case)
         require(genuine != case.reply, f"{case.name}: it is not signed")
         for reply in (case.reply, *_mixed(genuine, other)):
             told = msgspec.structs.replace(case, reply=reply).read(it.bare, it.cases.account)
@@ -41,10 +41,11 @@ def check_an_answer_that_is_not_signed_says_nothing(it: Subject) -> None:
 
 
 def _mixed(genuine: Reply, other: Reply) -> list[Reply]:
-    """An answer with the signature of another, and with its last digit changed."""
+    """An answer with its last digit changed, and with the signature of another."""
+    mixed = [Reply(genuine.status, genuine.headers, _another_digit(genuine.body))]
     if genuine.headers != other.headers:
-        return [Reply(genuine.status, other.headers, genuine.body)]
-    return [Reply(genuine.status, genuine.headers, _another_digit(genuine.body))]
+        mixed.append(Reply(genuine.status, other.headers, genuine.body))
+    return mixed
 
 
 def _another_digit(body: bytes) -> bytes:

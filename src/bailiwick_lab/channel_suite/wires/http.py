@@ -64,7 +64,7 @@ class Http:
 
     async def play(self, it: "Subject", steps: Sequence[Step]) -> list[dict[str, object]]:
         kept: list[dict[str, object]] = []
-        async with ScriptedServer(*(_wire(it.sent(step.reply)) for step in steps)) as server:
+        async with ScriptedServer(*(_wire(step.reply) for step in steps)) as server:
             there = f"http://127.0.0.1:{server.port}"
             transport = HttpTransport(recorder=kept.append, secrets=tuple(it.secrets()))
             try:
