@@ -1,11 +1,14 @@
 """Keys of the tests, and signatures by them: made without anything that is under test."""
 
 import base64
+from datetime import UTC, datetime
 from typing import NamedTuple
 
+from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.x509.oid import NameOID
 
 
 class Keys(NamedTuple):
@@ -28,6 +31,20 @@ class Keys(NamedTuple):
         key = serialization.load_pem_private_key(self.private.encode(), None)
         assert isinstance(key, rsa.RSAPrivateKey)
         return base64.b64encode(key.sign(data, padding.PKCS1v15(), hashes.SHA256())).decode()
+
+
+def certificate(keys: Keys, number: int, years: tuple[int, int] = (2020, 2040)) -> str:
+    """A certificate of such a key, as PEM, with this serial number, good between the years."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Provider of the tests")])
+    key = serialization.load_pem_private_key(keys.private.encode(), None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    first, last = (datetime(year, 1, 1, tzinfo=UTC) for year in years)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), number, first, last)
+        .sign(key, hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
+    )
+    return made.decode()
 
 
 def public_pem(key: rsa.RSAPublicKey) -> str:

@@ -4,7 +4,7 @@ import json
 import re
 
 from bailiwick.channels.alipay.readings import PROFILE
-from bailiwick.channels.blocks import amounts, moments, requests, signed_forms
+from bailiwick.channels.blocks import amounts, moments, requests, signed_forms, wallets
 from bailiwick.channels.contract import (
     Account,
     CannotExpress,
@@ -30,7 +30,6 @@ _PRODUCTS = {
     PAY: "FACE_TO_FACE_PAYMENT",
     SHOW: "FACE_TO_FACE_PAYMENT",
 }
-_SOONEST_MS = 60_000
 _SPECIAL = re.compile(r"[/=&\x00-\x1f]+")
 
 
@@ -72,7 +71,7 @@ def content(instruction: Instruction, account: Account, method: str) -> dict[str
         who = instruction.payer.wallet_id or ""
         name = "buyer_id" if re.fullmatch(r"2088\d{12}", who) else "buyer_open_id"
         found |= {name: who, "op_app_id": account.options.get("app_id", "")}
-    return {**found, "time_expire": _until(instruction)}
+    return {**found, "time_expire": moments.clock(wallets.until(PROFILE, instruction), BEIJING)}
 
 
 def trade(instruction: Instruction) -> dict[str, str]:
@@ -91,17 +90,6 @@ def look_up(instruction: Instruction) -> tuple[str, dict[str, str]]:
     if instruction.operation is Operation.REFUND:
         return REFUND_QUERY, {**trade(instruction), "out_request_no": instruction.reference}
     return QUERY, trade(instruction)
-
-
-def _until(instruction: Instruction) -> str:
-    """Until when it can be paid: or a page could be paid when nobody waits for it any more."""
-    until, context = instruction.expires_ms, instruction.context
-    if until is None or context is None or until - context.instant_ms < _SOONEST_MS:
-        raise CannotExpress(
-            "Alipay gives a payer a minute at least; nothing was sent. Send a later expires_at.",
-            param="payment_method_data[expires_at]",
-        )
-    return moments.clock(until, BEIJING)
 
 
 def signed(

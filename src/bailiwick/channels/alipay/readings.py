@@ -127,8 +127,8 @@ def looked_up(instruction: Instruction, named: dict[str, str], told: Told) -> Re
     refund, void = (instruction.operation is each for each in (Operation.REFUND, Operation.VOID))
     if told.code == _FAILED and told.sub_code == "ACQ.TRADE_NOT_EXIST" and not refund:
         if void:
-            return _nothing_there(instruction)
-        if instruction.family in _COMES and not wallets.is_over(instruction):
+            return _nothing_there(instruction, Family.PRESENTED_CODE)
+        if instruction.family in _COMES and not _nobody_can_come(instruction):
             return Result(Outcome.PENDING, detail="payer_not_there")
         return wallets.absent()
     if told.code != _DONE:
@@ -173,11 +173,16 @@ def _refunded(instruction: Instruction, told: Told) -> Result:
     return Result(Outcome.PENDING, detail="refund_asked")
 
 
-def _nothing_there(instruction: Instruction) -> Result:
+def _nothing_there(instruction: Instruction, *also: Family) -> Result:
     """A void finds no trade: the payer has not come, and may do so until the time is over."""
-    if instruction.family in _COMES and not wallets.is_over(instruction):
+    if instruction.family in (*_COMES, *also) and not _nobody_can_come(instruction):
         return unknown("payer_not_there")
     return wallets.gone(instruction)
+
+
+def _nobody_can_come(instruction: Instruction) -> bool:
+    """The time is over, and what was begun in its last moment would be seen."""
+    return wallets.is_over(instruction, by_ms=PROFILE.visibility_ms)
 
 
 def _is(named: dict[str, str], told: Told) -> bool:

@@ -10,18 +10,41 @@ from bailiwick.channels.blocks import parsing, refusals
 from bailiwick.channels.contract import (
     Act,
     Action,
+    CannotExpress,
     Instruction,
     Operation,
     Outcome,
+    Profile,
     Result,
     unknown,
 )
 
 
-def is_over(instruction: Instruction) -> bool:
-    """Whether the payer's time had run out when the instruction, or a look-up, was permitted."""
+_SOONEST_MS = 60_000
+
+
+def until(profile: Profile, instruction: Instruction) -> int:
+    """Until when the payer may come, to be told to a provider that gives one a minute at least.
+
+    Raises:
+        CannotExpress: that is too soon, or not known: or it could be paid when nobody waits for it
+            any more.
+    """
+    given, context = instruction.expires_ms, instruction.context
+    if given is None or context is None or given - context.instant_ms < _SOONEST_MS:
+        raise CannotExpress(
+            f"{profile.title} gives a payer a minute at least; nothing was sent. Send a later "
+            "expires_at.",
+            param="payment_method_data[expires_at]",
+        )
+    return given
+
+
+def is_over(instruction: Instruction, by_ms: int = 0) -> bool:
+    """Whether the payer's time had run out, so long ago, when the instruction, or a look-up, was
+    permitted."""
     until, context = instruction.expires_ms, instruction.context
-    return until is not None and context is not None and until <= context.instant_ms
+    return until is not None and context is not None and until + by_ms <= context.instant_ms
 
 
 def waits(instruction: Instruction, known: str | None = None) -> Result:

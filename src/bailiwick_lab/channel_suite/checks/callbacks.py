@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from bailiwick.channels.contract import CallbackEvent, CallbackRefused, Notice
+from bailiwick.channels.contract import CallbackEvent, CallbackRefused, NotPrepared, Notice
 from bailiwick_lab.channel_suite.cases import Callback
 from bailiwick_lab.channel_suite.subject import CALLED, NOW_MS, Failed, Subject, require
 
@@ -21,6 +21,8 @@ def _refused(it: Subject, notice: Notice, what: str) -> CallbackRefused:
         told = _call(it, notice)
     except CallbackRefused as refused:
         return refused
+    except NotPrepared as lacks:  # it waits for what would prove it
+        return CallbackRefused(str(lacks))
     raise Failed(f"{what} was taken for genuine: {told}")
 
 
