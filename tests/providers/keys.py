@@ -27,6 +27,12 @@ class Keys(NamedTuple):
         )
         return cls(private.decode(), public_pem(key.public_key()))
 
+    def public_half(self) -> str:
+        """The public half, where only the private one is known."""
+        key = serialization.load_pem_private_key(self.private.encode(), None)
+        assert isinstance(key, rsa.RSAPrivateKey)
+        return public_pem(key.public_key())
+
     def sign(self, data: bytes) -> str:
         key = serialization.load_pem_private_key(self.private.encode(), None)
         assert isinstance(key, rsa.RSAPrivateKey)
