@@ -104,6 +104,12 @@ class Books:
                 trade.state = "closed"
             return True
 
+    def keep(self, trade: Trade, reference: str) -> None:
+        """A refund comes to nothing: the merchant keeps the money after all."""
+        with self.lock:
+            del trade.refunds[reference]
+            trade.state = "paid"
+
     def taken(self) -> int:
         """What payers have paid and not got back."""
         with self.lock:

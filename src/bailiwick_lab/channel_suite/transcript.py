@@ -46,7 +46,9 @@ async def play(it: Subject) -> list[dict[str, Any]]:
     Raises:
         Failed: a case cannot be played.
     """
-    steps = [Step(case.name, it.sent(case), partial(_request, it, case)) for case in it.cases.answers]
+    steps = [
+        Step(case.name, it.sent(case), partial(_request, it, case)) for case in it.cases.answers
+    ]
     told = await wires.of(it.profile).play(it, steps)
     played = [
         {"case": case.name, **each, "result": json.loads(msgspec.json.encode(case.says))}

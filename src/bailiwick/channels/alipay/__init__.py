@@ -117,7 +117,7 @@ class AlipayChannel:
             # It counts all refunds of the trade: what became of this one is asked.
             own = told.out_biz_no or ""
             event = CallbackEvent(notice_id, Operation.REFUND, own, dated=dated)
-            return event if is_id(own, "re") else None
+            return event if is_id(own, "at") else None
         if told.out_trade_no is None or not is_id(told.out_trade_no, "ch"):
             return None  # of another use of the account
         result = read.trade(told)

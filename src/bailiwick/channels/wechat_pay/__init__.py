@@ -136,7 +136,7 @@ class WeChatPayChannel:
             operation, own, known = Operation.REFUND, told.out_refund_no, told.refund_id
         else:
             return None  # of another product
-        if own is None or not is_id(own, "ch" if operation is Operation.CHARGE else "re"):
+        if own is None or not is_id(own, "ch" if operation is Operation.CHARGE else "at"):
             return None  # of another use of the account
         says = read.trade(told) if operation is Operation.CHARGE else read.refund(own, told)
         result = None if says.outcome is Outcome.UNKNOWN else says

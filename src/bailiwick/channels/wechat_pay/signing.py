@@ -58,7 +58,9 @@ def sent_ms(headers: dict[str, str], body: bytes, account: Account, now_ms: int 
         CallbackRefused: it did not.
         NotPrepared: by a certificate that is not there.
     """
-    moment, nonce = (parsing.header(headers, f"wechatpay-{each}") for each in ("timestamp", "nonce"))
+    moment, nonce = (
+        parsing.header(headers, f"wechatpay-{each}") for each in ("timestamp", "nonce")
+    )
     kind = parsing.header(headers, "wechatpay-signature-type")
     if moment is None or nonce is None or _SECONDS.fullmatch(moment) is None:
         raise CallbackRefused("it is not signed")
