@@ -1,5 +1,5 @@
-"""The WeChat Pay channel held against wechatpayv3, which signs, verifies and opens by itself, and the
-published schemas of requests and answers."""
+"""The WeChat Pay channel held against wechatpayv3, which signs, verifies and opens by itself, and
+the published schemas of requests and answers."""
 
 import base64
 import json

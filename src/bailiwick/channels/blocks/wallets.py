@@ -19,7 +19,6 @@ from bailiwick.channels.contract import (
     unknown,
 )
 
-
 _SOONEST_MS = 60_000
 
 

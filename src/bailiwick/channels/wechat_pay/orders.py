@@ -4,7 +4,7 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-from bailiwick.channels.blocks import amounts, canonical, moments, requests, wallets
+from bailiwick.channels.blocks import amounts, moments, requests, wallets
 from bailiwick.channels.contract import (
     Account,
     CannotExpress,

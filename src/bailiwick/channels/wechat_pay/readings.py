@@ -199,7 +199,7 @@ def _paid(known: str | None, amount: int | None, currency: str | None) -> Result
 
 def refused(instruction: Instruction, status: int, told: Told) -> Result:
     """What was answered instead of what was asked for."""
-    why = _NOT_LOOKED_AT.get((status, told.code))
+    why = _NOT_LOOKED_AT.get((status, told.code or ""))
     if why is not None:
         message = parsing.sentence(told.message)
         return Result(

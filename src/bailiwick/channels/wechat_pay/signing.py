@@ -8,6 +8,7 @@ import hashlib
 import re
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from bailiwick.channels.blocks import canonical, certificates, encryption, parsing, rsa
 from bailiwick.channels.blocks.signatures import SIGNATURE_WINDOW_S
@@ -16,8 +17,8 @@ from bailiwick.channels.contract import (
     BadSecret,
     CallbackRefused,
     Context,
-    NotPrepared,
     Notice,
+    NotPrepared,
     Reply,
     Request,
 )
@@ -74,7 +75,7 @@ def sent_ms(headers: dict[str, str], body: bytes, account: Account, now_ms: int 
     return told_ms
 
 
-def _key(headers: dict[str, str], account: Account, at_ms: int) -> rsa.RSAPublicKey:
+def _key(headers: dict[str, str], account: Account, at_ms: int) -> RSAPublicKey:
     serial = parsing.header(headers, "wechatpay-serial")
     if PUBLIC_KEY not in account.secrets:
         return certificates.key(account, CERTIFICATES, serial, at_ms)

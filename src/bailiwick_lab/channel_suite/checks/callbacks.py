@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from bailiwick.channels.contract import CallbackEvent, CallbackRefused, NotPrepared, Notice
+from bailiwick.channels.contract import CallbackEvent, CallbackRefused, Notice, NotPrepared
 from bailiwick_lab.channel_suite.cases import Callback
 from bailiwick_lab.channel_suite.subject import CALLED, NOW_MS, Failed, Subject, require
 
