@@ -8,6 +8,7 @@ from sphinx.highlighting import lexers
 
 from bailiwick.channels import registry
 from bailiwick.openapi.document import written
+from bailiwick_lab.channel_suite import table
 
 lexers["mermaid"] = TextLexer()  # shown as text; code hosts draw it
 
@@ -36,6 +37,8 @@ channels.mkdir()
 for page in registry.HERE.glob("*/page.md"):
     text = page.read_text(encoding="utf-8").replace("](../../../../docs/", "](../")
     (channels / f"{page.parent.name}.md").write_text(text, encoding="utf-8")
+
+(channels / "index.md").write_text(table.markdown(list(table.rows())), encoding="utf-8")
 
 generated = Path(__file__).with_name("_generated")
 generated.mkdir(exist_ok=True)

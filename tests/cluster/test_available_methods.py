@@ -35,7 +35,7 @@ def test_a_place_s_methods_in_its_order_and_language(demo: dict[str, Any], at: s
     ("place", "currency", "expected", "node"),
     [
         ("IN", "inr", ["upi", "card", "wallet", "bank_transfer", *CODES], "apac"),
-        ("IN", "usd", ["upi", "card", "wallet", *CODES], "apac"),
+        ("IN", "usd", ["card", "wallet", *CODES], "apac"),
         ("JP", "jpy", ["card", "wallet", *CODES], "apac"),
         ("DE", "chf", ["card", "bank_transfer", "alipay", "wechat_pay"], "europe"),
         ("US", "usd", ["card", "paypal", "wallet", "bank_transfer"], "americas"),

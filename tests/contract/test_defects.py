@@ -259,8 +259,12 @@ DEFECTS_OF_PREPARATIONS: dict[str, tuple[str, str, str]] = {
         "preparations.nothing_is_sent_without_what_it_needs",
     ),
     "a_callback_is_believed_without_what_checks_it": (
-        "dated = not _SIGNED.check(headers, body, account, now_ms)",
-        "dated = not account.prepared or not _SIGNED.check(headers, body, account, now_ms)",
+        "dated = not _SIGNED.check(notice, account, now_ms)",
+        "dated = not account.prepared or not _SIGNED.check(notice, account, now_ms)",
+        "preparations.nothing_is_read_by_what_is_not_there",
+    ),
+    "an_answer_is_a_no_without_what_checks_it": (
+        'or Failure("")', 'if account.prepared else Failure("unknown_key")',
         "preparations.nothing_is_read_by_what_is_not_there",
     ),
     "its_reader_raises": (

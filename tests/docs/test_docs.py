@@ -41,6 +41,7 @@ from bailiwick.runtime import settings, telemetry
 from bailiwick.serving.params import ListQuery
 from bailiwick.topology import merchants as merchants_file
 from bailiwick.topology import topology as topology_file
+from bailiwick_lab.authority import Authority
 from bailiwick_lab.servers import binaries, engines
 from bailiwick_sandbox import config as sandbox_config
 from tests.docs import snippets
@@ -223,13 +224,13 @@ def _read_toml(block: Block, folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def _load_node(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Load settings whose secrets are made up where they point."""
     for name in re.findall(r'"env:([A-Z0-9_]+)"', text):
-        monkeypatch.setenv(name, "whsec_made_up_for_the_test")
+        monkeypatch.setenv(name, "whsec_made_up:for_the_test")
     for name in [*re.findall(r'"file:([^"]+)"', text), *_internal(text)]:
         path = folder / name
         text = text.replace(f'"file:{name}"', f'"file:{path}"')
         if not path.is_absolute() or str(path).startswith(str(folder)):
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text("made up")
+            path.write_bytes(_made_up(path, folder))
         else:
             inside = folder / path.name
             inside.write_text("made up")
@@ -238,6 +239,17 @@ def _load_node(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None
     file.write_text(text)
     loaded = node_config.load(file)
     assert loaded.settings.gateways is not None
+
+
+def _made_up(path: Path, folder: Path) -> bytes:
+    """A secret, or a certificate or key of one pair, as its name says."""
+    if path.suffix not in (".crt", ".key"):
+        return b"made up"
+    place = folder / "authority"
+    if not place.exists():
+        Authority(place).issue("client", [], "client")
+    name = "ca" if path.stem.endswith("authority") else "client"
+    return (place / f"{name}{path.suffix}").read_bytes()
 
 
 def _internal(text: str) -> list[str]:

@@ -118,8 +118,8 @@ MEMBER = signed_forms.SignedMember("_response", "public")
 
 def test_a_signed_member_is_read_as_it_is_written() -> None:
     reply = Reply(200, {}, b'{ "x_response" : {"a" : "\\/",\t"b": 1} }')
-    sent = MEMBER.sign(reply, ACCOUNT)
-    assert MEMBER.sign(sent, ACCOUNT) == sent, "once"
+    sent = MEMBER.sign(reply, ACCOUNT, 0)
+    assert MEMBER.sign(sent, ACCOUNT, 0) == sent, "once"
     assert MEMBER.read(sent, ACCOUNT, "x_response") == b'{"a" : "\\/",\t"b": 1}'
     assert MEMBER.read(sent, ACCOUNT, "y_response") is None
     for other in (
@@ -133,7 +133,7 @@ def test_a_signed_member_is_read_as_it_is_written() -> None:
     for account in (stranger, nobody):
         assert MEMBER.read(sent, account, "x_response") is None
     for body in (b"", b"{}", b"[]", b'{"other":1}', b"\xff"):
-        assert MEMBER.sign(Reply(200, {}, body), ACCOUNT).body == body
+        assert MEMBER.sign(Reply(200, {}, body), ACCOUNT, 0).body == body
 
 
 FORM = signed_forms.SignedForm("app", 8, "public")
@@ -181,6 +181,8 @@ ORDER = Instruction(
 def test_a_payer_s_time_is_over_when_it_has_run_out() -> None:
     assert wallets.is_over(ORDER)
     assert not wallets.is_over(replace(ORDER, expires_ms=NOW_MS + 1))
+    assert not wallets.is_over(ORDER, by_ms=1)
+    assert wallets.is_over(replace(ORDER, expires_ms=NOW_MS - 1), by_ms=1)
     assert not wallets.is_over(replace(ORDER, expires_ms=None))
     assert not wallets.is_over(replace(ORDER, context=None))
 

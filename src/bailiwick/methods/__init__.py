@@ -28,6 +28,7 @@ class Method(msgspec.Struct, frozen=True):
         devices: where a payer can use it: a browser on a desk or on a phone, the merchant's own
             app, a terminal in a shop.
         payers: the countries (ISO 3166-1 alpha-2) in which there are any; empty: everywhere.
+        currencies: in which alone it pays; empty: in whichever the provider takes.
         usual: how far in front payers of a country expect it, from 0 to 100; ``default``:
             everywhere else. Judged by us, for an order that nobody has to look for theirs in;
             no market shares.
@@ -42,6 +43,7 @@ class Method(msgspec.Struct, frozen=True):
     names: dict[str, str]
     payers: frozenset[str] = frozenset()
     codes: str | None = None
+    currencies: tuple[str, ...] = ()
 
     def weight(self, country: str) -> int:
         """How usual it is in a country (ISO 3166-1 alpha-2)."""

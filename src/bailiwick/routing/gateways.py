@@ -7,7 +7,6 @@ a breaker over the last outcomes, with a pause that doubles and a trickle of tri
 
 import asyncio
 import functools
-import re
 from collections.abc import Awaitable, Callable, Collection, Mapping
 
 import msgspec
@@ -15,7 +14,6 @@ import structlog
 
 from bailiwick.admission import load
 from bailiwick.base.clock import boot_ns, now_ms
-from bailiwick.base.errors import ApiError
 from bailiwick.base.history import History
 from bailiwick.base.sequence import Sequence
 from bailiwick.channels.contract import (
@@ -24,7 +22,6 @@ from bailiwick.channels.contract import (
     Channel,
     Context,
     Exchange,
-    Operation,
     Outcome,
     Permit,
     Phase,
@@ -36,6 +33,7 @@ from bailiwick.channels.registry import channel
 from bailiwick.channels.transports import Late, Transport, open_transport
 from bailiwick.channels.transports.secured import USUAL, Secured
 from bailiwick.routing.breaker import Breaker
+from bailiwick.routing.declared import constant_facts, profile_at
 from bailiwick.routing.match import GatewayFacts, Routing, Wanted, match
 from bailiwick.routing.preparations import Preparations
 from bailiwick.routing.settings import GatewaySettings
@@ -69,7 +67,7 @@ class Gateway:
         self.settings = settings
         self.callback_url = callback_url
         self.channel: Channel = channel(settings.channel)
-        self.profile: Profile = _profile(self.channel.profile, settings)
+        self.profile: Profile = profile_at(self.channel.profile, settings)
         self.inflight = 0
         self.calls = 0
         self._transport: Transport = open_transport(
@@ -85,7 +83,7 @@ class Gateway:
         self._problem: str | None = "not connected yet"
         self._pause_s = CHECK_FIRST_S
         self._history = History("closed", now_ms())
-        self._constant = _constant_facts(settings, self.profile)
+        self._constant = constant_facts(settings, self.profile)
 
     @property
     def account(self) -> Account:
@@ -326,69 +324,3 @@ def _preparations(
             "http", limit=PREPARING_CONNECTIONS, secrets=hidden, secured=secured
         )
     return Preparations(made, profile, account, transport, silent)
-
-
-def _profile(profile: Profile, settings: GatewaySettings) -> Profile:
-    changes = {}
-    if settings.visibility_ms is not None:
-        changes["visibility_ms"] = settings.visibility_ms
-    if settings.total_ms is not None:
-        changes["total_ms"] = settings.total_ms
-        changes["first_byte_ms"] = min(profile.first_byte_ms, settings.total_ms)
-    return msgspec.structs.replace(profile, **changes) if changes else profile
-
-
-def _constant_facts(settings: GatewaySettings, profile: Profile) -> GatewayFacts:
-    currencies = frozenset(code.upper() for code in settings.currencies)
-    if profile.currencies is not None:
-        able = frozenset(profile.currencies)
-        currencies = currencies & able if currencies else able
-    return GatewayFacts(
-        settings.name,
-        settings.channel,
-        settings.kind,
-        "open",
-        settings.mode == "live",
-        settings.priority,
-        settings.cost_bps,
-        settings.cost_fixed,
-        frozenset(code.upper() for code in settings.countries),
-        currencies,
-        {each: profile.methods[each] for each in settings.methods if each in profile.methods},
-        profile.manual_capture,
-        settings.vault_name,
-        profile.multiples,
-        _shared_tokens(settings, profile),
-        Operation.SETUP in profile.resolve,
-    )
-
-
-def _shared_tokens(settings: GatewaySettings, profile: Profile) -> re.Pattern[str] | None:
-    if settings.mode == "live" or profile.shared_tokens is None:
-        return None
-    return re.compile(profile.shared_tokens)
-
-
-def check_part(
-    profile: Profile, operation: Operation, amount: int, currency: str, whole: int
-) -> None:
-    """Refuse a capture or refund of a part of ``whole`` (minor units) where the provider can only
-    do all of it, or cannot express it. Raises ApiError (400)."""
-    if operation is Operation.VOID:
-        return
-    capturing = operation is Operation.CAPTURE
-    param = "amount_to_capture" if capturing else "amount"
-    unit = profile.multiples.get(currency, 1)
-    if amount % unit:
-        raise ApiError.invalid(
-            f"{profile.title} takes only multiples of {unit} in {currency}.",
-            param=param,
-            code="parameter_invalid_integer",
-        )
-    parts = profile.partial_capture if capturing else profile.partial_refund
-    if amount < whole and not parts:
-        raise ApiError.invalid(
-            f"{profile.title} can only {operation.value} the whole amount.",
-            param=param,
-            code="partial_amount_unsupported",
-        )

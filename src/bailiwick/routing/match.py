@@ -190,7 +190,7 @@ def _why_not(
         return Kind.MODE, "live mode only" if facts.livemode else "test mode only"
     taken = _taken(facts, wanted)
     if taken is None:
-        return Kind.METHOD, f"does not take {_asked(wanted)}"
+        return _not_taken(facts, wanted)
     if wanted.setup and not facts.setups:
         return Kind.SETUP, "cannot set up payment methods without a payment"
     if facts.currencies and wanted.currency not in facts.currencies and not wanted.setup:
@@ -214,11 +214,28 @@ def _why_not(
     return None
 
 
+def _not_taken(facts: GatewayFacts, wanted: Wanted) -> _WhyNot:
+    """Why a gateway takes a payment in no way."""
+    asked = _asked(wanted)
+    otherwise = _taken(facts, msgspec.structs.replace(wanted, manual_capture=False))
+    if otherwise is not None:
+        return Kind.HOLD, f"cannot authorize {asked} without capture"
+    # Setups are bound to no currency.
+    free = msgspec.structs.replace(wanted, manual_capture=False, setup=True)
+    if _taken(facts, free) is not None:
+        return Kind.CURRENCY, f"does not take {asked} in {wanted.currency}"
+    return Kind.METHOD, f"does not take {asked}"
+
+
 def _taken(facts: GatewayFacts, wanted: Wanted) -> tuple[str, Takes] | None:
     """By which type of payment method a gateway takes a payment, and in which way."""
     families, found = wanted.families, None
     for method in wanted.methods:
         for takes in facts.methods.get(method, ()):
+            if takes.currencies and not wanted.setup and wanted.currency not in takes.currencies:
+                continue
+            if wanted.manual_capture and not takes.holds:
+                continue
             place = families.index(takes.family) if takes.family in families else None
             if not families or place == 0:
                 return method, takes

@@ -178,7 +178,7 @@ def load(folder: Path, profile: Profile) -> Cases:
 
 def _cases(data: dict[str, Any], profile: Profile) -> Cases:
     known = {"about", "account", "instructions", "bodies", "answers", "callbacks", "approval"}
-    _only(data, known | {"check", "made", "preparations"})
+    _only(data, known | {"check", "judges", "made", "preparations"})
     bodies: dict[str, Any] = data.get("bodies", {})
     orders = data["instructions"]
     wanted = {name: _instruction(name, _expanded(each, orders)) for name, each in orders.items()}

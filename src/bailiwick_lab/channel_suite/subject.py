@@ -9,10 +9,12 @@ from typing import Any, cast
 from bailiwick.channels.contract import (
     Account,
     AnswerScheme,
+    CallbackRefused,
     Channel,
     Exchange,
     Instruction,
     Notice,
+    NotPrepared,
     Operation,
     Prepared,
     Prepares,
@@ -30,25 +32,32 @@ CALLED = "https://node.test/v1/callbacks/gateway-1"
 """Where they do."""
 
 
-class Signing:
-    """A channel whose answers are signed, as if each came from its provider."""
+NOT_BELIEVED = (CallbackRefused, NotPrepared)
+"""How a channel says that a callback is not proved, or not now."""
 
-    def __init__(self, channel: Channel, scheme: AnswerScheme) -> None:
+
+class Signing:
+    """A channel whose answers are signed, as if each came from its provider.
+
+    ``account``: with which they are.
+    """
+
+    def __init__(self, channel: Channel, scheme: AnswerScheme, account: Account) -> None:
         self.profile = channel.profile
-        self._channel, self._scheme = channel, scheme
+        self._channel, self._scheme, self._account = channel, scheme, account
 
     def parse(self, instruction: Instruction, reply: Reply, account: Account) -> Result:
-        signed = self._scheme.sign(reply, account, _asked_ms(instruction))
+        signed = self._scheme.sign(reply, self._account, _asked_ms(instruction))
         return self._channel.parse(instruction, signed, account)
 
     def parse_query(
         self, instruction: Instruction, reply: Reply, way: Resolve, account: Account
     ) -> Result:
-        signed = self._scheme.sign(reply, account, _asked_ms(instruction))
+        signed = self._scheme.sign(reply, self._account, _asked_ms(instruction))
         return self._channel.parse_query(instruction, signed, way, account)
 
     def parse_check(self, reply: Reply, account: Account) -> str | None:
-        return self._channel.parse_check(self._scheme.sign(reply, account, NOW_MS), account)
+        return self._channel.parse_check(self._scheme.sign(reply, self._account, NOW_MS), account)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._channel, name)
@@ -72,7 +81,9 @@ class Subject:
     @cached_property
     def channel(self) -> Channel:
         scheme = self.bare.profile.answers
-        return self.bare if scheme is None else cast(Channel, Signing(self.bare, scheme))
+        if scheme is None:
+            return self.bare
+        return cast(Channel, Signing(self.bare, scheme, self.cases.account))
 
     @property
     def profile(self) -> Profile:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+import msgspec
 
 if TYPE_CHECKING:
     from bailiwick_lab.channel_suite.judges import Judged
@@ -61,6 +63,37 @@ def list_(as_json: bool) -> None:
             f"{row['name']:{widths[0]}}  {row['title']:{widths[1]}}  "
             f"{', '.join(row['methods'])}  from {row['from']}"
         )
+
+
+@command.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--csv", "as_csv", is_flag=True, help="Print it for a spreadsheet.")
+@as_json
+def table(names: tuple[str, ...], as_csv: bool, as_json: bool) -> None:
+    """What each channel can do: types of payment methods, operations, currencies, countries.
+
+    NAME: of some channels only.
+
+    \b
+    bailiwick channel table
+    bailiwick channel table stripe --json
+    """
+    from bailiwick.channels import registry
+    from bailiwick_lab.channel_suite import table as tables
+
+    if as_csv and as_json:
+        _fail("table", "give --csv or --json, not both", as_json)
+    try:
+        found = list(tables.rows(names or None))
+    except (LookupError, registry.BadChannel) as error:
+        _fail("table", str(error.args[0]), as_json)
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+    elif as_csv:
+        csv.writer(sys.stdout).writerows([tables.HEADINGS, *tables.full(found)])
+    else:
+        for line in tables.text(found):
+            click.secho(line, bold=not line.startswith(" "))
 
 
 @command.command()

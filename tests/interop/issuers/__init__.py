@@ -7,6 +7,7 @@ together and keeps what it holds. It is tried where ``java`` and ``mvn`` are ins
 version and with the digests that stand here.
 """
 
+import fcntl
 import hashlib
 import json
 import shutil
@@ -55,7 +56,9 @@ class Issuer:
         self.lines: list[str] = []
         port = free_port([])
         self.url = f"tcp://127.0.0.1:{port}"
-        command = COMMANDS[name](cache, folder, port)
+        with (cache / f"{name}.lock").open("w") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)  # another worker's tests bring it at the same time
+            command = COMMANDS[name](cache, folder, port)
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
         )

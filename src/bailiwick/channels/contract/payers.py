@@ -59,6 +59,9 @@ class Takes(msgspec.Struct, frozen=True):
         returns: the payer comes back from elsewhere, so an address to come back to is needed.
         lasts_ms: how long the payer may take, if the client does not say; None: as long as the
             provider lets it.
+        currencies: in which alone; empty: in those of the type (``methods``), or all that the
+            channel takes.
+        holds: money can be held by it, where the channel has captures.
     """
 
     family: Family = Family.TOKEN
@@ -66,3 +69,5 @@ class Takes(msgspec.Struct, frozen=True):
     tells: tuple[str, ...] = ()
     returns: bool = False
     lasts_ms: int | None = None
+    currencies: tuple[str, ...] = ()
+    holds: bool = True

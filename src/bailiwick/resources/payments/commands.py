@@ -42,7 +42,7 @@ from bailiwick.resources.payments.saved.payer import (
 )
 from bailiwick.resources.payments.saved.saving import planned
 from bailiwick.resources.payments.states import Change, State
-from bailiwick.routing.gateways import check_part
+from bailiwick.routing.declared import check_part
 from bailiwick.routing.match import Routing
 
 _replace = msgspec.structs.replace

@@ -10,7 +10,6 @@ from msgspec.structs import replace
 
 from bailiwick.channels.contract import (
     Action,
-    CallbackRefused,
     Exchange,
     Outcome,
     Phase,
@@ -21,7 +20,7 @@ from bailiwick.channels.contract import (
 )
 from bailiwick_lab.channel_suite import wires
 from bailiwick_lab.channel_suite.cases import Callback
-from bailiwick_lab.channel_suite.subject import NOW_MS, Failed, Subject, require
+from bailiwick_lab.channel_suite.subject import NOT_BELIEVED, NOW_MS, Failed, Subject, require
 from bailiwick_lab.channel_suite.wires.http import VALUES
 
 ROUNDS = 400
@@ -122,7 +121,7 @@ def check_any_callback_is_read_or_refused(it: Subject) -> None:
         try:
             notice = it.signed(replace(case, body=body))
             told = it.channel.callback(notice, it.cases.account, NOW_MS)
-        except CallbackRefused:
+        except NOT_BELIEVED:
             continue
         if told is not None and told.result is not None:
             _storable(told.result, Reply(200, {}, body))

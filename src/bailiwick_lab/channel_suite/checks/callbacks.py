@@ -6,7 +6,14 @@ from msgspec.structs import replace
 
 from bailiwick.channels.contract import CallbackEvent, CallbackRefused, Notice, NotPrepared
 from bailiwick_lab.channel_suite.cases import Callback
-from bailiwick_lab.channel_suite.subject import CALLED, NOW_MS, Failed, Subject, require
+from bailiwick_lab.channel_suite.subject import (
+    CALLED,
+    NOT_BELIEVED,
+    NOW_MS,
+    Failed,
+    Subject,
+    require,
+)
 
 DAY_MS = 86_400_000
 STRANGE = (b"", b"{}", b"[]", b"null", b"\xff", b'{"id":"evt_1","type":"x"}', b"[" * 100_000)
@@ -16,10 +23,10 @@ def _call(it: Subject, notice: Notice) -> CallbackEvent | None:
     return it.channel.callback(notice, it.cases.account, NOW_MS)
 
 
-def _refused(it: Subject, notice: Notice, what: str) -> CallbackRefused:
+def _refused(it: Subject, notice: Notice, what: str) -> CallbackRefused | NotPrepared:
     try:
         told = _call(it, notice)
-    except CallbackRefused as refused:
+    except NOT_BELIEVED as refused:
         return refused
     except NotPrepared as lacks:  # it waits for what would prove it
         return CallbackRefused(str(lacks))
@@ -146,7 +153,7 @@ def check_what_is_read_of_an_address_is_signed(it: Subject) -> None:
         for query in ("", "id=another", f"{case.query}&id=another"):
             try:
                 told = _call(it, replace(good, url=f"{CALLED}?{query}"))
-            except CallbackRefused:
+            except NOT_BELIEVED:
                 continue
             require(told == case.says, f"{case.name}, called with {query!r}: read {told}")
 
@@ -170,7 +177,7 @@ def check_no_secret_means_no_callback(it: Subject) -> None:
             try:
                 notice = it.signed(case, NOW_MS, account)
                 it.channel.callback(notice, account, NOW_MS)
-            except (CallbackRefused, ValueError):
+            except (*NOT_BELIEVED, ValueError):
                 continue
             raise Failed(f"{case.name}: taken for genuine with an empty secret")
 
@@ -186,6 +193,6 @@ def check_what_cannot_be_read_is_refused(it: Subject) -> None:
     for body in STRANGE:
         try:
             told = _call(it, it.signed(Callback("strange", body)))
-        except CallbackRefused:
+        except NOT_BELIEVED:
             continue
         require(told is None, f"{body[:40]!r} was read as {told}")

@@ -13,9 +13,9 @@ from msgspec.structs import replace
 from bailiwick.channels.blocks.redact import SECRET_HEADERS
 from bailiwick.channels.contract import (
     Account,
-    CallbackRefused,
     CannotExpress,
     NotPrepared,
+    Outcome,
     Prepared,
     Prepares,
     Refused,
@@ -23,7 +23,7 @@ from bailiwick.channels.contract import (
     Request,
 )
 from bailiwick_lab.channel_suite.checks.anything import SEED, spoiled
-from bailiwick_lab.channel_suite.subject import NOW_MS, Failed, Subject, require
+from bailiwick_lab.channel_suite.subject import NOT_BELIEVED, NOW_MS, Failed, Subject, require
 
 ROUNDS = 400
 TEXT_CHARS_MAX = 200
@@ -104,13 +104,18 @@ def check_nothing_is_sent_without_what_it_needs(it: Subject) -> None:
 
 
 def check_nothing_is_read_by_what_is_not_there(it: Subject) -> None:
-    """A callback without what its check needs waits, or means what it means with it."""
+    """A callback without what its check needs waits, and such an answer decides nothing; or they
+    mean what they mean with it."""
     bare = replace(it.cases.account, prepared={})
     for case in it.cases.callbacks:
         told = None
-        with suppress(NotPrepared, CallbackRefused):
+        with suppress(*NOT_BELIEVED):
             told = it.channel.callback(it.signed(case), bare, NOW_MS)
         require(told in (None, case.says), f"{case.name}: read {told} without what it needs")
+    for answer in it.cases.answers:
+        found = answer.read(it.channel, bare)
+        right = found == answer.says or found.outcome is Outcome.UNKNOWN
+        require(right, f"{answer.name}: read {found} without what it needs")
 
 
 def check_any_answer_is_read_without_a_fault(it: Subject) -> None:
