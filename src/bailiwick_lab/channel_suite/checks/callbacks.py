@@ -29,8 +29,6 @@ def _refused(it: Subject, notice: Notice, what: str) -> CallbackRefused | NotPre
         told = _call(it, notice)
     except NOT_BELIEVED as refused:
         return refused
-    except NotPrepared as lacks:  # it waits for what would prove it
-        return CallbackRefused(str(lacks))
     raise Failed(f"{what} was taken for genuine: {told}")
 
 

@@ -56,11 +56,11 @@ def check_the_base_url_may_end_in_a_slash(it: Subject) -> None:
 
 def check_the_reference_is_carried(it: Subject) -> None:
     for order, request in _each(it):
-        if Resolve.REPLAY not in it.profile.resolve[order.operation]:
+        if Resolve.REPLAY not in it.profile.ways(order):
             continue
         body = request.body.decode(errors="replace")
         require(
-            _names(order.reference, f"{body}{request.headers}{request.url}"),
+            carries(order.key, f"{body}{request.headers}{request.url}"),
             f"{order.operation}: a replay could not be recognised, our reference is not in it",
         )
 
@@ -102,10 +102,10 @@ def check_queries_name_what_is_looked_for(it: Subject) -> None:
         order, known = it.instruction(operation), it.known_id(operation)
         if Resolve.REFERENCE in ways:
             asked = _asked(it, order, Resolve.REFERENCE)
-            named = _names(order.reference, asked) or _listed(it, order, asked)
+            named = carries(order.reference, asked) or _listed(it, order, asked)
             if operation is Operation.VOID and order.charge_reference is not None:
                 # There is one for a charge: how that is, tells how it ended.
-                named = named or _names(order.charge_reference, asked)
+                named = named or carries(order.charge_reference, asked)
             require(named, f"{operation} by reference: {order.reference} is not in {asked!r}")
         if Resolve.PROVIDER_ID in ways:
             asked = _asked(it, replace(order, provider_ref=known), Resolve.PROVIDER_ID)
@@ -120,11 +120,12 @@ def _listed(it: Subject, order: Instruction, asked: str) -> bool:
         for case in it.answers_to(order.operation)
         if case.way is Resolve.REFERENCE and case.says.outcome is Outcome.APPROVED
     ]
-    told = bool(found) and all(_names(order.reference, body) for body in found)
-    return told and any(_names(each, asked) for each in charge)
+    told = bool(found) and all(carries(order.reference, body) for body in found)
+    return told and any(carries(each, asked) for each in charge)
 
 
-def _names(reference: str, text: str) -> bool:
+def carries(reference: str, text: str) -> bool:
+    """Whether one of our references is in a text, however it is spelt."""
     return re.search(spelt(reference), text) is not None
 
 
