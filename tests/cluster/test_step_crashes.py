@@ -2,15 +2,12 @@
 money is taken once, for whoever has approved, whether a callback, a look or the payer brought it
 on."""
 
-import json
 import urllib.error
-import urllib.parse
 import urllib.request
-from typing import Any
 
 import pytest
-from api_kit import Api
 from chaos_kit import Chaos
+from payer_kit import Payer, where
 
 from tests.waiting import wait_until
 
@@ -32,85 +29,9 @@ FAULTS = (
 )  # fmt: skip
 
 
-class Payer:
-    """A payment by a provider's page, and its payer there."""
-
-    def __init__(self, chaos: Chaos, method: str) -> None:
-        self.chaos = chaos
-        demo = chaos.demo
-        self.api = Api(demo["base_url"], demo["secret_key"])
-        self.sandbox = demo["sandbox"]["url"]
-        status, self.made = self.api.post(
-            "/v1/payment_intents",
-            **{
-                "amount": "1999", "currency": "eur", "confirm": "true", "location[country]": "DE",
-                "payment_method_types[0]": method, "payment_method_data[type]": method,
-                "payment_method_data[flow]": "redirect",
-                "return_url": "https://shop.example/back",
-            },
-        )  # fmt: skip
-        assert (status, self.made["status"]) == (200, "requires_action"), self.made
-        self.charge = self.made["latest_charge"]
-
-    def books(self) -> dict[str, Any]:
-        with urllib.request.urlopen(f"{self.sandbox}/books", timeout=30) as answer:
-            return dict(json.load(answer))
-
-    def row(self) -> dict[str, Any]:
-        """The charge in the provider's books."""
-        [row] = [each for each in self.books()["charges"] if each["reference"] == self.charge]
-        return dict(row)
-
-    def approves(self) -> str:
-        """At the page; where the payer is sent then."""
-        row = self.row()
-        url = f"{self.sandbox}/{row['provider']}/pay/{row['id']}"
-        body = urllib.parse.urlencode({"decision": "approve"}).encode()
-        return _where(urllib.request.Request(url, body))
-
-    def comes_back(self, url: str) -> None:
-        """To where the provider has sent the payer, until the node answers there."""
-
-        def came() -> bool:
-            try:
-                return _where(urllib.request.Request(url)).startswith("https://shop.example/back?")
-            except (OSError, urllib.error.URLError):
-                return False
-
-        wait_until(came)
-
-    def has_paid_once(self) -> None:
-        def ended() -> bool:
-            status, found = self.api.get(f"/v1/payment_intents/{self.made['id']}")
-            self.made = found if status == 200 else self.made
-            return self.made["status"] not in ("processing", "requires_action")
-
-        wait_until(ended)
-        assert (self.made["status"], self.made["amount_received"]) == ("succeeded", 1999)
-        row = self.row()
-        assert (row["status"], row["amount_captured"]) == ("captured", 1999)
-        done = [each for each in self.books()["completions"] if each["charge"] == row["id"]]
-        assert [each["reference"] for each in done] == [f"{self.charge}s2"]
-
-
-def _where(request: urllib.request.Request) -> str:
-    """The address of a redirect."""
-
-    class Stay(urllib.request.HTTPRedirectHandler):
-        def redirect_request(self, *args: Any, **kwargs: Any) -> None:
-            return None
-
-    try:
-        answer = urllib.request.build_opener(Stay).open(request, timeout=60)
-    except urllib.error.HTTPError as error:
-        answer = error
-    with answer:
-        return str(answer.headers.get("location", ""))
-
-
 @pytest.mark.parametrize(("point", "nth"), BY_CALLBACK)
 def test_a_kill_after_a_callback(chaos: Chaos, point: str, nth: int) -> None:
-    payer = Payer(chaos, "paypal")
+    payer = Payer(chaos.demo, "paypal")
     pid = chaos.node(NODE)["pid"]
     chaos.arm(NODE, point, nth)
     payer.approves()
@@ -120,7 +41,7 @@ def test_a_kill_after_a_callback(chaos: Chaos, point: str, nth: int) -> None:
 
 @pytest.mark.parametrize(("point", "nth"), BY_LOOK)
 def test_a_kill_after_a_look(chaos: Chaos, point: str, nth: int) -> None:
-    payer = Payer(chaos, "paypal")
+    payer = Payer(chaos.demo, "paypal")
     pid = chaos.node(NODE)["pid"]
     chaos.fault(provider="*", operation="callback", kind="callback_drop")
     payer.approves()
@@ -133,7 +54,7 @@ def test_a_kill_after_a_look(chaos: Chaos, point: str, nth: int) -> None:
 @pytest.mark.parametrize(("point", "nth"), BY_PAYER)
 def test_a_kill_after_the_payer_came_back(chaos: Chaos, point: str, nth: int) -> None:
     """A payer who was shown an error reloads the page."""
-    payer = Payer(chaos, "wallet")
+    payer = Payer(chaos.demo, "wallet")
     pid = chaos.node(NODE)["pid"]
     back = payer.approves()
     assert "/returns/" in back and "result=" in back
@@ -146,14 +67,14 @@ def test_a_kill_after_the_payer_came_back(chaos: Chaos, point: str, nth: int) ->
 
 def _quietly(url: str) -> None:
     try:
-        _where(urllib.request.Request(url))
+        where(urllib.request.Request(url))
     except (OSError, urllib.error.URLError):
         return
 
 
 @pytest.mark.parametrize("point", ["replay.permitted", "resolve.asked"])
 def test_a_kill_while_an_unknown_step_is_ended(chaos: Chaos, point: str) -> None:
-    payer = Payer(chaos, "paypal")
+    payer = Payer(chaos.demo, "paypal")
     pid = chaos.node(NODE)["pid"]
     kind = "error_500_before" if point.startswith("replay") else "charge_then_500"
     chaos.fault(provider="*", operation="complete", kind=kind, times=1)
@@ -173,7 +94,7 @@ def test_a_kill_while_an_unknown_step_is_ended(chaos: Chaos, point: str) -> None
 
 @pytest.mark.parametrize("kind", FAULTS)
 def test_a_fault_of_the_provider(chaos: Chaos, kind: str) -> None:
-    payers = [Payer(chaos, method) for method in ("paypal", "wallet")]
+    payers = [Payer(chaos.demo, method) for method in ("paypal", "wallet")]
     chaos.fault(provider="*", operation="complete", kind=kind, times=2)
     first, second = payers
     first.approves()
@@ -184,7 +105,7 @@ def test_a_fault_of_the_provider(chaos: Chaos, kind: str) -> None:
 
 
 def test_many_at_once(chaos: Chaos) -> None:
-    payers = [Payer(chaos, "paypal") for _ in range(24)]
+    payers = [Payer(chaos.demo, "paypal") for _ in range(24)]
     pid = chaos.node(NODE)["pid"]
     chaos.arm(NODE, "call.answered", 7)
     for payer in payers:
@@ -195,11 +116,11 @@ def test_many_at_once(chaos: Chaos) -> None:
 
 
 def test_what_is_left_undone_takes_nothing(chaos: Chaos) -> None:
-    payer = Payer(chaos, "paypal")
+    payer = Payer(chaos.demo, "paypal")
     status, said = payer.api.post(f"/v1/payment_intents/{payer.made['id']}/cancel")
     assert (status, said["status"]) == (200, "canceled"), said
     payer.approves()
-    other = Payer(chaos, "paypal")
+    other = Payer(chaos.demo, "paypal")
     other.approves()
     other.has_paid_once()
     assert payer.row()["amount_captured"] == 0, "the other one was completed, this one was not"

@@ -92,7 +92,11 @@ async def closed(machine: Machine, payment: Payment, progress: Progress) -> Step
         return None
     if not nothing_taken(profile, _instruction.decode(attempt.instruction)):
         return None
-    now = now_ms()
+    return canceled(payment, attempt, progress, now_ms())
+
+
+def canceled(payment: Payment, attempt: Attempt, progress: Progress, now: int) -> Step:
+    """The step that cancels a payment and ends its charge, of which nothing was taken. Pure."""
     progress = msgspec.structs.replace(progress, canceled_ms=now, action=None)
     return Transition(
         before=payment,
