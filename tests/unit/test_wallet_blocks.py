@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from bailiwick.base.money import CURRENCIES
-from bailiwick.channels.blocks import amounts, moments, signed_forms, wallets
+from bailiwick.channels.blocks import amounts, times, wallets
+from bailiwick.channels.blocks.signing import forms
 from bailiwick.channels.contract import (
     Account,
     Act,
@@ -83,37 +84,37 @@ def test_whole_units_come_back(amount: int, currency: str) -> None:
 
 
 def test_clocks_of_a_place() -> None:
-    assert moments.clock(NOW_MS + 999, 8) == "2026-09-21 22:13:20"
-    assert moments.clock(NOW_MS) == "2026-09-21 14:13:20"
-    assert moments.rfc3339(NOW_MS, 8) == "2026-09-21T22:13:20+08:00"
-    assert moments.of_clock("2026-09-21 22:13:20", 8) == NOW_MS
-    assert moments.of_clock("2026-09-21 11:13:20", -3) == NOW_MS
+    assert times.clock(NOW_MS + 999, 8) == "2026-09-21 22:13:20"
+    assert times.clock(NOW_MS) == "2026-09-21 14:13:20"
+    assert times.rfc3339(NOW_MS, 8) == "2026-09-21T22:13:20+08:00"
+    assert times.of_clock("2026-09-21 22:13:20", 8) == NOW_MS
+    assert times.of_clock("2026-09-21 11:13:20", -3) == NOW_MS
     for text in (None, "", "2026-09-21", "2026-09-21T22:13:20", "2026-02-30 00:00:00", " " * 19):
-        assert moments.of_clock(text, 8) is None
+        assert times.of_clock(text, 8) is None
 
 
 @given(st.integers(0, 4_000_000_000), st.integers(-12, 14))
 def test_clocks_come_back(second: int, hours: int) -> None:
-    assert moments.of_clock(moments.clock(second * 1000, hours), hours) == second * 1000
+    assert times.of_clock(times.clock(second * 1000, hours), hours) == second * 1000
 
 
 # Signed forms, answers with a signed member
 
 
 def test_a_form_is_signed_over_what_has_a_value() -> None:
-    form = signed_forms.signed({"b": "2 &=", "a": "1", "c": None, "d": ""}, ACCOUNT)
+    form = forms.signed({"b": "2 &=", "a": "1", "c": None, "d": ""}, ACCOUNT)
     body, _, signature = form.partition("&sign=")
     assert body == "b=2+%26%3D&a=1"
     assert is_signed(OURS.public, b"a=1&b=2 &=", json.loads(f'"{_unquoted(signature)}"'))
     with pytest.raises(BadSecret, match=r"secrets\.private_key"):
-        signed_forms.signed({"a": "1"}, replace(ACCOUNT, secrets={"private_key": "none"}))
+        forms.signed({"a": "1"}, replace(ACCOUNT, secrets={"private_key": "none"}))
 
 
 def _unquoted(text: str) -> str:
     return text.replace("%2B", "+").replace("%2F", "/").replace("%3D", "=")
 
 
-MEMBER = signed_forms.SignedMember("_response", "public")
+MEMBER = forms.SignedMember("_response", "public")
 
 
 def test_a_signed_member_is_read_as_it_is_written() -> None:
@@ -136,7 +137,7 @@ def test_a_signed_member_is_read_as_it_is_written() -> None:
         assert MEMBER.sign(Reply(200, {}, body), ACCOUNT, 0).body == body
 
 
-FORM = signed_forms.SignedForm("app", 8, "public")
+FORM = forms.SignedForm("app", 8, "public")
 
 
 def called(**given: str) -> Notice:
@@ -148,7 +149,7 @@ def test_a_signed_callback_has_its_time() -> None:
     assert FORM.check(sent, ACCOUNT, NOW_MS + 300_000)
     assert not FORM.check(sent, ACCOUNT, NOW_MS + 301_000)
     assert not FORM.check(sent, ACCOUNT, NOW_MS - 301_000)
-    assert signed_forms.fields(sent)["empty"] == ""
+    assert forms.fields(sent)["empty"] == ""
 
 
 def test_callbacks_that_are_not_genuine() -> None:

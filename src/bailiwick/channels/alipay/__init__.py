@@ -12,7 +12,8 @@ void either. A refund is found by our reference, which Alipay takes but once of 
 from bailiwick.base.ids import is_id
 from bailiwick.channels.alipay import orders
 from bailiwick.channels.alipay import readings as read
-from bailiwick.channels.blocks import parsing, requests, signed_forms, wallets
+from bailiwick.channels.blocks import parsing, requests, wallets
+from bailiwick.channels.blocks.signing import forms
 from bailiwick.channels.contract import (
     Account,
     Act,
@@ -109,7 +110,7 @@ class AlipayChannel:
 
     def callback(self, notice: Notice, account: Account, now_ms: int) -> CallbackEvent | None:
         dated = not read.CALLBACKS.check(notice, account, now_ms)
-        given = signed_forms.fields(notice)
+        given = forms.fields(notice)
         told = parsing.converted(given, read.Told)
         if told is None or not (notice_id := given.get("notify_id")):
             raise CallbackRefused("the callback cannot be read")

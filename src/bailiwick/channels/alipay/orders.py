@@ -4,7 +4,8 @@ import json
 import re
 
 from bailiwick.channels.alipay.readings import PROFILE
-from bailiwick.channels.blocks import amounts, moments, requests, signed_forms, wallets
+from bailiwick.channels.blocks import amounts, requests, times, wallets
+from bailiwick.channels.blocks.signing import forms
 from bailiwick.channels.contract import (
     Account,
     CannotExpress,
@@ -71,7 +72,7 @@ def content(instruction: Instruction, account: Account, method: str) -> dict[str
         who = instruction.payer.wallet_id or ""
         name = "buyer_id" if re.fullmatch(r"2088\d{12}", who) else "buyer_open_id"
         found |= {name: who, "op_app_id": account.options.get("app_id", "")}
-    return {**found, "time_expire": moments.clock(wallets.until(PROFILE, instruction), BEIJING)}
+    return {**found, "time_expire": times.clock(wallets.until(PROFILE, instruction), BEIJING)}
 
 
 def trade(instruction: Instruction) -> dict[str, str]:
@@ -108,15 +109,15 @@ def signed(
         "format": "JSON",
         "charset": "utf-8",
         "sign_type": "RSA2",
-        "timestamp": moments.clock(context.instant_ms, BEIJING),
+        "timestamp": times.clock(context.instant_ms, BEIJING),
         "version": "1.0",
         "biz_content": json.dumps(content, ensure_ascii=False, separators=(",", ":")),
         **urls,
     }
-    return signed_forms.signed(given, account)
+    return forms.signed(given, account)
 
 
 def call(account: Account, form: str) -> Request:
     """The call with such parameters."""
-    headers = {"accept": "application/json", "content-type": signed_forms.TYPE}
+    headers = {"accept": "application/json", "content-type": forms.TYPE}
     return Request("POST", requests.at(account, "/gateway.do"), headers, form.encode())

@@ -6,7 +6,7 @@ import msgspec
 
 from bailiwick.channels.blocks import amounts, parsing, wallets
 from bailiwick.channels.blocks.parsing import Id
-from bailiwick.channels.blocks.signed_forms import SignedForm, SignedMember
+from bailiwick.channels.blocks.signing.forms import SignedForm, SignedMember
 from bailiwick.channels.contract import (
     Acknowledgement,
     Act,

@@ -9,7 +9,8 @@ How unknowns end: a charge by our reference, which WeChat Pay takes but once; a 
 """
 
 from bailiwick.base.ids import is_id
-from bailiwick.channels.blocks import certificates, encryption, parsing, requests
+from bailiwick.channels.blocks import parsing, requests
+from bailiwick.channels.blocks.signing import certificates, encryption
 from bailiwick.channels.contract import (
     Account,
     BadSecret,

@@ -4,7 +4,7 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-from bailiwick.channels.blocks import amounts, moments, requests, wallets
+from bailiwick.channels.blocks import amounts, requests, times, wallets
 from bailiwick.channels.contract import (
     Account,
     CannotExpress,
@@ -102,7 +102,7 @@ def _charge(instruction: Instruction, account: Account, kind: str) -> dict[str, 
     if kind == PAGE and payer is not None:
         scene = {"payer_client_ip": payer.ip_address, "h5_info": {"type": "Wap"}}
         body["scene_info"] = scene
-    until = moments.rfc3339(wallets.until(PROFILE, instruction), BEIJING)
+    until = times.rfc3339(wallets.until(PROFILE, instruction), BEIJING)
     return {**body, "time_expire": until, "notify_url": instruction.callback_url}
 
 

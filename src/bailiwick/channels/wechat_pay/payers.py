@@ -3,7 +3,8 @@
 import re
 from urllib.parse import quote
 
-from bailiwick.channels.blocks import canonical, parsing, rsa, wallets
+from bailiwick.channels.blocks import parsing, wallets
+from bailiwick.channels.blocks.signing import canonical, rsa
 from bailiwick.channels.contract import (
     Account,
     Act,

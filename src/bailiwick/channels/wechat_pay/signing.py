@@ -10,8 +10,9 @@ import re
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from bailiwick.channels.blocks import canonical, certificates, encryption, parsing, rsa
+from bailiwick.channels.blocks import parsing
 from bailiwick.channels.blocks.signatures import SIGNATURE_WINDOW_S
+from bailiwick.channels.blocks.signing import canonical, certificates, encryption, rsa
 from bailiwick.channels.contract import (
     Account,
     BadSecret,

@@ -9,8 +9,9 @@ from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
-from bailiwick.channels.blocks import canonical, moments, parsing, rsa
+from bailiwick.channels.blocks import parsing, times
 from bailiwick.channels.blocks.signatures import SIGNATURE_WINDOW_S
+from bailiwick.channels.blocks.signing import canonical, rsa
 from bailiwick.channels.contract import Account, BadSecret, CallbackRefused, Notice, Reply
 
 TYPE = "application/x-www-form-urlencoded; charset=utf-8"
@@ -81,7 +82,7 @@ class SignedForm(msgspec.Struct, frozen=True):
     def sign(self, notice: Notice, account: Account, now_ms: int) -> Notice:
         """See ``CallbackScheme``."""
         given = dict(parse_qsl(notice.body.decode("utf-8", "replace"), keep_blank_values=True))
-        given = {**given, self.sent: moments.clock(now_ms, self.hours), "sign_type": "RSA2"}
+        given = {**given, self.sent: times.clock(now_ms, self.hours), "sign_type": "RSA2"}
         signature = rsa.sign(account, self.private_key, _text(given))
         body = urlencode({**given, "sign": signature}).encode()
         return msgspec.structs.replace(notice, body=body)
@@ -98,7 +99,7 @@ class SignedForm(msgspec.Struct, frozen=True):
             raise CallbackRefused("the signature is missing, or does not fit the body")
         if given.get(self.app) != account.options.get(self.app):
             raise CallbackRefused(f"it is for another {self.app}")
-        sent_ms = moments.of_clock(given.get(self.sent), self.hours)
+        sent_ms = times.of_clock(given.get(self.sent), self.hours)
         return sent_ms is not None and abs(now_ms - sent_ms) <= SIGNATURE_WINDOW_S * 1000
 
 
