@@ -68,8 +68,8 @@ BY_REFERENCE: dict[Operation, tuple[Resolve, ...]] = dict.fromkeys(Operation, (R
 class Signed:
     """How the bank in memory signs its callbacks."""
 
-    def sign(self, notice: Notice, account: Account, now_ms: int) -> dict[str, str]:
-        return {"signature": "genuine"}
+    def sign(self, notice: Notice, account: Account, now_ms: int) -> Notice:
+        return msgspec.structs.replace(notice, headers={"signature": "genuine"})
 
     def check(self, notice: Notice, account: Account, now_ms: int) -> bool:
         if notice.headers.get("signature") != "genuine":

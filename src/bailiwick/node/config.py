@@ -321,7 +321,7 @@ def _account(each: GatewaySettings, field: str, base: Path) -> Account:
             f'{field}.options: {", ".join(unknown)} missing; add e.g. {unknown[0]} = "...", as '
             "the channel's page says"
         )
-    surplus = sorted(set(each.options) - set(profile.options))
+    surplus = sorted(set(each.options) - {*profile.options, *profile.other_options})
     if surplus:
         raise SettingsError(
             f"{field}.options.{surplus[0]}: {profile.title} knows no such option; remove it"

@@ -16,7 +16,6 @@ from bailiwick.base.errors import ApiError
 from bailiwick.channels.contract import (
     TURNED_AWAY,
     Instruction,
-    NotBuilt,
     Outcome,
     Phase,
     Resolve,
@@ -177,7 +176,7 @@ class Resolver:
         if attempt.id in self._executor.inflight:
             return None  # our own call still waits for it
         instruction, request = await self._executor.built(attempt, gateway, repeat=True)
-        if isinstance(request, NotBuilt):
+        if isinstance(request, Result):
             # It may have been built, and sent, by an earlier version or under other settings.
             return unknown(request.detail or "not_built")
         begun = boot_ns()

@@ -12,18 +12,23 @@ from bailiwick.channels.contract import (
     Profile,
     Request,
     Resolve,
+    Result,
 )
 from bailiwick.routing.gateways import Gateway
 
 log = structlog.get_logger()
 
 
-def build(gateway: Gateway, instruction: Instruction) -> Request | NotBuilt:
-    """The request that carries out an instruction, or why there is none: nothing was sent then."""
+def build(gateway: Gateway, instruction: Instruction) -> Request | Result:
+    """The request that carries out an instruction, or what came of it without one: nothing was sent
+    then."""
     if gateway.lacking is not None:
         return _unprepared(gateway.profile)
     try:
-        return gateway.channel.request(instruction, gateway.account)
+        made = gateway.channel.request(instruction, gateway.account)
+        if isinstance(made, Result) and made.outcome is not Outcome.PENDING:
+            raise ValueError("without asking the provider nothing is decided")
+        return made
     except NotPrepared:
         return _unprepared(gateway.profile)
     except CannotExpress as cannot:

@@ -85,7 +85,7 @@ def test_its_sdk_asks_the_same() -> None:
     made.refund.fetch("rfnd_1")
     made.payment.fetch_multiple_refund(REFUND.provider_ref, {"count": 100})
     ours = (
-        CHANNEL.check(ACCOUNT),
+        CHANNEL.check(ACCOUNT, NOW_MS),
         CHANNEL.query(CHARGE, ACCOUNT, Resolve.REFERENCE),
         CHANNEL.query(known, ACCOUNT, Resolve.PROVIDER_ID),
         CHANNEL.query(REFUND, ACCOUNT, Resolve.REFERENCE),

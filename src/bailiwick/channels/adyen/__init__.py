@@ -34,7 +34,7 @@ class AdyenChannel:
 
     profile: Profile = read.PROFILE
 
-    def check(self, account: Account) -> Request:
+    def check(self, account: Account, now_ms: int) -> Request:
         return _post(account, "/paymentMethods", {}, {})
 
     def parse_check(self, reply: Reply, account: Account) -> str | None:

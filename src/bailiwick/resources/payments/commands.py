@@ -280,7 +280,10 @@ async def follow_up(
         payment_method_type=original.payment_method_type,
         provider_ref=charged.provider_ref,
         charge_reference=charged.id,
+        charge_amount=payment.amount_received if operation is Operation.REFUND else None,
         payment=payment.id,
+        family=original.family,
+        expires_ms=original.expires_ms if operation is Operation.VOID else None,
         final=final,
         original=original.context,
     )

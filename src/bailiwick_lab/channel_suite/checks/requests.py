@@ -16,7 +16,7 @@ from bailiwick.channels.contract import (
     Resolve,
 )
 from bailiwick_lab.channel_suite import wires
-from bailiwick_lab.channel_suite.subject import Failed, Subject, require, spelt
+from bailiwick_lab.channel_suite.subject import NOW_MS, Failed, Subject, require, spelt
 
 _BREAKING = "x/../y?z#w&v=1\r\nh: i"
 
@@ -24,13 +24,25 @@ _BREAKING = "x/../y?z#w&v=1\r\nh: i"
 def _each(it: Subject) -> Iterator[tuple[Instruction, Request]]:
     for order in it.cases.instructions.values():
         if order.operation in it.profile.resolve:
-            yield order, it.channel.request(order, it.cases.account)
+            made = it.channel.request(order, it.cases.account)
+            if isinstance(made, Request):
+                yield order, made
+
+
+def check_what_is_made_without_asking_is_made_exactly(it: Subject) -> None:
+    for case in it.cases.made:
+        told = it.channel.request(case.instruction, it.cases.account)
+        require(told == case.says, f"{case.name}: made {told}, expected {case.says}")
+    made = [case.instruction for case in it.cases.made]
+    for name, order in it.cases.instructions.items():
+        asks = isinstance(it.channel.request(order, it.cases.account), Request)
+        require(asks or order in made, f"{name}: nothing is asked, and no case says what is made")
 
 
 def check_same_input_same_bytes(it: Subject) -> None:
     base = it.cases.account.base_url.rstrip("/")
     for order, request in _each(it):
-        again = it.channel.request(order, it.cases.account)
+        again = it.asked(order)
         require(request == again, f"{order.operation}: two requests differ")
         require(request.url.startswith(base + "/"), f"{order.operation}: not at {base}")
 
@@ -38,7 +50,7 @@ def check_same_input_same_bytes(it: Subject) -> None:
 def check_the_base_url_may_end_in_a_slash(it: Subject) -> None:
     account = replace(it.cases.account, base_url=it.cases.account.base_url.rstrip("/") + "/")
     for order, request in _each(it):
-        url = it.channel.request(order, account).url
+        url = it.asked(order, account).url
         require(url == request.url, f"{order.operation}: {url}")
 
 
@@ -75,7 +87,7 @@ def check_queries_exist_for_declared_ways_and_only_read(it: Subject) -> None:
             require(request == again, f"{operation} by {way}: two queries differ")
             if request.method == "GET":
                 require(request.body == b"", f"{operation} by {way}: a GET with a body")
-            acts = it.channel.request(it.instruction(operation), it.cases.account)
+            acts = it.asked(it.instruction(operation))
             same = (request.method, request.url, request.body) == (
                 acts.method,
                 acts.url,
@@ -91,6 +103,9 @@ def check_queries_name_what_is_looked_for(it: Subject) -> None:
         if Resolve.REFERENCE in ways:
             asked = _asked(it, order, Resolve.REFERENCE)
             named = carries(order.reference, asked) or _listed(it, order, asked)
+            if operation is Operation.VOID and order.charge_reference is not None:
+                # There is one for a charge: how that is, tells how it ended.
+                named = named or carries(order.charge_reference, asked)
             require(named, f"{operation} by reference: {order.reference} is not in {asked!r}")
         if Resolve.PROVIDER_ID in ways:
             asked = _asked(it, replace(order, provider_ref=known), Resolve.PROVIDER_ID)
@@ -164,7 +179,7 @@ def check_ids_cannot_leave_their_place_in_an_address(it: Subject) -> None:
         order = replace(it.instruction(operation), provider_ref=_BREAKING)
         asked = [it.channel.query(order, it.cases.account, way) for way in it.looked_up_by()]
         with suppress(CannotExpress):
-            asked.append(it.channel.request(order, it.cases.account))
+            asked.append(it.asked(order))
         for url in (each.url for each in asked if each is not None):
             require("/../" not in url and "#" not in url, f"{operation}: an id breaks out of {url}")
             require(
@@ -174,9 +189,9 @@ def check_ids_cannot_leave_their_place_in_an_address(it: Subject) -> None:
 
 
 def check_credentials_are_proved_without_harm(it: Subject) -> None:
-    request = it.channel.check(it.cases.account)
+    request = it.channel.check(it.cases.account, NOW_MS)
     for order, acts in _each(it):
-        same = (request.method, request.url) == (acts.method, acts.url)
+        same = (request.method, request.url, request.body) == (acts.method, acts.url, acts.body)
         require(not same, f"the credential check is a {order.operation}")
     told = it.channel.parse_check(it.cases.check, it.cases.account)
     require(told is None, f"where the credentials hold it says: {told}")
