@@ -437,3 +437,25 @@ def test_callbacks_name_what_they_are_about(made: Path, text: str) -> None:
             continue
         with pytest.raises(Failed, match=wrong):
             callbacks.check_each_names_what_it_is_about(changed)
+
+
+def test_a_field_that_nobody_signed_is_seen(made: Path, text: str) -> None:
+    """Of callbacks whose signature stands in the body, and covers some of it."""
+    whole = '("id", "type", "data.id", "data.reference", "data.amount", "data.currency")'
+    for name, fields in (("sealed", whole), ("half_sealed", whole.replace('"data.amount", ', ""))):
+        scheme = f'sealed.OfFields({fields[:-1]}, "data.status", "data.reason"), "seal")'
+        changed = text.replace('signatures.Timestamped("acme-signature")', scheme)
+        changed = changed.replace("    secret_headers=(_SIGNED.header,),\n", "")
+        changed = changed.replace("blocks import ", "blocks import sealed, ", 1)
+        it = loaded(made, name, changed)
+        secrets = {**it.cases.account.secrets, "callback_secret": "00ff10ef"}
+        account = replace(it.cases.account, secrets=secrets)
+        it = dataclasses.replace(it, cases=replace(it.cases, account=account))
+        if name == "sealed":
+            callbacks.check_what_is_read_of_a_body_is_signed(it)
+            callbacks.check_forgeries_are_refused(it)
+            continue
+        with pytest.raises(Failed, match="with another body"):
+            callbacks.check_what_is_read_of_a_body_is_signed(it)
+        with pytest.raises(Failed, match="with another body"):
+            callbacks.check_forgeries_are_refused(it)

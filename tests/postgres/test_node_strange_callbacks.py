@@ -248,7 +248,8 @@ async def test_a_channel_s_own_callback_about_another_object(
     region = Region(store, bank)
     reference = await pending(region, bank, amount=amount, currency=currency.lower())
     bank.channel, bank.profile = it.channel, it.profile
-    bank.account = Account("bank", "", it.cases.account.secrets)
+    theirs = it.cases.account
+    bank.account = Account("bank", "", theirs.secrets, options=theirs.options)
 
     async def told(known: str) -> str:
         assert case.says is not None
@@ -260,7 +261,7 @@ async def test_a_channel_s_own_callback_about_another_object(
             (case.says.notice_id, f"evt_{known}"),
         )
         notice = it.signed(replace(case, body=raw), now_ms(), bank.account, bank.callback_url)
-        return await region.callbacks.take("bank", notice.headers, raw, case.query)
+        return await region.callbacks.take("bank", notice.headers, notice.body, case.query)
 
     assert await told("pi_another") == "contradicts"
     assert await balance(sql, "merchant:%") == 0

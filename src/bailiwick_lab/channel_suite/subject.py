@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from bailiwick.channels.contract import (
     Account,
     CallbackRefused,
@@ -109,10 +107,7 @@ class Subject:
         url = f"{at}?{case.query}" if case.query else at
         bare = Notice("POST", url, case.headers, case.body)
         scheme = self.profile.callbacks
-        if scheme is None:
-            return bare
-        made = scheme.sign(bare, account or self.cases.account, now_ms)
-        return msgspec.structs.replace(bare, headers={**case.headers, **made})
+        return bare if scheme is None else scheme.sign(bare, account or self.cases.account, now_ms)
 
 
 def subject(channel: Channel, folder: Path) -> Subject:

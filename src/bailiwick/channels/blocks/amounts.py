@@ -1,5 +1,7 @@
 """Amounts at a provider's scale. Pure."""
 
+from decimal import Decimal
+
 from bailiwick.base.money import CURRENCIES
 from bailiwick.channels.contract import CannotExpress, Profile
 
@@ -31,9 +33,36 @@ def from_provider(profile: Profile, amount: int | None, currency: str | None) ->
     return whole if rest == 0 else None
 
 
+def to_major(profile: Profile, amount: int, currency: str) -> str:
+    """Our minor units as a provider has them that counts in whole units, with decimals: ``20.00``.
+
+    Raises:
+        CannotExpress: this amount.
+    """
+    places = _places(profile, currency) if currency in CURRENCIES else 0
+    return f"{Decimal(to_provider(profile, amount, currency)).scaleb(-places):.{places}f}"
+
+
+def from_major(profile: Profile, amount: Decimal | None, currency: str | None) -> int | None:
+    """Such an amount in our minor units; None when it is not a whole number of ours, or none."""
+    if amount is None or currency is None or currency not in CURRENCIES:
+        return None
+    if not amount.is_finite() or not 0 <= amount <= _MAJOR_MAX:
+        return None
+    minor = amount.scaleb(_places(profile, currency))
+    whole = int(minor)
+    return from_provider(profile, whole, currency) if whole == minor else None
+
+
+_MAJOR_MAX = 10**13
+
+
+def _places(profile: Profile, currency: str) -> int:
+    return profile.exponents.get(currency, CURRENCIES[currency].iso_exponent)
+
+
 def _shift(profile: Profile, currency: str) -> int:
-    found = CURRENCIES[currency]
-    return profile.exponents.get(currency, found.iso_exponent) - found.exponent
+    return _places(profile, currency) - CURRENCIES[currency].exponent
 
 
 def _power(places: int) -> int:

@@ -54,6 +54,14 @@ def sentence(text: str | None) -> str | None:
     return redact(_UNPRINTABLE.sub(" ", text)).strip()[:_MESSAGE_CHARS_MAX] or None
 
 
+def shown(text: str | None) -> str | None:
+    """What a payer is shown as it is (the text of a code, a number of a slip), or None when it
+    could not be kept: empty, too long, or with control characters."""
+    if not text or len(text) > _URL_CHARS_MAX or _UNPRINTABLE.search(text) is not None:
+        return None
+    return text
+
+
 def link(url: str | None, *, https_only: bool = False) -> str | None:
     """An address to send the payer to, or None when it is not a plain web address."""
     if url is None or len(url) > _URL_CHARS_MAX or _URL.match(url) is None:

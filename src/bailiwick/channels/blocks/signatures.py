@@ -2,7 +2,7 @@
 
 import hmac
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -16,6 +16,11 @@ SIGNATURE_WINDOW_S = 300
 def sign(secret: str, timestamp: int, body: bytes) -> str:
     """The hex HMAC-SHA256 of ``timestamp.body``."""
     return hmac.new(secret.encode(), b"%d." % timestamp + body, "sha256").hexdigest()
+
+
+def with_headers(notice: Notice, made: Mapping[str, str]) -> Notice:
+    """A callback with these headers beside those that it has."""
+    return msgspec.structs.replace(notice, headers={**notice.headers, **made})
 
 
 def check_signature(text: str | None, secrets: Iterable[str], body: bytes, now_ms: int) -> bool:
@@ -69,11 +74,13 @@ class Timestamped(msgspec.Struct, frozen=True):
     header: str
     secrets: tuple[str, ...] = ("callback_secret",)
 
-    def sign(self, notice: Notice, account: Account, now_ms: int) -> dict[str, str]:
+    def sign(self, notice: Notice, account: Account, now_ms: int) -> Notice:
         """See ``CallbackScheme``."""
         second = now_ms // 1000
         secret = account.secrets.get(self.secrets[0], "")
-        return {self.header: f"t={second},v1={sign(secret, second, notice.body)}"}
+        return with_headers(
+            notice, {self.header: f"t={second},v1={sign(secret, second, notice.body)}"}
+        )
 
     def check(self, notice: Notice, account: Account, now_ms: int) -> bool:
         """See ``CallbackScheme``."""
@@ -96,9 +103,10 @@ class OfBody(msgspec.Struct, frozen=True):
     digest: str
     secrets: tuple[str, ...] = ("callback_secret",)
 
-    def sign(self, notice: Notice, account: Account, now_ms: int) -> dict[str, str]:
+    def sign(self, notice: Notice, account: Account, now_ms: int) -> Notice:
         """See ``CallbackScheme``."""
-        return {self.header: self._made(account.secrets.get(self.secrets[0], ""), notice.body)}
+        made = self._made(account.secrets.get(self.secrets[0], ""), notice.body)
+        return with_headers(notice, {self.header: made})
 
     def check(self, notice: Notice, account: Account, now_ms: int) -> bool:
         """See ``CallbackScheme``; True, whenever it was signed."""

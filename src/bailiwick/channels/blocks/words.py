@@ -22,3 +22,9 @@ RETRYABLE_DECLINES = frozenset(
 """Declines by which a provider says that *it* cannot, not that the payer or the payer's bank
 will not: only these may go on to another gateway. ``do_not_honor`` and ``generic_decline`` are
 the bank's own refusal and are not among them. Source: https://docs.stripe.com/declines/codes"""
+
+
+def pairs(text: str) -> dict[str, str]:
+    """A provider's words, each with ours behind it, as a table."""
+    words = text.split()
+    return dict(zip(words[::2], words[1::2], strict=True))

@@ -41,8 +41,8 @@ class CallbackScheme(Protocol):
     """How a provider signs its callbacks. The channel checks them by it; tests and simulators make
     them by it."""
 
-    def sign(self, notice: Notice, account: Account, now_ms: int) -> dict[str, str]:
-        """The headers by which a callback is genuine, beside those that it has."""
+    def sign(self, notice: Notice, account: Account, now_ms: int) -> Notice:
+        """The callback as its provider sends it. Raises ValueError: there is no key for it."""
         ...
 
     def check(self, notice: Notice, account: Account, now_ms: int) -> bool:

@@ -1,8 +1,11 @@
 """Callbacks: genuine ones are read exactly, all others are refused."""
 
+from collections.abc import Iterator
+
 from msgspec.structs import replace
 
 from bailiwick.channels.contract import CallbackEvent, CallbackRefused, Notice, NotPrepared
+from bailiwick_lab.channel_suite import wires
 from bailiwick_lab.channel_suite.cases import Callback
 from bailiwick_lab.channel_suite.subject import (
     CALLED,
@@ -123,13 +126,41 @@ def check_the_signature_covers_its_time(it: Subject) -> None:
 def check_forgeries_are_refused(it: Subject) -> None:
     for case in _signed(it):
         good = it.signed(case)
-        _refused(it, replace(good, headers={}), f"{case.name} without headers")
+        _refused(it, _bare(good, case), f"{case.name} without a signature")
         for name, value in _added(it, case).items():
             for other in ("", "nonsense", value[:-1], value[:-1] + "é", value + "0" * 9_000):
                 wrong = replace(good, headers={**good.headers, name: other})
                 _refused(it, wrong, f"{case.name} with {name}: {other}")
-        _refused(it, replace(good, body=case.body + b" "), f"{case.name} with another body")
-        _refused(it, replace(good, body=case.body[:-1]), f"{case.name} with a shorter body")
+        for body in (good.body + b" ", good.body[:-1], *_altered(good.body)):
+            _of_no_effect(it, replace(good, body=body), case)
+
+
+def _bare(notice: Notice, case: Callback) -> Notice:
+    return replace(notice, headers=case.headers, body=case.body)
+
+
+def _altered(body: bytes) -> Iterator[bytes]:
+    """With any one of its digits made another."""
+    for at, each in enumerate(body):
+        if each in b"0123456789":
+            yield body[:at] + (b"1" if each != ord("1") else b"2") + body[at + 1 :]
+
+
+def _of_no_effect(it: Subject, notice: Notice, case: Callback) -> None:
+    """It is refused; or what is another in it is not signed, and then it is not read either."""
+    try:
+        told = _call(it, notice)
+    except NOT_BELIEVED:
+        return
+    what = f"{case.name} with another body was taken for genuine, {notice.body!r}: read {told}"
+    require(told == case.says, what)
+
+
+def check_what_is_read_of_a_body_is_signed(it: Subject) -> None:
+    for case in _signed(it):
+        good = it.signed(case)
+        for body in wires.of(it.profile).parts(it.profile, it.cases.account, good.body):
+            _of_no_effect(it, replace(good, body=body), case)
 
 
 def check_what_is_read_of_an_address_is_signed(it: Subject) -> None:
@@ -169,7 +200,7 @@ def check_no_secret_means_no_callback(it: Subject) -> None:
 
 def check_refusals_tell_no_secret(it: Subject) -> None:
     for case in _signed(it):
-        told = str(_refused(it, replace(it.signed(case), headers={}), case.name))
+        told = str(_refused(it, _bare(it.signed(case), case), case.name))
         for secret in it.secrets():
             require(secret not in told, "a refusal tells a secret")
 

@@ -60,7 +60,11 @@ def check_account_has_the_options(it: Subject) -> None:
 
 
 def check_cases_cover_operations_and_outcomes(it: Subject) -> None:
+    """Among its answers, or among its callbacks, where answers do not tell how it ended."""
     seen = {(each.instruction.operation, each.says.outcome) for each in it.cases.answers}
+    for told in (each.says for each in it.cases.callbacks):
+        if told is not None and told.operation is not None and told.result is not None:
+            seen.add((told.operation, told.result.outcome))
     for operation in ALWAYS:
         wanted = set(Outcome)
         if Resolve.CALLBACK not in it.profile.resolve[operation]:
