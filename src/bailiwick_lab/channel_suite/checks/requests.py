@@ -91,6 +91,7 @@ def check_queries_name_what_is_looked_for(it: Subject) -> None:
         if Resolve.REFERENCE in ways:
             asked = _asked(it, order, Resolve.REFERENCE)
             named = _names(order.reference, asked) or _listed(it, order, asked)
+            named = named or _a_state_of_the_charge(it, order, asked)
             require(named, f"{operation} by reference: {order.reference} is not in {asked!r}")
         if Resolve.PROVIDER_ID in ways:
             asked = _asked(it, replace(order, provider_ref=known), Resolve.PROVIDER_ID)
@@ -107,6 +108,12 @@ def _listed(it: Subject, order: Instruction, asked: str) -> bool:
     ]
     told = bool(found) and all(_names(order.reference, body) for body in found)
     return told and any(_names(each, asked) for each in charge)
+
+
+def _a_state_of_the_charge(it: Subject, order: Instruction, asked: str) -> bool:
+    """Whether it asks for the charge by our reference, of which a void is a state: there is one."""
+    charge = order.charge_reference if order.operation is Operation.VOID else None
+    return it.profile.reversal and charge is not None and _names(charge, asked)
 
 
 def _names(reference: str, text: str) -> bool:
