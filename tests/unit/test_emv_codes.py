@@ -2,7 +2,7 @@
 
 import pytest
 
-from bailiwick.channels.blocks import emv
+from bailiwick.channels.blocks.forms import emv
 
 # Banco Central do Brasil, Manual de Padrões para Iniciação do Pix: its example of a static BR Code.
 BR_CODE = (

@@ -11,7 +11,8 @@ Webhooks come over mutual TLS, and nothing signs them: the node asks.
 
 from urllib.parse import quote
 
-from bailiwick.channels.blocks import amounts, oauth, parsing, references, requests
+from bailiwick.channels.blocks import amounts, oauth, parsing, requests
+from bailiwick.channels.blocks.forms import references
 from bailiwick.channels.contract import (
     Account,
     CallbackEvent,
@@ -56,25 +57,21 @@ class PixBankChannel:
         return requests.credential_problem("the bank", reply, "client_secret")
 
     def request(self, instruction: Instruction, account: Account) -> Request:
-        """See ``Channel.request``.
-
-        Raises:
-            CannotExpress: an amount that has no such form, or a charge that is not known.
-        """
+        """See there. Raises CannotExpress: an amount, or a charge that is not known."""
         requests.only_declared(self.profile, instruction)
         path, headers = _at(instruction, account), oauth.bearer(account)
         if instruction.operation is Operation.VOID:
             return requests.send_json(account, "PATCH", path, headers, {"status": read.REMOVED})
         value = amounts.to_major(self.profile, instruction.amount, instruction.currency)
-        body: dict[str, object] = {"valor": value}
-        if instruction.operation is Operation.CHARGE:
-            body = {
-                "calendario": {"expiracao": read.seconds(instruction)},
-                "valor": {"original": value},
-                "chave": account.options.get("pix_key", ""),
-            }
-            if instruction.description:
-                body["solicitacaoPagador"] = instruction.description[:140]
+        if instruction.operation is Operation.REFUND:
+            return requests.send_json(account, "PUT", path, headers, {"valor": value})
+        body: dict[str, object] = {
+            "calendario": {"expiracao": read.seconds(instruction)},
+            "valor": {"original": value},
+            "chave": account.options.get("pix_key", ""),
+        }
+        if instruction.description:
+            body["solicitacaoPagador"] = instruction.description[:140]
         return requests.send_json(account, "PUT", path, headers, body)
 
     def parse(self, instruction: Instruction, reply: Reply, account: Account) -> Result:
@@ -105,8 +102,7 @@ CHANNEL = PixBankChannel()
 
 
 def _tokens(account: Account) -> oauth.ClientCredentials:
-    path = account.options.get("token_path", "")
-    return oauth.ClientCredentials("the bank", path, scope=_SCOPE)
+    return oauth.ClientCredentials("the bank", account.options.get("token_path", ""), scope=_SCOPE)
 
 
 def _at(instruction: Instruction, account: Account) -> str:

@@ -5,8 +5,8 @@ from decimal import Decimal
 import msgspec
 from msgspec.structs import replace
 
-from bailiwick.channels.blocks import amounts, emv, parsing, problems, references
-from bailiwick.channels.blocks.parsing import Id
+from bailiwick.channels.blocks import amounts, parsing
+from bailiwick.channels.blocks.forms import emv, problems, references
 from bailiwick.channels.contract import (
     Act,
     Action,
@@ -22,7 +22,7 @@ from bailiwick.channels.contract import (
     unknown,
 )
 
-_LASTS_MS = 30 * 60_000
+_LASTS_MS = 1_800_000
 PROFILE = Profile(
     name="pix_bank",
     title="Pix at a bank",
@@ -43,7 +43,6 @@ PROFILE = Profile(
 )
 REMOVED = "REMOVIDA_PELO_USUARIO_RECEBEDOR"
 
-_BRL = "986"  # ISO 4217, as a code has it
 _ERRORS = "https://pix.bcb.gov.br/api/v2/error/"
 _ABSENT = ("NaoEncontrado", "CobNaoEncontrado", "PixDevolucaoNaoEncontrada")
 _GONE = (REMOVED, "REMOVIDA_PELO_PSP")
@@ -66,14 +65,14 @@ class Back(msgspec.Struct, frozen=True, rename="camel"):
     id: str
     status: str | None = None
     valor: Decimal | None = None
-    rtr_id: Id | None = None
+    rtr_id: parsing.Id | None = None
     motivo: str | None = None
 
 
 class Paid(msgspec.Struct, frozen=True, rename="camel"):
     """A payment that was received. Webhooks have a single refund also without its list."""
 
-    end_to_end_id: Id
+    end_to_end_id: parsing.Id
     valor: Decimal | None = None
     txid: str | None = None
     devolucoes: list[Back] | Back | None = None
@@ -100,11 +99,10 @@ class Told(msgspec.Struct, frozen=True):
     pix: list[Paid]
 
 
-def seconds(instruction: Instruction) -> int:
+def seconds(order: Instruction) -> int:
     """How long the payer may pay a charge, from when it is permitted."""
-    until, context = instruction.expires_ms, instruction.context
-    left = _LASTS_MS if until is None or context is None else until - context.instant_ms
-    return max(1, left // 1000)
+    begun, ends = order.context, order.expires_ms
+    return max(1, (_LASTS_MS if begun is None or ends is None else ends - begun.instant_ms) // 1000)
 
 
 def word(status: str | None) -> str:
@@ -171,13 +169,12 @@ def _stands(instruction: Instruction, found: Charge) -> Result:
         if len(found.pix) > 1 or paid.txid not in (None, found.txid):
             return unknown("paid_otherwise")
         return Result(Outcome.APPROVED, paid.end_to_end_id, _minor(paid.valor), "BRL")
-    if found.status in _GONE:
-        return Result(Outcome.DECLINED, code="charge_canceled", detail=word(found.status))
     if found.status != "ATIVA":
-        return unknown(word(found.status))
+        gone = Result(Outcome.DECLINED, code="charge_canceled", detail=word(found.status))
+        return gone if found.status in _GONE else unknown(word(found.status))
     if _minor(found.valor.original) != instruction.amount:
         return unknown("amount_mismatch")
-    text = emv.code(found.pix_copia_e_cola, _BRL)
+    text = emv.code(found.pix_copia_e_cola, "986")
     shown = text and Action(Act.SHOWN_CODE, text=text, expires_ms=instruction.expires_ms)
     return Result(Outcome.PENDING, action=shown or None, detail="open")
 
