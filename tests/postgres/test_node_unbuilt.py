@@ -10,6 +10,7 @@ from bailiwick.channels.contract import (
     CannotExpress,
     Exchange,
     Instruction,
+    NotPrepared,
     Operation,
     Permit,
     Phase,
@@ -59,18 +60,45 @@ async def test_the_client_reads_why(store: NodeStore, sql: asyncpg.Connection) -
     await sound(sql)
 
 
-@pytest.mark.parametrize("kind", ["mute", "defect", "senseless"])
+@pytest.mark.parametrize("kind", ["mute", "defect", "senseless", "lacking", "not prepared"])
 async def test_another_gateway_may_be_able(
     store: NodeStore, sql: asyncpg.Connection, kind: str
 ) -> None:
     first = Senseless() if kind == "senseless" else Mute()
     if isinstance(first, Mute) and kind == "defect":
         first.error = KeyError("a field of ours")
+    if isinstance(first, Mute) and kind == "not prepared":
+        first.error = NotPrepared("token")
+    if kind == "lacking":
+        # It ran out between the choice of the gateway and the call.
+        first = Bank()
+        first.lacking = "token is lacking: it has ended; wait"
     region = Region(store, first, Bank("other", priority=2))
     answer = await paid(region, "k")
     assert answer["routing"]["gateway"] == "other"
     rows = await store.attempts(answer["id"])
     assert [row.state for row in rows] == ["unsent", "approved"]
+    assert first.calls == []
+    await sound(sql)
+
+
+async def test_without_what_it_needs_a_provider_is_not_asked(
+    store: NodeStore, sql: asyncpg.Connection
+) -> None:
+    ways = dict.fromkeys(Operation, (Resolve.REFERENCE, Resolve.REPLAY))
+    bank = Bank("bank", msgspec.structs.replace(PROFILE, resolve=ways, replay_ms=600_000))
+    other = Bank("other", priority=2)
+    region = Region(store, bank, other)
+    bank.script[Operation.CHARGE] = ["lost"]
+    shown = await paid(region, "k")
+    bank.lacking = "token is lacking: it has ended; wait"
+    await region.resolve(shown["latest_charge"], age_ms=60_000)
+    assert body(await region.pay("k"))["status"] == "processing"
+    assert (bank.queries, len(bank.calls), other.calls) == ([], 1, [])
+    bank.lacking = None
+    await region.resolve(shown["latest_charge"])
+    assert body(await region.pay("k"))["status"] == "succeeded"
+    assert bank.taken() == 1000
     await sound(sql)
 
 

@@ -1,14 +1,24 @@
 """Schemes of callbacks: forgeries, rotation, the window. Judges: Stripe's SDK, and RFC 4231."""
 
+import base64
+import hashlib
+import hmac
 from collections.abc import Mapping
 
 import pytest
 import stripe
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from bailiwick.channels.blocks import words
-from bailiwick.channels.blocks.signatures import OfBody, Timestamped, check_signature, sign
+from bailiwick.channels.blocks.signatures import (
+    OfAddress,
+    OfBody,
+    Timestamped,
+    check_signature,
+    sign,
+)
 from bailiwick.channels.contract import Account, CallbackRefused, Notice
 
 NOW_S = 1_790_000_000
@@ -140,6 +150,34 @@ def test_of_the_body_as_the_rfc_has_it(digest: str) -> None:
 
 def test_of_the_body_any_secret_fits_and_an_empty_one_none() -> None:
     scheme = OfBody("x-signature", "sha512", ("callback_secret", "second"))
+    made = scheme.sign(called(), of_body("b"), NOW_MS)
+    assert scheme.check(made, of_body("a", second="b"), NOW_MS)
+    for nothing in (of_body(""), of_body(" "), Account("g", "https://provider.test", {})):
+        with pytest.raises(CallbackRefused, match="no callback secret"):
+            scheme.check(scheme.sign(called(), nothing, NOW_MS), nothing, NOW_MS)
+
+
+def test_of_the_address_as_the_provider_s_own_kit_makes_it() -> None:
+    """https://developer.squareup.com/docs/webhooks/step3validate: the key signs the address that
+    was subscribed with, and the body right behind it."""
+    scheme, account = OfAddress("x-signature"), of_body("asdf1234")
+    notice = called({}, b'{"hello":"world"}')
+    signed = b'https://node.test/v1/callbacks/g{"hello":"world"}'
+    wanted = base64.b64encode(hmac.new(b"asdf1234", signed, hashlib.sha256).digest()).decode()
+    assert scheme.sign(notice, account, NOW_MS).headers == {"x-signature": wanted}
+    good = called({"X-Signature": wanted}, notice.body)
+    assert scheme.check(good, account, NOW_MS)
+    moved = replace(good, url=good.url + "?a=1")
+    for other in (moved, replace(good, body=b"{}"), replace(good, headers={}), called()):
+        with pytest.raises(CallbackRefused, match="does not fit"):
+            scheme.check(other, account, NOW_MS)
+    for wrong in (wanted[:-1], wanted.lower(), wanted + "é", ""):
+        with pytest.raises(CallbackRefused, match="does not fit"):
+            scheme.check(replace(good, headers={"x-signature": wrong}), account, NOW_MS)
+
+
+def test_of_the_address_any_secret_fits_and_an_empty_one_none() -> None:
+    scheme = OfAddress("x-signature", ("callback_secret", "second"))
     made = scheme.sign(called(), of_body("b"), NOW_MS)
     assert scheme.check(made, of_body("a", second="b"), NOW_MS)
     for nothing in (of_body(""), of_body(" "), Account("g", "https://provider.test", {})):

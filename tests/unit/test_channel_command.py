@@ -131,7 +131,7 @@ def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "why"),
-    [("nonsense", "use one of bank_ascii, "), ("./nowhere", "pyproject.toml is missing")],
+    [("nonsense", "bank_ascii, bank_packed, "), ("./nowhere", "pyproject.toml is missing")],
 )
 def test_what_is_not_there(name: str, why: str, tmp_path: Path) -> None:
     for verb in ("check", "record"):

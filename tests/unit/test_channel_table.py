@@ -15,9 +15,9 @@ from bailiwick_lab.channel_suite import table
 from bailiwick_lab.commands.channel import command
 
 ROOT = Path(__file__).parents[2]
-GENERAL = ("sandbox", "stripe")
+GENERAL = ("sandbox", "square", "stripe")
 """Channels whose names are words of their own here: the sandbox is the program that all tests pay
-at, and the API is in the shape of Stripe's."""
+at, the API is in the shape of Stripe's, and a square is a shape and a power."""
 DIALECTS = ("bank_ascii", "bank_packed")
 """By these the tests of ISO 8583, its transport and its reversals speak."""
 

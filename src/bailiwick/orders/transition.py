@@ -15,7 +15,7 @@ from bailiwick.ledger.postings import Posting
 from bailiwick.orders.attempts import Attempt, AttemptEnd, AttemptNew
 from bailiwick.orders.rows import Beside, Review
 
-UNSENT = frozenset({"unsent", "not_expressible", "channel_defect"})
+UNSENT = frozenset({"unsent", "not_expressible", "not_prepared", "channel_defect"})
 """Details of a definite no for which no byte has left this process."""
 SUSPICIOUS = frozenset(
     {"amount_missing", "amount_mismatch", "currency_mismatch", "reference_mismatch"}

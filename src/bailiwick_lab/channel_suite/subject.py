@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from bailiwick.channels.contract import (
     Account,
     CallbackRefused,
@@ -56,6 +58,13 @@ class Subject:
 
     def answers_to(self, operation: Operation) -> list[Answer]:
         return [each for each in self.cases.answers if each.instruction.operation is operation]
+
+    def account_in(self, currency: str) -> Account:
+        """The account of the cases; of this currency, where it is told of which it is."""
+        account = self.cases.account
+        if "currency" not in self.profile.options:
+            return account
+        return replace(account, options={**account.options, "currency": currency})
 
     def among(self, *operations: Operation) -> list[Operation]:
         """Those of them that the channel has."""

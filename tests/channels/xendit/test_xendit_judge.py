@@ -151,14 +151,11 @@ def test_its_sdk_can_list_refunds_of_a_request() -> None:
     assert {name for name, _ in parse_qsl(urlsplit(ours.url).query)} <= set(names)
 
 
-@pytest.mark.parametrize("name", readings.TAKEN)
-def test_its_sdk_knows_the_channels(name: str) -> None:
-    for currency in readings.TAKEN[name]:
-        order = replace(CHARGE, payment_method_type=name, currency=currency)
-        method = json.loads(CHANNEL.request(order, ACCOUNT).body)["payment_method"]
-        if method["type"] == "EWALLET":
-            code = EWalletChannelCode(method["ewallet"]["channel_code"])
-            assert str(code.value) == name.upper()
+@pytest.mark.parametrize("name", ["dana", "gcash", "grabpay", "linkaja", "ovo", "shopeepay"])
+def test_its_sdk_knows_the_wallets(name: str) -> None:
+    order = replace(CHARGE, payment_method_type=name)
+    method = json.loads(CHANNEL.request(order, ACCOUNT).body)["payment_method"]
+    assert EWalletChannelCode(method["ewallet"]["channel_code"]).value == name.upper()
 
 
 def test_its_sdk_knows_the_banks_of_the_page() -> None:

@@ -34,7 +34,7 @@ SIGNED = sealed.OfFields(
     inside="notificationItems.0.NotificationRequestItem",
     secrets=("hmac_key", "hmac_key_2"),
 )
-_SHOWN = (Takes(Family.SHOWN_CODE),)
+_SHOWN = (Takes(Family.SHOWN_CODE, holds=False),)
 PROFILE = Profile(
     name="adyen",
     title="Adyen",
@@ -42,7 +42,7 @@ PROFILE = Profile(
     visibility_ms=0,  # never used: Adyen answers no questions
     replay_ms=6 * 24 * 3_600_000,  # keys are good for 7 days at least
     methods={
-        "blik": (Takes(Family.PRESENTED_CODE, needs=("code",)),),
+        "blik": (Takes(Family.PRESENTED_CODE, needs=("code",), holds=False),),
         "card": (Takes(),),
         "paynow": _SHOWN,
         "pix": _SHOWN,

@@ -66,14 +66,20 @@ def only_declared(profile: Profile, instruction: Instruction) -> None:
     """Refuse what the profile does not declare.
 
     Raises:
-        CannotExpress: an operation that the provider lacks, or a hold where there are none.
+        CannotExpress: an operation that the provider lacks, or a hold where there are none, or by
+            what cannot be held.
     """
     operation = instruction.operation
     if operation not in profile.resolve:
         raise CannotExpress(f"{profile.title} has no {operation} here; nothing was sent.")
-    if operation is Operation.CHARGE and not instruction.automatic and not profile.manual_capture:
+    if operation is not Operation.CHARGE or instruction.automatic:
+        return
+    kind = instruction.payment_method_type
+    ways = [each for each in profile.methods.get(kind, ()) if each.family is instruction.family]
+    if not profile.manual_capture or any(not each.holds for each in ways):
+        by = f" by {kind}" if profile.manual_capture else ""
         raise CannotExpress(
-            f"{profile.title} cannot hold money without taking it; nothing was sent. "
+            f"{profile.title} cannot hold money{by} without taking it; nothing was sent. "
             "Use capture_method=automatic.",
             param="capture_method",
         )

@@ -24,7 +24,7 @@ from bailiwick.channels.contract import (
 
 SIGNED = signatures.OfBody("cko-signature", "sha256", ("callback_secret", "callback_secret_2"))
 _ASKED = (Resolve.REFERENCE, Resolve.REPLAY, Resolve.CALLBACK)
-_PAGE = (Takes(Family.REDIRECT, returns=True),)
+_PAGE = (Takes(Family.REDIRECT, returns=True, holds=False),)
 
 PROFILE = Profile(
     name="checkout_com",

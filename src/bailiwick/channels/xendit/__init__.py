@@ -20,7 +20,6 @@ from bailiwick.channels.blocks import amounts, parsing, requests, times
 from bailiwick.channels.contract import (
     Account,
     CallbackEvent,
-    CannotExpress,
     Instruction,
     Notice,
     Operation,
@@ -51,8 +50,7 @@ class XenditChannel:
         """See ``Channel.request``.
 
         Raises:
-            CannotExpress: a currency that the payment method has not, or no provider id of the
-                charge.
+            CannotExpress: no provider id of the charge.
         """
         requests.only_declared(self.profile, instruction)
         major = amounts.to_major(self.profile, instruction.amount, instruction.currency)
@@ -108,13 +106,7 @@ CHANNEL = XenditChannel()
 
 
 def _method(instruction: Instruction, account: Account) -> dict[str, object]:
-    name, currency = instruction.payment_method_type, instruction.currency
-    if currency not in read.TAKEN[name]:
-        raise CannotExpress(
-            f"Xendit takes {name} in {' and '.join(read.TAKEN[name])}; nothing was sent. "
-            "Change the currency or the payment method.",
-            param="currency",
-        )
+    name = instruction.payment_method_type
     ends = None if instruction.expires_ms is None else times.of_ms(instruction.expires_ms)
     if name == "qris":
         return _once("qr_code", "QRIS", {"expires_at": ends})

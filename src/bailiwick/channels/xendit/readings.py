@@ -28,18 +28,9 @@ from bailiwick.channels.contract import (
 
 _TOKEN = "x-callback-token"
 _ASKED = (Resolve.PROVIDER_ID, Resolve.REFERENCE)
-_PAGE = (Takes(Family.REDIRECT, returns=True),)
 COUNTRIES = {"IDR": "ID", "PHP": "PH"}
-TAKEN = {
-    "bank_transfer": ("IDR",),
-    "dana": ("IDR",),
-    "gcash": ("PHP",),
-    "grabpay": ("PHP",),
-    "linkaja": ("IDR",),
-    "ovo": ("IDR",),
-    "qris": ("IDR",),
-    "shopeepay": ("IDR", "PHP"),
-}
+_PAGE = (Takes(Family.REDIRECT, returns=True),)
+_ACCOUNT = Takes(Family.TRANSFER, needs=("name",), lasts_ms=24 * 3_600_000, currencies=("IDR",))
 PROFILE = Profile(
     name="xendit",
     title="Xendit",
@@ -53,8 +44,8 @@ PROFILE = Profile(
     # How long keys are kept is not said.
     replay_ms=3_600_000,
     methods={
-        **dict.fromkeys(TAKEN, _PAGE),
-        "bank_transfer": (Takes(Family.TRANSFER, needs=("name",), lasts_ms=24 * 3_600_000),),
+        **dict.fromkeys(("dana", "gcash", "grabpay", "linkaja", "shopeepay"), _PAGE),
+        "bank_transfer": (_ACCOUNT,),
         "ovo": (Takes(Family.PUSH, needs=("phone",)),),
         "qris": (Takes(Family.SHOWN_CODE, lasts_ms=30 * 60_000),),
     },

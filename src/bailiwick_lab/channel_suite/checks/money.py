@@ -33,7 +33,7 @@ def check_every_currency_survives_the_round_trip(it: Subject) -> None:
     count = 0
     for currency, amount in _sums(it):
         order = _order(it, currency, amount)
-        sent = _sent(it, it.channel.request(order, it.cases.account))
+        sent = _sent(it, it.channel.request(order, it.account_in(currency)))
         value, what = _value(it, sent, currency), f"{amount} {currency}"
         require(value == _own(amount, currency), f"{what}: {sent!r} was sent")
         told = _approved(it, order, sent, currency)

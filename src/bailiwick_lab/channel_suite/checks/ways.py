@@ -49,7 +49,7 @@ def check_each_way_is_asked_for_in_each_of_its_currencies(it: Subject) -> None:
             amount = 1_000_000 * it.profile.multiples.get(currency, 1)
             try:
                 it.channel.request(
-                    replace(order, amount=amount, currency=currency), it.cases.account
+                    replace(order, amount=amount, currency=currency), it.account_in(currency)
                 )
             except CannotExpress as cannot:
                 require(False, f"{method}, {takes.family.value} in {currency}: {cannot}")
