@@ -41,6 +41,7 @@ FaultOperation = Literal[
     "charge",
     "increment",
     "capture",
+    "complete",
     "void",
     "refund",
     "setup",

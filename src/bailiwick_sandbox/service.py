@@ -29,6 +29,7 @@ from bailiwick_sandbox.bank.records import (
 )
 from bailiwick_sandbox.bank.sources import source_behind
 from bailiwick_sandbox.callbacks import Callbacks
+from bailiwick_sandbox.completions import CompletionDesk
 from bailiwick_sandbox.config import Config
 from bailiwick_sandbox.disputes import DisputeDesk
 from bailiwick_sandbox.families.requests import read as read_charge
@@ -70,6 +71,7 @@ class Service:
         self.payouts = PayoutDesk(self)
         self.setups = SetupDesk(self)
         self.reversals = ReversalDesk(self)
+        self.completions = CompletionDesk(self)
         self.tokens = TokenDesk(self)
         self.calls: dict[str, dict[str, int]] = {name: {} for name in books.ledgers}
         self._hosts = tuple(config.server.callback_hosts)

@@ -17,6 +17,7 @@ from typing import Any
 import asyncpg
 import pytest
 import stripe
+from payer_kit import Payer
 
 from bailiwick.checker.places import from_folder
 from bailiwick.checker.run import Verdict, Wanted, check
@@ -125,6 +126,13 @@ class Done:
         self.pay(payment_method="pm_sandbox_wrong_amount")
         self.save()
         self.dispute()
+        self.step()
+
+    def step(self) -> None:
+        """A charge of several requests: nothing is taken before the last."""
+        payer = Payer(self.demo, "paypal")
+        payer.approves()
+        payer.has_paid_once()
 
     def dispute(self) -> None:
         """A dispute that is answered with a file."""

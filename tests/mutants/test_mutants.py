@@ -52,7 +52,7 @@ class Mutant(msgspec.Struct, frozen=True):
 
 _LIST = Path(__file__).parent / "mutants.json"
 MUTANTS = msgspec.json.decode(_LIST.read_bytes(), type=list[Mutant])
-TODAY = part(MUTANTS, of=6)
+TODAY = part(MUTANTS, of=9)
 
 
 class Copy:

@@ -24,6 +24,10 @@ NODE = 1
 TEST_DSN = "BAILIWICK_TEST_DSN"
 
 
+ROOM = {"max_connections": "200"}
+"""Several whole nodes share the server here, each with as many connections as it likes."""
+
+
 @pytest.fixture(scope="session")
 def server_dsn() -> Iterator[str]:
     """A running server: the one that the environment names, or else one of our own."""
@@ -35,7 +39,7 @@ def server_dsn() -> Iterator[str]:
     # Not pytest's tmp_path: that lies under a folder only root can enter.
     place = Path(tempfile.mkdtemp(prefix="bw-"))
     place.chmod(0o755)
-    server = asyncio.run(PostgresServer.start(place / "postgres"))
+    server = asyncio.run(PostgresServer.start(place / "postgres", settings=ROOM))
     yield server.tcp_dsn
     asyncio.run(server.stop())
     engines.remove(place / "postgres")

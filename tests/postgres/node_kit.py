@@ -156,6 +156,11 @@ class Bank:
             return None
         return Context(now_ms(), self.sequence.next(now_ms()))
 
+    def back_to(self, instruction: Instruction, attempt: str) -> str | None:
+        takes = next((each for each in self.takes if each.family is instruction.family), None)
+        here = takes is not None and takes.return_step is not None
+        return f"http://node/v1/returns/{attempt}" if here else instruction.return_url
+
     async def send(self, instruction: Instruction, permit: Permit) -> Exchange:
         if boot_ns() >= permit.expires_boot_ns:
             return Exchange(Phase.UNSENT, None, "permit_expired")

@@ -11,7 +11,7 @@ from bailiwick.base.keys import key_identity
 from bailiwick.delivery.webhooks import Endpoint
 from bailiwick.idempotency.rows import Claim, Refuse, StoredKey
 from bailiwick.interlink.copies import Row as CopiedRow
-from bailiwick.orders.attempts import Attempt, AttemptEnd, AttemptNew, KnownObject
+from bailiwick.orders.attempts import Attempt, AttemptEnd, AttemptNew, AttemptStep, KnownObject
 from bailiwick.orders.lanes import lanes
 from bailiwick.orders.rows import OrderCreate, OrderMove, Review
 from bailiwick.records.beside import RecordTold
@@ -36,6 +36,7 @@ FIELDS: dict[tuple[str, str], type[msgspec.Struct]] = {
     ("move", "attempt_new"): AttemptNew,
     ("move", "review"): Review,
     ("move", "known"): KnownObject,
+    ("move", "attempt_step"): AttemptStep,
     ("refund_moves", "refund_new"): RefundNew,
     ("refund_moves", "refund_end"): RefundEnd,
     ("dispute_moves", "dispute_new"): DisputeNew,
@@ -87,9 +88,11 @@ FILLED_IN = {
     *(part for of in KINDS for part in of.table.first_parts),
 }  # fmt: skip
 """Statements of which a kind of orders makes its own."""
-ELSEWHERE = {"attempt_new": {"instruction"}, "ends": {"check_ms"}}
-"""Fields that a record does not take from the document: the event takes the one, and an attempt
-that ends beside another is never looked at again."""
+ELSEWHERE = {
+    "attempt_new": {"instruction"}, "attempt_step": {"instruction"}, "ends": {"check_ms"},
+}  # fmt: skip
+"""Fields that a record does not take from the document: the event takes instructions, and an
+attempt that ends beside another is never looked at again."""
 _RECORD = re.compile(
     r"json_to_record(?:set)?\([im]\.more -> '(\w+)'\)\s+AS\s+(?:\w+\s*)?\(([^()]*)\)", re.DOTALL
 )

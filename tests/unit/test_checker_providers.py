@@ -6,9 +6,19 @@ import msgspec
 import pytest
 
 from bailiwick.checker import providers
-from bailiwick.checker.books import Books, Capture, Charge, Refund, Row, Setup, Void
+from bailiwick.checker.books import (
+    Books,
+    Capture,
+    Charge,
+    Completion,
+    Family,
+    Refund,
+    Row,
+    Setup,
+    Void,
+)
 from bailiwick.checker.findings import Findings
-from bailiwick.checker.kinds import test_data
+from bailiwick.checker.kinds import steps, test_data
 from bailiwick.checker.providers import Joined
 from bailiwick.checker.tables import Attempt, Payment, Tables
 
@@ -220,3 +230,46 @@ def test_a_check_that_compared_nothing_is_a_violation() -> None:
     found.require_rows(3)
     assert found.count == 1
     assert "at most one" in found.rule.lower()
+
+
+@pytest.mark.parametrize(
+    ("row", "wrong"),
+    [
+        ({}, None),
+        ({"reference": "ch_1s3"}, "no such step"),
+        ({"reference": "ch_1"}, "no such step"),
+        ({"reference": "ch_1s1"}, "no such step"),
+        ({"reference": "ch_none" + "s2"}, "no such attempt"),
+        ({"reference": "ch_gone" + "s2"}, None),
+        ({"created": 400}, "600 ms before it was permitted"),
+        ({"created": 990}, None),
+        ({"created": 99_999}, None),
+    ],
+)
+def test_completions(row: dict[str, Any], wrong: str | None) -> None:
+    given = {"provider": "bank", "reference": "ch_1s2", "created": 1_001, "charge": "x", **row}
+    found = Findings().of(steps.steps_match_books)
+    steps.steps_match_books(
+        [Completion(**given)], {"ch_1": (1, 1_000)}, {"ch_1": 500}, 50_000, 20, found,
+        lambda reference: reference == "ch_gone",
+    )  # fmt: skip
+    told = [each.wrong for each in found.violations]
+    assert told == [] if wrong is None else wrong in told[0]
+
+
+def test_a_charge_is_completed_once() -> None:
+    rows = [
+        Completion(provider=provider, reference=f"ch_1s{number}", created=2_000, charge="x")
+        for provider, number in (("bank", 2), ("bank", 3), ("other", 2))
+    ]
+    found = Findings().of(steps.steps_match_books)
+    steps.steps_match_books(rows, {"ch_1": (2, 1_000)}, {"ch_1": 500}, 50_000, 0, found)
+    assert [each.id for each in found.violations] == ["ch_1s3"]
+
+
+@pytest.mark.parametrize("status", ["action_required", "approved"])
+@pytest.mark.parametrize(("completes", "seen"), [("", {"failed_means_no_charge"}), ("x", set())])
+def test_what_was_never_completed_is_no_charge(status: str, completes: str, seen: set[str]) -> None:
+    failed = payment("requires_payment_method", 0, charge_attempt="ch_1")
+    row = charge(status=status, family=Family(completes))
+    assert wrong(failed, [attempt(state="declined")], [row]) == seen

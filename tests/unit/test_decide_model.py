@@ -18,6 +18,7 @@ from bailiwick.orders.transition import Transition
 from bailiwick.resources.payments import outcomes as decide
 from bailiwick.resources.payments import states
 from bailiwick.resources.payments.holds import increments, voids
+from bailiwick.resources.payments.methods import giving_up
 from bailiwick.resources.payments.outcomes import Step
 from bailiwick.resources.payments.states import Change, State
 from bailiwick.resources.refunds import outcome
@@ -129,11 +130,22 @@ class Life(RuleBasedStateMachine):
     def void(self) -> None:
         self.first(Change.VOID, "void", self.payment.amount_capturable or AMOUNT)
 
-    @precondition(lambda self: states.allows(self.payment.state, Change.CANCEL))
+    @precondition(
+        lambda self: (
+            states.allows(self.payment.state, Change.CANCEL) and self.payment.open_attempt is None
+        )
+    )
     @rule()
     def cancel(self) -> None:
         after = decide.moved(self.payment, Change.CANCEL, kit.NOW)
         self.write(Transition(before=self.payment, after=after, event="x"))
+
+    @precondition(lambda self: self.payment.state == State.REQUIRES_ACTION)
+    @rule()
+    def cancel_before_our_own_step(self) -> None:
+        """Of a channel that takes nothing before that; what its provider says later must fit."""
+        charge = self.attempts[self.payment.open_attempt or ""]
+        self.write(giving_up.canceled(self.payment, charge, self.payment.progress, kit.NOW))
 
     @rule()
     def edit(self) -> None:

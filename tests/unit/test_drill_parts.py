@@ -4,18 +4,24 @@ import asyncio
 import os
 import random
 import re
+import subprocess
+import sys
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import psutil
 import pytest
 
 import bailiwick
+from bailiwick.access.nodes.forward import HopError
 from bailiwick.wire.client import Answer
 from bailiwick_lab.drill.engine import lacking_success
 from bailiwick_lab.drill.hosts import folders, namespaces
 from bailiwick_lab.drill.hosts.network import Bridged, Loopback, Unproven
-from bailiwick_lab.drill.hosts.processes import FREEZE_POINTS
+from bailiwick_lab.drill.hosts.processes import FREEZE_POINTS, freeze_at
 from bailiwick_lab.drill.load import LAST, METHODS, Told, read
 from bailiwick_lab.drill.measure import Window, figures, quantile
 from bailiwick_lab.drill.scenarios.catalogue import ALL, SCENARIOS
@@ -195,3 +201,55 @@ async def test_loopback_cuts_what_goes_through_the_door() -> None:
     finally:
         await network.close()
         server.close()
+
+
+_STANDS_STILL = """
+import os, signal, socket
+server = socket.create_server(("127.0.0.1", 0))
+print(server.getsockname()[1], flush=True)
+connection, _ = server.accept()
+connection.recv(65536)
+{ending}
+"""
+
+
+class _Stub:
+    """A node of one request: all that ``freeze_at`` needs of a unit."""
+
+    name = "node europe"
+
+    def __init__(self, ending: str) -> None:
+        script = _STANDS_STILL.format(ending=ending)
+        self.process = psutil.Popen(
+            [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True
+        )
+        self.url = f"http://127.0.0.1:{self.process.stdout.readline().strip()}"
+
+    @property
+    def frozen(self) -> bool:
+        return bool(self.process.status() == psutil.STATUS_STOPPED)
+
+
+@pytest.fixture
+def stub() -> Iterator[Callable[[str], Any]]:
+    made: list[_Stub] = []
+
+    def make(ending: str) -> _Stub:
+        made.append(_Stub(ending))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.process.kill()
+        each.process.wait()
+
+
+async def test_a_node_may_stand_still_before_it_has_said_so(stub: Callable[[str], Any]) -> None:
+    node = stub("os.kill(os.getpid(), signal.SIGSTOP)")
+    await freeze_at(node, "next.permitted")
+    assert node.frozen
+
+
+async def test_a_node_that_ends_instead_is_an_error(stub: Callable[[str], Any]) -> None:
+    with pytest.raises(HopError):
+        await freeze_at(stub("connection.close()"), "next.permitted")

@@ -40,6 +40,7 @@ LISTENERS = {
         "/openapi.json",
         "/v1/topology",
         "/v1/nodes/{node_name}/callbacks/{gateway}",
+        "/v1/nodes/{node_name}/returns/{attempt}",
     },
     "access status_listen": ALIVE | OPERATORS,
     # node: access and operators come here, with certificates where there is an authority
@@ -48,6 +49,7 @@ LISTENERS = {
     | OPERATORS
     | {
         "/v1/callbacks/{gateway}",
+        "/v1/returns/{attempt}",
         "/usage/gateways",
         "/internal/refusals",
         "/internal/copies",
@@ -55,8 +57,8 @@ LISTENERS = {
         "/internal/canary",
         "/internal/crash",
     },
-    # node: providers come here
-    "node callback_listen": ALIVE | {"/v1/callbacks/{gateway}"},
+    # node: providers come here, and payers come back
+    "node callback_listen": ALIVE | {"/v1/callbacks/{gateway}", "/v1/returns/{attempt}"},
 }
 
 

@@ -23,9 +23,10 @@ LEGAL = {
     "confirm>processing cancel>canceled",
     "requires_action": "retry>processing wait>processing captured>succeeded "
     "authorized>requires_capture declined>requires_payment_method void>voiding "
-    "forgo>voiding",
+    "forgo>voiding go_on>processing cancel>canceled",
     "processing": "retry>processing wait>processing act>requires_action captured>succeeded "
-    "authorized>requires_capture declined>requires_payment_method forgo>voiding",
+    "authorized>requires_capture declined>requires_payment_method forgo>voiding "
+    "go_on>processing",
     "requires_capture": "increment>incrementing capture>capturing void>voiding "
     "wait>requires_capture "
     "refund>requires_capture refunded>requires_capture disputed>requires_capture",

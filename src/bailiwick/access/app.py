@@ -17,6 +17,7 @@ from bailiwick.access.payments import Explain
 from bailiwick.access.status import Liveness
 from bailiwick.base.ids import new_request_id
 from bailiwick.openapi import document
+from bailiwick.topology.parts import Node
 from bailiwick.wire.answers import install_errors, json_answer
 from bailiwick.wire.forms import parse_form, struct_from
 from bailiwick.wire.nearest import Nearest
@@ -26,7 +27,7 @@ Request = falcon.asgi.Request
 Response = falcon.asgi.Response
 
 EXPLAIN, TOPOLOGY = "/v1/explain", "/v1/topology"
-_GATEWAY = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Nothing(msgspec.Struct, frozen=True):
@@ -79,17 +80,11 @@ class Callbacks:
     ) -> None:
         request_id = new_request_id()
         response.set_header("request-id", request_id)
-        topology = self.front.world.topology
-        node = topology.node_named(node_name)
-        if node is None and node_name.isascii() and node_name.isdigit() and len(node_name) < 6:
-            node = topology.by_number.get(int(node_name))
-        if node is None or not _GATEWAY.fullmatch(gateway):
+        node = _node(self.front, node_name)
+        if not _NAME.fullmatch(gateway):
             raise falcon.HTTPRouteNotFound
         body = await read_body(request)
-        target = b"/v1/callbacks/" + gateway.encode("ascii")
-        query: bytes = request.scope["query_string"]
-        if query:
-            target += b"?" + query
+        target = _target(b"/v1/callbacks/", gateway, request)
         lines = callback_lines(request, request_id)
         try:
             answer = await client_of(self.front, node).request("POST", target, lines, body)
@@ -97,6 +92,51 @@ class Callbacks:
             raise unreachable(node, error, "POST", True) from None
         self.front.node_monitor.observe(node.number, answer.headers.get(b"bailiwick-usage"))
         give(response, answer)
+
+
+class Returns:
+    """/v1/nodes/{node}/returns/{attempt}: payers come back here, with what their charge needs."""
+
+    def __init__(self, front: Front) -> None:
+        self.front = front
+
+    async def on_get(
+        self, request: Request, response: Response, node_name: str, attempt: str
+    ) -> None:
+        request_id = new_request_id()
+        response.set_header("request-id", request_id)
+        node = _node(self.front, node_name)
+        if not _NAME.fullmatch(attempt):
+            raise falcon.HTTPRouteNotFound
+        target = _target(b"/v1/returns/", attempt, request)
+        line = b"request-id: %b\r\n" % request_id.encode("ascii")
+        try:
+            answer = await client_of(self.front, node).request("GET", target, [line])
+        except HopError as error:
+            raise unreachable(node, error, "GET", True) from None
+        self.front.node_monitor.observe(node.number, answer.headers.get(b"bailiwick-usage"))
+        give(response, answer)
+        for name in ("location", "cache-control", "referrer-policy"):
+            value = answer.headers.get(name.encode("ascii"))
+            if value is not None:
+                response.set_header(name, value.decode("latin-1"))
+
+
+def _node(front: Front, name: str) -> Node:
+    """A node by its name or number. Raises falcon.HTTPRouteNotFound."""
+    topology = front.world.topology
+    node = topology.node_named(name)
+    if node is None and name.isascii() and name.isdigit() and len(name) < 6:
+        node = topology.by_number.get(int(name))
+    if node is None:
+        raise falcon.HTTPRouteNotFound
+    return node
+
+
+def _target(before: bytes, name: str, request: Request) -> bytes:
+    target = before + name.encode("ascii")
+    query: bytes = request.scope["query_string"]
+    return target + b"?" + query if query else target
 
 
 class _Count:
@@ -121,6 +161,7 @@ def build(front: Front) -> Any:
     app.add_route(TOPOLOGY, TopologyView(front))
     app.add_route(document.PATH, Description())
     app.add_route("/v1/nodes/{node_name}/callbacks/{gateway}", Callbacks(front))
+    app.add_route("/v1/nodes/{node_name}/returns/{attempt}", Returns(front))
     app.add_route("/healthz", liveness, suffix="health")
     app.add_route("/readyz", liveness, suffix="ready")
     install_errors(app, Nearest(_routes()))

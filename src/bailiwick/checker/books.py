@@ -12,6 +12,13 @@ from bailiwick.checker.places import PlaceError
 _TIMEOUT_S = 120
 
 
+class Family(msgspec.Struct, frozen=True, gc=False):
+    """How the payer of a charge met the provider; ``completes``: nothing is taken before we ask for
+    it once more."""
+
+    completes: str = ""
+
+
 class Charge(msgspec.Struct, frozen=True, gc=False):
     """A charge in a provider's books."""
 
@@ -27,11 +34,18 @@ class Charge(msgspec.Struct, frozen=True, gc=False):
     amount_captured: int = 0
     amount_refunded: int = 0
     void_reason: str = ""
+    family: Family = Family()
 
     @property
     def live(self) -> bool:
         """Whether it holds or took the payer's money."""
         return self.status in ("authorized", "captured")
+
+    @property
+    def uncompleted(self) -> bool:
+        """Whether it takes nothing unless we complete it."""
+        waits = self.status in ("action_required", "approved")
+        return waits and self.family.completes != ""
 
 
 class Once(msgspec.Struct, frozen=True, gc=False):
@@ -77,6 +91,12 @@ class Capture(Once, frozen=True, gc=False):
     charge: str
     amount: int
     currency: str
+
+
+class Completion(Once, frozen=True, gc=False):
+    """A charge that was completed, in a provider's books."""
+
+    charge: str
 
 
 class Void(Once, frozen=True, gc=False):
@@ -177,6 +197,7 @@ class Books(msgspec.Struct, frozen=True):
     submissions: list[Submission] = []
     payouts: list[Payout] = []
     recalls: list[Recall] = []
+    completions: list[Completion] = []
 
     def by_reference(self) -> dict[str, list[Row]]:
         """Every row under the reference that it was asked for with."""

@@ -177,7 +177,8 @@ def failed_means_no_charge(joined: Joined, found: Found) -> None:
             continue
         found.compare()
         for row in joined.rows[attempt.id]:
-            if isinstance(row, Charge) and row.status not in ("declined", "voided"):
+            ended = not isinstance(row, Charge) or row.status in ("declined", "voided")
+            if isinstance(row, Charge) and not (ended or row.uncompleted):
                 told = f"{attempt.state} for us, {row.status} at {row.provider}"
                 found.broken(joined.node, attempt.id, told)
     set_aside = joined.unsettled | joined.late

@@ -14,7 +14,16 @@ import msgspec
 from bailiwick.checker import across, books, inside, outside, providers, stories, tables
 from bailiwick.checker.across import OpenAttempt, OpenReview
 from bailiwick.checker.findings import Findings
-from bailiwick.checker.kinds import disputes, erasures, files, payouts, records, test_data, told
+from bailiwick.checker.kinds import (
+    disputes,
+    erasures,
+    files,
+    payouts,
+    records,
+    steps,
+    test_data,
+    told,
+)
 from bailiwick.checker.places import NodePlace, Places
 from bailiwick.checker.reader import Reader, snapshot
 
@@ -95,6 +104,8 @@ class _Run:
         self.by_reference = found.by_reference()
         self.disputes = {(row.provider, row.id): row for row in found.disputes}
         self.permitted: dict[str, int] = {}
+        self.stepped: steps.Stepped = {}
+        self.completions = found.completions
         self.owners: across.KeyOwners = {}
         self.told = outside.Told()
         self.delivered: dict[str, str] = {}
@@ -114,6 +125,7 @@ class _Run:
         """Everything that concerns one node."""
         of = self.findings.of
         inside_it = (*inside.INSIDE, disputes.disputes_booked_once, *payouts.PAYOUTS)
+        inside_it = (*inside_it, steps.steps_committed)
         of_records = (*records.RECORDS, *records.SETUPS, *files.FILES)
         gone = (*erasures.ERASURES, *test_data.TEST_DATA)
         for invariant in (*inside_it, *of_records, *told.TOLD, *gone):
@@ -130,6 +142,7 @@ class _Run:
         await across.one_payment_per_key(db, of(across.one_payment_per_key), self.owners)
         await across.no_card_numbers(db, of(across.no_card_numbers))
         self._between(db, rows)
+        self.stepped |= await steps.stepped(db)
         await files.evidence_files_match_books(
             db, self.by_reference, of(files.evidence_files_match_books)
         )
@@ -185,6 +198,15 @@ class _Run:
             of(providers.no_call_without_attempt),
             lambda reference: test_data.part(reference) in self.deleted,
         )
+        steps.steps_match_books(
+            self.completions,
+            self.stepped,
+            self.permitted,
+            self.taken_ms,
+            self.wanted.skew_ms,
+            of(steps.steps_match_books),
+            lambda reference: test_data.part(reference) in self.deleted,
+        )
         if self.history is not None:
             outside.history_agrees(self.history, self.told, of(outside.history_agrees))
         if self.sink is not None:
@@ -225,6 +247,8 @@ class _Run:
             "succeeded_means_one_charge": settled,
             "refunds_match_books": settled,
             "failed_means_no_charge": 0,
+            "steps_committed": 0,
+            "steps_match_books": sum(row.created < taken_ms for row in self.completions),
             "refunds_follow_attempts": 0,
             "terminal_stays": 0,
             "deliveries_done_or_due": 0,

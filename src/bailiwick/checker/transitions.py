@@ -49,7 +49,7 @@ MOVES: dict[str, frozenset[tuple[str, str]]] = {
     ),
     "payment_intent.payment_failed": frozenset({(PROCESSING, METHOD), (ACTION, METHOD)}),
     "payment_intent.canceled": frozenset(
-        {(METHOD, CANCELED), (CONFIRMATION, CANCELED), (PROCESSING, CANCELED)}
+        {(METHOD, CANCELED), (CONFIRMATION, CANCELED), (ACTION, CANCELED), (PROCESSING, CANCELED)}
     ),
     "bailiwick.increment_refused": frozenset({(PROCESSING, CAPTURE)}),
     "bailiwick.capture_refused": frozenset({(PROCESSING, CAPTURE)}),

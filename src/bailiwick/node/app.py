@@ -9,7 +9,7 @@ from bailiwick.base import canary
 from bailiwick.base.errors import ApiError
 from bailiwick.base.tenancy import own
 from bailiwick.interlink import admission_query, copies, regional
-from bailiwick.node import metrics
+from bailiwick.node import metrics, returns
 from bailiwick.node.bulk_admission import BulkAdmission
 from bailiwick.node.canary import Canary
 from bailiwick.node.copies import Copies
@@ -121,6 +121,7 @@ def build(node: Node) -> falcon.asgi.App[Any, Any]:
             app.add_route(template, served)
     app.add_route("/v1/explain", Explain(node))
     app.add_route("/v1/callbacks/{gateway}", Callback(node))
+    app.add_route(returns.ROUTE, returns.Returns(node))
     app.add_route("/healthz", operations, suffix="health")
     app.add_route("/readyz", operations, suffix="ready")
     app.add_route("/usage", operations, suffix="usage")

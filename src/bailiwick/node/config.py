@@ -67,7 +67,10 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
     callback_listen: Annotated[
         Address,
-        Meta(description="`HOST:PORT` for providers: callbacks, `/healthz`, `/readyz`, no more"),
+        Meta(
+            description="`HOST:PORT` for providers: callbacks, payers who come back, `/healthz`, "
+            "`/readyz`, no more"
+        ),
     ] = ""
     connections_per_address: Annotated[
         int,
@@ -93,6 +96,14 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             description="what stands before a gateway's name in callbacks; none: "
             "`<public_url>/v1/callbacks`"
+        ),
+    ] = ""
+    return_base: Annotated[
+        str,
+        Meta(
+            description="what stands before an attempt's id in the addresses to which payers come "
+            "back; none: `callback_base` with `/returns` in place of `/callbacks`, or "
+            "`<public_url>/v1/returns`"
         ),
     ] = ""
     deadline_ms: Annotated[
@@ -229,12 +240,26 @@ def callback_base(settings: NodeSettings) -> str:
     """What stands before "/" and a gateway's name in the address of its callbacks."""
     if settings.callback_base:
         return settings.callback_base.rstrip("/")
+    return _reached_at(settings) + "/v1/callbacks"
+
+
+def return_base(settings: NodeSettings) -> str:
+    """What stands before "/" and an attempt's id in the address to which its payer comes back."""
+    if settings.return_base:
+        return settings.return_base.rstrip("/")
+    called = settings.callback_base.rstrip("/")
+    if called.endswith("/callbacks"):
+        return called.removesuffix("/callbacks") + "/returns"
+    return _reached_at(settings) + "/v1/returns"
+
+
+def _reached_at(settings: NodeSettings) -> str:
     certificate = settings.tls_certificate
     if settings.callback_listen:
         certificate = settings.callback_certificate
     scheme = "https" if certificate else "http"
     listening = f"{scheme}://{settings.callback_listen or settings.listen}"
-    return (settings.public_url or listening).rstrip("/") + "/v1/callbacks"
+    return (settings.public_url or listening).rstrip("/")
 
 
 def _tls(
@@ -256,6 +281,8 @@ def _tls(
         )
     if settings.callback_base and not settings.callback_base.startswith(("http://", "https://")):
         problems.append("callback_base: must begin with https:// or http://; correct it")
+    if settings.return_base and not settings.return_base.startswith(("http://", "https://")):
+        problems.append("return_base: must begin with https:// or http://; correct it")
     if problems:
         raise SettingsError(*(f"{path}: {line}" for line in problems))
     try:

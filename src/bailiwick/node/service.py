@@ -20,7 +20,7 @@ from bailiwick.interlink.permissions import Permissions
 from bailiwick.interlink.refusals import Refusals
 from bailiwick.jurisdiction.home_history import HomeHistories
 from bailiwick.node import assembly
-from bailiwick.node.config import Loaded, callback_base
+from bailiwick.node.config import Loaded, callback_base, return_base
 from bailiwick.orders.callbacks import Callbacks
 from bailiwick.orders.machine import Machine
 from bailiwick.orders.resolver import Resolver
@@ -66,6 +66,7 @@ class Node:
             callback_base(settings),
             lambda: self.superseded_by is not None,
             loaded.secured,
+            return_base(settings),
         )
         self._looked_at: World | None = None
         self._elsewhere: str | None = None

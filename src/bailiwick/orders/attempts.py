@@ -17,8 +17,8 @@ class Attempt(msgspec.Struct, frozen=True):
         subject: the order that it is an attempt of.
         acts_on: the object beside its subject that it is about: a refund.
         amount: minor units of ``currency``.
-        age_ms, quiet_ms: since its first permit to send, and since its latest, by the database's
-            clock.
+        age_ms, quiet_ms: since the first permit to send its instruction, and since the latest, by
+            the database's clock.
     """
 
     id: str
@@ -54,6 +54,17 @@ class AttemptNew(msgspec.Struct, frozen=True, omit_defaults=True):
     instruction: Any
     acts_on: str | None = None
     key: str | None = None
+
+
+class AttemptStep(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The next step of an attempt to commit: the permit to send its instruction once. ``check_ms``
+    from now the resolver looks."""
+
+    id: str
+    epoch: int
+    check_ms: int
+    instruction: Any
+    provider_ref: str | None = None
 
 
 class AttemptEnd(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -21,7 +21,6 @@ from bailiwick.channels.contract import (
     CallbackRefused,
     DisputeNotice,
     Exchange,
-    Instruction,
     Notice,
     NotPrepared,
     Outcome,
@@ -32,7 +31,7 @@ from bailiwick.channels.contract import (
     agreed,
     read,
 )
-from bailiwick.orders import attempt_store
+from bailiwick.orders import attempt_store, steps
 from bailiwick.orders.attempts import NO_CHARGE, OPEN, Attempt
 from bailiwick.orders.machine import Machine
 from bailiwick.orders.query import state_of
@@ -42,7 +41,6 @@ from bailiwick.runtime.crash import crash_point
 from bailiwick.runtime.database_errors import DATABASE_ERRORS
 
 log = structlog.get_logger()
-_instruction = msgspec.json.Decoder(Instruction)
 ASKED_MAX = 32
 """About how many attempts one callback has the provider asked, open ones first."""
 LATE_TRIES = 8
@@ -98,8 +96,7 @@ class Callbacks:
             log.warning("callback_misdirected", gateway=gateway.name, attempt=attempt.id)
             await self._object(gateway, notice, attempt)
             raise ApiError.missing("attempt", attempt.id, param="reference")
-        known = attempt.provider_ref
-        if known is not None and notice.provider_ref not in (None, known):
+        if self._contradicts(notice, attempt):
             log.warning("callback_contradicts", gateway=gateway.name, attempt=attempt.id)
             await self._object(gateway, notice, attempt)
             await self._ask_about(gateway, attempt)
@@ -164,6 +161,14 @@ class Callbacks:
         )
         return not same or attempt.operation != notice.operation
 
+    def _contradicts(self, notice: CallbackEvent, attempt: Attempt) -> bool:
+        """Whether it is about another object than the provider has named so far."""
+        told, known = notice.provider_ref, attempt.provider_ref
+        if known is None or told in (None, known):
+            return False
+        # What a step makes may have an id of its own.
+        return not (steps.is_new(attempt) or steps.known_before(attempt, told))
+
     async def _object(self, gateway: Gateway, notice: CallbackEvent, attempt: Attempt) -> None:
         """Nothing of it is booked: the resolver asks, and a person must look, once for each
         callback; not for one that anybody could have sent."""
@@ -187,8 +192,10 @@ class Callbacks:
         """Carry out what a callback says; False where it says nothing certain."""
         result = notice.result
         if result is not None:
-            instruction = _instruction.decode(attempt.instruction)
+            instruction = steps.current(attempt)
             result = agreed(instruction, result, gateway.profile)
+            if instruction.steps and result.outcome is Outcome.PENDING and not steps.asks(result):
+                result = None  # it may speak of an earlier step, and be late
         if result is None or notice.dated or gateway.profile.callbacks is None:
             await self._question(gateway, attempt, notice.provider_ref, result)
             return False
@@ -203,7 +210,7 @@ class Callbacks:
             try:
                 attempt = await attempt_store.find(self._store, reference)
                 if attempt is not None and attempt.gateway == gateway.name:
-                    instruction = _instruction.decode(attempt.instruction)
+                    instruction = steps.current(attempt)
                     answered = Exchange(Phase.ANSWERED, reply)
                     result = read(gateway.channel, instruction, answered, gateway.account)
                     await self._believed(attempt, result, result.provider_ref)

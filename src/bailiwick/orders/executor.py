@@ -5,6 +5,7 @@
 """
 
 import asyncio
+import functools
 import random
 from typing import TYPE_CHECKING, Any
 
@@ -23,17 +24,16 @@ from bailiwick.channels.contract import (
     Phase,
     Request,
     Result,
-    of_same,
     read,
 )
 from bailiwick.idempotency import keys
 from bailiwick.idempotency.requests import unpacked
-from bailiwick.orders import attempt_store
+from bailiwick.orders import attempt_store, steps
 from bailiwick.orders.attempts import Attempt, KnownObject
 from bailiwick.orders.kinds import Kind
 from bailiwick.orders.row_builder import stored_attempt
 from bailiwick.orders.rows import OrderMove
-from bailiwick.orders.transition import Transition
+from bailiwick.orders.transition import SUSPICIOUS, Transition
 from bailiwick.routing.building import build, defective
 from bailiwick.routing.gateways import Gateway
 from bailiwick.runtime import trace
@@ -111,7 +111,9 @@ class AttemptExecutor:
                 _uncancel()
                 return RecordedOutcome(now.order)
             finally:
-                del self.inflight[now.attempt.id]
+                # Unless the next step of it is on its way by now.
+                if self.inflight.get(now.attempt.id) is asyncio.current_task():
+                    del self.inflight[now.attempt.id]
             settled = await self.record_outcome(now.attempt, result, now.order, expand)
             now = settled.next
         return settled
@@ -172,8 +174,13 @@ class AttemptExecutor:
         async with self.locks.hold(attempt.subject):
             for round_ in range(ROUNDS_MAX):
                 if order is None:
-                    order, attempt = await self._fresh(attempt)
-                told = of_same(attempt.provider_ref, result)
+                    order, again = await self._fresh(attempt)
+                    if steps.moved_on(attempt, again):
+                        # What was said of an earlier step: how it is by now, the provider is asked.
+                        await self._store.rows("attempt_postpone", attempt.id, 0.0)
+                        return RecordedOutcome(order)
+                    attempt = again
+                told = steps.about_same(attempt, result)
                 step = await self._decide(order, attempt, told)
                 if step is None:
                     await self._note_contradiction(order, attempt, result)
@@ -197,7 +204,7 @@ class AttemptExecutor:
                     crash_point("settle.committed")
                     trace.mark("settled")
                     self._stop_waiting(attempt.id, settled)
-                    return self._with_next(settled, step, written.begun_boot_ns)
+                    return self._with_next(settled, step, attempt, written.begun_boot_ns)
                 order = None
                 # Another process of this node changes the order: let it finish.
                 await asyncio.sleep(random.uniform(0, 0.002 * 2 ** min(round_, 5)))
@@ -222,8 +229,9 @@ class AttemptExecutor:
         self, order: Any, attempt: Attempt, result: Result
     ) -> tuple[str, str | None] | None:
         """Reason and detail of a review: another object than the one known, or a no after a yes."""
-        if of_same(attempt.provider_ref, result) is not result:
-            return "reference_mismatch", result.provider_ref
+        told = steps.about_same(attempt, result)
+        if told is not result and told.detail in SUSPICIOUS:
+            return str(told.detail), result.provider_ref
         if order.state in self._kinds.of(attempt.subject).let_go:
             return None  # that the hold is gone is what was asked for
         no_after_yes = attempt.state == "approved" and result.outcome is Outcome.DECLINED
@@ -231,10 +239,12 @@ class AttemptExecutor:
         return ("contradiction", result.code) if charges and no_after_yes else None
 
     def _stop_waiting(self, attempt: str, settled: RecordedOutcome) -> None:
-        """The outcome is definite: whoever still waits for the provider's answer need not."""
+        """The outcome is definite, or the next step's turn has come: whoever still waits for the
+        provider's answer need not."""
         waiting = self.inflight.get(attempt)
-        definite = settled.step is not None and settled.step.definite
-        if definite and waiting is not None and waiting is not asyncio.current_task():
+        step = settled.step
+        over = step is not None and (step.definite or step.attempt_step is not None)
+        if over and waiting is not None and waiting is not asyncio.current_task():
             waiting.cancel()
 
     async def _fresh(self, attempt: Attempt) -> tuple[Any, Attempt]:
@@ -245,6 +255,10 @@ class AttemptExecutor:
 
     async def _decide(self, order: Any, attempt: Attempt, result: Result) -> Transition[Any] | None:
         handler = self._kinds.handler(attempt)
+        if steps.asks(result):
+            assert handler.steps is not None, "agreed() lets no other operation ask for one"
+            begins = functools.partial(self._rows.attempt_step, attempt)
+            return handler.steps(order, attempt, result, begins, now_ms())
         if handler.onward is not None:
             following = await handler.onward(self._machine, order, attempt, result)
             if following is not None:
@@ -263,7 +277,7 @@ class AttemptExecutor:
             identity = key_identity(attempt.merchant, attempt.livemode, key)
             stored = await keys.find(self._store, identity)
             expand = unpacked(None if stored is None else stored.expand)
-        if step.attempt_new is not None:
+        if step.attempt_new is not None or step.attempt_step is not None:
             expand = None  # nobody is told of it, and its charge is not written yet
         status, body, plain = await kind.answer(self._store, step, expand or [], attempt)
         settled = RecordedOutcome(step.after, step, None, status, body)
@@ -276,7 +290,9 @@ class AttemptExecutor:
     def _known(self, attempt: Attempt, step: Transition[Any]) -> KnownObject | None:
         """The id that the provider has given the attempt's object, where that is news and callbacks
         may name nothing else."""
-        ref = next((e.provider_ref for e in step.attempt_ends or () if e.id == attempt.id), None)
+        ends = (each for each in step.attempt_ends or () if each.id == attempt.id)
+        told = step.attempt_step or next(ends, None)
+        ref = None if told is None else told.provider_ref
         if ref is None or ref == attempt.provider_ref:
             return None
         profile = self._gateways.profile_of(attempt.gateway)
@@ -285,11 +301,18 @@ class AttemptExecutor:
         return KnownObject(attempt.id, ref, attempt.gateway)
 
     def _with_next(
-        self, settled: RecordedOutcome, step: Transition[Any], begun_boot_ns: int
+        self,
+        settled: RecordedOutcome,
+        step: Transition[Any],
+        attempt: Attempt,
+        begun_boot_ns: int,
     ) -> RecordedOutcome:
-        if step.attempt_new is None:
+        if step.attempt_step is not None:
+            attempt = steps.stepped(attempt, step.attempt_step)
+        elif step.attempt_new is not None:
+            attempt = stored_attempt(step.after, step.attempt_new)
+        else:
             return settled
-        attempt = stored_attempt(step.after, step.attempt_new)
         crash_point("next.permitted")
         return msgspec.structs.replace(
             settled, next=Permitted(step.after, attempt, permit(begun_boot_ns))

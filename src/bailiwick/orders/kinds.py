@@ -15,6 +15,7 @@ from bailiwick.base.errors import ApiError
 from bailiwick.channels.contract import DisputeNotice, Instruction, NotBuilt, Operation, Result
 from bailiwick.orders.attempts import Attempt
 from bailiwick.orders.rows import OrderMove
+from bailiwick.orders.steps import Begins
 from bailiwick.orders.table import OrderTable
 from bailiwick.orders.transition import Transition
 from bailiwick.store.database import Store
@@ -23,6 +24,7 @@ ActsOn = Callable[[Store, Any, Attempt], Awaitable[Any]]
 Completes = Callable[[Store, Instruction], Awaitable[Instruction | NotBuilt]]
 Effect = Callable[[Any, Attempt, Any, Result, int, int], Transition[Any] | None]
 GivesUp = Callable[[Any, Any, Attempt], Awaitable[Transition[Any] | None]]
+Steps = Callable[[Any, Attempt, Result, Begins, int], Transition[Any] | None]
 Onward = Callable[[Any, Any, Attempt, Result], Awaitable[Transition[Any] | None]]
 
 
@@ -82,6 +84,10 @@ class Handler(msgspec.Struct, frozen=True):
         charges: it takes money of the payer: a no after a yes contradicts it.
         gives_up: the machine, order and open attempt to the transition that gives it up because
             its time has run out; None where it has not. Without it nothing is given up.
+        steps: order, attempt, a result that asks for a step, what makes one of an instruction, and
+            now to the transition that permits it; None where there is none to take. Without it the
+            operation has one step. Pure.
+        back: an order to where a payer who comes back goes on to; None: nowhere. Pure.
         may_return: what was done may come back long after.
     """
 
@@ -92,6 +98,8 @@ class Handler(msgspec.Struct, frozen=True):
     charges: bool = False
     may_return: bool = False
     gives_up: GivesUp | None = None
+    steps: Steps | None = None
+    back: Callable[[Any], str | None] | None = None
 
 
 def alone(outcome: Callable[[Any, Attempt, Result, int, int], Transition[Any] | None]) -> Effect:

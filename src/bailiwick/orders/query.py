@@ -3,24 +3,20 @@
 import msgspec
 
 from bailiwick.channels.contract import (
-    Instruction,
-    Operation,
     Outcome,
     Resolve,
     Result,
     agreed,
-    of_same,
 )
+from bailiwick.orders import steps
 from bailiwick.orders.attempts import Attempt
 from bailiwick.routing.building import question
 from bailiwick.routing.gateways import Gateway
 
-_instruction = msgspec.json.Decoder(Instruction)
-
 
 async def query(attempt: Attempt, gateway: Gateway, way: Resolve) -> Result | None:
     """What the provider says when it is asked in one way; None when it says nothing."""
-    instruction = _instruction.decode(attempt.instruction)
+    instruction = steps.current(attempt)
     if way is Resolve.PROVIDER_ID:
         if attempt.provider_ref is None:
             return None
@@ -32,13 +28,13 @@ async def query(attempt: Attempt, gateway: Gateway, way: Resolve) -> Result | No
     if exchange.reply is None:
         return None
     result = gateway.channel.parse_query(instruction, exchange.reply, way, gateway.account)
-    return of_same(attempt.provider_ref, agreed(instruction, result, gateway.profile))
+    return steps.about_same(attempt, agreed(instruction, result, gateway.profile))
 
 
 async def state_of(attempt: Attempt, gateway: Gateway) -> Result | None:
     """What the provider knows now of an attempt, asked in the ways its channel declares; None
     when that cannot be learned. "Not found" tells nothing here."""
-    for way in gateway.profile.resolve.get(Operation(attempt.operation), ()):
+    for way in gateway.profile.ways(steps.current(attempt)):
         if way in (Resolve.REFERENCE, Resolve.PROVIDER_ID):
             result = await query(attempt, gateway, way)
             if result is not None and result.outcome is not Outcome.UNKNOWN:

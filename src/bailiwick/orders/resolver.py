@@ -15,17 +15,16 @@ from bailiwick.base.clock import boot_ns
 from bailiwick.base.errors import ApiError
 from bailiwick.channels.contract import (
     TURNED_AWAY,
+    Instruction,
     NotBuilt,
-    Operation,
     Outcome,
     Phase,
     Resolve,
     Result,
-    of_same,
     read,
     unknown,
 )
-from bailiwick.orders import attempt_store
+from bailiwick.orders import attempt_store, steps
 from bailiwick.orders.attempts import Attempt
 from bailiwick.orders.executor import PERMIT_NS, permit
 from bailiwick.orders.machine import Machine
@@ -47,6 +46,13 @@ REVIEW_PENDING_AFTER_MS = 7 * 86_400_000
 LOOK_MIN_MS = 500
 LOOK_MAX_MS = 600_000
 SETTLED_REASONS = ["unresolved", "gateway_missing"]
+
+_NEVER_RECEIVED = Result(
+    Outcome.DECLINED,
+    code="processing_error",
+    message="The provider never received the request; nothing was charged.",
+    detail="not_found",
+)
 
 log = structlog.get_logger()
 
@@ -109,6 +115,10 @@ class Resolver:
             return
         settled = await self._executor.record_outcome(attempt, result)
         crash_point("resolve.settled")
+        if settled.step is not None and settled.step.attempt_step is not None:
+            assert settled.next is not None, "a step that is committed is sent"
+            await self._executor.drive(settled.next)
+            return
         if result.outcome is Outcome.PENDING:
             await self._still_open(attempt, result)
             if settled.next is not None:
@@ -124,11 +134,11 @@ class Resolver:
 
     async def _ask(self, attempt: Attempt, gateway: Gateway) -> Result | None:
         """Try the channel's declared ways in order; None when none of them told anything."""
-        operation = Operation(attempt.operation)
+        instruction, undone = steps.current(attempt), False
         told: Result | None = None
-        for way in gateway.profile.resolve.get(operation, ()):
+        for way in gateway.profile.ways(instruction):
             if way is Resolve.REPLAY:
-                result = await self._replay(attempt, gateway)
+                result = await self._replay(attempt, gateway, undone=undone)
             elif way in (Resolve.REFERENCE, Resolve.PROVIDER_ID):
                 result = await query(attempt, gateway, way)
             else:
@@ -136,6 +146,8 @@ class Resolver:
             if result is not None and result.not_found:
                 looked_up = way is not Resolve.REPLAY
                 result = (self._absent if looked_up else self._gone)(attempt, gateway)
+            if result is not None and steps.asked_before(instruction, result):
+                undone, result = True, self._undone(attempt, gateway, instruction)
             if result is not None and result.outcome is not Outcome.UNKNOWN:
                 return result
             told = result or told
@@ -143,7 +155,7 @@ class Resolver:
 
     async def _reversed(self, attempt: Attempt, gateway: Gateway, result: Result | None) -> bool:
         """Have a charge given up by a reversal, once nobody can still be sending it."""
-        ways = gateway.profile.resolve.get(Operation(attempt.operation), ())
+        ways = gateway.profile.ways(steps.current(attempt))
         if Resolve.REVERSAL not in ways or not self._quiet(attempt.id, attempt.quiet_ms, gateway):
             return False
         settled = await self._executor.record_outcome(attempt, result or unknown("no_answer"))
@@ -157,10 +169,13 @@ class Resolver:
         sure_ms = PERMIT_NS // 1_000_000 + gateway.profile.total_ms
         return attempt not in self._executor.inflight and quiet_ms >= sure_ms
 
-    async def _replay(self, attempt: Attempt, gateway: Gateway) -> Result | None:
-        """Send the same request under the same reference again, while the provider knows it."""
-        if attempt.state == "pending" or attempt.id in self._executor.inflight:
-            return None  # the provider has answered, or our own call still waits for it
+    async def _replay(self, attempt: Attempt, gateway: Gateway, *, undone: bool) -> Result | None:
+        """Send the same request under the same reference again, while the provider knows it.
+        ``undone``: the provider has just said that it is still to be done."""
+        if attempt.state == "pending" and not undone:
+            return None  # the provider has answered
+        if attempt.id in self._executor.inflight:
+            return None  # our own call still waits for it
         instruction, request = await self._executor.built(attempt, gateway, repeat=True)
         if isinstance(request, NotBuilt):
             # It may have been built, and sent, by an earlier version or under other settings.
@@ -183,7 +198,7 @@ class Resolver:
         if result.outcome is Outcome.DECLINED and result.detail in TURNED_AWAY:
             # The repeat was not looked at; what was sent before may have been carried out.
             return unknown(str(result.detail))
-        return of_same(attempt.provider_ref, result)
+        return steps.about_same(attempt, result)
 
     def _absent(self, attempt: Attempt, gateway: Gateway) -> Result | None:
         """What "not found" means: nothing, until nobody can still be sending it."""
@@ -191,12 +206,19 @@ class Resolver:
         quiet = self._quiet(attempt.id, attempt.quiet_ms - visible_ms, gateway)
         if not quiet or attempt.provider_ref is not None:
             return None
-        return Result(
-            Outcome.DECLINED,
-            code="processing_error",
-            message="The provider never received the request; nothing was charged.",
-            detail="not_found",
-        )
+        return _NEVER_RECEIVED
+
+    def _undone(
+        self, attempt: Attempt, gateway: Gateway, instruction: Instruction
+    ) -> Result | None:
+        """What it means that a step is still to be done: nothing, until nobody can still be sending
+        it, and while it can be repeated."""
+        repeats = Resolve.REPLAY in gateway.profile.ways(instruction)
+        visible_ms = gateway.profile.visibility_ms
+        quiet = self._quiet(attempt.id, attempt.quiet_ms - visible_ms, gateway)
+        if not quiet or (repeats and attempt.age_ms < gateway.profile.replay_ms):
+            return None
+        return _NEVER_RECEIVED
 
     def _gone(self, attempt: Attempt, gateway: Gateway) -> Result | None:
         """What it means that a reversal finds no charge: the same of the charge. Whose permit had

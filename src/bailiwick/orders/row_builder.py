@@ -10,9 +10,10 @@ from bailiwick.base.objects import API_VERSION, encode, text
 from bailiwick.channels.contract import Instruction, Operation
 from bailiwick.delivery.webhooks import Endpoints
 from bailiwick.idempotency.rows import Claim
-from bailiwick.orders.attempts import Attempt, AttemptNew, KnownObject
+from bailiwick.orders.attempts import Attempt, AttemptNew, AttemptStep, KnownObject
 from bailiwick.orders.kinds import Kind, Kinds
 from bailiwick.orders.rows import Beside, OrderMove, Told, more
+from bailiwick.orders.steps import LOOK_MS
 from bailiwick.orders.transition import Order, Transition
 from bailiwick.routing.gateways import Gateways
 from bailiwick.topology.snapshot import World
@@ -54,6 +55,7 @@ class RowBuilder:
             instruction,
             reference=identifier,
             callback_url=None if chosen is None else chosen.callback_url,
+            return_url=None if chosen is None else chosen.back_to(instruction, identifier),
             context=None if chosen is None else chosen.context(),
         )
         return AttemptNew(
@@ -66,6 +68,18 @@ class RowBuilder:
             instruction=instruction,
             acts_on=acts_on,
             key=key,
+        )
+
+    def attempt_step(self, attempt: Attempt, instruction: Instruction) -> AttemptStep:
+        """The next step of an attempt to commit, with a context of its own."""
+        chosen = self._gateways.get(attempt.gateway)
+        context = None if chosen is None else chosen.context()
+        return AttemptStep(
+            id=attempt.id,
+            epoch=self._world().epoch,
+            check_ms=LOOK_MS,
+            instruction=msgspec.structs.replace(instruction, context=context),
+            provider_ref=instruction.provider_ref,
         )
 
     def event(self, order: Order, type_: str) -> tuple[str, list[str] | None]:
@@ -137,6 +151,7 @@ class RowBuilder:
                 review=step.review,
                 beside=self.told(after, step.beside),
                 known=known,
+                attempt_step=step.attempt_step,
             ),
         }
         if also:

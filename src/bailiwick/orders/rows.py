@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from bailiwick.idempotency.rows import Claim
-from bailiwick.orders.attempts import AttemptEnd, AttemptNew, KnownObject
+from bailiwick.orders.attempts import AttemptEnd, AttemptNew, AttemptStep, KnownObject
 
 
 class Review(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -125,13 +125,14 @@ def more(
     review: Review | None = None,
     beside: Beside | None = None,
     known: KnownObject | None = None,
+    attempt_step: AttemptStep | None = None,
 ) -> str | None:
     """What few moves bring along, as one JSON document; None for nothing.
 
     ``ends``: attempts that end beside the one that the move is about. ``beside``: what the kind
     writes beside its order, by the names that its part of ``move.sql`` reads.
     """
-    if not (claim or ends or attempt_new or review or beside or known):
+    if not (claim or ends or attempt_new or review or beside or known or attempt_step):
         return None
     given: dict[str, Any] = {
         "claim": claim,
@@ -139,6 +140,7 @@ def more(
         "attempt_new": attempt_new,
         "review": review,
         "known": known,
+        "attempt_step": attempt_step,
         **(beside or {}),
     }
     brought = {name: value for name, value in given.items() if value}

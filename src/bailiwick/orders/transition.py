@@ -12,7 +12,7 @@ import msgspec
 from bailiwick.base.objects import Object
 from bailiwick.channels.contract import Outcome, Result
 from bailiwick.ledger.postings import Posting
-from bailiwick.orders.attempts import Attempt, AttemptEnd, AttemptNew
+from bailiwick.orders.attempts import Attempt, AttemptEnd, AttemptNew, AttemptStep
 from bailiwick.orders.rows import Beside, Review
 
 UNSENT = frozenset({"unsent", "not_expressible", "not_prepared", "channel_defect"})
@@ -78,6 +78,7 @@ class Transition(msgspec.Struct, Generic[OrderT], frozen=True, kw_only=True):
     error: dict[str, Any] | None = None
     attempt_ends: list[AttemptEnd] | None = None
     attempt_new: AttemptNew | None = None
+    attempt_step: AttemptStep | None = None
     part: Part | None = None
     beside: Beside | None = None
     postings: list[Posting] | None = None

@@ -22,6 +22,8 @@ from bailiwick.channels.contract import (
     Channel,
     Context,
     Exchange,
+    Instruction,
+    Operation,
     Outcome,
     Permit,
     Phase,
@@ -60,14 +62,18 @@ class Gateway:
         silent: Callable[[], bool] = lambda: False,
         late: Late = lambda request, reply: None,
         secured: Secured = USUAL,
+        return_base: str = "",
     ) -> None:
         self._silent = silent
         self.name = settings.name
         self.vault = settings.vault_name
         self.settings = settings
         self.callback_url = callback_url
+        self._return_base = return_base
         self.channel: Channel = channel(settings.channel)
         self.profile: Profile = profile_at(self.channel.profile, settings)
+        ways = (each for found in self.profile.methods.values() for each in found)
+        self._comes_back = any(each.return_step is not None for each in ways)
         self.inflight = 0
         self.calls = 0
         self._transport: Transport = open_transport(
@@ -94,6 +100,18 @@ class Gateway:
     def lacking(self) -> str | None:
         """Which preparation is lacking, and why: no request can be made without it."""
         return self.preparations.lacking()
+
+    def back_to(self, instruction: Instruction, attempt: str) -> str | None:
+        """Where the payer of a charge is to come back to: to the node, if the charge goes on by
+        what the payer brings; else where the client says."""
+        told = instruction.return_url
+        if not self._comes_back or told is None or not self._return_base:
+            return told
+        if instruction.operation is not Operation.CHARGE:
+            return told
+        takes = self.profile.takes(instruction)
+        here = takes is not None and takes.return_step is not None
+        return f"{self._return_base}/{attempt}" if here else told
 
     @property
     def usage(self) -> str:
@@ -236,6 +254,7 @@ class Gateways:
         callback_base: str,
         silent: Callable[[], bool] = lambda: False,
         secured: Mapping[str, Secured] | None = None,
+        return_base: str = "",
     ) -> None:
         self._all = {
             each.name: Gateway(
@@ -245,6 +264,7 @@ class Gateways:
                 silent,
                 functools.partial(self._late, each.name),
                 (secured or {}).get(each.name, USUAL),
+                return_base,
             )
             for each in settings
         }

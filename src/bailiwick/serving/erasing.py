@@ -94,6 +94,8 @@ _INSTRUCTION = frozenset(
         "overcapture",
         "store",
         "off_session",
+        "steps",
+        "before",
     }
 )
 _RESULT = frozenset({"outcome", "amount", "currency", "code", "decline_code", "detail"})

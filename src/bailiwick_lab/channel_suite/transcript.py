@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from bailiwick.channels.blocks.redact import REMOVED
-from bailiwick.channels.contract import Account, Prepared, Refused, Request
+from bailiwick.channels.contract import Account, Prepared, Refused, Request, Result
 from bailiwick_lab.channel_suite import wires
 from bailiwick_lab.channel_suite.cases import Answer
 from bailiwick_lab.channel_suite.subject import NOW_MS, Subject, require
@@ -49,7 +49,7 @@ async def play(it: Subject) -> list[dict[str, Any]]:
     steps = [Step(case.name, case.reply, partial(_request, it, case)) for case in it.cases.answers]
     told = await wires.of(it.profile).play(it, steps)
     played = [
-        {"case": case.name, **each, "result": json.loads(msgspec.json.encode(case.says))}
+        {"case": case.name, **each, "result": _read(case.says)}
         for case, each in zip(it.cases.answers, told, strict=True)
     ]
     return played + await _preparations(it)
@@ -75,6 +75,12 @@ def _shown(says: Prepared | Refused) -> dict[str, Any]:
     if isinstance(says, Refused):
         return {"reason": says.reason, "remedy": says.remedy}
     return {"values": dict.fromkeys(says.values, REMOVED), "lasts_ms": says.lasts_ms}
+
+
+def _read(result: Result) -> dict[str, Any]:
+    """A reading; what belongs to steps is there only where there is one."""
+    told: dict[str, Any] = json.loads(msgspec.json.encode(result))
+    return {name: told[name] for name in told if told[name] or name not in ("step", "kept")}
 
 
 def _request(it: Subject, case: Answer, account: Account) -> Request:

@@ -19,6 +19,7 @@ from bailiwick_sandbox.bank.checks import (
     not_open,
     same_charge,
 )
+from bailiwick_sandbox.bank.completions import agreed, waits
 from bailiwick_sandbox.bank.journal import Entry, Journal
 from bailiwick_sandbox.bank.ledger import Ledger
 from bailiwick_sandbox.bank.records import (
@@ -219,7 +220,7 @@ class Books:
             if seen not in ledger.voids or ledger.voids[seen].charge != charge_id:
                 raise mismatch(request.reference)
             return charge, True
-        if charge.status not in ("authorized", "pending", "action_required"):
+        if charge.status not in ("authorized", "pending", "action_required", "approved"):
             raise not_open(charge, "not_voidable")
         self.check_room()
         now = self.clock()
@@ -306,8 +307,9 @@ class Books:
             return row, False
         if row.next_status and self.clock() >= row.next_at:
             return self._in_time(ledger, row), True
-        agreed = approve and source_behind(row).then != "declined"
-        return self._end(ledger, row, approve=agreed, why="bank" if approve else "payer"), True
+        yes = approve and source_behind(row).then != "declined"
+        ended = self._end(ledger, row, approve=yes, why="bank" if approve else "payer")
+        return ended, ended.status != row.status
 
     def find_charge(self, ledger: Ledger, charge_id: str, param: str | None = None) -> Charge:
         """A charge by the bank's id; raises Refusal 404."""
@@ -342,7 +344,8 @@ class Books:
         now = self.clock()
         row = replace(before, next_status="", next_at=0, updated=now)
         if approve:
-            row = self.approved(ledger, replace(row, decline=None), now)
+            row = replace(row, decline=None)
+            row = agreed(row, now) if waits(row) else self.approved(ledger, row, now)
         else:
             row = replace(row, status="declined", decline=decline_of(before, why))
             row = row if why != "time" else after_decline(before, row, now + self.settle_ms)

@@ -103,7 +103,8 @@ def same_family(family: Family | None, request: ChargeRequest) -> bool:
     """The same of how the payer pays."""
     kept = family or Family()
     sent = (request.method or "", request.flow, request.code, request.payer, request.expires_at)
-    return (kept.method, kept.flow, kept.code, kept.payer, kept.expires_at) == sent
+    known = (kept.method, kept.flow, kept.code, kept.payer, kept.expires_at)
+    return (*known, kept.completes) == (*sent, request.completes)
 
 
 def same_setup(row: Charge, request: SetupRequest) -> bool:

@@ -26,6 +26,7 @@ from bailiwick_sandbox.bank.records import (
     Submission,
     Void,
 )
+from bailiwick_sandbox.families.wire import Completion
 
 _HEADER = b'{"books":"bailiwick-sandbox","version":1}\n'
 
@@ -43,6 +44,7 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     payout: Payout | None = None
     recall: Recall | None = None
     reversal: Reversal | None = None
+    completion: Completion | None = None
 
 
 class JournalError(Exception):

@@ -21,6 +21,7 @@ from bailiwick_sandbox.bank.records import (
 )
 from bailiwick_sandbox.config import ProviderConfig
 from bailiwick_sandbox.families.codes import taken
+from bailiwick_sandbox.families.wire import Completion
 
 
 class Ledger:
@@ -40,6 +41,7 @@ class Ledger:
         self.payouts: dict[str, Payout] = {}
         self.recalls: dict[str, Recall] = {}
         self.reversals: dict[str, Reversal] = {}
+        self.completions: dict[str, Completion] = {}
         # References of charges that were given up before they came.
         self.closed: set[str] = set()
         # Codes of payers that are used up, with the charge.
@@ -81,6 +83,9 @@ class Ledger:
         if entry.recall is not None:
             self.recalls[entry.recall.id] = entry.recall
             self.references[entry.recall.reference] = ("payout_cancel", entry.recall.id)
+        if entry.completion is not None:
+            self.completions[entry.completion.id] = entry.completion
+            self.references[entry.completion.reference] = ("complete", entry.completion.id)
         if entry.reversal is not None:
             self._put_reversal(entry.reversal)
 
@@ -98,5 +103,5 @@ class Ledger:
         """How many rows there are, which is also how many ids were given out."""
         rows: tuple[Sized, ...] = (self.charges, self.increments, self.captures, self.voids)
         rows += (self.refunds, self.disputes, self.submissions, self.payouts, self.recalls)
-        rows += (self.reversals,)
+        rows += (self.reversals, self.completions)
         return sum(len(each) for each in rows)

@@ -9,10 +9,17 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from bailiwick_sandbox.families.wire import Code, Family, Flow, Method, Payer
+from bailiwick_sandbox.families.wire import Code, Completes, Family, Flow, Method, Payer
 
 ChargeStatus = Literal[
-    "authorized", "captured", "declined", "pending", "action_required", "voided", "stored"
+    "authorized",
+    "captured",
+    "declined",
+    "pending",
+    "action_required",
+    "approved",
+    "voided",
+    "stored",
 ]
 RefundStatus = Literal["succeeded", "pending", "failed"]
 DisputeStatus = Literal[
@@ -29,6 +36,7 @@ Operation = Literal[
     "charge",
     "increment",
     "capture",
+    "complete",
     "void",
     "refund",
     "evidence",
@@ -82,7 +90,7 @@ class ChargeRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
 
     ``method``: what the payer pays by, in the words of the API, a card if nothing is said;
     ``flow``: how the payer meets the bank; ``code``: off the payer's phone; ``expires_at``: until
-    when the payer may act.
+    when the payer may act; ``completes``: see there.
     """
 
     reference: Reference
@@ -102,6 +110,7 @@ class ChargeRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     code: Code | None = None
     payer: Payer | None = None
     expires_at: int | None = None
+    completes: Completes = ""
 
 
 class FlowRequest(ChargeRequest, frozen=True, forbid_unknown_fields=True, kw_only=True, gc=False):

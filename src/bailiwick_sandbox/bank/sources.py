@@ -138,7 +138,7 @@ _SPECIAL: Final[dict[str, Source]] = {
 }
 
 # Faults of a later operation on the charge: pm_sandbox_refund_reset_after and so on.
-_LATER: Final = ("increment", "capture", "void", "refund", "query", "setup")
+_LATER: Final = ("increment", "capture", "complete", "void", "refund", "query", "setup")
 
 
 def _table() -> dict[str, Source]:

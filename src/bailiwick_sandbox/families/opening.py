@@ -30,7 +30,9 @@ def family_of(request: ChargeRequest) -> Family | None:
     family = Family(
         request.method or "", request.flow, request.code, request.payer, request.expires_at
     )
-    return None if family == Family() else replace(family, steered=steered(request))
+    if family == Family():
+        return None
+    return replace(family, steered=steered(request), completes=request.completes)
 
 
 def begin(

@@ -25,6 +25,8 @@ def read(body: bytes) -> ChargeRequest:
             raise _unfit("The code off the payer's phone is missing.", "code")
     elif request.flow not in _CODED:
         raise _unfit(f"Only the flows {' and '.join(_CODED)} take a code.", "code")
+    if request.completes and request.flow != "redirect":
+        raise _unfit("Only the flow redirect is completed by the merchant.", "completes")
     if request.flow != "token":
         for field in ("off_session", "agreement"):
             if getattr(request, field):

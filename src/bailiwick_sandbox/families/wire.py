@@ -21,6 +21,10 @@ Flow = Literal[
 ]
 ActionType = Literal["redirect", "shown_code", "in_app", "push", "wait", "voucher", "transfer"]
 
+Completes = Literal["", "approved", "returned"]
+"""Which request of the merchant completes a charge: none; one that is taken once the payer has
+approved; or one with what the payer brings back from the page, and nothing else tells of that."""
+
 Method = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Code = Annotated[str, Meta(min_length=1, max_length=128)]
 _Text = Annotated[str, Meta(min_length=1, max_length=512)]
@@ -70,6 +74,7 @@ class Action(Struct, frozen=True, omit_defaults=True, gc=False):
 class Family(Struct, frozen=True, omit_defaults=True, gc=False):
     """What a charge keeps of it: what was sent (up to ``expires_at``) and what was made of that.
 
+    ``completes``: see there; ``result``: what the payer brings back.
     ``until``: when the payer's time is up, zero for never; ``url``: the page on which the payer
     acts; ``steered``: the test source that steers the payer, from wherever it came.
     """
@@ -83,3 +88,23 @@ class Family(Struct, frozen=True, omit_defaults=True, gc=False):
     url: str = ""
     action: Action | None = None
     steered: str = ""
+    completes: Completes = ""
+    result: str = ""
+
+
+class CompletionRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """The body of POST /{provider}/charges/{id}/complete."""
+
+    reference: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:\-]{1,128}$")]
+    result: Annotated[str, Meta(max_length=200)] = ""
+
+
+class Completion(Struct, frozen=True, omit_defaults=True, gc=False):
+    """A charge that was completed by the merchant: only then was anything taken or held."""
+
+    provider: str
+    id: str
+    reference: str
+    charge: str
+    created: int
+    result: str = ""

@@ -95,6 +95,9 @@ class App:
             ):
                 body = await exchange.body(self._limit)
                 await service.change(exchange, ledger, charge_id, operation, body)
+            case ["charges", charge_id, "complete"] if method == "POST":
+                body = await exchange.body(self._limit)
+                await service.completions.complete(exchange, ledger, charge_id, body)
             case ["reversals"] if method == "POST":
                 await service.reversals.reverse(exchange, ledger, await exchange.body(self._limit))
             case ["refunds"] if method == "POST":

@@ -52,6 +52,7 @@ _STATES = {
     "captured": "The payment is approved.",
     "declined": "The payment was declined.",
     "voided": "The payment was cancelled.",
+    "approved": "The payment is approved.",
     "pending": "The payment is being processed.",
     "stored": "Your card is saved.",
 }
@@ -95,9 +96,11 @@ def missing_page() -> Answer:
 
 
 def shop(charge: Charge, return_url: str) -> Answer:
-    """Send the payer to the shop's address with the reference."""
+    """Send the payer to the shop's address with the reference, and what else is to be brought."""
     parts = urlsplit(return_url)
     reference = f"reference={quote(charge.reference, safe='')}"
+    if charge.family is not None and charge.family.result:
+        reference += f"&result={charge.family.result}"
     query = f"{parts.query}&{reference}" if parts.query else reference
     location = urlunsplit((parts.scheme, parts.netloc, parts.path, query, parts.fragment))
     return Answer(303, b"", (*_HEADERS, (b"location", location.encode("ascii"))))

@@ -20,6 +20,7 @@ _HEADINGS: Final[dict[Flow, str]] = {
     "presented_code": "Enter your PIN to pay",
 }
 _ENDS: Final = {
+    "approved": "You have approved the payment",
     "authorized": "You have approved the payment",
     "captured": "You have paid",
     "declined": "The payment was declined",
@@ -63,7 +64,8 @@ def _became(charge: Charge) -> str:
         return charge.decline.message.rstrip(".")
     if charge.void_reason == "reversed":
         return "The shop took the payment back"
-    return {"captured": "Paid", "authorized": "Approved"}.get(charge.status, "Cancelled")
+    told = {"captured": "Paid", "authorized": "Approved", "approved": "Approved"}
+    return told.get(charge.status, "Cancelled")
 
 
 def _instructions(action: Action | None) -> list[tuple[str, str]]:

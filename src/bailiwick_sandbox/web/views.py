@@ -41,6 +41,8 @@ def operation_view(books: Books, ledger: Ledger, reference: str, lie: str = "") 
         charge_id = ledger.increments[row_id].charge
     elif kind == "capture":
         charge_id = ledger.captures[row_id].charge
+    elif kind == "complete":
+        charge_id = ledger.completions[row_id].charge
     elif kind in ("evidence", "concede"):
         charge_id = ledger.submissions[row_id].charge
     elif kind == "void":
@@ -79,7 +81,7 @@ def _payout_view(ledger: Ledger, reference: str, lie: str) -> OperationView:
 
 
 def _charge_status(row: Charge) -> Status:
-    if row.status in ("pending", "action_required"):
+    if row.status in ("pending", "action_required", "approved"):
         return "pending"
     # A voided charge succeeded, as a charge, if it ever was approved.
     return "succeeded" if row.approved_at else "failed"
@@ -106,6 +108,7 @@ def export(books: Books, provider: str | None) -> dict[str, Any]:
         "setups": [_plain(row) for row in charges if row.setup],
         "increments": [_plain(row) for ledger in ledgers for row in ledger.increments.values()],
         "captures": [_plain(row) for ledger in ledgers for row in ledger.captures.values()],
+        "completions": [_plain(row) for ledger in ledgers for row in ledger.completions.values()],
         "voids": [_plain(row) for ledger in ledgers for row in ledger.voids.values()],
         "reversals": [_plain(row) for ledger in ledgers for row in ledger.reversals.values()],
         "refunds": [_plain(row) for ledger in ledgers for row in ledger.refunds.values()],

@@ -66,12 +66,14 @@ def only_declared(profile: Profile, instruction: Instruction) -> None:
     """Refuse what the profile does not declare.
 
     Raises:
-        CannotExpress: an operation that the provider lacks, or a hold where there are none, or by
-            what cannot be held.
+        CannotExpress: an operation or step that the provider lacks, or a hold where there are none,
+            or by what cannot be held.
     """
     operation = instruction.operation
     if operation not in profile.resolve:
         raise CannotExpress(f"{profile.title} has no {operation} here; nothing was sent.")
+    if instruction.step is not None and instruction.step not in profile.steps:
+        raise CannotExpress(f"{profile.title} has no step {instruction.step}; nothing was sent.")
     if operation is not Operation.CHARGE or instruction.automatic:
         return
     kind = instruction.payment_method_type

@@ -90,6 +90,11 @@ class Instruction(msgspec.Struct, frozen=True, omit_defaults=True):
         code: for a charge: what was scanned off the payer's phone.
         payer: for a charge: what the channel declares to need of the payer.
         expires_ms: for a charge: until when the payer may act (Unix time in milliseconds).
+        steps: the steps after the first request that were taken, the one asked for last; none for
+            the first request itself (``Profile.steps``).
+        before: the provider's ids of what the steps before have made, the latest last; it is
+            ``provider_ref`` too.
+        kept: what readings, or the payer on the way back, brought for this step.
         context: see there; None where the channel declares to need none.
         original: the context of the charge acted upon.
         repeat: it is sent again, because no answer came; said only where there is a context.
@@ -120,9 +125,23 @@ class Instruction(msgspec.Struct, frozen=True, omit_defaults=True):
     code: str | None = None
     payer: Payer | None = None
     expires_ms: int | None = None
+    steps: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
+    kept: dict[str, str] = {}
     context: Context | None = None
     original: Context | None = None
     repeat: bool = False
+
+    @property
+    def step(self) -> str | None:
+        """The step that is asked for; None for the first request."""
+        return self.steps[-1] if self.steps else None
+
+    @property
+    def key(self) -> str:
+        """What a provider recognises a repeat of this very request by: our reference, and behind it
+        the number of the step from the second on. No other request of ours has it."""
+        return f"{self.reference}s{len(self.steps) + 1}" if self.steps else self.reference
 
 
 class Request(msgspec.Struct, frozen=True):

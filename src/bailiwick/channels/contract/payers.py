@@ -58,6 +58,13 @@ class Takes(msgspec.Struct, frozen=True):
         currencies: in which alone; empty: in those of the type (``methods``), or all that the
             channel takes.
         holds: money can be held by it, where the channel has captures.
+        completed_by: the step that takes or holds the money. Nothing is taken before it, whatever
+            the payer does: what the payer leaves undone is given up by never sending it.
+        return_step: the step that is due when the payer comes back, where the provider cannot be
+            asked how it went. The payer comes back by the node then, and goes on to the client's
+            ``return_url``.
+        return_params: what it has to know: the parameters that the provider puts behind the address
+            to which the payer comes back.
     """
 
     family: Family = Family.TOKEN
@@ -67,3 +74,6 @@ class Takes(msgspec.Struct, frozen=True):
     lasts_ms: int | None = None
     currencies: tuple[str, ...] = ()
     holds: bool = True
+    completed_by: str | None = None
+    return_step: str | None = None
+    return_params: tuple[str, ...] = ()

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from bailiwick.channels.contract.callbacks import Acknowledgement, CallbackScheme
+from bailiwick.channels.contract.messages import Instruction
 from bailiwick.channels.contract.operations import Operation, Resolve
 from bailiwick.channels.contract.payers import Takes
 
@@ -15,6 +16,8 @@ class Profile(msgspec.Struct, frozen=True):
     Attributes:
         resolve: per operation, the ways to end an unknown, in the order to try them. An operation
             that is not there the channel does not have: ``INCREMENT`` is such a one at many.
+        steps: requests that a charge takes beside its first one, by name, and for each the ways to
+            end an unknown. A reading says when one is due (``Result.step``).
         visibility_ms: how long a finished operation may stay invisible to a look-up: before
             that, "not found" means nothing.
         replay_ms: how long the provider recognises a repeated reference; after that a repeat
@@ -58,6 +61,7 @@ class Profile(msgspec.Struct, frozen=True):
     transport: str = "http"
     wire: Any = None
     contexts: bool = False
+    steps: dict[str, tuple[Resolve, ...]] = {}
     methods: dict[str, tuple[Takes, ...]] = msgspec.field(
         default_factory=lambda: {"card": (Takes(),)}
     )
@@ -85,6 +89,17 @@ class Profile(msgspec.Struct, frozen=True):
     first_byte_ms: int = 20_000
     total_ms: int = 30_000
     answer_bytes_max: int = 1_048_576
+
+    def ways(self, instruction: Instruction) -> tuple[Resolve, ...]:
+        """The ways to end an unknown of what is asked, in order."""
+        if instruction.step is not None:
+            return self.steps.get(instruction.step, ())
+        return self.resolve.get(instruction.operation, ())
+
+    def takes(self, instruction: Instruction) -> Takes | None:
+        """The way in which the payer of a charge meets the provider, as it is declared."""
+        ways = self.methods.get(instruction.payment_method_type, ())
+        return next((each for each in ways if each.family is instruction.family), None)
 
     @property
     def manual_capture(self) -> bool:

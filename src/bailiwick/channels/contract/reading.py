@@ -8,6 +8,9 @@ from bailiwick.channels.contract.operations import Operation, Outcome
 from bailiwick.channels.contract.profile import Profile
 from bailiwick.channels.contract.results import Result, unknown
 
+KEPT_CHARS_MAX = 8_192
+"""How long all that a step has to know may be."""
+
 
 def agreed(instruction: Instruction, result: Result, profile: Profile) -> Result:
     """Distrust an approval whose amount or currency is missing or not the one asked for, and
@@ -18,6 +21,8 @@ def agreed(instruction: Instruction, result: Result, profile: Profile) -> Result
     """
     if result.outcome is Outcome.UNKNOWN:
         return result
+    if result.step is not None and not _may_follow(instruction, result, profile):
+        return unknown("unexpected_step")
     if result.currency is not None and result.currency != instruction.currency:
         return msgspec.structs.replace(result, outcome=Outcome.UNKNOWN, detail="currency_mismatch")
     if result.outcome is not Outcome.APPROVED:
@@ -29,6 +34,14 @@ def agreed(instruction: Instruction, result: Result, profile: Profile) -> Result
     if result.amount != instruction.amount and not less:
         return msgspec.structs.replace(result, outcome=Outcome.UNKNOWN, detail="amount_mismatch")
     return result
+
+
+def _may_follow(instruction: Instruction, result: Result, profile: Profile) -> bool:
+    """Whether a step is one that the channel declares, of an operation that takes several, and what
+    it has to know is little."""
+    declared = result.outcome is Outcome.PENDING and result.step in profile.steps
+    chars = sum(len(name) + len(text) for name, text in result.kept.items())
+    return declared and instruction.operation is Operation.CHARGE and chars <= KEPT_CHARS_MAX
 
 
 def of_same(known: str | None, result: Result) -> Result:

@@ -24,6 +24,9 @@ class Result(msgspec.Struct, frozen=True):
             payer refused).
         detail: a short machine-readable word for the record; never provider text. Of a pending
             payout, ``in_transit`` says that it was sent on.
+        step: of a pending charge: what we have to ask for next (``Profile.steps``), in so many
+            words, once. Nothing is sent before that is committed.
+        kept: what the request of that step has to know, beside ``provider_ref``: a few short texts.
         agreement: of an approved setup, or charge that asked to ``store``: the reference of it.
     """
 
@@ -40,6 +43,8 @@ class Result(msgspec.Struct, frozen=True):
     retryable: bool = False
     detail: str | None = None
     agreement: str | None = None
+    step: str | None = None
+    kept: dict[str, str] = {}
 
 
 class NotBuilt(Result, frozen=True):

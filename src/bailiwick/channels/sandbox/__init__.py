@@ -63,6 +63,7 @@ class SandboxChannel:
         Raises:
             CannotExpress: a capture, void or refund without the provider's id of the charge.
         """
+        requests.only_declared(PROFILE, instruction)
         path, body = _order(instruction)
         return requests.post_json(account, path, self.authenticated(account), body)
 
@@ -145,6 +146,8 @@ CHANNEL = SandboxChannel()
 def _order(instruction: Instruction) -> tuple[str, msgspec.Struct]:
     reference, amount = instruction.reference, instruction.amount
     if instruction.operation is Operation.CHARGE:
+        if instruction.step is not None:
+            return meeting.completion(instruction)
         return "/charges", meeting.charge_body(instruction)
     if instruction.operation is Operation.SETUP:
         return "/setups", SetupBody(
@@ -176,6 +179,8 @@ def _parse_failure(instruction: Instruction, reply: Reply) -> Result:
     if failure is None or not 400 <= reply.status < 500 or reply.status == 408:
         return unknown(parsing.not_answered(reply))
     code, message = parsing.word(failure.error.code), parsing.sentence(failure.error.message)
+    if instruction.step is not None:
+        return meeting.not_completed(instruction, code)
     if why is not None:
         return Result(
             Outcome.DECLINED, code="processing_error", message=message, retryable=True, detail=why
@@ -235,6 +240,9 @@ def _read_increment(instruction: Instruction, charge: Charge) -> Result:
 
 
 def _read_charge(instruction: Instruction, charge: Charge) -> Result:
+    due = meeting.approved(instruction, charge)
+    if due is not None:
+        return due
     if charge.status not in ("captured", "authorized"):
         return _charge_result(charge, None)
     if charge.amount is not None and charge.amount != instruction.amount:
@@ -272,6 +280,9 @@ def _charge_result(charge: Charge, amount: int | None) -> Result:
         return _decline(charge.id, charge.decline, "card_declined")
     if charge.status == "voided":
         return Result(Outcome.DECLINED, charge.id, code="charge_voided", detail="voided")
+    due = meeting.approved(None, charge)
+    if due is not None:
+        return due
     if charge.status in ("pending", "action_required"):
         action = meeting.action(charge.action, charge.redirect_url)
         return Result(Outcome.PENDING, charge.id, action=action, detail=charge.status)

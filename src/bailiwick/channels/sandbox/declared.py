@@ -8,10 +8,21 @@ _WEEK_MS = 7 * 24 * 3_600_000
 _MINUTE_MS = 60_000
 _DAY_MS = 24 * 60 * _MINUTE_MS
 
+COMPLETE = "complete"
+"""The step by which a charge is completed whose payer has approved."""
 SIGNED = signatures.Timestamped("sandbox-signature")
 
 _TOKEN = Takes()
 _PAGE = Takes(Family.REDIRECT, returns=True, lasts_ms=_DAY_MS)
+_ORDER = Takes(Family.REDIRECT, returns=True, lasts_ms=_DAY_MS, completed_by=COMPLETE)
+_BROUGHT = Takes(
+    Family.REDIRECT,
+    returns=True,
+    lasts_ms=_DAY_MS,
+    completed_by=COMPLETE,
+    return_step=COMPLETE,
+    return_params=("result",),
+)
 _SHOWN = Takes(Family.SHOWN_CODE, lasts_ms=30 * _MINUTE_MS)
 _PRESENTED = Takes(Family.PRESENTED_CODE, needs=("code",), lasts_ms=_MINUTE_MS)
 _IN_APP = Takes(Family.IN_APP, needs=("wallet_id",), lasts_ms=30 * _MINUTE_MS)
@@ -30,6 +41,7 @@ PROFILE = Profile(
     name="sandbox",
     title="Sandbox provider",
     resolve=dict.fromkeys(Operation, _WAYS),
+    steps={COMPLETE: _WAYS},
     visibility_ms=5_000,
     replay_ms=_WEEK_MS,
     methods={
@@ -42,12 +54,12 @@ PROFILE = Profile(
         "mpesa": (_asked("phone"),),
         "oxxo": (_slip("name", "email"),),
         "paynow": (_SHOWN,),
-        "paypal": (_PAGE,),
+        "paypal": (_ORDER,),
         "pix": (_SHOWN,),
         "qris": (_SHOWN,),
         "unionpay": (_PRESENTED, _SHOWN),
         "upi": (_TOKEN, _asked("virtual_address"), _SHOWN),
-        "wallet": (_TOKEN, _PAGE),
+        "wallet": (_TOKEN, _BROUGHT),
         "wechat_pay": (_SHOWN, _PRESENTED, _IN_APP, _PAGE),
     },
     exponents={"ISK": 2, "UGX": 2, "MGA": 0},  # it takes the minor units of our API

@@ -1,6 +1,8 @@
 """Charges whose payers meet the sandbox provider other than by a token: what is sent for them, what
 the payer is told to do, and how one is given up by our reference alone. Pure."""
 
+from urllib.parse import quote
+
 import msgspec
 
 from bailiwick.channels.blocks import amounts, parsing
@@ -12,12 +14,15 @@ from bailiwick.channels.contract import (
     Outcome,
     Reply,
     Result,
+    Takes,
     redirect,
     unknown,
 )
+from bailiwick.channels.sandbox.declared import COMPLETE, PROFILE
 from bailiwick.channels.sandbox.messages import (
     Charge,
     ChargeBody,
+    CompletionBody,
     Lookup,
     Reversal,
     ReversalBody,
@@ -50,7 +55,38 @@ def charge_body(instruction: Instruction) -> ChargeBody:
         code=instruction.code,
         payer=instruction.payer,
         expires_at=instruction.expires_ms,
+        completes=_completes(PROFILE.takes(instruction)),
     )
+
+
+def _completes(takes: Takes | None) -> str:
+    """By which request of ours the charge is completed."""
+    if takes is None or takes.completed_by is None:
+        return ""
+    return "approved" if takes.return_step is None else "returned"
+
+
+def completion(instruction: Instruction) -> tuple[str, msgspec.Struct]:
+    """The request that takes the money, once the payer has approved."""
+    path = f"/charges/{quote(parsing.charge_id(instruction), safe='')}/complete"
+    return path, CompletionBody(instruction.key, instruction.kept.get("result", ""))
+
+
+def not_completed(instruction: Instruction, code: str | None) -> Result:
+    """What a refused completion says: nothing of what became of the charge, unless that the payer
+    has brought something else."""
+    if code == "result_invalid":
+        return Result(Outcome.PENDING, instruction.provider_ref, detail=code)
+    return unknown("not_completed")
+
+
+def approved(instruction: Instruction | None, charge: Charge) -> Result | None:
+    """What is due of a charge that is completed by a request of ours: that, once the payer has
+    approved, and as long as it has not happened. None: nothing, or it is over."""
+    asked = instruction is not None and instruction.step == COMPLETE
+    if charge.status == "approved" or (asked and charge.status == "action_required"):
+        return Result(Outcome.PENDING, charge.id, detail=charge.status, step=COMPLETE)
+    return None
 
 
 def action(told: ToDo | None, url: str | None) -> Action | None:
@@ -113,4 +149,4 @@ def _read(instruction: Instruction, charge: Charge | None, status: str) -> Resul
     return Result(Outcome.APPROVED, known, instruction.amount, currency, captured=False)
 
 
-_STILL_THERE = frozenset({"authorized", "captured", "pending", "action_required"})
+_STILL_THERE = frozenset({"authorized", "captured", "pending", "action_required", "approved"})

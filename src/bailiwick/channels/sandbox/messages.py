@@ -26,6 +26,12 @@ class ChargeBody(msgspec.Struct, frozen=True, omit_defaults=True):
     code: str | None = None
     payer: Payer | None = None
     expires_at: int | None = None
+    completes: str = ""
+
+
+class CompletionBody(msgspec.Struct, frozen=True, omit_defaults=True):
+    reference: str
+    result: str = ""
 
 
 class ReversalBody(msgspec.Struct, frozen=True):

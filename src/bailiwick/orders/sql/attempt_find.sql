@@ -1,7 +1,7 @@
 -- One attempt, with its age by the database's clock. $1: id.
 SELECT a.id, a.subject, a.number, a.acts_on, a.merchant, a.livemode, a.operation, a.gateway, a.state,
        a.amount, a.currency, a.key, e.instruction, a.provider_ref, a.result,
-       (extract(epoch FROM clock_timestamp() - a.permitted_at) * 1000)::bigint AS age_ms,
+       (extract(epoch FROM clock_timestamp() - coalesce(a.stepped_at, a.permitted_at)) * 1000)::bigint AS age_ms,
        (extract(epoch FROM clock_timestamp() - a.last_permit_at) * 1000)::bigint AS quiet_ms,
        a.checks, a.replays
   FROM attempt a JOIN event e ON e.subject = a.subject AND e.seq = a.seq

@@ -1,8 +1,8 @@
 -- Permit one replay of an attempt's request: committed before it is sent, counted for ever, and
 -- only while the attempt is open and the node not fenced. $1: id, $2: replays made before,
--- $3: the attempt must be younger than this many milliseconds, $4: the epoch.
+-- $3: the step must be younger than this many milliseconds, $4: the epoch.
 UPDATE attempt a SET replays = a.replays + 1, last_permit_at = clock_timestamp()
   FROM (SELECT node FROM fence WHERE fenced_at IS NULL AND epoch <= $4 FOR SHARE) f
  WHERE a.id = $1 AND a.replays = $2 AND a.state IN ('permitted', 'pending', 'unknown')
-   AND a.permitted_at > clock_timestamp() - $3 * interval '1 millisecond'
+   AND coalesce(a.stepped_at, a.permitted_at) > clock_timestamp() - $3 * interval '1 millisecond'
 RETURNING a.id

@@ -9,6 +9,6 @@ UPDATE attempt a
    AND EXISTS (SELECT FROM fence WHERE fenced_at IS NULL AND epoch <= $3)
 RETURNING a.id, a.subject, a.number, a.acts_on, a.merchant, a.livemode, a.operation, a.gateway,
        a.state, a.amount, a.currency, a.key, e.instruction, a.provider_ref, a.result,
-       (extract(epoch FROM clock_timestamp() - a.permitted_at) * 1000)::bigint AS age_ms,
+       (extract(epoch FROM clock_timestamp() - coalesce(a.stepped_at, a.permitted_at)) * 1000)::bigint AS age_ms,
        (extract(epoch FROM clock_timestamp() - a.last_permit_at) * 1000)::bigint AS quiet_ms,
        a.checks, a.replays

@@ -72,6 +72,16 @@ WITH open_fence AS (
            id text, number integer, acts_on text, operation text, gateway text, amount bigint,
            epoch bigint, key text)
      WHERE n.id IS NOT NULL
+), stepped AS (
+    UPDATE attempt a
+       SET state = 'permitted', seq = m.version, epoch = s.epoch,
+           provider_ref = coalesce(s.provider_ref, a.provider_ref),
+           stepped_at = clock_timestamp(), last_permit_at = clock_timestamp(),
+           next_check_at = clock_timestamp() + s.check_ms * interval '1 millisecond',
+           checks = 0, replays = 0
+      FROM moved m CROSS JOIN LATERAL json_to_record(m.more -> 'attempt_step') AS s (
+           id text, epoch bigint, check_ms bigint, provider_ref text)
+     WHERE a.id = s.id
 ), known AS (
     INSERT INTO known_object (attempt, provider_ref, gateway)
     SELECT k.attempt, k.provider_ref, k.gateway
@@ -91,7 +101,8 @@ WITH open_fence AS (
                        answer_key, answer_status, answer_body, answer_version, writer, created_ms,
                        also)
     SELECT m.event_id, m.id, m.version, m.merchant, m.livemode, m.event_type, m.event_body,
-           m.content, m.more #>> '{attempt_new,instruction}', m.answer_key, m.answer_status,
+           m.content, coalesce(m.more #>> '{attempt_new,instruction}',
+                               m.more #>> '{attempt_step,instruction}'), m.answer_key, m.answer_status,
            m.answer_body, m.answer_version, m.writer, m.now_ms, m.also
       FROM moved m
 --{ seldom

@@ -83,7 +83,7 @@ def _waits(step: Transition[Payment]) -> tuple[str, ...]:
 def _canceled(before: Payment, after: Payment) -> tuple[str, ...]:
     if before.amount_capturable > 0:
         return (EXPIRED,) if after.progress.cancellation_reason == "expired" else ()
-    return (FAILED,) if before.state == State.VOIDING else ()
+    return (FAILED,) if before.state in (State.VOIDING, State.REQUIRES_ACTION) else ()
 
 
 class Event(msgspec.Struct, frozen=True):

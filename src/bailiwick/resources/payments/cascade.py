@@ -14,6 +14,7 @@ from bailiwick.orders.machine import Machine
 from bailiwick.resources.payments import outcomes
 from bailiwick.resources.payments.charging import met_by, routed, wanted
 from bailiwick.resources.payments.holds import voids
+from bailiwick.resources.payments.methods.giving_up import nothing_taken
 from bailiwick.resources.payments.outcomes import Step
 from bailiwick.resources.payments.rows import Payment
 from bailiwick.resources.payments.states import State
@@ -52,6 +53,8 @@ def _forgo(machine: Machine, payment: Payment, attempt: Attempt, result: Result)
     if payment.state != State.PROCESSING or payment.attempts >= voids.FORGO_MAX:
         return None
     profile = machine.gateways.profile_of(attempt.gateway)
+    if profile is not None and nothing_taken(profile, _instruction.decode(attempt.instruction)):
+        return outcomes.charge(payment, attempt, voids.FORGONE, now_ms(), OPEN_LOOK_MS)
     if profile is None or Operation.VOID not in profile.resolve:
         return None  # it ends when the payer, or time, ends it
     new = _void(machine, payment, attempt, known)
@@ -62,7 +65,8 @@ def _reverse(machine: Machine, payment: Payment, attempt: Attempt, result: Resul
     """Nobody knows what became of the charge: at a channel that can, it is given up for good, by
     our reference of it. From then on the charge's own answer decides nothing."""
     profile = machine.gateways.profile_of(attempt.gateway)
-    if profile is None or Resolve.REVERSAL not in profile.resolve.get(Operation.CHARGE, ()):
+    ways = () if profile is None else profile.ways(_instruction.decode(attempt.instruction))
+    if Resolve.REVERSAL not in ways:
         return None
     outstanding = attempt.state in OPEN and payment.open_attempt == attempt.id
     if not outstanding or payment.state != State.PROCESSING:
@@ -89,7 +93,14 @@ async def next_gateway(
     tried = {attempt.gateway}
     if attempt.number > 1:
         tried = {each.gateway for each in await attempt_store.of(machine.store, payment.id)}
-    instruction = _instruction.decode(attempt.instruction)
+    instruction = msgspec.structs.replace(
+        _instruction.decode(attempt.instruction),
+        return_url=payment.progress.return_url,
+        provider_ref=None,
+        steps=(),
+        before=(),
+        kept={},
+    )
     # What is sent on is the instruction's token: only its owner may see it.
     wish = wanted(
         payment,

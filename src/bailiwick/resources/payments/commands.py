@@ -21,6 +21,7 @@ from bailiwick.resources.payments import editing, outcomes
 from bailiwick.resources.payments.charging import charge_instruction, routed, wanted
 from bailiwick.resources.payments.holds import captures, increments
 from bailiwick.resources.payments.kind import KIND
+from bailiwick.resources.payments.methods import giving_up
 from bailiwick.resources.payments.methods.params import is_saved
 from bailiwick.resources.payments.outcomes import Step, moved
 from bailiwick.resources.payments.params import (
@@ -193,6 +194,10 @@ class Payments:
             now = now_ms()
             captures.refuse_half_taken(payment)
             progress = _replace(payment.progress, cancellation_reason=request.cancellation_reason)
+            if payment.state == State.REQUIRES_ACTION:
+                closed = await giving_up.closed(self._machine, payment, progress)
+                if closed is not None:
+                    return closed
             if payment.state in (State.REQUIRES_CAPTURE, State.REQUIRES_ACTION):
                 after = moved(payment, Change.VOID, now, progress=progress)
                 amount = payment.amount_capturable or payment.amount

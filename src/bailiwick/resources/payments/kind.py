@@ -15,6 +15,7 @@ from bailiwick.resources.payments import outcomes, render, stored
 from bailiwick.resources.payments.cascade import onward
 from bailiwick.resources.payments.holds import increments, voids
 from bailiwick.resources.payments.methods import giving_up
+from bailiwick.resources.payments.methods.back import back
 from bailiwick.resources.payments.rows import TABLE, Payment, PaymentMove
 from bailiwick.resources.payments.shown.charge import charge, charge_view
 from bailiwick.resources.payments.states import State
@@ -117,7 +118,12 @@ async def _charged(store: Store, payment: Payment, attempt: Attempt) -> Attempt:
 
 HANDLERS = {
     ("pi", Operation.CHARGE): Handler(
-        alone(outcomes.charge), onward=onward, charges=True, gives_up=giving_up.decide
+        alone(outcomes.charge),
+        onward=onward,
+        charges=True,
+        gives_up=giving_up.decide,
+        steps=outcomes.go_on,
+        back=back,
     ),
     ("pi", Operation.INCREMENT): Handler(alone(increments.increment), charges=True),
     ("pi", Operation.CAPTURE): Handler(alone(outcomes.capture), charges=True),

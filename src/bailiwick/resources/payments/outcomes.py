@@ -13,6 +13,7 @@ from bailiwick.channels.contract import NO_SUCH_METHOD, Instruction, NotBuilt, O
 from bailiwick.ledger import postings as ledger
 from bailiwick.orders.attempts import NO_CHARGE, OPEN, Attempt, AttemptNew
 from bailiwick.orders.rows import Review
+from bailiwick.orders.steps import Begins, following
 from bailiwick.orders.transition import Transition, closed, ended, repeats, review_of
 from bailiwick.resources.payments import states
 from bailiwick.resources.payments.holds.captures import counted
@@ -88,6 +89,24 @@ def waiting(
         definite=change is Change.ACT,
         attempt_ends=[ended(attempt, state, result, check_ms)],
         review=review_of(attempt, result),
+    )
+
+
+def go_on(
+    payment: Payment, attempt: Attempt, result: Result, begins: Begins, now_ms: int
+) -> Step | None:
+    """The provider wants the next request of a charge: it gets its permit."""
+    if payment.open_attempt != attempt.id:
+        return None  # a void has taken over
+    instruction = following(attempt, result)
+    if instruction is None:
+        return None
+    progress = _replace(payment.progress, action=None)
+    return Transition(
+        before=payment,
+        after=moved(payment, Change.GO_ON, now_ms, progress=progress),
+        event="payment_intent.processing",
+        attempt_step=begins(instruction),
     )
 
 

@@ -34,6 +34,10 @@ a void could cross a charge. If such a void is refused, the charge is still open
 where a provider never answers and takes a reversal: what is voided then is whatever it has done,
 and its own answer decides nothing any more.
 
+Some charges take several requests (``GO_ON``), and of some nothing is taken before one of them that
+we have not sent yet. Then no void is needed: such a charge ends by our never sending it, and the
+payment is closed (``CANCEL``) or asks for another payment method (``DECLINED``) at once.
+
 Each change bumps the payment's version, which is also the sequence of its events; the write is
 guarded on the version and the state before (``orders/sql/move.sql``). Two that race: one moves, the
 other reads again and decides anew.
@@ -67,6 +71,7 @@ class Change(StrEnum):
     EDIT = "edit"  # description, metadata and the like
     CONFIRM = "confirm"  # an attempt to charge is permitted
     RETRY = "retry"  # the attempt ended without a charge; the next one is permitted
+    GO_ON = "go_on"  # the provider wants the next request of the charge; it is permitted
     WAIT = "wait"  # the provider has not decided, or we do not know
     ACT = "act"  # the payer has to do something
     CAPTURED = "captured"  # the money is taken
@@ -84,7 +89,7 @@ class Change(StrEnum):
     VOID = "void"  # a void is permitted
     VOIDED = "voided"  # the hold is gone
     RELEASED = "released"  # what was left of a hold is gone, after a part was captured
-    CANCEL = "cancel"  # nothing was outstanding: closed at once
+    CANCEL = "cancel"  # nothing was outstanding, or could be taken: closed at once
     REFUND = "refund"  # a refund is permitted
     REFUNDED = "refunded"  # a refund ended, either way
     DISPUTED = "disputed"  # a dispute of its charge was opened, answered, decided, or moved money
@@ -106,6 +111,8 @@ TRANSITIONS: dict[tuple[State, Change], State] = {
     (_S.REQUIRES_CONFIRMATION, _C.CONFIRM): _S.PROCESSING,
     (_S.PROCESSING, _C.RETRY): _S.PROCESSING,
     (_S.REQUIRES_ACTION, _C.RETRY): _S.PROCESSING,
+    (_S.PROCESSING, _C.GO_ON): _S.PROCESSING,
+    (_S.REQUIRES_ACTION, _C.GO_ON): _S.PROCESSING,
     (_S.PROCESSING, _C.WAIT): _S.PROCESSING,
     (_S.REQUIRES_ACTION, _C.WAIT): _S.PROCESSING,
     (_S.CAPTURING, _C.WAIT): _S.CAPTURING,
@@ -140,6 +147,7 @@ TRANSITIONS: dict[tuple[State, Change], State] = {
     (_S.CAPTURING, _C.EXPIRE): _S.CANCELED,
     (_S.REQUIRES_PAYMENT_METHOD, _C.CANCEL): _S.CANCELED,
     (_S.REQUIRES_CONFIRMATION, _C.CANCEL): _S.CANCELED,
+    (_S.REQUIRES_ACTION, _C.CANCEL): _S.CANCELED,
     (_S.SUCCEEDED, _C.REFUND): _S.SUCCEEDED,
     (_S.REQUIRES_CAPTURE, _C.REFUND): _S.REQUIRES_CAPTURE,
     **{(state, _C.REFUNDED): state for state in _TAKEN},

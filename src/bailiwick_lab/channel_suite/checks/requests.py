@@ -44,11 +44,11 @@ def check_the_base_url_may_end_in_a_slash(it: Subject) -> None:
 
 def check_the_reference_is_carried(it: Subject) -> None:
     for order, request in _each(it):
-        if Resolve.REPLAY not in it.profile.resolve[order.operation]:
+        if Resolve.REPLAY not in it.profile.ways(order):
             continue
         body = request.body.decode(errors="replace")
         require(
-            _names(order.reference, f"{body}{request.headers}{request.url}"),
+            carries(order.key, f"{body}{request.headers}{request.url}"),
             f"{order.operation}: a replay could not be recognised, our reference is not in it",
         )
 
@@ -90,7 +90,7 @@ def check_queries_name_what_is_looked_for(it: Subject) -> None:
         order, known = it.instruction(operation), it.known_id(operation)
         if Resolve.REFERENCE in ways:
             asked = _asked(it, order, Resolve.REFERENCE)
-            named = _names(order.reference, asked) or _listed(it, order, asked)
+            named = carries(order.reference, asked) or _listed(it, order, asked)
             named = named or _a_state_of_the_charge(it, order, asked)
             require(named, f"{operation} by reference: {order.reference} is not in {asked!r}")
         if Resolve.PROVIDER_ID in ways:
@@ -106,17 +106,18 @@ def _listed(it: Subject, order: Instruction, asked: str) -> bool:
         for case in it.answers_to(order.operation)
         if case.way is Resolve.REFERENCE and case.says.outcome is Outcome.APPROVED
     ]
-    told = bool(found) and all(_names(order.reference, body) for body in found)
-    return told and any(_names(each, asked) for each in charge)
+    told = bool(found) and all(carries(order.reference, body) for body in found)
+    return told and any(carries(each, asked) for each in charge)
 
 
 def _a_state_of_the_charge(it: Subject, order: Instruction, asked: str) -> bool:
     """Whether it asks for the charge by our reference, of which a void is a state: there is one."""
     charge = order.charge_reference if order.operation is Operation.VOID else None
-    return it.profile.reversal and charge is not None and _names(charge, asked)
+    return it.profile.reversal and charge is not None and carries(charge, asked)
 
 
-def _names(reference: str, text: str) -> bool:
+def carries(reference: str, text: str) -> bool:
+    """Whether one of our references is in a text, however it is spelt."""
     return re.search(spelt(reference), text) is not None
 
 

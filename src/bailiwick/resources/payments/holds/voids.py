@@ -23,7 +23,9 @@ _replace = msgspec.structs.replace
 FORGO_MAX = 10
 """Attempts of a payment after which no charge is voided for waiting for the payer: its provider
 does not let it go. The payment is then shown as it is."""
-_FORGONE = Result(
+GONE = Result(Outcome.DECLINED, detail="voided")
+"""What became of a charge that was given up for its payment to be closed."""
+FORGONE = Result(
     Outcome.DECLINED,
     code="authentication_required",
     decline_code="authentication_required",
@@ -42,7 +44,7 @@ _REVERSED = Result(
 """What a charge failed for that was never answered, and then given up."""
 
 
-_EXPIRED = Result(
+NOT_IN_TIME = Result(
     Outcome.DECLINED,
     code="payment_intent_payment_attempt_expired",
     message="The payer did not pay in time. Try again, or with another payment method.",
@@ -88,8 +90,7 @@ def void(
     if result.outcome is Outcome.APPROVED:
         ends = [ended(attempt, "approved", result)]
         if charged.state in OPEN:
-            gone = Result(Outcome.DECLINED, detail="voided")
-            ends.append(ended(charged, "declined", gone))
+            ends.append(ended(charged, "declined", GONE))
         after, event = let_go(payment, Change.VOIDED, now_ms)
         return Transition(
             before=payment, after=after, event=event, definite=True, attempt_ends=ends
@@ -186,7 +187,7 @@ def _forgone(
         result = unknown(result.detail or "refused")
     if result.outcome in (Outcome.PENDING, Outcome.UNKNOWN):
         return waiting(payment, attempt, result, now_ms, check_ms)
-    why = _REVERSED if reversing else _EXPIRED if payment.progress.giving_up else _FORGONE
+    why = _REVERSED if reversing else NOT_IN_TIME if payment.progress.giving_up else FORGONE
     progress = _replace(payment.progress, forgoing=False, reversing=False, giving_up=False)
     gone = result.outcome is Outcome.APPROVED or result.code in EXPIRED
     if not gone:
