@@ -113,6 +113,20 @@ def charge_id(instruction: Instruction) -> str:
     return instruction.provider_ref
 
 
+def charge_reference(instruction: Instruction) -> str:
+    """Our reference of the charge that a void acts upon.
+
+    Raises:
+        CannotExpress: it is not known.
+    """
+    if not instruction.charge_reference:
+        raise CannotExpress(
+            f"A {instruction.operation} needs our reference of the charge, which is not known; "
+            "nothing was sent."
+        )
+    return instruction.charge_reference
+
+
 def not_answered(reply: Reply) -> str:
     """The detail word of an answer that decides nothing."""
     return f"http_{reply.status}" if reply.status != 200 else "unreadable"

@@ -39,10 +39,17 @@ def get(account: Account, path: str, headers: Mapping[str, str]) -> Request:
     return Request("GET", at(account, path), dict(headers))
 
 
-def post_json(account: Account, path: str, headers: Mapping[str, str], body: object) -> Request:
+def send_json(
+    account: Account, method: str, path: str, headers: Mapping[str, str], body: object
+) -> Request:
     """A request with a JSON body."""
     given = {**headers, "content-type": "application/json"}
-    return Request("POST", at(account, path), given, msgspec.json.encode(body))
+    return Request(method, at(account, path), given, msgspec.json.encode(body))
+
+
+def post_json(account: Account, path: str, headers: Mapping[str, str], body: object) -> Request:
+    """A POST with a JSON body."""
+    return send_json(account, "POST", path, headers, body)
 
 
 def credential_problem(who: str, reply: Reply, secret: str = "api_key") -> str | None:

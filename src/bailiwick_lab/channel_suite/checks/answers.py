@@ -4,7 +4,7 @@ import re
 
 import msgspec
 
-from bailiwick.channels.contract import TURNED_AWAY, Outcome, Reply, of_same
+from bailiwick.channels.contract import TURNED_AWAY, Operation, Outcome, Reply, of_same
 from bailiwick_lab.channel_suite.subject import Subject, require, spelt
 
 INDEFINITE = (408, *range(500, 512), 599, 100, 101, 301, 307)
@@ -133,12 +133,17 @@ def check_what_is_told_of_another_object_decides_nothing(it: Subject) -> None:
 
 
 def check_our_reference_is_compared(it: Subject) -> None:
-    """An approval that carries our reference is none of another operation of ours."""
+    """An approval that carries our reference is none of another operation of ours; one that carries
+    the charge's, none of a void of another charge."""
     for case in it.cases.answers:
-        own = spelt(case.instruction.reference).encode()
-        body = re.sub(own, b"bw_of_another", case.reply.body)
-        if case.says.outcome is not Outcome.APPROVED or body == case.reply.body:
-            continue
-        reply = Reply(case.reply.status, case.reply.headers, body)
-        told = msgspec.structs.replace(case, reply=reply).read(it.channel, it.cases.account)
-        require(told.outcome is Outcome.UNKNOWN, f"{case.name}: another's reference is approved")
+        order, own = case.instruction, [case.instruction.reference]
+        if it.profile.reversal and order.operation is Operation.VOID and order.charge_reference:
+            own.append(order.charge_reference)
+        for reference in own:
+            body = re.sub(spelt(reference).encode(), b"bw_of_another", case.reply.body)
+            if case.says.outcome is not Outcome.APPROVED or body == case.reply.body:
+                continue
+            reply = Reply(case.reply.status, case.reply.headers, body)
+            told = msgspec.structs.replace(case, reply=reply).read(it.channel, it.cases.account)
+            what = f"{case.name}: another's reference is approved"
+            require(told.outcome is Outcome.UNKNOWN, what)

@@ -51,8 +51,24 @@ def check_an_approval_names_amount_and_currency(it: Subject) -> None:
     for nothing in ("null", "0"):
         told = _approved(it, order, nothing, order.currency)
         require(told.outcome is Outcome.UNKNOWN, f"with the amount {nothing} it is {told.outcome}")
-    told = _approved(it, order, sent, _other(order.currency))
+    reply = it.cases.approval.filled(sent, order.currency)
+    changed = _in_another(it, order, sent)
+    if changed == reply.body and len(it.profile.currencies or ()) == 1:
+        return  # there is one currency alone, which it does not name
+    told = _read(it, order, replace(reply, body=changed))
     require(told.outcome is Outcome.UNKNOWN, f"in another currency it is {told.outcome}")
+
+
+def _in_another(it: Subject, order: Instruction, sent: str) -> bytes:
+    """The approval with another currency wherever it names one: where its case leaves room for it,
+    and where it has it written out."""
+    code, other = order.currency, _other(order.currency)
+    body = _renamed(it.cases.approval.filled(sent, other).body, code, other)
+    return _renamed(body, code.lower(), other.lower())
+
+
+def _renamed(body: bytes, old: str, new: str) -> bytes:
+    return re.sub(rf"\b{old}\b".encode(), new.encode(), body)
 
 
 def check_no_approval_without_its_amount(it: Subject) -> None:
@@ -65,7 +81,7 @@ def check_no_approval_without_its_amount(it: Subject) -> None:
             continue
         code, other = order.currency, _other(order.currency)
         for old, new in ((code, other), (code.lower(), other.lower())):
-            body = re.sub(rf"\b{old}\b".encode(), new.encode(), case.reply.body)
+            body = _renamed(case.reply.body, old, new)
             _is_unknown(it, case, body, f"approved in {new}")
         _is_unknown(it, case, _without_amounts(it, case), "approved without an amount")
 

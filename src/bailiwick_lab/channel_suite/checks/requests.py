@@ -16,6 +16,7 @@ from bailiwick.channels.contract import (
     Resolve,
 )
 from bailiwick_lab.channel_suite import wires
+from bailiwick_lab.channel_suite.cases import Answer
 from bailiwick_lab.channel_suite.subject import NOW_MS, Failed, Subject, require, spelt
 
 _BREAKING = "x/../y?z#w&v=1\r\nh: i"
@@ -103,9 +104,7 @@ def check_queries_name_what_is_looked_for(it: Subject) -> None:
         if Resolve.REFERENCE in ways:
             asked = _asked(it, order, Resolve.REFERENCE)
             named = carries(order.reference, asked) or _listed(it, order, asked)
-            if operation is Operation.VOID and order.charge_reference is not None:
-                # There is one for a charge: how that is, tells how it ended.
-                named = named or carries(order.charge_reference, asked)
+            named = named or _a_state_of_the_charge(it, order, asked)
             require(named, f"{operation} by reference: {order.reference} is not in {asked!r}")
         if Resolve.PROVIDER_ID in ways:
             asked = _asked(it, replace(order, provider_ref=known), Resolve.PROVIDER_ID)
@@ -115,13 +114,32 @@ def check_queries_name_what_is_looked_for(it: Subject) -> None:
 def _listed(it: Subject, order: Instruction, asked: str) -> bool:
     """Whether it lists what was done to the charge, and our reference tells there which it is."""
     charge = [each for each in (order.charge_reference, order.provider_ref) if each is not None]
+    return _told_as(order.reference, it, order) and any(carries(each, asked) for each in charge)
+
+
+def _a_state_of_the_charge(it: Subject, order: Instruction, asked: str) -> bool:
+    """Whether it asks for the charge by our reference, and a void is a state of it, told under that
+    reference: one that is done is told from one that is not."""
+    charge = order.charge_reference if order.operation is Operation.VOID else None
+    if charge is None or not it.profile.reversal or not carries(charge, asked):
+        return False
+    ends = {each.says.outcome for each in _by_reference(it, order)}
+    return _told_as(charge, it, order) and len(ends) > 1
+
+
+def _told_as(reference: str, it: Subject, order: Instruction) -> bool:
+    """Whether what is found done is told under a reference, whenever it is."""
     found = [
         case.reply.body.decode(errors="replace")
-        for case in it.answers_to(order.operation)
-        if case.way is Resolve.REFERENCE and case.says.outcome is Outcome.APPROVED
+        for case in _by_reference(it, order)
+        if case.says.outcome is Outcome.APPROVED
     ]
-    told = bool(found) and all(carries(order.reference, body) for body in found)
-    return told and any(carries(each, asked) for each in charge)
+    return bool(found) and all(carries(reference, body) for body in found)
+
+
+def _by_reference(it: Subject, order: Instruction) -> list[Answer]:
+    """The cases of look-ups of such an operation by our reference."""
+    return [each for each in it.answers_to(order.operation) if each.way is Resolve.REFERENCE]
 
 
 def carries(reference: str, text: str) -> bool:
