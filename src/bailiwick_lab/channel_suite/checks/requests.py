@@ -114,27 +114,28 @@ def check_queries_name_what_is_looked_for(it: Subject) -> None:
 def _listed(it: Subject, order: Instruction, asked: str) -> bool:
     """Whether it lists what was done to the charge, and our reference tells there which it is."""
     charge = [each for each in (order.charge_reference, order.provider_ref) if each is not None]
-    return _told_as(order.reference, it, order) and any(carries(each, asked) for each in charge)
+    told = _told_as(order.reference, it, order)
+    return bool(told) and all(told) and any(carries(each, asked) for each in charge)
 
 
 def _a_state_of_the_charge(it: Subject, order: Instruction, asked: str) -> bool:
     """Whether it asks for the charge by our reference, and a void is a state of it, told under that
-    reference: one that is done is told from one that is not."""
+    reference: one that is done is told from one that is not. Of a charge that never came to be
+    there is nothing to tell, where that is a definite answer."""
     charge = order.charge_reference if order.operation is Operation.VOID else None
     if charge is None or not it.profile.reversal or not carries(charge, asked):
         return False
     ends = {each.says.outcome for each in _by_reference(it, order)}
-    return _told_as(charge, it, order) and len(ends) > 1
+    return any(_told_as(charge, it, order)) and len(ends) > 1
 
 
-def _told_as(reference: str, it: Subject, order: Instruction) -> bool:
-    """Whether what is found done is told under a reference, whenever it is."""
-    found = [
-        case.reply.body.decode(errors="replace")
+def _told_as(reference: str, it: Subject, order: Instruction) -> list[bool]:
+    """Of each case in which it is found done: whether that is told under a reference."""
+    return [
+        carries(reference, case.reply.body.decode(errors="replace"))
         for case in _by_reference(it, order)
         if case.says.outcome is Outcome.APPROVED
     ]
-    return bool(found) and all(carries(reference, body) for body in found)
 
 
 def _by_reference(it: Subject, order: Instruction) -> list[Answer]:
