@@ -97,6 +97,7 @@ class Instruction(msgspec.Struct, frozen=True, omit_defaults=True):
         kept: what readings, or the payer on the way back, brought for this step.
         context: see there; None where the channel declares to need none.
         original: the context of the charge acted upon.
+        withheld: for a charge: by which rule of the merchant it is never sent; no channel sees it.
         repeat: it is sent again, because no answer came; said only where there is a context.
     """
 
@@ -131,6 +132,7 @@ class Instruction(msgspec.Struct, frozen=True, omit_defaults=True):
     context: Context | None = None
     original: Context | None = None
     repeat: bool = False
+    withheld: str | None = None
 
     @property
     def step(self) -> str | None:

@@ -51,10 +51,12 @@ from bailiwick.resources.payments.saved.payer import (
     resolved,
 )
 from bailiwick.resources.payments.saved.saving import planned
+from bailiwick.resources.payments.screened import PaymentScreening
 from bailiwick.resources.payments.states import State
 from bailiwick.routing.match import Routing, owned_elsewhere, transient
 from bailiwick.runtime import trace
 from bailiwick.runtime.crash import crash_point
+from bailiwick.screening.screener import Screener
 from bailiwick.serving.params import merged
 
 _replace = msgspec.structs.replace
@@ -68,8 +70,10 @@ class PaymentCreation:
         machine: Machine,
         secret: bytes = b"",
         configurations: Configurations | None = None,
+        screener: Screener | None = None,
     ) -> None:
         self._secret = secret
+        self._screening = PaymentScreening(screener, secret)
         self._machine = machine
         self._configurations = configurations or Configurations()
         self._gateways = machine.gateways
@@ -91,6 +95,10 @@ class PaymentCreation:
             Refused: no gateway can take it here; committed as a tombstone.
         """
         alone = bound(request)
+        if asked.merchant.screening is not None and request.confirm:
+            replayed = await self._machine.keys.replay(asked)
+            if replayed is not None:
+                return replayed  # what was counted once is not counted again
         try:
             payer = await self.payer(asked, request) if alone else NOBODY
             payment = self.draft(asked, request, location, assignment, payer.saved)
@@ -116,6 +124,9 @@ class PaymentCreation:
                 return await self._before(asked, error)
             if payer.customer is not None:
                 payment = self._saving(payment, payer.customer, routing)
+            payment = await self._screening.screened(
+                asked, payment, payer.saved, routing, request.location
+            )
             off = bool(request.off_session)
             payment, attempt = self._with_charge(asked, payment, routing, payer, off_session=off)
             trace.mark("routed")
