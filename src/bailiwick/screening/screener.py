@@ -8,7 +8,7 @@ from collections import Counter
 
 from bailiwick.screening.facts import Facts, Verdict
 from bailiwick.screening.scorer import OutsideScorer, Score
-from bailiwick.screening.velocity import Velocity
+from bailiwick.screening.velocity import Velocity, applies
 from bailiwick.topology.screening import Listed, Scorer, Screening
 
 PASSED = Verdict()
@@ -54,6 +54,13 @@ class Screener:
         """Close connections."""
         if self._scorer is not None:
             self._scorer.close()
+
+
+def counts(facts: Facts, wanted: Screening) -> bool:
+    """Whether a charge is counted, or a scorer asked about it. Pure."""
+    if of_lists(facts, wanted.lists) is not None:
+        return False
+    return wanted.scorer is not None or any(applies(each, facts) for each in wanted.limits)
 
 
 def of_lists(facts: Facts, lists: tuple[Listed, ...]) -> Listed | None:

@@ -54,6 +54,11 @@ class _Asked(msgspec.Struct, frozen=True):
     told: "asyncio.Future[str | None]"
 
 
+def applies(limit: Limit, facts: Facts) -> bool:
+    """Whether a limit counts this at all. Pure."""
+    return limit.currency in (None, facts.currency) and facts.of(limit.by) is not None
+
+
 class Velocity:
     """Counts at one node; ``secret``: by which the counted are hashed."""
 
@@ -84,9 +89,9 @@ class Velocity:
     def _counts(self, facts: Facts, limits: Sequence[Limit]) -> list[_Count]:
         found = []
         for each in limits:
-            value = facts.of(each.by)
-            if value is None or each.currency not in (None, facts.currency):
+            if not applies(each, facts):
                 continue
+            value = facts.of(each.by)
             mode = "live" if facts.livemode else "test"
             said = f"{facts.merchant}\0{mode}\0{each.name}\0{each.by}\0{value}".encode()
             counter = hmac.digest(self._key, said, "sha256")[:16]

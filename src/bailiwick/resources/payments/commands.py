@@ -96,9 +96,9 @@ class Payments:
                 raise editing.no_gateway(routing)
             check_owner(self._machine, payer.saved, routing)
             dressed = self._saving(dressed, payer.customer, routing)
-            dressed = await self._screening.screened(
-                asked, dressed, payer.saved, routing, request.location
-            )
+            screening = self._screening.of(asked, dressed, payer.saved, routing, request.location)
+            if screening is not None:
+                dressed = await screening.done(dressed)
             instruction = charge_instruction(
                 dressed,
                 routing,

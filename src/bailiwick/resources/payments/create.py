@@ -95,10 +95,6 @@ class PaymentCreation:
             Refused: no gateway can take it here; committed as a tombstone.
         """
         alone = bound(request)
-        if asked.merchant.screening is not None and request.confirm:
-            replayed = await self._machine.keys.replay(asked)
-            if replayed is not None:
-                return replayed  # what was counted once is not counted again
         try:
             payer = await self.payer(asked, request) if alone else NOBODY
             payment = self.draft(asked, request, location, assignment, payer.saved)
@@ -124,9 +120,12 @@ class PaymentCreation:
                 return await self._before(asked, error)
             if payer.customer is not None:
                 payment = self._saving(payment, payer.customer, routing)
-            payment = await self._screening.screened(
-                asked, payment, payer.saved, routing, request.location
-            )
+            screening = self._screening.of(asked, payment, payer.saved, routing, request.location)
+            if screening is not None:
+                replayed = await self._machine.keys.replay(asked) if screening.counts else None
+                if replayed is not None:
+                    return replayed  # what was counted once is not counted again
+                payment = await screening.done(payment)
             off = bool(request.off_session)
             payment, attempt = self._with_charge(asked, payment, routing, payer, off_session=off)
             trace.mark("routed")

@@ -9,7 +9,30 @@ from bailiwick.resources.payments.saved import cards
 from bailiwick.resources.payments.saved.payer import Saved
 from bailiwick.routing.match import Routing
 from bailiwick.screening.facts import Facts
-from bailiwick.screening.screener import Screener
+from bailiwick.screening.screener import Screener, counts
+from bailiwick.topology.screening import Screening
+
+
+class Screened(msgspec.Struct, frozen=True):
+    """The screening of one charge.
+
+    ``counts``: something is written, or somebody asked, about it: not for a repetition.
+    """
+
+    screener: Screener
+    wanted: Screening
+    facts: Facts
+    counts: bool
+
+    async def done(self, payment: Payment) -> Payment:
+        """The payment with what its merchant's rules make of the charge.
+
+        Raises:
+            ApiError: 503, it could not be counted; nothing was charged.
+        """
+        verdict = await self.screener.verdict(self.facts, self.wanted)
+        progress = msgspec.structs.replace(payment.progress, screened=verdict)
+        return msgspec.structs.replace(payment, progress=progress)
 
 
 class PaymentScreening:
@@ -20,26 +43,20 @@ class PaymentScreening:
         self._screener = screener
         self._secret = secret
 
-    async def screened(
+    def of(
         self,
         asked: IdempotentRequest,
         payment: Payment,
         saved: Saved | None,
         routing: Routing,
         place: Evidence | None,
-    ) -> Payment:
-        """The payment with what its merchant's rules make of a charge of it.
-
-        Raises:
-            ApiError: 503, it could not be counted; nothing was charged.
-        """
+    ) -> Screened | None:
+        """The screening of a charge that is to be made; None: nothing is looked at."""
         wanted = asked.merchant.screening
         if self._screener is None or wanted is None:
-            return payment
+            return None
         facts = self._facts(asked, payment, saved, routing, place)
-        verdict = await self._screener.verdict(facts, wanted)
-        progress = msgspec.structs.replace(payment.progress, screened=verdict)
-        return msgspec.structs.replace(payment, progress=progress)
+        return Screened(self._screener, wanted, facts, counts(facts, wanted))
 
     def _facts(
         self,
