@@ -29,6 +29,7 @@ from bailiwick.orders.executor import PERMIT_NS, permit
 from bailiwick.orders.machine import Machine
 from bailiwick.orders.query import query
 from bailiwick.orders.transition import SUSPICIOUS, Transition
+from bailiwick.routing.building import withheld
 from bailiwick.routing.gateways import Gateway
 from bailiwick.runtime.crash import crash_point
 from bailiwick.runtime.database_errors import DATABASE_ERRORS
@@ -134,6 +135,8 @@ class Resolver:
     async def _ask(self, attempt: Attempt, gateway: Gateway) -> Result | None:
         """Try the channel's declared ways in order; None when none of them told anything."""
         instruction, undone = steps.current(attempt), False
+        if instruction.withheld is not None:
+            return withheld(instruction.withheld)  # nobody has sent it, nor will
         told: Result | None = None
         for way in gateway.profile.ways(instruction):
             if way is Resolve.REPLAY:

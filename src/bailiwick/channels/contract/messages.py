@@ -100,6 +100,7 @@ class Instruction(msgspec.Struct, frozen=True, omit_defaults=True):
         context: see there; None where the channel declares to need none. A look-up has one of its
             own.
         original: the context of the charge acted upon.
+        withheld: for a charge: by which rule of the merchant it is never sent; no channel sees it.
         repeat: it is sent again, because no answer came; said only where there is a context.
     """
 
@@ -135,6 +136,7 @@ class Instruction(msgspec.Struct, frozen=True, omit_defaults=True):
     context: Context | None = None
     original: Context | None = None
     repeat: bool = False
+    withheld: str | None = None
 
     @property
     def step(self) -> str | None:

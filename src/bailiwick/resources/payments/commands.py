@@ -42,9 +42,11 @@ from bailiwick.resources.payments.saved.payer import (
     resolved,
 )
 from bailiwick.resources.payments.saved.saving import planned
+from bailiwick.resources.payments.screened import PaymentScreening
 from bailiwick.resources.payments.states import Change, State
 from bailiwick.routing.declared import check_part
 from bailiwick.routing.match import Routing
+from bailiwick.screening.screener import Screener
 
 _replace = msgspec.structs.replace
 
@@ -52,8 +54,11 @@ _replace = msgspec.structs.replace
 class Payments:
     """What a client can ask of a payment that exists; ``secret``: see ``PaymentCreation``."""
 
-    def __init__(self, machine: Machine, secret: bytes = b"") -> None:
+    def __init__(
+        self, machine: Machine, secret: bytes = b"", screener: Screener | None = None
+    ) -> None:
         self._secret = secret
+        self._screening = PaymentScreening(screener, secret)
         self._machine = machine
         self._gateways = machine.gateways
 
@@ -91,6 +96,9 @@ class Payments:
                 raise editing.no_gateway(routing)
             check_owner(self._machine, payer.saved, routing)
             dressed = self._saving(dressed, payer.customer, routing)
+            screening = self._screening.of(asked, dressed, payer.saved, routing, request.location)
+            if screening is not None:
+                dressed = await screening.done(dressed)
             instruction = charge_instruction(
                 dressed,
                 routing,
