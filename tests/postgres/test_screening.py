@@ -157,6 +157,22 @@ async def test_one_key_is_counted_once(store: NodeStore) -> None:
     assert len(bank.calls) == 2
 
 
+async def test_what_is_asked_again_is_counted_once(
+    store: NodeStore, sql: asyncpg.Connection
+) -> None:
+    """A confirmation is decided anew when another request has changed the payment meanwhile."""
+    velocity = Velocity(store, SECRET)
+    limits = (Limit("two", "merchant", HOUR_MS, 2),)
+    facts = Facts("r1", "acct_1", False, "pi_1", 1000, "EUR", "DE", "card")
+    asked = [velocity.exceeded(facts, limits) for _ in range(4)]
+    assert await asyncio.gather(*asked) == [None] * 4
+    assert await velocity.exceeded(facts, limits) is None
+    assert await sql.fetchval("SELECT sum(amount) FROM velocity") == 1
+    for reference, over in (("r2", None), ("r3", "two"), ("r3", "two")):
+        again = msgspec.structs.replace(facts, reference=reference)
+        assert await velocity.exceeded(again, limits) == over
+
+
 async def test_confirmations_count_as_well(store: NodeStore) -> None:
     bank = Bank()
     node = region(store, bank)
