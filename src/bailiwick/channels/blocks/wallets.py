@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from bailiwick.base.ids import is_id
-from bailiwick.channels.blocks import parsing, refusals
+from bailiwick.channels.blocks import amounts, parsing, refusals
 from bailiwick.channels.contract import (
     Act,
     Action,
@@ -25,6 +25,7 @@ from bailiwick.channels.contract import (
 )
 
 _SOONEST_MS = 60_000
+_OURS = re.compile(r"\w+", re.ASCII)  # and so it may stand in an address
 
 
 def until(profile: Profile, instruction: Instruction) -> int:
@@ -98,6 +99,31 @@ def charge_of(instruction: Instruction) -> str | None:
     return instruction.reference if charge else instruction.charge_reference
 
 
+def named(profile: Profile, instruction: Instruction, chars_max: int = 32) -> str:
+    """The same, as the provider takes it: the strictest has 32 characters. Raises CannotExpress: it
+    is not known, or too long."""
+    own = charge_of(instruction)
+    if own is None or len(own) > chars_max or _OURS.fullmatch(own) is None:
+        raise CannotExpress(
+            f"{profile.title} has to be told which charge it is, in {chars_max} letters and digits "
+            "at most; nothing was sent."
+        )
+    return own
+
+
+def given_back(profile: Profile, instruction: Instruction) -> tuple[int, int]:
+    """What a refund gives back, and what the charge took, in the provider's minor units. Raises
+    CannotExpress: either is not to be said, or not known."""
+    taken = instruction.charge_amount
+    if taken is None:
+        raise CannotExpress(
+            f"{profile.title} is told the charge's amount with a refund; it is unknown."
+        )
+    currency = instruction.currency
+    given = amounts.to_provider(profile, instruction.amount, currency)
+    return given, amounts.to_provider(profile, taken, currency)
+
+
 def title(instruction: Instruction, chars_max: int, special: re.Pattern[str] | None = None) -> str:
     """What the payer sees that the charge is for. ``special``: what may not stand there."""
     given = instruction.description or ""
@@ -143,10 +169,10 @@ class Codes(NamedTuple):
     """A provider's words, and ours for them. They lie in ``codes.toml`` beside the channel, as
     tables of our words, each with theirs.
 
-    Tables of operations have codes by which nothing was done, as far as that is certain. In those
-    that follow codes stand with their status: ``turned_away``, of requests that were not looked at;
-    ``waiting``, by which the payer is asked for more; ``absent``, by which a look-up finds no charge
-    or no refund. ``charges`` and ``refunds`` say how these stand: ``done``, ``waits``,
+    Tables of operations have codes by which nothing was done, as far as that is certain. In three
+    more codes stand with their status: ``turned_away``, of requests that were not looked at;
+    ``waiting``, by which the payer is asked for more; ``absent``, by which a look-up finds no
+    charge, or no refund. ``charges`` and ``refunds`` say how these stand: ``done``, ``waits``,
     ``failed``, ``closed``.
     """
 
@@ -202,11 +228,14 @@ class Codes(NamedTuple):
             return waits(instruction, said.stands.known)
         return found
 
+    def is_absent(self, said: Said, what: str = "charge") -> bool:
+        """Whether an answer says that there is no such charge, or refund."""
+        return self._word("absent", f"{said.status} {said.code}") == what
+
     def looked_up(self, instruction: Instruction, said: Said) -> Result:
         """What was answered to a look-up of an operation."""
         operation = instruction.operation
-        about = "refund" if operation is Operation.REFUND else "charge"
-        if self._word("absent", f"{said.status} {said.code}") == about:
+        if self.is_absent(said, "refund" if operation is Operation.REFUND else "charge"):
             return absent()
         if said.status != 200:
             return unknown(said.word)

@@ -2,13 +2,11 @@
 refunds.
 
 Sources: https://pay.weixin.qq.com/doc/v3/merchant (code payment, native, JSAPI, app, H5, refunds,
-signatures, callbacks), and the SDKs of wechatpay-apiv3. What is declared, and readings of answers,
-are in ``readings``; signatures in ``blocks.signing.lines``.
+signatures, callbacks), and the SDKs of wechatpay-apiv3. Signatures are in ``blocks.signing.lines``.
 
 How unknowns end: a charge by our reference, which WeChat Pay takes but once; a refund likewise.
 """
 
-import re
 from typing import Any
 from urllib.parse import quote
 
@@ -16,15 +14,13 @@ from bailiwick.channels.blocks import amounts, parsing, requests, times, wallets
 from bailiwick.channels.contract import (
     Account,
     CallbackEvent,
-    CallbackRefused,
-    CannotExpress,
     Context,
     Family,
     Instruction,
     Notice,
     Operation,
+    Payer,
     Prepared,
-    Profile,
     Refused,
     Reply,
     Request,
@@ -36,16 +32,14 @@ from bailiwick.channels.wechat_pay import readings as read
 from bailiwick.channels.wechat_pay.readings import PROFILE, SIGNED
 
 _ORDERS, _REFUNDS = "/v3/pay/transactions", "/v3/refund/domestic/refunds"
-_TRADE_NO = re.compile(r"[0-9A-Za-z_*-]{1,32}", re.ASCII)
 _DESCRIPTION_CHARS_MAX = 127
 _BEIJING = 8
-_NO_ORDER = ("ORDER_NOT_EXIST", "ORDERNOTEXIST")
 
 
 class WeChatPayChannel:
     """See the module's description."""
 
-    profile: Profile = PROFILE
+    profile = PROFILE
 
     def check(self, account: Account, now_ms: int) -> Request:
         SIGNED.check_keys(account)
@@ -53,7 +47,8 @@ class WeChatPayChannel:
 
     def parse_check(self, reply: Reply, account: Account) -> str | None:
         told = parsing.decode(reply.body, read.Told)
-        return SIGNED.problem(reply, account, told is not None and told.code in _NO_ORDER)
+        known = told is not None and read.CODES.is_absent(told.said(Operation.CHARGE, reply.status))
+        return SIGNED.problem(reply, account, known)
 
     def prepare(self, name: str, account: Account, now_ms: int) -> Request:
         return SIGNED.ask(account, now_ms)
@@ -75,56 +70,54 @@ class WeChatPayChannel:
         if instruction.operation is Operation.REFUND:
             path, body = _REFUNDS, _refund(instruction)
         elif instruction.operation is Operation.VOID:
-            back = instruction.family is Family.PRESENTED_CODE
-            path = f"{_ORDERS}/out-trade-no/{_named(instruction)}/{'reverse' if back else 'close'}"
-            body = apps if back else own
+            at_till = instruction.family is Family.PRESENTED_CODE
+            last, body = ("reverse", apps) if at_till else ("close", own)
+            path = f"{_ORDERS}/out-trade-no/{wallets.named(PROFILE, instruction)}/{last}"
         else:
             path = f"{_ORDERS}/{read.kind_of(instruction)}"
             body = {**apps, **_charge(instruction, account)}
         return SIGNED.post(account, path, instruction.context, body)
 
     def parse(self, instruction: Instruction, reply: Reply, account: Account) -> Result:
-        told = read.told(instruction, reply, account)
+        told = read.ANSWERS.told(reply, account, instruction.context, read.Told)
         if isinstance(told, Result):
             return told
-        if told is None or reply.status == 204:
-            return read.closed(instruction, reply.status if told is None else 0)
-        charge = instruction.operation is Operation.CHARGE
-        refund = instruction.operation is Operation.REFUND
-        if reply.status == 200 and not refund and instruction.family is not Family.PRESENTED_CODE:
-            return read.made(instruction, told, account) if charge else unknown("unreadable")
-        return read.CODES.done(instruction, told.said(instruction.operation, reply.status))
+        operation, at_till = instruction.operation, instruction.family is Family.PRESENTED_CODE
+        if operation is Operation.VOID and not at_till and reply.status in (200, 204):
+            closed = told is None and reply.status == 204
+            return wallets.gone(instruction) if closed else unknown("unreadable")
+        if told is None:
+            return unknown("unreadable")
+        if operation is Operation.CHARGE and not at_till and reply.status == 200:
+            return read.made(instruction, told, account)
+        return read.CODES.done(instruction, told.said(operation, reply.status))
 
     def query(self, instruction: Instruction, account: Account, way: Resolve) -> Request | None:
         if way is not Resolve.REFERENCE:
             return None
-        if instruction.operation is Operation.REFUND:
-            path = f"{_REFUNDS}/{quote(instruction.reference, safe='')}"
-        else:
-            path = _order(_named(instruction), account)
+        path = f"{_REFUNDS}/{quote(instruction.reference, safe='')}"
+        if instruction.operation is not Operation.REFUND:
+            path = _order(wallets.named(PROFILE, instruction), account)
         return SIGNED.get(account, path, instruction.context)
 
     def parse_query(
         self, instruction: Instruction, reply: Reply, way: Resolve, account: Account
     ) -> Result:
-        told = read.told(instruction, reply, account)
-        if way is not Resolve.REFERENCE or told is None:
-            return unknown(parsing.not_answered(reply))
+        told = read.ANSWERS.told(reply, account, instruction.context, read.Told)
         if isinstance(told, Result):
             return told
+        if told is None or way is not Resolve.REFERENCE:
+            return unknown(parsing.not_answered(reply))
         return read.CODES.looked_up(instruction, told.said(instruction.operation, reply.status))
 
     def callback(self, notice: Notice, account: Account, now_ms: int) -> CallbackEvent | None:
         dated = not read.CALLBACKS.check(notice, account, now_ms)
         note, told = read.CALLBACKS.opened(notice, account, read.Told)
-        if told.mchid != account.options.get("mchid"):
-            raise CallbackRefused("it is for another mchid")
-        operation = Operation.REFUND
-        if note.event_type == "TRANSACTION.SUCCESS":
-            operation = Operation.CHARGE
-        elif not note.event_type.startswith("REFUND."):
+        refund = note.event_type.startswith("REFUND.")
+        if not refund and note.event_type != "TRANSACTION.SUCCESS":
             return None  # of another product
-        return read.CODES.event(operation, note.id, told.stands(operation), dated)
+        operation = Operation.REFUND if refund else Operation.CHARGE
+        return read.CODES.event(operation, note.id, told.said(operation).stands, dated)
 
 
 CHANNEL = WeChatPayChannel()
@@ -135,51 +128,34 @@ def _order(named: str, account: Account) -> str:
     return f"{_ORDERS}/out-trade-no/{named}?mchid={mchid}"
 
 
-def _named(instruction: Instruction) -> str:
-    own = wallets.charge_of(instruction)
-    if own is None or _TRADE_NO.fullmatch(own) is None:
-        raise CannotExpress(
-            f"A {instruction.operation} has to name its charge, in 32 letters and digits at most; "
-            "nothing was sent."
-        )
-    return own
-
-
 def _charge(instruction: Instruction, account: Account) -> dict[str, Any]:
     amount = amounts.to_provider(PROFILE, instruction.amount, instruction.currency)
-    payer, known = (
-        instruction.payer,
-        {
-            "description": wallets.title(instruction, _DESCRIPTION_CHARS_MAX),
-            "out_trade_no": _named(instruction),
-            "amount": {"total": amount, "currency": instruction.currency},
-        },
-    )
+    known = {
+        "description": wallets.title(instruction, _DESCRIPTION_CHARS_MAX),
+        "out_trade_no": wallets.named(PROFILE, instruction),
+        "amount": {"total": amount, "currency": instruction.currency},
+    }
     if instruction.family is Family.PRESENTED_CODE:
         shop = account.options.get("store") or account.options.get("mchid", "")
-        scene: dict[str, Any] = {"store_info": {"out_id": shop}}
-        return {**known, "payer": {"auth_code": instruction.code or ""}, "scene_info": scene}
-    until = times.rfc3339(wallets.until(PROFILE, instruction), _BEIJING)
-    known |= {"time_expire": until, "notify_url": instruction.callback_url}
-    if instruction.family is Family.REDIRECT and payer is not None:
-        scene = {"payer_client_ip": payer.ip_address, "h5_info": {"type": "Wap"}}
-        known["scene_info"] = scene
-    if payer is not None and payer.wallet_id is not None:
-        known["payer"] = {"openid": payer.wallet_id}
-    return known
+        till = {"store_info": {"out_id": shop}}
+        return {**known, "payer": {"auth_code": instruction.code or ""}, "scene_info": till}
+    who = instruction.payer or Payer()
+    page = {"payer_client_ip": who.ip_address, "h5_info": {"type": "Wap"}}
+    return {
+        **known,
+        "payer": None if who.wallet_id is None else {"openid": who.wallet_id},
+        "scene_info": page if instruction.family is Family.REDIRECT else None,
+        "time_expire": times.rfc3339(wallets.until(PROFILE, instruction), _BEIJING),
+        "notify_url": instruction.callback_url,
+    }
 
 
 def _refund(instruction: Instruction) -> dict[str, Any]:
-    if instruction.charge_amount is None:
-        raise CannotExpress("WeChat Pay is told the charge's amount with a refund; it is unknown.")
-    given, total = (
-        amounts.to_provider(PROFILE, each, instruction.currency)
-        for each in (instruction.amount, instruction.charge_amount)
-    )
+    given, total = wallets.given_back(PROFILE, instruction)
     by_id = instruction.charge_reference is None and instruction.provider_ref
     return {
         "transaction_id": instruction.provider_ref if by_id else None,
-        "out_trade_no": None if by_id else _named(instruction),
+        "out_trade_no": None if by_id else wallets.named(PROFILE, instruction),
         "out_refund_no": instruction.reference,
         "notify_url": instruction.callback_url,
         "amount": {"refund": given, "total": total, "currency": instruction.currency},

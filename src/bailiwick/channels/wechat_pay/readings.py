@@ -17,12 +17,10 @@ from bailiwick.channels.contract import (
     Instruction,
     Operation,
     Profile,
-    Reply,
     Resolve,
     Result,
     Takes,
     redirect,
-    unknown,
 )
 
 _MINUTE_MS = 60_000
@@ -90,19 +88,15 @@ class Told(msgspec.Struct, frozen=True):
     status: str | None = None
     refund_status: str | None = None
 
-    def stands(self, operation: Operation) -> wallets.Stands:
-        """How the order, or the refund, stands. Callbacks about refunds name no currency."""
-        code = self.amount.currency
+    def said(self, operation: Operation, status: int = 200) -> wallets.Said:
+        """It as an answer to an operation. Callbacks about refunds name no currency."""
+        of = (self.trade_state, self.out_trade_no, self.transaction_id)
+        total, why = self.amount.total, self.trade_state_desc
         if operation is Operation.REFUND:
-            state, amount = self.status or self.refund_status, self.amount.refund
-            of = (state, self.out_refund_no, self.refund_id)
-            return wallets.Stands(*of, *amounts.told(PROFILE, amount, code))
-        amount, of = self.amount.total, (self.trade_state, self.out_trade_no, self.transaction_id)
-        return wallets.Stands(*of, *amounts.told(PROFILE, amount, code), self.trade_state_desc)
-
-    def said(self, operation: Operation, status: int) -> wallets.Said:
-        """It as the answer to an operation."""
-        return wallets.Said(status, self.code, self.message, self.stands(operation))
+            of = (self.status or self.refund_status, self.out_refund_no, self.refund_id)
+            total, why = self.amount.refund, None
+        amount = amounts.told(PROFILE, total, self.amount.currency)
+        return wallets.Said(status, self.code, self.message, wallets.Stands(*of, *amount, why))
 
 
 def kind_of(instruction: Instruction) -> str:
@@ -115,25 +109,6 @@ def kind_of(instruction: Instruction) -> str:
         Family.IN_APP: "jsapi" if official else "app",
     }
     return wallets.way(PROFILE, instruction, known)
-
-
-def told(instruction: Instruction, reply: Reply, account: Account) -> Told | Result | None:
-    """What WeChat Pay has answered; None: nothing, which is an answer too. Or what an answer says
-    that it has not signed; of a request with a wrong signature it signs none."""
-    signed = ANSWERS.is_signed(reply, account, instruction.context)
-    found = parsing.decode(reply.body, Told) if signed else None
-    if found is not None or (signed and not reply.body):
-        return found
-    not_signed = {200: "not_signed", 204: "not_signed", 401: "credentials"}
-    silent = parsing.not_answered(reply)
-    return unknown(silent if signed else not_signed.get(reply.status, silent))
-
-
-def closed(instruction: Instruction, status: int) -> Result:
-    """An answer without words: an order that waits elsewhere than at a till is closed."""
-    void = instruction.operation is Operation.VOID
-    done = void and status == 204 and instruction.family is not Family.PRESENTED_CODE
-    return wallets.gone(instruction) if done else unknown("unreadable")
 
 
 def made(instruction: Instruction, told: Told, account: Account) -> Result:

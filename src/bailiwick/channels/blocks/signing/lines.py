@@ -30,6 +30,8 @@ from bailiwick.channels.contract import (
     Refused,
     Reply,
     Request,
+    Result,
+    unknown,
 )
 
 PUBLIC_KEY, PUBLIC_KEY_ID = "public_key", "public_key_id"
@@ -233,6 +235,19 @@ class Answers(msgspec.Struct, frozen=True):
             return False
         return asked_ms is None or told_ms >= asked_ms - SIGNATURE_WINDOW_S * 1000
 
+    def told(
+        self, reply: Reply, account: Account, context: Context | None, kind: type[T]
+    ) -> T | Result | None:
+        """What the provider has answered; None: nothing, which is an answer too. Or what an answer
+        says that it has not signed, or that cannot be read; of a request with a wrong signature it
+        signs none."""
+        silent = parsing.not_answered(reply)
+        if not self.is_signed(reply, account, context):
+            unsigned = {200: "not_signed", 204: "not_signed", 401: "credentials"}
+            return unknown(unsigned.get(reply.status, silent))
+        found = parsing.decode(reply.body, kind)
+        return unknown(silent) if found is None and reply.body else found
+
     def sign(self, reply: Reply, account: Account, now_ms: int) -> Reply:
         """See ``AnswerScheme``."""
         if self.by.signature in reply.headers:
@@ -258,7 +273,8 @@ class Callbacks(msgspec.Struct, frozen=True):
         return abs(now_ms - told_ms) <= SIGNATURE_WINDOW_S * 1000
 
     def opened(self, notice: Notice, account: Account, kind: type[T]) -> tuple[Note, T]:
-        """A callback that was checked, and its object. Raises CallbackRefused."""
+        """A callback that was checked, and its object, which names its owner. Raises
+        CallbackRefused."""
         note = parsing.demand(notice.body, Note)
         try:
             opened = note.resource.opened(account, self.by.seal)
@@ -266,7 +282,10 @@ class Callbacks(msgspec.Struct, frozen=True):
             raise CallbackRefused(str(bad)) from None
         if opened is None:
             raise CallbackRefused(f"it is not sealed by secrets.{self.by.seal}")
-        return note, parsing.demand(opened, kind)
+        found = parsing.demand(opened, kind)
+        if getattr(found, self.by.owner) != account.options.get(self.by.owner):
+            raise CallbackRefused(f"it is for another {self.by.owner}")
+        return note, found
 
     def _sealed(self, body: bytes, account: Account) -> bytes:
         found = parsing.decode(body, dict[str, msgspec.Raw]) or {}
