@@ -170,7 +170,8 @@ class Codes(NamedTuple):
     tables of our words, each with theirs.
 
     Tables of operations have codes by which nothing was done, as far as that is certain. In three
-    more codes stand with their status: ``turned_away``, of requests that were not looked at;
+    more codes stand with their status: ``turned_away``, of requests that were not looked at (or a
+    status by itself);
     ``waiting``, by which the payer is asked for more; ``absent``, by which a look-up finds no
     charge, or no refund. ``charges`` and ``refunds`` say how these stand: ``done``, ``waits``,
     ``failed``, ``closed``.
@@ -202,7 +203,8 @@ class Codes(NamedTuple):
     def refused_by(self, operation: Operation, said: Said) -> Result:
         """The same of an answer whose status says something, too: what is no 4xx, or one by which
         it may have been done, decides nothing."""
-        why = self._word("turned_away", f"{said.status} {said.code}")
+        away, status = self.known.get("turned_away", {}), str(said.status)
+        why = away.get(f"{status} {said.code}") or away.get(status)
         if why is not None:
             message = parsing.sentence(said.message)
             away = Result(Outcome.DECLINED, code="processing_error", message=message, detail=why)
@@ -219,7 +221,7 @@ class Codes(NamedTuple):
             return waits(instruction)
         if said.status != 200 and not (charge and said.status == 202):
             return self.refused_by(instruction.operation, said)
-        if not _is_of(instruction, said.stands):
+        if not is_of(instruction, said.stands):
             return unknown("reference_mismatch")
         if instruction.operation is Operation.VOID:
             return gone(instruction)
@@ -239,7 +241,7 @@ class Codes(NamedTuple):
             return absent()
         if said.status != 200:
             return unknown(said.word)
-        if not _is_of(instruction, said.stands):
+        if not is_of(instruction, said.stands):
             return unknown("reference_mismatch")
         if operation is not Operation.VOID:
             return self.says(operation, said.stands)
@@ -283,7 +285,8 @@ class Codes(NamedTuple):
         return self.known.get(table, {}).get(theirs or "")
 
 
-def _is_of(instruction: Instruction, stands: Stands) -> bool:
+def is_of(instruction: Instruction, stands: Stands) -> bool:
+    """Whether a provider names the very charge that was made or acted upon, or the very refund."""
     refund = instruction.operation is Operation.REFUND
     own = instruction.reference if refund else charge_of(instruction)
     return own is not None and own == stands.reference

@@ -4,17 +4,31 @@ The scheme of Alipay's gateway, and of others that took it over. Source:
 https://opendocs.alipay.com/common/02khjm (requests) and 02mse7 (answers, callbacks).
 """
 
+import json
 from collections.abc import Mapping
+from typing import TypeVar
 from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
-from bailiwick.channels.blocks import parsing, times
+from bailiwick.channels.blocks import parsing, requests, times
 from bailiwick.channels.blocks.signatures import SIGNATURE_WINDOW_S
 from bailiwick.channels.blocks.signing import canonical, rsa
-from bailiwick.channels.contract import Account, BadSecret, CallbackRefused, Notice, Reply
+from bailiwick.channels.contract import (
+    Account,
+    BadSecret,
+    CallbackRefused,
+    CannotExpress,
+    Context,
+    Notice,
+    Reply,
+    Request,
+    Result,
+    unknown,
+)
 
 TYPE = "application/x-www-form-urlencoded; charset=utf-8"
+T = TypeVar("T")
 _Members = dict[str, msgspec.Raw]
 
 
@@ -61,6 +75,64 @@ class SignedMember(msgspec.Struct, frozen=True):
         signature = msgspec.json.encode(rsa.sign(account, self.private_key, told))
         body = b'{%s:%s,"sign":%s}' % (msgspec.json.encode(name), told, signature)
         return msgspec.structs.replace(reply, body=body)
+
+
+class Gateway(msgspec.Struct, frozen=True):
+    """One address that is called by signed forms, and answers in one signed member.
+
+    Attributes:
+        title: the provider's name.
+        path: of the address.
+        prefix: how the names of all methods begin.
+        hours: see ``SignedForm``.
+        app: the gateway's option that says who calls.
+        answers: how it signs.
+    """
+
+    title: str
+    path: str
+    prefix: str
+    hours: int
+    app: str
+    answers: SignedMember
+
+    def form(
+        self,
+        account: Account,
+        context: Context | None,
+        method: str,
+        content: Mapping[str, object],
+        **urls: str | None,
+    ) -> str:
+        """A call of a method. Raises CannotExpress (there is no context), BadSecret."""
+        if context is None:
+            raise CannotExpress(f"A request to {self.title} has its time, and there is none.")
+        given: dict[str, str | None] = {
+            self.app: account.options.get(self.app),
+            "method": self.prefix + method,
+            "format": "JSON",
+            "charset": "utf-8",
+            "sign_type": "RSA2",
+            "timestamp": times.clock(context.instant_ms, self.hours),
+            "version": "1.0",
+            "biz_content": json.dumps(content, ensure_ascii=False, separators=(",", ":")),
+            **urls,
+        }
+        return signed(given, account)
+
+    def call(self, account: Account, form: str) -> Request:
+        """The request with such a form."""
+        headers = {"accept": "application/json", "content-type": TYPE}
+        return Request("POST", requests.at(account, self.path), headers, form.encode())
+
+    def told(self, reply: Reply, account: Account, method: str, kind: type[T]) -> T | Result:
+        """What was answered to a method; or what an answer says that is not signed."""
+        if reply.status != 200:
+            return unknown(parsing.not_answered(reply))
+        name = f"{self.prefix}{method}".replace(".", "_")
+        body = self.answers.read(reply, account, f"{name}{self.answers.suffix}")
+        found = None if body is None else parsing.decode(body, kind)
+        return unknown("not_signed") if found is None else found
 
 
 class SignedForm(msgspec.Struct, frozen=True):
