@@ -13,15 +13,12 @@ import re
 
 from bailiwick.channels.alipay import readings as read
 from bailiwick.channels.alipay.readings import GATEWAY, PROFILE
-from bailiwick.channels.blocks import amounts, parsing, requests, times, wallets
-from bailiwick.channels.blocks.signing import forms
+from bailiwick.channels.blocks import amounts, requests, times, wallets
 from bailiwick.channels.contract import (
     Account,
     Act,
     Action,
     CallbackEvent,
-    CallbackRefused,
-    CannotExpress,
     Context,
     Family,
     Instruction,
@@ -34,19 +31,9 @@ from bailiwick.channels.contract import (
     redirect,
 )
 
-_PRODUCTS = {
-    "page.pay": "FAST_INSTANT_TRADE_PAY",
-    "wap.pay": "QUICK_WAP_WAY",
-    "app.pay": "QUICK_MSECURITY_PAY",
-    "create": "JSAPI_PAY",
-    "pay": "FACE_TO_FACE_PAYMENT",
-    "precreate": "FACE_TO_FACE_PAYMENT",
-}
 _PAGES = ("page.pay", "wap.pay")  # the payer's browser or app asks for these, and not we
-_QUERY, _REFUND_QUERY = "query", "fastpay.refund.query"
-_WRONG = {"isv.invalid-signature": "private_key", "isv.invalid-app-id": "app_id"}
 _SPECIAL = re.compile(r"[/=&\x00-\x1f]+")
-_QUERY_CHARS_MAX, _TITLE_CHARS_MAX = 2_000, 256
+_TITLE_CHARS_MAX = 256
 
 
 class AlipayChannel:
@@ -56,20 +43,12 @@ class AlipayChannel:
 
     def check(self, account: Account, now_ms: int) -> Request:
         none = {"out_trade_no": "credential_check"}
-        return GATEWAY.call(account, GATEWAY.form(account, Context(now_ms, 0), _QUERY, none))
+        return GATEWAY.ask(account, Context(now_ms, 0), "query", none)
 
     def parse_check(self, reply: Reply, account: Account) -> str | None:
-        known = GATEWAY.told(reply, account, _QUERY, read.Told)
-        if isinstance(known, read.Told) and (known.sub_code or "").startswith("ACQ."):
-            return None
-        body = parsing.decode(reply.body, dict[str, read.Told | str]) or {}
-        codes = [each.sub_code or "" for each in body.values() if isinstance(each, read.Told)]
-        wrong = next((_WRONG[each] for each in codes if each in _WRONG), None)
-        if wrong is not None:
-            return f"Alipay refused secrets.{wrong} of the gateway: correct it, and the app_id"
-        if reply.status == 200:
-            return "The answer is not signed by secrets.alipay_public_key: correct it"
-        return requests.credential_problem("Alipay", reply, "private_key")
+        told = GATEWAY.told(reply, account, "query", read.Told)
+        known = isinstance(told, read.Told) and (told.sub_code or "").startswith("ACQ.")
+        return None if known else GATEWAY.problem(reply, account)
 
     def request(self, instruction: Instruction, account: Account) -> Request | Result:
         """See ``Channel.request``. For a page or an app's order nothing is asked: it is signed.
@@ -79,25 +58,15 @@ class AlipayChannel:
         """
         requests.only_declared(PROFILE, instruction)
         method = _method_of(instruction)
-        form = GATEWAY.form(
-            account,
-            instruction.context,
-            method,
-            _content(instruction, account, method),
-            notify_url=instruction.callback_url,
-            return_url=instruction.return_url if method in _PAGES else None,
-        )
+        content = _content(instruction, account, method)
+        back = instruction.return_url if method in _PAGES else None
+        urls = {"notify_url": instruction.callback_url, "return_url": back}
+        form = GATEWAY.form(account, instruction.context, method, content, **urls)
         if method == "app.pay":
             return wallets.made(instruction, Action(Act.IN_APP, parameters={"orderStr": form}))
-        if method not in _PAGES:
-            return GATEWAY.call(account, form)
-        if len(form) > _QUERY_CHARS_MAX:
-            raise CannotExpress(
-                "Alipay's page would have too long an address; nothing was sent. Shorten it.",
-                param="return_url",
-            )
-        page = requests.at(account, f"{GATEWAY.path}?{form}")
-        return wallets.made(instruction, redirect(page))
+        if method in _PAGES:
+            return wallets.made(instruction, redirect(GATEWAY.page(account, form)))
+        return GATEWAY.call(account, form)
 
     def parse(self, instruction: Instruction, reply: Reply, account: Account) -> Result:
         told = GATEWAY.told(reply, account, _method_of(instruction), read.Told)
@@ -109,8 +78,7 @@ class AlipayChannel:
         named = {"out_trade_no": wallets.named(PROFILE, instruction)}
         if instruction.operation is Operation.REFUND:
             named["out_request_no"] = instruction.reference
-        method = _look_up(instruction)
-        return GATEWAY.call(account, GATEWAY.form(account, instruction.context, method, named))
+        return GATEWAY.ask(account, instruction.context, _look_up(instruction), named)
 
     def parse_query(
         self, instruction: Instruction, reply: Reply, way: Resolve, account: Account
@@ -120,10 +88,7 @@ class AlipayChannel:
 
     def callback(self, notice: Notice, account: Account, now_ms: int) -> CallbackEvent | None:
         dated = not read.CALLBACKS.check(notice, account, now_ms)
-        given = forms.fields(notice)
-        told = parsing.converted(given, read.Told)
-        if told is None or not (notice_id := given.get("notify_id")):
-            raise CallbackRefused("the callback cannot be read")
+        notice_id, told = read.CALLBACKS.told(notice, read.Told)
         if told.gmt_refund is None and not told.out_biz_no:
             return read.CODES.event(Operation.CHARGE, notice_id, told.trade(told.state), dated)
         # It counts all refunds of the trade: what became of this one is asked.
@@ -150,7 +115,7 @@ def _method_of(instruction: Instruction) -> str:
 
 
 def _look_up(instruction: Instruction) -> str:
-    return _REFUND_QUERY if instruction.operation is Operation.REFUND else _QUERY
+    return "fastpay.refund.query" if instruction.operation is Operation.REFUND else "query"
 
 
 def _content(instruction: Instruction, account: Account, method: str) -> dict[str, str]:
@@ -160,8 +125,9 @@ def _content(instruction: Instruction, account: Account, method: str) -> dict[st
         return {**named, "refund_amount": amount, "out_request_no": instruction.reference}
     if instruction.operation is Operation.VOID:
         return named
+    product = read.CODES.known["products"][method]
     title = wallets.title(instruction, _TITLE_CHARS_MAX, _SPECIAL)
-    found = {**named, "total_amount": amount, "subject": title, "product_code": _PRODUCTS[method]}
+    found = {**named, "total_amount": amount, "subject": title, "product_code": product}
     if method == "pay":
         return {**found, "scene": "bar_code", "auth_code": instruction.code or ""}
     if method == "create" and instruction.payer is not None:

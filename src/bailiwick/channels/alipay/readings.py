@@ -5,7 +5,7 @@ from decimal import Decimal
 import msgspec
 
 from bailiwick.channels.blocks import amounts, parsing, wallets
-from bailiwick.channels.blocks.parsing import Id
+from bailiwick.channels.blocks.parsing import Digits, Id
 from bailiwick.channels.blocks.signing.forms import Gateway, SignedForm, SignedMember
 from bailiwick.channels.contract import (
     Acknowledgement,
@@ -14,7 +14,6 @@ from bailiwick.channels.contract import (
     Family,
     Instruction,
     Operation,
-    Outcome,
     Profile,
     Resolve,
     Result,
@@ -54,9 +53,8 @@ PROFILE = Profile(
     acknowledgement=Acknowledgement(content_type="text/plain", body=b"success"),
 )
 CODES = wallets.Codes.beside(__file__)
-_DONE, _WAITS, _FAILED = "10000", "10003", "40004"
-_STATUS = {_DONE: 200, _WAITS: 202, _FAILED: 400}
-_AT_TILL = {_DONE: "TRADE_SUCCESS", _WAITS: "WAIT_BUYER_PAY"}
+_STATUS = {"10000": 200, "10003": 202, "40004": 400}
+_AT_TILL = {"10000": "TRADE_SUCCESS", "10003": "WAIT_BUYER_PAY"}
 _COMES = (Family.REDIRECT, Family.SHOWN_CODE, Family.IN_APP)
 """Of these there is no trade before the payer comes to Alipay: until then it knows none."""
 
@@ -64,7 +62,7 @@ _COMES = (Family.REDIRECT, Family.SHOWN_CODE, Family.IN_APP)
 class Told(msgspec.Struct, frozen=True):
     """The fields of an answer, or a callback, that decide something."""
 
-    code: str = ""
+    code: Digits = "0"
     sub_code: str | None = None
     sub_msg: str | None = None
     trade_no: Id | None = None
@@ -104,29 +102,27 @@ class Told(msgspec.Struct, frozen=True):
         code = amounts.upper(self.refund_currency or "CNY")
         amount = amounts.from_major(PROFILE, told, code)
         given = self.fund_change == "Y" and (amount or 0) <= instruction.amount
-        state = "REFUND_SUCCESS" if given else self.refund_status
-        state = state if state == "REFUND_SUCCESS" else "REFUND_ASKED"
+        given = given or self.refund_status == "REFUND_SUCCESS"
+        state = "REFUND_SUCCESS" if given else "REFUND_ASKED"
         own = reference if self.out_trade_no == wallets.charge_of(instruction) else None
         return wallets.Stands(state, own, None, amount, code)
 
     def said(self, stands: wallets.Stands) -> wallets.Said:
         """It as an answer, about what stands so."""
-        status = _STATUS.get(self.code) or (int(self.code) if self.code.isdecimal() else 0)
+        status = _STATUS.get(self.code, int(self.code))
         return wallets.Said(status, self.sub_code, self.sub_msg, stands)
 
 
 def done(instruction: Instruction, told: Told) -> Result:
     """What Alipay has answered to an operation."""
+    at_till = instruction.family is Family.PRESENTED_CODE
+    stands = told.trade(_AT_TILL.get(told.code) if at_till else None)
     if instruction.operation is Operation.VOID:
         return _voided(instruction, told)
     if instruction.operation is Operation.REFUND:
         stands = told.refund(instruction, instruction.reference)
-    elif instruction.family is Family.PRESENTED_CODE:
-        stands = told.trade(_AT_TILL.get(told.code))
-    else:
-        stands = told.trade(None)
-        if told.code == _DONE and wallets.is_of(instruction, stands):
-            return _made(instruction, told)
+    elif not at_till and told.code == "10000" and wallets.is_of(instruction, stands):
+        return _made(instruction, told)
     return CODES.done(instruction, told.said(stands))
 
 
@@ -146,32 +142,21 @@ def _voided(instruction: Instruction, told: Told) -> Result:
         if told.retry_flag not in (None, "N"):
             return unknown("retry")
         absent = told.retry_flag == "N" and told.action is None
-    return _nothing_there(instruction) if absent else CODES.done(instruction, said)
+    if absent:
+        return wallets.nothing_there(PROFILE, instruction, _COMES)
+    return CODES.done(instruction, said)
 
 
 def looked_up(instruction: Instruction, told: Told) -> Result:
     """What Alipay has answered to a look-up of an operation."""
     if instruction.operation is Operation.REFUND:
         said = told.said(told.refund(instruction, told.out_request_no))
-        nothing = told.refund_status is None and told.refund_amount is None
-        absent = said.status == 200 and nothing
-        return wallets.absent() if absent else CODES.looked_up(instruction, said)
+        nothing = said.status == 200 and told.refund_status is None and told.refund_amount is None
+        return wallets.absent() if nothing else CODES.looked_up(instruction, said)
     void = instruction.operation is Operation.VOID
     said = told.said(told.trade(told.trade_status if void else told.state))
     if void and CODES.is_absent(said):
-        return _nothing_there(instruction, Family.PRESENTED_CODE)
-    if CODES.is_absent(said) and _may_come(instruction):
-        return Result(Outcome.PENDING, detail="payer_not_there")
+        return wallets.nothing_there(PROFILE, instruction, (*_COMES, Family.PRESENTED_CODE))
+    if CODES.is_absent(said) and wallets.may_come(PROFILE, instruction, _COMES):
+        return wallets.not_there()
     return CODES.looked_up(instruction, said)
-
-
-def _nothing_there(instruction: Instruction, *also: Family) -> Result:
-    """A void finds no trade: the payer has not come, and may do so until the time is over."""
-    may_come = _may_come(instruction, *also)
-    return unknown("payer_not_there") if may_come else wallets.gone(instruction)
-
-
-def _may_come(instruction: Instruction, *also: Family) -> bool:
-    """Whether a payer may begin a trade yet, or may have begun one that is not seen so soon."""
-    over = wallets.is_over(instruction, by_ms=PROFILE.visibility_ms)
-    return instruction.family in (*_COMES, *also) and not over

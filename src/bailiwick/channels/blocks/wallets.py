@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -81,6 +81,26 @@ def gone(instruction: Instruction) -> Result:
     """A void that is done."""
     amount, currency = instruction.amount, instruction.currency
     return Result(Outcome.APPROVED, None, amount, currency, captured=False)
+
+
+def may_come(profile: Profile, instruction: Instruction, families: Collection[Family]) -> bool:
+    """Whether a payer may begin what the provider does not know yet, or may have begun what is not
+    seen so soon. ``families``: of those it knows nothing before the payer comes."""
+    over = is_over(instruction, by_ms=profile.visibility_ms)
+    return instruction.family in families and not over
+
+
+def not_there() -> Result:
+    """A look-up finds no charge, and a payer may come."""
+    return Result(Outcome.PENDING, detail="payer_not_there")
+
+
+def nothing_there(
+    profile: Profile, instruction: Instruction, families: Collection[Family]
+) -> Result:
+    """A void finds no charge: it is done when nobody may come any more."""
+    may = may_come(profile, instruction, families)
+    return unknown("payer_not_there") if may else gone(instruction)
 
 
 def way(profile: Profile, instruction: Instruction, known: Mapping[Family, str]) -> str:
@@ -203,8 +223,8 @@ class Codes(NamedTuple):
     def refused_by(self, operation: Operation, said: Said) -> Result:
         """The same of an answer whose status says something, too: what is no 4xx, or one by which
         it may have been done, decides nothing."""
-        away, status = self.known.get("turned_away", {}), str(said.status)
-        why = away.get(f"{status} {said.code}") or away.get(status)
+        known, status = self.known.get("turned_away", {}), str(said.status)
+        why = known.get(f"{status} {said.code}") or known.get(status)
         if why is not None:
             message = parsing.sentence(said.message)
             away = Result(Outcome.DECLINED, code="processing_error", message=message, detail=why)

@@ -152,10 +152,8 @@ def _charge(instruction: Instruction, account: Account) -> dict[str, Any]:
 
 def _refund(instruction: Instruction) -> dict[str, Any]:
     given, total = wallets.given_back(PROFILE, instruction)
-    by_id = instruction.charge_reference is None and instruction.provider_ref
     return {
-        "transaction_id": instruction.provider_ref if by_id else None,
-        "out_trade_no": None if by_id else wallets.named(PROFILE, instruction),
+        "out_trade_no": wallets.named(PROFILE, instruction),
         "out_refund_no": instruction.reference,
         "notify_url": instruction.callback_url,
         "amount": {"refund": given, "total": total, "currency": instruction.currency},

@@ -29,6 +29,8 @@ from bailiwick.channels.contract import (
 
 TYPE = "application/x-www-form-urlencoded; charset=utf-8"
 T = TypeVar("T")
+_QUERY_CHARS_MAX = 2_000
+_WRONG = {"isv.invalid-signature": "private_key", "isv.invalid-app-id": "app"}
 _Members = dict[str, msgspec.Raw]
 
 
@@ -75,6 +77,10 @@ class SignedMember(msgspec.Struct, frozen=True):
         signature = msgspec.json.encode(rsa.sign(account, self.private_key, told))
         body = b'{%s:%s,"sign":%s}' % (msgspec.json.encode(name), told, signature)
         return msgspec.structs.replace(reply, body=body)
+
+
+class _Refusal(msgspec.Struct, frozen=True):
+    sub_code: str = ""
 
 
 class Gateway(msgspec.Struct, frozen=True):
@@ -125,6 +131,16 @@ class Gateway(msgspec.Struct, frozen=True):
         headers = {"accept": "application/json", "content-type": TYPE}
         return Request("POST", requests.at(account, self.path), headers, form.encode())
 
+    def ask(
+        self,
+        account: Account,
+        context: Context | None,
+        method: str,
+        content: Mapping[str, object],
+    ) -> Request:
+        """A call that only reads. Raises CannotExpress, BadSecret."""
+        return self.call(account, self.form(account, context, method, content))
+
     def told(self, reply: Reply, account: Account, method: str, kind: type[T]) -> T | Result:
         """What was answered to a method; or what an answer says that is not signed."""
         if reply.status != 200:
@@ -133,6 +149,30 @@ class Gateway(msgspec.Struct, frozen=True):
         body = self.answers.read(reply, account, f"{name}{self.answers.suffix}")
         found = None if body is None else parsing.decode(body, kind)
         return unknown("not_signed") if found is None else found
+
+    def page(self, account: Account, form: str) -> str:
+        """Where the payer's browser makes the call. Raises CannotExpress: that is too long."""
+        if len(form) > _QUERY_CHARS_MAX:
+            raise CannotExpress(
+                f"{self.title}'s page would have too long an address; nothing was sent. Shorten "
+                "it.",
+                param="return_url",
+            )
+        return requests.at(account, f"{self.path}?{form}")
+
+    def problem(self, reply: Reply, account: Account) -> str:
+        """What is wrong, by an answer to the credential check that the provider has not signed, or
+        that is not what it says where they hold."""
+        members = parsing.decode(reply.body, dict[str, _Refusal | str]) or {}
+        codes = [each.sub_code for each in members.values() if isinstance(each, _Refusal)]
+        wrong = next((_WRONG[each] for each in codes if each in _WRONG), None)
+        if wrong is not None:
+            name = "secrets.private_key" if wrong == "private_key" else f"options.{self.app}"
+            also = f"options.{self.app}" if wrong == "private_key" else "secrets.private_key"
+            return f"{self.title} refused {name} of the gateway: correct it, and {also}"
+        unsigned = f"The answer is not signed by secrets.{self.answers.public_key}: correct it"
+        known = requests.credential_problem(self.title, reply, "private_key")
+        return unsigned if known is None else known
 
 
 class SignedForm(msgspec.Struct, frozen=True):
@@ -173,6 +213,15 @@ class SignedForm(msgspec.Struct, frozen=True):
             raise CallbackRefused(f"it is for another {self.app}")
         sent_ms = times.of_clock(given.get(self.sent), self.hours)
         return sent_ms is not None and abs(now_ms - sent_ms) <= SIGNATURE_WINDOW_S * 1000
+
+    def told(self, notice: Notice, kind: type[T]) -> tuple[str, T]:
+        """The provider's id of a callback that was checked, and its fields. Raises
+        CallbackRefused."""
+        given = fields(notice)
+        found = parsing.converted(given, kind)
+        if found is None or not (notice_id := given.get("notify_id")):
+            raise CallbackRefused("the callback cannot be read")
+        return notice_id, found
 
 
 def fields(notice: Notice) -> dict[str, str]:
