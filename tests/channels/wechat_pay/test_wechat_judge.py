@@ -18,6 +18,7 @@ from wechatpayv3 import utils as sdk_utils
 from wechatpayv3.core import Core
 
 from bailiwick.channels import registry
+from bailiwick.channels.blocks.signing import lines
 from bailiwick.channels.contract import (
     Account,
     BadSecret,
@@ -33,7 +34,7 @@ from bailiwick.channels.contract import (
     Request,
     Resolve,
 )
-from bailiwick.channels.wechat_pay import CHANNEL, readings, signing
+from bailiwick.channels.wechat_pay import CHANNEL, readings
 from bailiwick_lab.channel_suite.checks import answers
 from bailiwick_lab.channel_suite.subject import NOW_MS, Failed, subject
 from tests.providers.keys import Keys, certificate
@@ -266,10 +267,10 @@ MODES = (ACCOUNT, BY_KEY)
 @pytest.mark.parametrize("account", MODES, ids=["certificates", "public key"])
 @pytest.mark.parametrize("case", IT.cases.answers, ids=lambda case: str(case.name))
 def test_the_sdk_verifies_the_answers_of_the_cases(case: Any, account: Account) -> None:
-    sent = signing.Answers().sign(case.reply, account, NOW_MS)
+    sent = readings.ANSWERS.sign(case.reply, account, NOW_MS)
     assert core(account)._verify_signature(sent.headers, sent.body.decode())
     assert not core(account)._verify_signature(sent.headers, sent.body.decode() + " ")
-    again = replace(case, reply=signing.Answers().sign(case.reply, account, _asked_ms(case)))
+    again = replace(case, reply=readings.ANSWERS.sign(case.reply, account, _asked_ms(case)))
     assert again.read(CHANNEL, account) == case.says
 
 
@@ -297,7 +298,7 @@ def test_what_the_sdk_signs_as_wechat_pay_is_believed() -> None:
 def read_signed(account: Account, signed_by: Account, asked_ms: int = NOW_MS) -> Outcome:
     """What a paid answer is, signed at the usual time for a gateway with another account."""
     case = next(each for each in IT.cases.answers if each.name == "paid")
-    reply = signing.Answers().sign(case.reply, signed_by, NOW_MS)
+    reply = readings.ANSWERS.sign(case.reply, signed_by, NOW_MS)
     return CHANNEL.parse(replace(CHARGE, context=Context(asked_ms, 1)), reply, account).outcome
 
 
@@ -336,7 +337,7 @@ def test_a_request_that_was_not_taken_for_ours_may_come_back_unsigned() -> None:
 
 
 def test_the_suite_sees_a_channel_that_believes_anybody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signing.Answers, "is_signed", lambda *_: True)
+    monkeypatch.setattr(lines.Answers, "is_signed", lambda *_: True)
     with pytest.raises(Failed, match="not signed"):
         answers.check_an_answer_that_is_not_signed_says_nothing(IT)
 

@@ -9,58 +9,46 @@ nothing before the payer comes: until the payer's time is over "no such trade" s
 void either. A refund is found by our reference, which Alipay takes but once of a trade.
 """
 
-from bailiwick.base.ids import is_id
-from bailiwick.channels.alipay import orders
+import re
+
 from bailiwick.channels.alipay import readings as read
-from bailiwick.channels.blocks import parsing, requests, wallets
-from bailiwick.channels.blocks.signing import forms
+from bailiwick.channels.alipay.readings import GATEWAY, PROFILE
+from bailiwick.channels.blocks import amounts, requests, times, wallets
 from bailiwick.channels.contract import (
     Account,
     Act,
     Action,
     CallbackEvent,
-    CallbackRefused,
-    CannotExpress,
     Context,
+    Family,
     Instruction,
     Notice,
     Operation,
-    Outcome,
-    Profile,
     Reply,
     Request,
     Resolve,
     Result,
     redirect,
-    unknown,
 )
 
-_NO_TRADE = {"out_trade_no": "credential_check"}
-_QUERY_CHARS_MAX = 2_000
+_PAGES = ("page.pay", "wap.pay")  # the payer's browser or app asks for these, and not we
+_SPECIAL = re.compile(r"[/=&\x00-\x1f]+")
+_TITLE_CHARS_MAX = 256
 
 
 class AlipayChannel:
     """See the module's description."""
 
-    profile: Profile = read.PROFILE
+    profile = PROFILE
 
     def check(self, account: Account, now_ms: int) -> Request:
-        return orders.call(
-            account, orders.signed(account, Context(now_ms, 0), orders.QUERY, _NO_TRADE)
-        )
+        none = {"out_trade_no": "credential_check"}
+        return GATEWAY.ask(account, Context(now_ms, 0), "query", none)
 
     def parse_check(self, reply: Reply, account: Account) -> str | None:
-        known = _told(reply, account, orders.QUERY)
-        if known is not None and (known.sub_code or "").startswith("ACQ."):
-            return None
-        body = parsing.decode(reply.body, dict[str, read.Told | str]) or {}
-        codes = {each.sub_code for each in body.values() if isinstance(each, read.Told)}
-        wrong = next((read.CREDENTIALS[each] for each in codes if each in read.CREDENTIALS), None)
-        if wrong is not None:
-            return f"Alipay refused secrets.{wrong} of the gateway: correct it, and the app_id"
-        if reply.status == 200:
-            return "The answer is not signed by secrets.alipay_public_key: correct it"
-        return requests.credential_problem("Alipay", reply, "private_key")
+        told = GATEWAY.told(reply, account, "query", read.Told)
+        known = isinstance(told, read.Told) and (told.sub_code or "").startswith("ACQ.")
+        return None if known else GATEWAY.problem(reply, account)
 
     def request(self, instruction: Instruction, account: Account) -> Request | Result:
         """See ``Channel.request``. For a page or an app's order nothing is asked: it is signed.
@@ -68,74 +56,83 @@ class AlipayChannel:
         Raises:
             CannotExpress: a token, too little time for the payer, or no charge to act upon.
         """
-        requests.only_declared(self.profile, instruction)
-        method = orders.method_of(instruction)
-        content = orders.content(instruction, account, method)
-        back = instruction.return_url if method in (orders.PAGE, orders.PHONE) else None
+        requests.only_declared(PROFILE, instruction)
+        method = _method_of(instruction)
+        content = _content(instruction, account, method)
+        back = instruction.return_url if method in _PAGES else None
         urls = {"notify_url": instruction.callback_url, "return_url": back}
-        query = orders.signed(account, instruction.context, method, content, **urls)
-        if method not in orders.LOCAL:
-            return orders.call(account, query)
-        action = redirect(requests.at(account, f"/gateway.do?{query}"))
-        if method == orders.APP:
-            action = Action(Act.IN_APP, parameters={"orderStr": query})
-        if len(query) > _QUERY_CHARS_MAX:
-            raise CannotExpress(
-                "Alipay's page would have too long an address; nothing was sent. Shorten it.",
-                param="return_url",
-            )
-        return wallets.made(instruction, action)
+        form = GATEWAY.form(account, instruction.context, method, content, **urls)
+        if method == "app.pay":
+            return wallets.made(instruction, Action(Act.IN_APP, parameters={"orderStr": form}))
+        if method in _PAGES:
+            return wallets.made(instruction, redirect(GATEWAY.page(account, form)))
+        return GATEWAY.call(account, form)
 
     def parse(self, instruction: Instruction, reply: Reply, account: Account) -> Result:
-        method = orders.method_of(instruction)
-        told = _told(reply, account, method)
-        named = orders.trade(instruction)
-        return unknown(_silent(reply)) if told is None else read.done(instruction, named, told)
+        told = GATEWAY.told(reply, account, _method_of(instruction), read.Told)
+        return told if isinstance(told, Result) else read.done(instruction, told)
 
     def query(self, instruction: Instruction, account: Account, way: Resolve) -> Request | None:
         if way is not Resolve.REFERENCE:
             return None
-        return orders.call(
-            account, orders.signed(account, instruction.context, *orders.look_up(instruction))
-        )
+        named = {"out_trade_no": wallets.named(PROFILE, instruction)}
+        if instruction.operation is Operation.REFUND:
+            named["out_request_no"] = instruction.reference
+        return GATEWAY.ask(account, instruction.context, _look_up(instruction), named)
 
     def parse_query(
         self, instruction: Instruction, reply: Reply, way: Resolve, account: Account
     ) -> Result:
-        method, named = orders.look_up(instruction)
-        told = _told(reply, account, method)
-        if told is None or way is not Resolve.REFERENCE:
-            return unknown(_silent(reply))
-        return read.looked_up(instruction, named, told)
+        told = GATEWAY.told(reply, account, _look_up(instruction), read.Told)
+        return told if isinstance(told, Result) else read.looked_up(instruction, told)
 
     def callback(self, notice: Notice, account: Account, now_ms: int) -> CallbackEvent | None:
         dated = not read.CALLBACKS.check(notice, account, now_ms)
-        given = forms.fields(notice)
-        told = parsing.converted(given, read.Told)
-        if told is None or not (notice_id := given.get("notify_id")):
-            raise CallbackRefused("the callback cannot be read")
-        if told.gmt_refund is not None or told.out_biz_no:
-            # It counts all refunds of the trade: what became of this one is asked.
-            own = told.out_biz_no or ""
-            event = CallbackEvent(notice_id, Operation.REFUND, own, dated=dated)
-            return event if is_id(own, "at") else None
-        if told.out_trade_no is None or not is_id(told.out_trade_no, "ch"):
-            return None  # of another use of the account
-        result = read.trade(told)
-        known_result = None if result.outcome is Outcome.UNKNOWN else result
-        about = (Operation.CHARGE, told.out_trade_no, told.trade_no)
-        return CallbackEvent(notice_id, *about, known_result, dated)
+        notice_id, told = read.CALLBACKS.told(notice, read.Told)
+        if told.gmt_refund is None and not told.out_biz_no:
+            return read.CODES.event(Operation.CHARGE, notice_id, told.trade(told.state), dated)
+        # It counts all refunds of the trade: what became of this one is asked.
+        refund = wallets.Stands(None, told.out_biz_no, None)
+        return read.CODES.event(Operation.REFUND, notice_id, refund, dated)
 
 
 CHANNEL = AlipayChannel()
 
 
-def _told(reply: Reply, account: Account, method: str) -> read.Told | None:
-    """What Alipay has answered to this method; None where it has not signed it."""
-    name = f"{method.replace('.', '_')}_response"
-    body = read.ANSWERS.read(reply, account, name) if reply.status == 200 else None
-    return None if body is None else parsing.decode(body, read.Told)
+def _method_of(instruction: Instruction) -> str:
+    family, who = instruction.family, instruction.payer
+    if instruction.operation is Operation.REFUND:
+        return "refund"
+    if instruction.operation is Operation.VOID:  # a cancel is for what is paid at a till
+        return "cancel" if family in (Family.PRESENTED_CODE, Family.SHOWN_CODE) else "close"
+    known = {
+        Family.PRESENTED_CODE: "pay",
+        Family.SHOWN_CODE: "precreate",
+        Family.REDIRECT: "wap.pay" if who and who.device == "mobile" else "page.pay",
+        Family.IN_APP: "create" if who and who.wallet_id else "app.pay",
+    }
+    return wallets.way(PROFILE, instruction, known)
 
 
-def _silent(reply: Reply) -> str:
-    return parsing.not_answered(reply) if reply.status != 200 else "not_signed"
+def _look_up(instruction: Instruction) -> str:
+    return "fastpay.refund.query" if instruction.operation is Operation.REFUND else "query"
+
+
+def _content(instruction: Instruction, account: Account, method: str) -> dict[str, str]:
+    amount = amounts.to_major(PROFILE, instruction.amount, instruction.currency)
+    named = {"out_trade_no": wallets.named(PROFILE, instruction)}
+    if instruction.operation is Operation.REFUND:
+        return {**named, "refund_amount": amount, "out_request_no": instruction.reference}
+    if instruction.operation is Operation.VOID:
+        return named
+    product = read.CODES.known["products"][method]
+    title = wallets.title(instruction, _TITLE_CHARS_MAX, _SPECIAL)
+    found = {**named, "total_amount": amount, "subject": title, "product_code": product}
+    if method == "pay":
+        return {**found, "scene": "bar_code", "auth_code": instruction.code or ""}
+    if method == "create" and instruction.payer is not None:
+        who = instruction.payer.wallet_id or ""
+        name = "buyer_id" if re.fullmatch(r"2088\d{12}", who) else "buyer_open_id"
+        found |= {name: who, "op_app_id": account.options.get("app_id", "")}
+    until = wallets.until(PROFILE, instruction)
+    return {**found, "time_expire": times.clock(until, read.BEIJING)}

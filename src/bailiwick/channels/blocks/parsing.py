@@ -13,6 +13,7 @@ T = TypeVar("T")
 
 # Ids end up in PostgreSQL text and in URLs: no control characters, no blanks, bounded.
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+\Z")]
+Digits = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,9}\Z")]
 Minor = Annotated[int, msgspec.Meta(ge=0, le=10**15)]
 
 _WORD = re.compile(r"^[a-z0-9_.\-]{1,64}\Z")

@@ -2,28 +2,25 @@
 refunds.
 
 Sources: https://pay.weixin.qq.com/doc/v3/merchant (code payment, native, JSAPI, app, H5, refunds,
-signatures, callbacks), and the SDKs of wechatpay-apiv3. Requests are in ``orders``, signatures in
-``signing``, readings of answers in ``readings``, what a payer is told in ``payers``.
+signatures, callbacks), and the SDKs of wechatpay-apiv3. Signatures are in ``blocks.signing.lines``.
 
 How unknowns end: a charge by our reference, which WeChat Pay takes but once; a refund likewise.
 """
 
-from bailiwick.base.ids import is_id
-from bailiwick.channels.blocks import parsing, requests
-from bailiwick.channels.blocks.signing import certificates, encryption
+from typing import Any
+from urllib.parse import quote
+
+from bailiwick.channels.blocks import amounts, parsing, requests, times, wallets
 from bailiwick.channels.contract import (
     Account,
-    BadSecret,
     CallbackEvent,
-    CallbackRefused,
     Context,
     Family,
     Instruction,
     Notice,
     Operation,
-    Outcome,
+    Payer,
     Prepared,
-    Profile,
     Refused,
     Reply,
     Request,
@@ -31,61 +28,35 @@ from bailiwick.channels.contract import (
     Result,
     unknown,
 )
-from bailiwick.channels.wechat_pay import orders, payers, signing
 from bailiwick.channels.wechat_pay import readings as read
+from bailiwick.channels.wechat_pay.readings import PROFILE, SIGNED
 
-_NO_ORDER = "/v3/pay/transactions/out-trade-no/credential_check?mchid="
-_LASTS_MS = 12 * 3_600_000  # https://pay.weixin.qq.com/doc/v3/merchant/4012551764
-_UNSIGNED = "The answer is not signed by WeChat Pay: correct "
+_ORDERS, _REFUNDS = "/v3/pay/transactions", "/v3/refund/domestic/refunds"
+_DESCRIPTION_CHARS_MAX = 127
+_BEIJING = 8
 
 
 class WeChatPayChannel:
     """See the module's description."""
 
-    profile: Profile = read.PROFILE
+    profile = PROFILE
 
     def check(self, account: Account, now_ms: int) -> Request:
-        keys = (account.secrets.get(signing.PUBLIC_KEY), account.options.get(signing.PUBLIC_KEY_ID))
-        if any(keys) and not all(keys):
-            raise BadSecret("secrets.public_key and options.public_key_id go together: give both")
-        encryption.opened(account, "api_v3_key", "", "", "")  # raises: it is no key
-        path = _NO_ORDER + account.options.get("mchid", "")
-        return orders.get(account, path, Context(now_ms, now_ms))
+        SIGNED.check_keys(account)
+        return SIGNED.get(account, _order("credential_check", account), Context(now_ms, now_ms))
 
     def parse_check(self, reply: Reply, account: Account) -> str | None:
-        if reply.status in (401, 403):
-            return requests.credential_problem("WeChat Pay", reply, "private_key")
-        if not read.ANSWERS.is_signed(reply, account, None):
-            own = signing.PUBLIC_KEY in account.secrets
-            names = "secrets.public_key and options.public_key_id" if own else "base_url"
-            return _UNSIGNED + names
         told = parsing.decode(reply.body, read.Told)
-        known = told is not None and told.code in read.NO_ORDER
-        return None if known else requests.credential_problem("WeChat Pay", reply, "private_key")
+        known = told is not None and read.CODES.is_absent(told.said(Operation.CHARGE, reply.status))
+        return SIGNED.problem(reply, account, known)
 
     def prepare(self, name: str, account: Account, now_ms: int) -> Request:
-        return orders.get(account, "/v3/certificates", Context(now_ms, now_ms))
+        return SIGNED.ask(account, now_ms)
 
     def prepared(
         self, name: str, reply: Reply, account: Account, now_ms: int
     ) -> Prepared | Refused:
-        if reply.status != 200:
-            wrong = "see that secrets.private_key, options.serial_no and options.mchid fit together"
-            return Refused(f"WeChat Pay answered {reply.status}", wrong)
-        told = parsing.decode(reply.body, read.Certificates)
-        if told is None:
-            return Refused("certificates cannot be read", "see that base_url is WeChat Pay's")
-        try:
-            opened = [each.encrypt_certificate.opened(account) for each in told.data]
-        except BadSecret as bad:
-            return Refused("certificates cannot be opened", str(bad))
-        texts = [each.decode(errors="replace") for each in opened if each is not None]
-        values = certificates.by_serial(texts, now_ms)
-        if values is None or len(texts) < len(opened):
-            return Refused("certificates cannot be opened", "correct secrets.api_v3_key")
-        if not values:
-            return Refused("certificates have all ended", "see that this machine's clock is right")
-        return Prepared(values, _LASTS_MS)
+        return SIGNED.brought(reply, account, now_ms)
 
     def request(self, instruction: Instruction, account: Account) -> Request:
         """See ``Channel.request``.
@@ -93,71 +64,97 @@ class WeChatPayChannel:
         Raises:
             CannotExpress: a token, too little time for the payer, or no charge to act upon.
         """
-        requests.only_declared(self.profile, instruction)
-        return orders.request(instruction, account)
+        requests.only_declared(PROFILE, instruction)
+        own = {"mchid": account.options.get("mchid", "")}
+        apps = {"appid": account.options.get("appid", ""), **own}
+        if instruction.operation is Operation.REFUND:
+            path, body = _REFUNDS, _refund(instruction)
+        elif instruction.operation is Operation.VOID:
+            at_till = instruction.family is Family.PRESENTED_CODE
+            last, body = ("reverse", apps) if at_till else ("close", own)
+            path = f"{_ORDERS}/out-trade-no/{wallets.named(PROFILE, instruction)}/{last}"
+        else:
+            path = f"{_ORDERS}/{read.kind_of(instruction)}"
+            body = {**apps, **_charge(instruction, account)}
+        return SIGNED.post(account, path, instruction.context, body)
 
     def parse(self, instruction: Instruction, reply: Reply, account: Account) -> Result:
-        if not _signed(instruction, reply, account):
-            return unknown(_silent(reply))
-        told = parsing.decode(reply.body, read.Told) if reply.body else None
-        if instruction.operation is Operation.CHARGE and (
-            instruction.family is not Family.PRESENTED_CODE
-        ):
-            return payers.made(instruction, reply.status, told, account)
-        if told is None and reply.body:
-            return unknown(parsing.not_answered(reply))
-        return read.done(instruction, _named(instruction), reply.status, told)
+        told = read.ANSWERS.told(reply, account, instruction.context, read.Told)
+        if isinstance(told, Result):
+            return told
+        operation, at_till = instruction.operation, instruction.family is Family.PRESENTED_CODE
+        if operation is Operation.VOID and not at_till and reply.status in (200, 204):
+            closed = told is None and reply.status == 204
+            return wallets.gone(instruction) if closed else unknown("unreadable")
+        if told is None:
+            return unknown("unreadable")
+        if operation is Operation.CHARGE and not at_till and reply.status == 200:
+            return read.made(instruction, told, account)
+        return read.CODES.done(instruction, told.said(operation, reply.status))
 
     def query(self, instruction: Instruction, account: Account, way: Resolve) -> Request | None:
-        return orders.look_up(instruction, account) if way is Resolve.REFERENCE else None
+        if way is not Resolve.REFERENCE:
+            return None
+        path = f"{_REFUNDS}/{quote(instruction.reference, safe='')}"
+        if instruction.operation is not Operation.REFUND:
+            path = _order(wallets.named(PROFILE, instruction), account)
+        return SIGNED.get(account, path, instruction.context)
 
     def parse_query(
         self, instruction: Instruction, reply: Reply, way: Resolve, account: Account
     ) -> Result:
-        if way is not Resolve.REFERENCE or not _signed(instruction, reply, account):
-            return unknown(_silent(reply))
-        told = parsing.decode(reply.body, read.Told)
-        return read.looked_up(instruction, _named(instruction), reply.status, told)
+        told = read.ANSWERS.told(reply, account, instruction.context, read.Told)
+        if isinstance(told, Result):
+            return told
+        if told is None or way is not Resolve.REFERENCE:
+            return unknown(parsing.not_answered(reply))
+        return read.CODES.looked_up(instruction, told.said(instruction.operation, reply.status))
 
     def callback(self, notice: Notice, account: Account, now_ms: int) -> CallbackEvent | None:
         dated = not read.CALLBACKS.check(notice, account, now_ms)
-        note = parsing.demand(notice.body, read.Note)
-        try:
-            opened = note.resource.opened(account)
-        except BadSecret as bad:
-            raise CallbackRefused(str(bad)) from None
-        if opened is None:
-            raise CallbackRefused("it is not sealed by secrets.api_v3_key")
-        told = parsing.demand(opened, read.Told)
-        if told.mchid != account.options.get("mchid"):
-            raise CallbackRefused("it is for another mchid")
-        if note.event_type == "TRANSACTION.SUCCESS":
-            operation, own, known = Operation.CHARGE, told.out_trade_no, told.transaction_id
-        elif note.event_type.startswith("REFUND."):
-            operation, own, known = Operation.REFUND, told.out_refund_no, told.refund_id
-        else:
+        note, told = read.CALLBACKS.opened(notice, account, read.Told)
+        refund = note.event_type.startswith("REFUND.")
+        if not refund and note.event_type != "TRANSACTION.SUCCESS":
             return None  # of another product
-        if own is None or not is_id(own, "ch" if operation is Operation.CHARGE else "at"):
-            return None  # of another use of the account
-        says = read.trade(told) if operation is Operation.CHARGE else read.refund(own, told)
-        result = None if says.outcome is Outcome.UNKNOWN else says
-        return CallbackEvent(note.id, operation, own, known, result, dated)
+        operation = Operation.REFUND if refund else Operation.CHARGE
+        return read.CODES.event(operation, note.id, told.said(operation).stands, dated)
 
 
 CHANNEL = WeChatPayChannel()
 
 
-def _signed(instruction: Instruction, reply: Reply, account: Account) -> bool:
-    context = instruction.context
-    return read.ANSWERS.is_signed(reply, account, context.instant_ms if context else None)
+def _order(named: str, account: Account) -> str:
+    mchid = quote(account.options.get("mchid", ""), safe="")
+    return f"{_ORDERS}/out-trade-no/{named}?mchid={mchid}"
 
 
-def _silent(reply: Reply) -> str:
-    """Why it says nothing. Of a request with a wrong signature the answer has none."""
-    return {200: "not_signed", 204: "not_signed", 401: "credentials"}.get(
-        reply.status, parsing.not_answered(reply)
-    )
+def _charge(instruction: Instruction, account: Account) -> dict[str, Any]:
+    amount = amounts.to_provider(PROFILE, instruction.amount, instruction.currency)
+    known = {
+        "description": wallets.title(instruction, _DESCRIPTION_CHARS_MAX),
+        "out_trade_no": wallets.named(PROFILE, instruction),
+        "amount": {"total": amount, "currency": instruction.currency},
+    }
+    if instruction.family is Family.PRESENTED_CODE:
+        shop = account.options.get("store") or account.options.get("mchid", "")
+        till = {"store_info": {"out_id": shop}}
+        return {**known, "payer": {"auth_code": instruction.code or ""}, "scene_info": till}
+    who = instruction.payer or Payer()
+    page = {"payer_client_ip": who.ip_address, "h5_info": {"type": "Wap"}}
+    return {
+        **known,
+        "payer": None if who.wallet_id is None else {"openid": who.wallet_id},
+        "scene_info": page if instruction.family is Family.REDIRECT else None,
+        "time_expire": times.rfc3339(wallets.until(PROFILE, instruction), _BEIJING),
+        "notify_url": instruction.callback_url,
+    }
 
 
-def _named(instruction: Instruction) -> str:
-    return instruction.charge_reference or instruction.reference
+def _refund(instruction: Instruction) -> dict[str, Any]:
+    given, total = wallets.given_back(PROFILE, instruction)
+    return {
+        "out_trade_no": wallets.named(PROFILE, instruction),
+        "out_refund_no": instruction.reference,
+        "notify_url": instruction.callback_url,
+        "amount": {"refund": given, "total": total, "currency": instruction.currency},
+    }

@@ -1,25 +1,31 @@
 """What WeChat Pay's channel declares, and readings of its answers."""
 
+import re
+from urllib.parse import quote
+
 import msgspec
 
-from bailiwick.channels.blocks import amounts, parsing, refusals, wallets
+from bailiwick.channels.blocks import amounts, parsing, wallets
 from bailiwick.channels.blocks.parsing import Id, Minor
+from bailiwick.channels.blocks.signing import canonical, lines, rsa
 from bailiwick.channels.contract import (
+    Account,
     Acknowledgement,
+    Act,
+    Action,
     Family,
     Instruction,
     Operation,
-    Outcome,
     Profile,
     Resolve,
     Result,
     Takes,
-    unknown,
+    redirect,
 )
-from bailiwick.channels.wechat_pay import signing
 
 _MINUTE_MS = 60_000
-ANSWERS, CALLBACKS = signing.Answers(), signing.Callbacks()
+SIGNED = lines.SignedLines("WeChat Pay", "WECHATPAY2-SHA256-RSA2048", "wechatpay-")
+ANSWERS, CALLBACKS = lines.Answers(SIGNED), lines.Callbacks(SIGNED)
 PROFILE = Profile(
     name="wechat_pay",
     title="WeChat Pay",
@@ -43,24 +49,16 @@ PROFILE = Profile(
     currencies=("CNY",),
     secrets=("private_key", "api_v3_key"),
     options=("mchid", "appid", "serial_no"),
-    other_options=(signing.PUBLIC_KEY_ID, "store"),
-    preparations=(signing.CERTIFICATES,),
-    instead={signing.CERTIFICATES: signing.PUBLIC_KEY},
-    secret_headers=(signing.SIGNATURE,),
+    other_options=(lines.PUBLIC_KEY_ID, "store"),
+    preparations=(SIGNED.certificates,),
+    instead={SIGNED.certificates: lines.PUBLIC_KEY},
+    secret_headers=(SIGNED.signature,),
     callbacks=CALLBACKS,
     answers=ANSWERS,
     acknowledgement=Acknowledgement(body='{"code":"SUCCESS","message":"成功"}'.encode()),
 )
-_CODES = wallets.Codes.beside(__file__)
-NO_ORDER = ("ORDER_NOT_EXIST", "ORDERNOTEXIST")
-_NO_REFUND = "RESOURCE_NOT_EXISTS"
-_NOT_LOOKED_AT = {
-    (401, "SIGN_ERROR"): "credentials",
-    (429, "FREQUENCY_LIMITED"): "rate_limited",
-    (429, "RATELIMIT_EXCEEDED"): "rate_limited",
-}
-_PAYS = ("USERPAYING", "USER_PAYING")
-_GONE = ("CLOSED", "REVOKED", "PAYERROR")
+CODES = wallets.Codes.beside(__file__)
+_CODE = re.compile(r"^weixin://[\x21-\x7e]{1,500}\Z")
 
 
 class Amount(msgspec.Struct, frozen=True):
@@ -90,126 +88,51 @@ class Told(msgspec.Struct, frozen=True):
     status: str | None = None
     refund_status: str | None = None
 
-
-class Note(msgspec.Struct, frozen=True):
-    """A callback."""
-
-    id: Id
-    event_type: str
-    resource: signing.Sealed
-
-
-class Certificate(msgspec.Struct, frozen=True):
-    """One of WeChat Pay's."""
-
-    encrypt_certificate: signing.Sealed
+    def said(self, operation: Operation, status: int = 200) -> wallets.Said:
+        """It as an answer to an operation. Callbacks about refunds name no currency."""
+        of = (self.trade_state, self.out_trade_no, self.transaction_id)
+        total, why = self.amount.total, self.trade_state_desc
+        if operation is Operation.REFUND:
+            of = (self.status or self.refund_status, self.out_refund_no, self.refund_id)
+            total, why = self.amount.refund, None
+        amount = amounts.told(PROFILE, total, self.amount.currency)
+        return wallets.Said(status, self.code, self.message, wallets.Stands(*of, *amount, why))
 
 
-class Certificates(msgspec.Struct, frozen=True):
-    """Those that are good now, or soon."""
-
-    data: list[Certificate]
-
-
-def done(instruction: Instruction, named: str, status: int, told: Told | None) -> Result:
-    """What was answered to an operation that names this charge; None: nothing, which is an answer
-    too. Where a payer is to come, see
-    ``payers``."""
-    charge, void = (instruction.operation is each for each in (Operation.CHARGE, Operation.VOID))
-    at_till = instruction.family is Family.PRESENTED_CODE
-    if told is None or status == 204:
-        closed = told is None and status == 204 and void and not at_till
-        return wallets.gone(instruction) if closed else unknown("unreadable")
-    if charge and told.code in _PAYS and status in (202, 400, 403):
-        return wallets.waits(instruction)
-    if status not in ((200, 202) if charge else (200,)):
-        return refused(instruction, status, told)
-    if instruction.operation is Operation.REFUND:
-        return refund(instruction.reference, told)
-    if not at_till:
-        return unknown("unreadable")
-    if told.out_trade_no != named:
-        return unknown("reference_mismatch")
-    if void:
-        return wallets.gone(instruction)
-    return wallets.waits(instruction, told.transaction_id) if _is_open(told) else trade(told)
+def kind_of(instruction: Instruction) -> str:
+    """How a charge is paid, in WeChat Pay's words. Raises CannotExpress: in no such way."""
+    official = instruction.payer is not None and instruction.payer.wallet_id
+    known = {
+        Family.PRESENTED_CODE: "codepay",
+        Family.SHOWN_CODE: "native",
+        Family.REDIRECT: "h5",
+        Family.IN_APP: "jsapi" if official else "app",
+    }
+    return wallets.way(PROFILE, instruction, known)
 
 
-def looked_up(instruction: Instruction, named: str, status: int, told: Told | None) -> Result:
-    """What was answered to a look-up, which has named this charge, or the refund."""
-    refunded = instruction.operation is Operation.REFUND
-    absent = (_NO_REFUND,) if refunded else NO_ORDER
-    if told is not None and status == 404 and told.code in absent:
-        return wallets.absent()
-    if told is None or status != 200:
-        return unknown(_word(status, told))
-    if refunded:
-        return refund(instruction.reference, told)
-    if told.out_trade_no != named:
-        return unknown("reference_mismatch")
-    if instruction.operation is not Operation.VOID:
-        return trade(told)
-    if told.trade_state in _GONE:
-        return wallets.gone(instruction)
-    known = told.trade_state == "SUCCESS" or _is_open(told)
-    return wallets.absent() if known else unknown("unknown_status")
+def made(instruction: Instruction, told: Told, account: Account) -> Result:
+    """An order that waits for its payer elsewhere than at a till, who is told what to do."""
+    action = None
+    if instruction.family is Family.SHOWN_CODE and _CODE.match(told.code_url or ""):
+        action = Action(Act.SHOWN_CODE, text=told.code_url)
+    elif instruction.family is Family.REDIRECT:
+        back = quote(instruction.return_url or "", safe="")
+        action = redirect(parsing.link(f"{told.h5_url}&redirect_url={back}", https_only=True))
+    elif instruction.family is Family.IN_APP and told.prepay_id is not None:
+        action = Action(Act.IN_APP, parameters=_opens(instruction, account, told.prepay_id))
+    return wallets.made(instruction, action)
 
 
-def trade(told: Told) -> Result:
-    """What an order says of its charge."""
-    if told.trade_state == "SUCCESS":
-        return _paid(told.transaction_id, told.amount.total, told.amount.currency)
-    if _is_open(told):
-        detail = (told.trade_state or "").lower()
-        return Result(Outcome.PENDING, told.transaction_id, detail=detail)
-    if told.trade_state == "PAYERROR":
-        return msgspec.structs.replace(
-            refusals.declined(told.transaction_id, "generic_decline"),
-            message=parsing.sentence(told.trade_state_desc),
-        )
-    if told.trade_state in _GONE:
-        return wallets.expired(told.transaction_id)
-    # It was paid, and some of it given back since; or it is a state that nobody knows.
-    return msgspec.structs.replace(unknown("unknown_status"), provider_ref=told.transaction_id)
-
-
-def refund(reference: str, told: Told) -> Result:
-    """What a refund says of itself."""
-    if told.out_refund_no != reference:
-        return unknown("reference_mismatch")
-    state = told.status or told.refund_status
-    if state == "SUCCESS":
-        return _paid(told.refund_id, told.amount.refund, told.amount.currency)
-    if state in ("PROCESSING", "ABNORMAL"):  # of the latter, the merchant has to see to it there
-        return Result(Outcome.PENDING, told.refund_id, detail=state.lower())
-    if state == "CLOSED":
-        return Result(Outcome.DECLINED, told.refund_id, code="refund_failed", detail="closed")
-    return msgspec.structs.replace(unknown("unknown_status"), provider_ref=told.refund_id)
-
-
-def _is_open(told: Told) -> bool:
-    return told.trade_state in ("NOTPAY", "USERPAYING")
-
-
-def _paid(known: str | None, amount: int | None, currency: str | None) -> Result:
-    if currency is None:  # callbacks about refunds have none: then it is asked for
-        return msgspec.structs.replace(unknown("no_currency"), provider_ref=known)
-    return Result(Outcome.APPROVED, known, *amounts.told(PROFILE, amount, currency))
-
-
-def refused(instruction: Instruction, status: int, told: Told) -> Result:
-    """What was answered instead of what was asked for."""
-    why = _NOT_LOOKED_AT.get((status, told.code or ""))
-    if why is not None:
-        message = parsing.sentence(told.message)
-        return Result(
-            Outcome.DECLINED, code="processing_error", message=message, retryable=True, detail=why
-        )
-    if not 400 <= status < 500 or status in (401, 408, 409, 429):
-        return unknown(_word(status, told))
-    return _CODES.refused(instruction.operation, told.code, told.message)
-
-
-def _word(status: int, told: Told | None) -> str:
-    code = None if told is None or told.code is None else parsing.word(told.code.lower())
-    return code or f"http_{status}"
+def _opens(instruction: Instruction, account: Account, prepay_id: str) -> dict[str, str]:
+    """What the payer's app opens WeChat Pay with."""
+    moment, nonce = SIGNED.moment(instruction.context)
+    appid, official = account.options.get("appid", ""), kind_of(instruction) == "jsapi"
+    last = f"prepay_id={prepay_id}" if official else prepay_id
+    sign = rsa.sign(account, "private_key", canonical.lines(appid, moment, nonce, last))
+    if official:
+        given = {"appId": appid, "timeStamp": moment, "nonceStr": nonce}
+        return {**given, "package": last, "signType": "RSA", "paySign": sign}
+    given = {"appid": appid, "partnerid": account.options.get("mchid", ""), "prepayid": last}
+    at = {"noncestr": nonce, "timestamp": moment}
+    return {**given, "package": "Sign=WXPay", **at, "sign": sign}

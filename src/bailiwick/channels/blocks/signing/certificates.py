@@ -14,7 +14,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from bailiwick.channels.blocks.signing import rsa
-from bailiwick.channels.contract import Account, CallbackRefused, NotPrepared
+from bailiwick.channels.contract import Account, CallbackRefused, NotPrepared, Prepared, Refused
 
 MOST = 16
 """More are no provider's."""
@@ -35,6 +35,25 @@ def by_serial(texts: Iterable[str], now_ms: int) -> dict[str, str] | None:
         if now_ms < certificate.not_valid_after_utc.timestamp() * 1_000:
             found[f"{certificate.serial_number:X}"] = text
     return found
+
+
+def brought(
+    texts: Iterable[bytes | None], now_ms: int, secret: str, lasts_ms: int
+) -> Prepared | Refused:
+    """A preparation of certificates that came sealed.
+
+    Args:
+        texts: what was in them, as PEM; None where one was not sealed by the secret.
+        lasts_ms: when to ask for them again, though they may be good for longer.
+    """
+    given = list(texts)
+    known = [each.decode(errors="replace") for each in given if each is not None]
+    values = by_serial(known, now_ms)
+    if values is None or len(known) < len(given):
+        return Refused("certificates cannot be opened", f"correct secrets.{secret}")
+    if not values:
+        return Refused("certificates have all ended", "see that this machine's clock is right")
+    return Prepared(values, lasts_ms)
 
 
 def key(account: Account, name: str, serial: str | None, now_ms: int) -> RSAPublicKey:

@@ -1,7 +1,9 @@
 """AES-256-GCM with associated data (NIST SP 800-38D): how a provider seals what it sends. Pure."""
 
 import base64
+import hashlib
 
+import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -44,3 +46,25 @@ def _cipher(account: Account, secret: str) -> AESGCM:
     if len(key) != KEY_BYTES:
         raise BadSecret(f"secrets.{secret} must have {KEY_BYTES} characters; correct it")
     return AESGCM(key)
+
+
+class Sealed(msgspec.Struct, frozen=True):
+    """A sealed text with what has to be known to open it, as it stands in JSON."""
+
+    algorithm: str
+    nonce: str
+    ciphertext: str
+    associated_data: str = ""
+
+    def opened(self, account: Account, secret: str) -> bytes | None:
+        """What is in it, see ``opened``. Raises BadSecret."""
+        if self.algorithm != "AEAD_AES_256_GCM":
+            return None
+        return opened(account, secret, self.nonce, self.associated_data, self.ciphertext)
+
+    @classmethod
+    def of(cls, account: Account, secret: str, associated: str, text: bytes) -> "Sealed":
+        """The opposite, for tests and simulators."""
+        nonce = hashlib.sha256(text).hexdigest()[:NONCE_BYTES]
+        sealed = seal(account, secret, nonce, associated, text)
+        return cls("AEAD_AES_256_GCM", nonce, sealed, associated)
