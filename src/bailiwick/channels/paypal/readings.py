@@ -22,7 +22,6 @@ from bailiwick.channels.contract import (
     unknown,
 )
 
-
 SIGNED = transmissions.Checksummed(
     "paypal", "webhook_id", ("webhook_certificate", "webhook_certificate_2")
 )
@@ -65,13 +64,13 @@ _CAPTURED = ("COMPLETED", "PARTIALLY_REFUNDED", "REFUNDED")
 _HELD = ("CREATED", "PARTIALLY_CAPTURED", "CAPTURED")
 _FAILED = ("DECLINED", "DENIED", "FAILED", "CANCELLED")
 # By these PayPal says that it was done before: by a request of ours, too.
-_DONE_BEFORE = frozenset(
+DONE_BEFORE = frozenset(
     "AUTHORIZATION_ALREADY_CAPTURED DUPLICATE_INVOICE_ID ORDER_ALREADY_AUTHORIZED "
     "ORDER_ALREADY_CAPTURED ORDER_COMPLETED_OR_VOIDED ORDER_COMPLETION_IN_PROGRESS "
     "PREVIOUS_REQUEST_IN_PROGRESS".split()
 )
-_EXPIRED = ("AUTHORIZATION_EXPIRED", "AUTHORIZATION_VOIDED", "PREVIOUSLY_VOIDED")
-_DECLINES = words.pairs(
+EXPIRED = ("AUTHORIZATION_EXPIRED", "AUTHORIZATION_VOIDED", "PREVIOUSLY_VOIDED")
+DECLINES = words.pairs(
     "COMPLIANCE_VIOLATION transaction_not_allowed INSTRUMENT_DECLINED generic_decline "
     "PAYEE_BLOCKED_TRANSACTION transaction_not_allowed PAYER_ACCOUNT_LOCKED_OR_CLOSED "
     "restricted_card PAYER_ACCOUNT_RESTRICTED restricted_card PAYER_CANNOT_PAY generic_decline "
@@ -191,9 +190,10 @@ def _charge(instruction: Instruction, found: Order | None) -> Result:
     known = instruction.before[0] if instruction.before else instruction.provider_ref
     if found is None or len(found.purchase_units) != 1:
         return unknown("unreadable")
-    made = found.purchase_units[0].payments
+    (unit,) = found.purchase_units
+    made = unit.payments
     paid = made.authorizations or made.captures
-    named = {each.custom_id for each in (found.purchase_units[0], *paid)} - {None}
+    named = {unit.custom_id, *(each.custom_id for each in paid)} - {None}
     if named != {instruction.reference} or known not in (None, found.id):
         return unknown("reference_mismatch")
     if len(paid) > 1:
@@ -232,16 +232,19 @@ def _told(found: Payment, done: tuple[str, ...], *, captured: bool = True) -> Re
     return replace(unknown(word), provider_ref=found.id)
 
 
+def _of_token(found: Failure) -> str:
+    return found.error if found.error == "invalid_token" else ""
+
+
 def failure(reply: Reply) -> Result:
     """What an answer other than a success says."""
     found = parsing.decode(reply.body, Failure) or Failure()
-    ended = found.error == "invalid_token" and found.error
-    code = found.details[0].issue if found.details else found.name or ended or ""
-    if code in _DONE_BEFORE:
+    code = found.details[0].issue if found.details else found.name or _of_token(found)
+    if code in DONE_BEFORE:
         return unknown(code.lower())
     told = refusals.refusal(reply, code.lower(), found.message)
     if told.detail != "refused":
         return told
-    if code in _DECLINES:
-        return replace(refusals.declined(None, _DECLINES[code]), message=told.message)
-    return replace(told, code="charge_expired_for_capture") if code in _EXPIRED else told
+    if code in DECLINES:
+        return replace(refusals.declined(None, DECLINES[code]), message=told.message)
+    return replace(told, code="charge_expired_for_capture") if code in EXPIRED else told

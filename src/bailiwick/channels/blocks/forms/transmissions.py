@@ -1,4 +1,5 @@
-"""Callbacks whose headers are signed by RSA, with a checksum of the body among what is signed. Pure.
+"""Callbacks whose headers are signed by RSA, and with them no more of the body than a checksum.
+Pure.
 
 A checksum is no proof: another body with the same one is made at once. Such a signature says who
 calls, and when; what is in the body decides nothing, the provider is asked.
