@@ -1,6 +1,7 @@
 """What PayPal can do, and what its orders, payments and errors mean for money."""
 
 from decimal import Decimal
+from typing import Literal
 
 import msgspec
 from msgspec.structs import replace
@@ -153,8 +154,8 @@ class Issue(msgspec.Struct, frozen=True):
 class Failure(msgspec.Struct, frozen=True):
     """The body of an answer that says what is wrong; ``error`` is that of a token."""
 
-    name: str | None = None
-    error: str | None = None
+    name: str = ""
+    error: Literal["invalid_token", ""] = ""
     message: str | None = None
     details: list[Issue] = []
 
@@ -232,14 +233,10 @@ def _told(found: Payment, done: tuple[str, ...], *, captured: bool = True) -> Re
     return replace(unknown(word), provider_ref=found.id)
 
 
-def _of_token(found: Failure) -> str:
-    return found.error if found.error == "invalid_token" else ""
-
-
 def failure(reply: Reply) -> Result:
     """What an answer other than a success says."""
     found = parsing.decode(reply.body, Failure) or Failure()
-    code = found.details[0].issue if found.details else found.name or _of_token(found)
+    code = found.details[0].issue if found.details else found.name or found.error
     if code in DONE_BEFORE:
         return unknown(code.lower())
     told = refusals.refusal(reply, code.lower(), found.message)
