@@ -83,6 +83,12 @@ def test_each_header_counts(change: dict[str, str]) -> None:
             SCHEME.check(replace(notice, headers=headers), ACCOUNT, NOW_MS)
 
 
+def test_it_is_signed_for_one_webhook() -> None:
+    notice = SCHEME.sign(BARE, replace(ACCOUNT, options={"webhook": "WH_2"}), NOW_MS)
+    with pytest.raises(CallbackRefused):
+        SCHEME.check(notice, ACCOUNT, NOW_MS)
+
+
 def without(headers: Any, *names: str) -> dict[str, str]:
     return {name: value for name, value in headers.items() if name not in names}
 
