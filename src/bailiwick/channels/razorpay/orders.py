@@ -64,12 +64,6 @@ def _stored(instruction: Instruction) -> dict[str, object]:
             "and the token's id as tok_cust_..._token_....",
             param="payment_method",
         )
-    if not instruction.off_session:
-        raise CannotExpress(
-            "Razorpay charges a stored card only while its payer is away; nothing was sent. "
-            "Use off_session=true.",
-            param="off_session",
-        )
     who = instruction.payer
     if who is None or not who.email or not who.phone:
         raise CannotExpress(
