@@ -167,6 +167,7 @@ STEERING: Final[dict[str, Ending]] = {
     "pm_sandbox_declines": "declined",
     "pm_sandbox_silent": "",
     "pm_sandbox_late": "declined",
+    "pm_sandbox_waits": "",
 }
 
 

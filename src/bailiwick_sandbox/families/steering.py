@@ -10,6 +10,7 @@ from bailiwick_sandbox.bank.records import ChargeRequest, Refusal
 from bailiwick_sandbox.bank.sources import PLAIN, SOURCES, STEERING, Ending, Source
 from bailiwick_sandbox.families.expiry import USUAL_MS
 
+_WAITS_MS: Final = 86_400_000
 _NOTE: Final = re.compile(r"\[sandbox: *([A-Za-z0-9_]{1,64}) *\]")
 
 
@@ -50,9 +51,13 @@ def source_asked(request: ChargeRequest) -> Source:
 
 def course(request: ChargeRequest, source: Source, now: int, settle_ms: int) -> Course:
     """How a charge goes on whose payer is asked to act at ``now``. Where the request does not say
-    until when, the payer has the usual time of the flow; one who never acts, ``settle_ms``."""
+    until when, the payer has the usual time of the flow; one who never acts, ``settle_ms``. A
+    provider that waits goes on for a day, whatever the request says: until it is told to give up.
+    """
     word = "" if request.flow == "token" else steered(request)
     until = request.expires_at
+    if word == "pm_sandbox_waits":
+        until = now + _WAITS_MS
     if until is None:
         silent = word == "pm_sandbox_silent"
         until = now + (settle_ms if silent else USUAL_MS.get(request.flow, 0))
