@@ -79,7 +79,28 @@ def test_references_are_as_it_allows_and_come_back() -> None:
                 assert (told.reference, told.result.captured) == (reference, automatic)
 
 
+def test_its_examples_of_a_page_are_what_we_send() -> None:
+    ideal, back = (IT.cases.instructions[name] for name in ("ideal", "details"))
+    theirs, ours = EXAMPLES["post-payments-ideal"], json.loads(CHANNEL.request(ideal, ACCOUNT).body)
+    assert theirs["paymentMethod"] == ours["paymentMethod"] and {*theirs} == {*ours}
+    theirs = EXAMPLES["post-payments-details-00.redirect"]
+    back = replace(back, kept=theirs["details"])
+    assert json.loads(CHANNEL.request(back, ACCOUNT).body) == theirs
+
+
 # The answers of its description
+
+
+def test_its_examples_of_a_page_are_read() -> None:
+    ideal, back = (IT.cases.instructions[name] for name in ("ideal", "details"))
+    theirs = EXAMPLES["post-payments-ideal-200"]
+    told = CHANNEL.parse(ideal, reply(theirs), ACCOUNT)
+    assert told.action is not None and told.action.url == theirs["action"]["url"]
+    theirs = EXAMPLES["post-payments-details-00.redirect-200"]
+    # It does not say whose it is: the event does.
+    assert CHANNEL.parse(back, reply(theirs), ACCOUNT).outcome is Outcome.UNKNOWN
+    told = CHANNEL.parse(back, reply({**theirs, "merchantReference": back.reference}), ACCOUNT)
+    assert (told.outcome, told.provider_ref) == (Outcome.APPROVED, theirs["pspReference"])
 
 
 def test_the_examples_of_a_charge() -> None:

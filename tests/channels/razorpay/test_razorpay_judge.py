@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from razorpay.errors import BadRequestError, SignatureVerificationError
 
 from bailiwick.channels.contract import Instruction, Operation, Outcome, Request, Resolve, Result
-from bailiwick.channels.razorpay import CHANNEL, readings
+from bailiwick.channels.razorpay import CHANNEL, messages, readings
 from bailiwick_lab.channel_suite.cases import Callback
 from tests.channels.kit import NOW_MS, of, reply
 
@@ -24,6 +24,7 @@ RECORDED, FIELDS, WORDS = PUBLISHED["recorded"], PUBLISHED["fields"], PUBLISHED[
 IT = of(CHANNEL)
 ACCOUNT = IT.cases.account
 CHARGE, REFUND = (IT.instruction(each) for each in (Operation.CHARGE, Operation.REFUND))
+CARD, DEBIT = (IT.cases.instructions[each] for each in ("card", "debit"))
 
 
 class Session(requests.Session):
@@ -65,11 +66,16 @@ def same(made: requests.PreparedRequest, ours: Request) -> None:
 def test_its_sdk_makes_the_same_request(order: Instruction) -> None:
     session, ours = Session(), CHANNEL.request(order, ACCOUNT)
     body = json.loads(ours.body)
-    if order.operation is Operation.CHARGE:
-        client(session).payment_link.create(body)
+    made = client(session)
+    if order.step is not None:
+        made.payment.createRecurring(body)
+    elif order.payment_method_type == "card" and order.operation is Operation.CHARGE:
+        made.order.create(body)
+    elif order.operation is Operation.CHARGE:
+        made.payment_link.create(body)
     else:
         key = {"X-Refund-Idempotency": order.reference}
-        client(session).payment.refund(order.provider_ref, body, headers=key)
+        made.payment.refund(order.provider_ref, body, headers=key)
         assert (
             session.sent[0].headers["X-Refund-Idempotency"]
             == (ours.headers["x-refund-idempotency"])
@@ -84,11 +90,15 @@ def test_its_sdk_asks_the_same() -> None:
     made.payment_link.all({"reference_id": CHARGE.reference})
     made.refund.fetch("rfnd_1")
     made.payment.fetch_multiple_refund(REFUND.provider_ref, {"count": 100})
+    made.order.all({"receipt": CARD.reference})
+    made.order.payments(DEBIT.before[0])
     ours = (
         CHANNEL.check(ACCOUNT, NOW_MS),
         CHANNEL.query(CHARGE, ACCOUNT, Resolve.REFERENCE),
         CHANNEL.query(known, ACCOUNT, Resolve.PROVIDER_ID),
         CHANNEL.query(REFUND, ACCOUNT, Resolve.REFERENCE),
+        CHANNEL.query(CARD, ACCOUNT, Resolve.REFERENCE),
+        CHANNEL.query(DEBIT, ACCOUNT, Resolve.PROVIDER_ID),
     )
     for theirs, mine in zip(session.sent, ours, strict=True):
         assert mine is not None
@@ -145,6 +155,25 @@ def test_a_list_of_links() -> None:
         assert (told.action is not None) == (wanted == "pending")
 
 
+def test_an_order_and_its_debit() -> None:
+    theirs = {**RECORDED["fake_order"], "receipt": CARD.reference}
+    told = CHANNEL.parse(CARD, reply(theirs), ACCOUNT)
+    assert told == Result(Outcome.PENDING, theirs["id"], detail="ordered", step="debit")
+    begun = RECORDED["fake_create_recurring"]
+    order = replace(DEBIT, before=(begun["razorpay_order_id"],))
+    wanted = Result(Outcome.PENDING, begun["razorpay_payment_id"], detail="created")
+    assert CHANNEL.parse(order, reply(begun), ACCOUNT) == wanted
+    assert CHANNEL.parse(DEBIT, reply(begun), ACCOUNT).outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize("name", ["fake_payment", "fake_captured_payment"])
+def test_a_payment_of_an_order(name: str) -> None:
+    theirs = RECORDED[name]
+    told = CHANNEL.parse_query(DEBIT, reply({"items": [theirs]}), Resolve.PROVIDER_ID, ACCOUNT)
+    assert told.provider_ref == theirs["id"]
+    assert (told.outcome is Outcome.APPROVED) == (theirs["status"] == "captured")
+
+
 def test_refunds() -> None:
     theirs = RECORDED["fake_refund"]
     order = replace(REFUND, reference=theirs["receipt"], amount=theirs["amount"])
@@ -171,6 +200,8 @@ def test_the_fields_that_we_send() -> None:
     for order in IT.cases.instructions.values():
         sent = set(json.loads(CHANNEL.request(order, ACCOUNT).body))
         kind = "link_request" if order.operation is Operation.CHARGE else "refund_request"
+        if order.payment_method_type == "card" and order.operation is Operation.CHARGE:
+            kind = "order_request" if order.step is None else "debit_request"
         assert sent <= set(FIELDS[kind])
 
 
@@ -178,15 +209,20 @@ def test_the_fields_that_we_read() -> None:
     def read(kind: type[msgspec.Struct]) -> set[str]:
         return {each.encode_name for each in msgspec.structs.fields(kind)}
 
-    assert read(readings.Link) <= set(FIELDS["link"])
-    assert read(readings.Refund) <= set(FIELDS["refund"])
-    assert read(readings.Payment) - {"id"} <= set(FIELDS["link_payment"])
+    assert read(messages.Link) <= set(FIELDS["link"])
+    assert read(messages.Refund) <= set(FIELDS["refund"])
+    assert read(messages.Payment) - {"id"} <= set(FIELDS["link_payment"])
+    assert read(messages.Order) <= set(FIELDS["order"])
+    assert read(messages.Paid) <= set(FIELDS["payment"])
 
 
 def test_its_words() -> None:
     for word in WORDS["link"]:
-        told = readings.stands(readings.Link("plink_1", word), [])
+        told = readings.stands(messages.Link("plink_1", word), [])
         known = told.outcome is not Outcome.UNKNOWN
         assert known == (word not in ("partially_paid", "paid")), word
+    for word in WORDS["payment"]:
+        told = readings.settled([messages.Paid("pay_1", word)])
+        assert (told.outcome is not Outcome.UNKNOWN) == (word != "refunded"), word
     for word in WORDS["refund"]:
-        assert readings.returned(readings.Refund("rfnd_1", word)).outcome is not Outcome.UNKNOWN
+        assert readings.returned(messages.Refund("rfnd_1", word)).outcome is not Outcome.UNKNOWN

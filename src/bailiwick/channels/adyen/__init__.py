@@ -3,11 +3,13 @@
 Sources: https://github.com/Adyen/adyen-openapi (checkout 71, webhooks 1), and
 https://docs.adyen.com: development-resources (api-idempotency, currency-codes, refusal-reasons,
 webhooks), online-payments (capture, cancel, refund, build-your-integration/payment-result-codes,
-tokenization). Readings of answers are in ``readings``.
+tokenization), payment-methods (ideal, alipay, dana, gcash: API only).
+Readings of answers are in ``readings``.
 
 How unknowns end: Adyen answers no questions. The same request is repeated under the same key for
 as long as Adyen keeps it, and gets the first answer; else an event ends it. Captures, cancels and
-refunds are only received at first, and each ends by an event.
+refunds are only received at first, and each ends by an event. What payers bring back from another
+provider's page is told to Adyen, whose answer is believed only if it names our reference.
 """
 
 from bailiwick.base.ids import is_id
@@ -35,7 +37,8 @@ class AdyenChannel:
     profile: Profile = read.PROFILE
 
     def check(self, account: Account, now_ms: int) -> Request:
-        return _post(account, "/paymentMethods", {}, {})
+        merchant = {"merchantAccount": account.options.get("merchant_account", "")}
+        return _post(account, "/paymentMethods", merchant, {})
 
     def parse_check(self, reply: Reply, account: Account) -> str | None:
         problem = requests.credential_problem("Adyen", reply)
@@ -50,7 +53,7 @@ class AdyenChannel:
                 neither Adyen's id nor ours is known.
         """
         requests.only_declared(self.profile, instruction)
-        key = {"idempotency-key": instruction.reference}
+        key = {"idempotency-key": instruction.key}
         return _post(account, orders.path(instruction), orders.body(instruction, account), key)
 
     def parse(self, instruction: Instruction, reply: Reply, account: Account) -> Result:
@@ -94,7 +97,6 @@ class AdyenChannel:
 CHANNEL = AdyenChannel()
 
 
-def _post(account: Account, path: str, body: dict[str, object], headers: dict[str, str]) -> Request:
+def _post(account: Account, path: str, body: object, headers: dict[str, str]) -> Request:
     headers = {"x-api-key": account.secrets.get("api_key", ""), **headers}
-    whole = {"merchantAccount": account.options.get("merchant_account", ""), **body}
-    return requests.post_json(account, path, headers, whole)
+    return requests.post_json(account, path, headers, body)

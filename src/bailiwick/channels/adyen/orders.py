@@ -1,4 +1,5 @@
-"""What is asked of Adyen: payments by stored cards and by codes, and what is done to them then."""
+"""What is asked of Adyen: payments by stored cards, codes and other providers' pages, and what is
+done to them then."""
 
 from urllib.parse import quote
 
@@ -6,14 +7,17 @@ from bailiwick.channels.adyen import readings as read
 from bailiwick.channels.blocks import amounts, marked, parsing, times
 from bailiwick.channels.contract import Account, CannotExpress, Family, Instruction, Operation
 
-TYPES = {"blik": "blik", "paynow": "paynow", "pix": "pix", "wechat_pay": "wechatpayQR"}
+TYPES = {
+    **{name: name for name in ("alipay", "blik", "dana", "gcash", "ideal", "paynow", "pix")},
+    "wechat_pay": "wechatpayQR",
+}
 
 
 def path(instruction: Instruction) -> str:
     """Where an operation is asked for."""
     operation = instruction.operation
     if operation is Operation.CHARGE:
-        return "/payments"
+        return "/payments" if instruction.step is None else "/payments/details"
     if operation is Operation.VOID and not instruction.provider_ref:
         return "/cancels"
     what = "cancels" if operation is Operation.VOID else f"{operation}s"
@@ -22,11 +26,14 @@ def path(instruction: Instruction) -> str:
 
 def body(instruction: Instruction, account: Account) -> dict[str, object]:
     """What it is asked for by."""
+    if instruction.step is not None:
+        return {"details": {name: instruction.kept.get(name, "") for name in read.BROUGHT}}
     value = amounts.to_provider(read.PROFILE, instruction.amount, instruction.currency)
     amount = {"value": value, "currency": instruction.currency}
+    merchant: dict[str, object] = {"merchantAccount": account.options.get("merchant_account", "")}
     if instruction.operation is Operation.CHARGE:
-        return {"amount": amount, **_charge(instruction, account)}
-    named: dict[str, object] = {"reference": instruction.reference}
+        return {**merchant, "amount": amount, **_charge(instruction, account)}
+    named: dict[str, object] = {**merchant, "reference": instruction.reference}
     if instruction.operation is not Operation.VOID:
         return {**named, "amount": amount}
     if instruction.provider_ref:

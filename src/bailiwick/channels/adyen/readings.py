@@ -21,6 +21,7 @@ from bailiwick.channels.contract import (
     Result,
     Takes,
     no_such_method,
+    redirect,
     unknown,
 )
 
@@ -34,14 +35,20 @@ SIGNED = sealed.OfFields(
     inside="notificationItems.0.NotificationRequestItem",
     secrets=("hmac_key", "hmac_key_2"),
 )
+BROUGHT = ("redirectResult",)
+_PAGE = (
+    Takes(Family.REDIRECT, returns=True, holds=False, return_step="details", return_params=BROUGHT),
+)
 _SHOWN = (Takes(Family.SHOWN_CODE, holds=False),)
 PROFILE = Profile(
     name="adyen",
     title="Adyen",
     resolve=dict.fromkeys(ON_CHARGES, (Resolve.REPLAY, Resolve.CALLBACK)),
+    steps={"details": (Resolve.REPLAY, Resolve.CALLBACK)},
     visibility_ms=0,  # never used: Adyen answers no questions
     replay_ms=6 * 24 * 3_600_000,  # keys are good for 7 days at least
     methods={
+        **dict.fromkeys(("alipay", "dana", "gcash", "ideal"), _PAGE),
         "blik": (Takes(Family.PRESENTED_CODE, needs=("code",), holds=False),),
         "card": (Takes(),),
         "paynow": _SHOWN,
@@ -112,6 +119,8 @@ class NextAction(msgspec.Struct, frozen=True, rename="camel"):
     type: str
     qr_code_data: str | None = None
     expires_at: str | None = None
+    method: str | None = None
+    url: str | None = None
 
 
 class Answer(msgspec.Struct, frozen=True, rename="camel"):
@@ -142,7 +151,9 @@ def charge(instruction: Instruction, reply: Reply) -> Result:
     """The answer to a charge."""
     found = parsing.decode(reply.body, Answer) or Answer()
     own = marked.spelt(instruction.reference, instruction.automatic)
-    if found.merchant_reference not in (None, own):
+    # What a payer brings may be about anything: that it is about this charge has to be said.
+    fine = (own,) if instruction.step is not None else (None, own)
+    if found.result_code is not None and found.merchant_reference not in fine:
         return unknown("reference_mismatch")
     if found.result_code == "Authorised":
         amount, currency = _told(found.amount)
@@ -152,10 +163,11 @@ def charge(instruction: Instruction, reply: Reply) -> Result:
         reason = _REASONS.get(found.refusal_reason_code or "", "generic_decline")
         said = refusals.declined(found.psp_reference, reason)
         return replace(said, message=parsing.sentence(found.refusal_reason))
-    if found.result_code in ("Pending", "PresentToShopper", "Received"):
+    sent_on = instruction.family is Family.REDIRECT and found.result_code == "RedirectShopper"
+    if sent_on or found.result_code in ("Pending", "PresentToShopper", "Received"):
         # The id that its event will have may be another.
         action = None if found.action is None else _action(found.action)
-        return Result(Outcome.PENDING, action=action, detail=found.result_code.lower())
+        return Result(Outcome.PENDING, action=action, detail=(found.result_code or "").lower())
     return unknown("unreadable" if found.result_code is None else "undecided_status")
 
 
@@ -187,6 +199,11 @@ def failure(instruction: Instruction, reply: Reply) -> Result:
         "704",
     ):
         return unknown("in_progress")
+    if instruction.step is not None:
+        # Whatever the payer brought, it is no reason to end a charge that may be paid yet.
+        strange = fault.error_type == "validation" and reply.status in (400, 422)
+        said = Result(Outcome.PENDING, detail="result_invalid")
+        return said if strange else unknown(parsing.not_answered(reply))
     charging = instruction.operation is Operation.CHARGE
     if charging and reply.status == 422 and fault.error_code in ("800", "803"):
         return no_such_method()
@@ -215,5 +232,7 @@ def _action(found: NextAction) -> Action | None:
     until, text = times.to_ms(found.expires_at), parsing.shown(found.qr_code_data)
     if found.type == "await":
         return Action(Act.WAIT, expires_ms=until)
+    if found.type == "redirect" and found.method in (None, "GET"):
+        return redirect(parsing.link(found.url, https_only=True))
     coded = found.type == "qrCode" and text is not None
     return Action(Act.SHOWN_CODE, text=text, expires_ms=until) if coded else None

@@ -81,6 +81,8 @@ class Instruction(msgspec.Struct, frozen=True, omit_defaults=True):
             and refund, the dispute or payout for what is about one; for a query of an operation,
             what the provider called it, if known.
         charge_reference: our reference of the charge acted upon.
+        capture: for a refund: the provider's id of the capture that took what was held, where
+            refunds name it (``Profile.capture_ids``).
         evidence, files: against a dispute: texts, and files, by the names of the API's fields.
         store: for a charge: the payer agrees to be charged again by this payment method.
         off_session: for a charge: the payer is not there, and can do nothing for it.
@@ -137,6 +139,7 @@ class Instruction(msgspec.Struct, frozen=True, omit_defaults=True):
     original: Context | None = None
     repeat: bool = False
     withheld: str | None = None
+    capture: str | None = None
 
     @property
     def step(self) -> str | None:

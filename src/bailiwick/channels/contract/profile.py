@@ -34,6 +34,8 @@ class Profile(msgspec.Struct, frozen=True):
         contexts: its requests need a ``Context``.
         partial_approval: an approval of less than was asked for is legitimate here.
         multiple_captures: a hold can be captured in several parts.
+        capture_ids: what a hold's capture takes is refunded by the provider's id of the capture,
+            not of the charge.
         agreements: what the payer has agreed to is stored, and told with later charges.
         evidence_files: files are taken as evidence, together with the texts.
         overcapture_percent: how much more than was authorized a hold's captures may take.
@@ -77,6 +79,7 @@ class Profile(msgspec.Struct, frozen=True):
     partial_refund: bool = True
     partial_approval: bool = False
     multiple_captures: bool = False
+    capture_ids: bool = False
     overcapture_percent: int = 0
     agreements: bool = False
     evidence_files: bool = False

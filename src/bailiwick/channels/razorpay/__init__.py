@@ -1,20 +1,22 @@
-"""Razorpay: UPI and wallets at its page, by payment links, and refunds.
+"""Razorpay: UPI and wallets at its page, by payment links, stored cards, and refunds.
 
 Sources: the official https://github.com/razorpay/razorpay-python 2.0 and razorpay-node (documents,
 types, recorded answers), and https://razorpay.com/docs: api/payments/payment-links,
-payments/payment-links/states, api/refunds (normal-refunds-idempotent), webhooks (payment-links,
-payloads/refunds). Readings of answers are in ``readings``.
+payments/payment-links/states, api/orders (fetch-all, fetch-payments), api/payments/
+recurring-payments/cards, api/refunds (normal-refunds-idempotent), webhooks (payment-links,
+payments, payloads/refunds). Readings of answers are in ``readings``.
 
-How unknowns end: a charge is looked for by our reference, which its link has; it is never repeated.
+How unknowns end: a charge is looked for by our reference, which its link or order has; it is never
+repeated. A card is charged in two requests: an order first, which is no charge yet, and the debit
+then, which is looked for among the order's payments. Those that have just begun are not listed.
 A refund is read by its id, or found among the payment's by our reference in its receipt; else it is
 repeated under the same key.
 """
 
 from typing import TypeVar
-from urllib.parse import quote, urlencode
 
 from bailiwick.base.ids import is_id
-from bailiwick.channels.blocks import amounts, parsing, requests
+from bailiwick.channels.blocks import parsing, requests
 from bailiwick.channels.contract import (
     Account,
     CallbackEvent,
@@ -29,10 +31,11 @@ from bailiwick.channels.contract import (
     Result,
     unknown,
 )
+from bailiwick.channels.razorpay import messages as said
+from bailiwick.channels.razorpay import orders
 from bailiwick.channels.razorpay import readings as read
 
 T = TypeVar("T")
-_PAGE = 100
 
 
 class RazorpayChannel:
@@ -50,27 +53,28 @@ class RazorpayChannel:
         """See ``Channel.request``.
 
         Raises:
-            CannotExpress: no provider id of the payment.
+            CannotExpress: no provider id of the payment, or a card that cannot be charged so.
         """
         requests.only_declared(self.profile, instruction)
-        value = amounts.to_provider(self.profile, instruction.amount, instruction.currency)
+        path, body = orders.asked(instruction)
+        headers = _headers(account)
         if instruction.operation is Operation.REFUND:
-            path = f"/v1/payments/{quote(parsing.charge_id(instruction), safe='')}/refund"
-            body = {"amount": value, "speed": "normal", "receipt": instruction.reference}
-            key = {"x-refund-idempotency": instruction.reference}
-            return requests.post_json(account, path, {**_headers(account), **key}, body)
-        body = {"amount": value, "currency": instruction.currency, **_link(instruction)}
-        return requests.post_json(account, "/v1/payment_links", _headers(account), body)
+            headers["x-refund-idempotency"] = instruction.reference
+        return requests.post_json(account, path, headers, body)
 
     def parse(self, instruction: Instruction, reply: Reply, account: Account) -> Result:
         if reply.status != 200:
             return read.failure(reply)
         if instruction.operation is Operation.REFUND:
-            return read.refund(instruction, parsing.decode(reply.body, read.Refund))
-        return read.charge(instruction, parsing.decode(reply.body, read.Link))
+            return read.refund(instruction, parsing.decode(reply.body, said.Refund))
+        if instruction.step is not None:
+            return read.debited(instruction, parsing.decode(reply.body, said.Debit))
+        if instruction.payment_method_type == "card":
+            return read.ordered(instruction, parsing.decode(reply.body, said.Order))
+        return read.charge(instruction, parsing.decode(reply.body, said.Link))
 
     def query(self, instruction: Instruction, account: Account, way: Resolve) -> Request | None:
-        path = _look_up(instruction, way)
+        path = orders.look_up(instruction, way)
         return None if path is None else requests.get(account, path, _headers(account))
 
     def parse_query(
@@ -78,24 +82,30 @@ class RazorpayChannel:
     ) -> Result:
         if reply.status != 200:
             return unknown(parsing.not_answered(reply))
+        if instruction.step is not None:
+            return read.of_order(instruction, reply)
         if instruction.operation is not Operation.REFUND:
-            return read.listed(instruction, reply)
+            by = read.order_listed if instruction.payment_method_type == "card" else read.listed
+            return by(instruction, reply)
         if way is Resolve.PROVIDER_ID:
-            return read.refund(instruction, parsing.decode(reply.body, read.Refund))
+            return read.refund(instruction, parsing.decode(reply.body, said.Refund))
         return read.refund_listed(instruction, reply)
 
     def callback(self, notice: Notice, account: Account, now_ms: int) -> CallbackEvent | None:
         read.SIGNED.check(notice, account, now_ms)
-        event = parsing.demand(notice.body, read.Event)
+        event = parsing.demand(notice.body, said.Event)
         operation = read.EVENTS.get(event.event)
         if operation is None:
             return None
         if operation is Operation.REFUND:
-            refund = _part(event, "refund", read.Refund)
+            refund = _part(event, "refund", said.Refund)
             reference, known, told = refund.receipt, refund.id, read.returned(refund)
+        elif event.event == "order.paid":
+            order, payment = _part(event, "order", said.Order), _part(event, "payment", said.Paid)
+            reference, known, told = order.receipt, order.id, read.settled([payment])
         else:
-            link = _part(event, "payment_link", read.Link)
-            paid = [_part(event, "payment", read.Payment)] if "payment" in event.payload else []
+            link = _part(event, "payment_link", said.Link)
+            paid = [_part(event, "payment", said.Payment)] if "payment" in event.payload else []
             reference, known, told = link.reference_id, link.id, read.stands(link, paid)
         if reference is None or not is_id(reference):
             return None  # of another use of the account
@@ -111,40 +121,6 @@ def _headers(account: Account) -> dict[str, str]:
     return requests.basic(account, "key_id", "key_secret")
 
 
-def _part(event: read.Event, name: str, kind: type[T]) -> T:
+def _part(event: said.Event, name: str, kind: type[T]) -> T:
     found = event.payload.get(name)
     return parsing.demand(b"" if found is None else bytes(found.entity), kind)
-
-
-def _link(instruction: Instruction) -> dict[str, object]:
-    by_upi, who = instruction.payment_method_type == "upi", instruction.payer
-    body: dict[str, object] = {
-        "reference_id": instruction.reference,
-        "accept_partial": False,
-        "upi_link": by_upi,
-        "notify": {"sms": False, "email": False},
-        "reminder_enable": False,
-    }
-    if not by_upi:
-        shown = {"netbanking": "0", "card": "0", "upi": "0", "wallet": "1"}
-        body["options"] = {"checkout": {"method": shown}}
-    if instruction.expires_ms is not None:
-        body["expire_by"] = instruction.expires_ms // 1000
-    if instruction.return_url is not None:
-        body |= {"callback_url": instruction.return_url, "callback_method": "get"}
-    if who is not None:
-        given = {"name": who.name, "email": who.email, "contact": who.phone}
-        body["customer"] = {key: value for key, value in given.items() if value}
-    return body
-
-
-def _look_up(instruction: Instruction, way: Resolve) -> str | None:
-    known = instruction.provider_ref
-    if instruction.operation is Operation.CHARGE:
-        query = urlencode({"reference_id": instruction.reference})
-        return f"/v1/payment_links?{query}" if way is Resolve.REFERENCE else None
-    if known and way is Resolve.PROVIDER_ID:
-        return f"/v1/refunds/{quote(known, safe='')}"
-    if known and way is Resolve.REFERENCE:
-        return f"/v1/payments/{quote(known, safe='')}/refunds?{urlencode({'count': _PAGE})}"
-    return None

@@ -14,6 +14,7 @@ from bailiwick.base.clock import now_ms
 from bailiwick.channels.contract import Instruction, Operation
 from bailiwick.idempotency.requests import Answer, IdempotentRequest
 from bailiwick.orders import attempt_store
+from bailiwick.orders.attempts import Attempt
 from bailiwick.orders.machine import Machine
 from bailiwick.orders.transition import Transition
 from bailiwick.records.record import Record
@@ -256,6 +257,16 @@ class Payments:
 _instruction = msgspec.json.Decoder(Instruction)
 
 
+async def _captured_by(machine: Machine, payment: Payment, charged: Attempt) -> str | None:
+    """The provider's id of what captured a hold, where its refunds have to name that."""
+    profile = machine.gateways.profile_of(charged.gateway)
+    if profile is None or not profile.capture_ids:
+        return None
+    done = await attempt_store.of(machine.store, payment.id)
+    captures = [each for each in done if each.operation == Operation.CAPTURE]
+    return next((each.provider_ref for each in captures if each.state == "approved"), None)
+
+
 async def follow_up(
     machine: Machine,
     key: str | None,
@@ -294,6 +305,7 @@ async def follow_up(
         expires_ms=original.expires_ms if operation is Operation.VOID else None,
         final=final,
         original=original.context,
+        capture=await _captured_by(machine, payment, charged) if acts_on else None,
     )
     new = machine.rows.attempt_new(payment, instruction, charged.gateway, key, acts_on)
     after = _replace(

@@ -24,10 +24,13 @@ def check_profile_is_complete(it: Subject) -> None:
 
 def check_holds_are_declared_as_a_whole(it: Subject) -> None:
     profile = it.profile
+    several = profile.multiple_captures and profile.capture_ids
+    require(not several, "a refund names one capture: capture_ids, or multiple_captures")
     if profile.manual_capture:
         require(profile.hold_ms > 0, "a hold lasts how long? hold_ms")
         return
     require(Operation.INCREMENT not in profile.resolve, "an increment without holds: no capture")
+    require(not profile.capture_ids, "capture_ids without holds")
     require(not profile.multiple_captures, "multiple_captures without holds")
     require(not profile.overcapture_percent, "overcapture_percent without holds")
 
