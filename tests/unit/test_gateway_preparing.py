@@ -27,7 +27,8 @@ from bailiwick.channels.contract import (
 from bailiwick.node import metrics
 from bailiwick.orders.callbacks import Callbacks
 from bailiwick.routing.building import build, question
-from bailiwick.routing.gateways import Gateway, Gateways
+from bailiwick.routing.gateway import Gateway
+from bailiwick.routing.gateways import Gateways
 from bailiwick.routing.settings import GatewaySettings
 from bailiwick_lab.servers.scripted import ScriptedServer, http
 from tests.waiting import until

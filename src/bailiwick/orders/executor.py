@@ -35,7 +35,7 @@ from bailiwick.orders.row_builder import stored_attempt
 from bailiwick.orders.rows import OrderMove
 from bailiwick.orders.transition import SUSPICIOUS, Transition
 from bailiwick.routing.building import build, defective
-from bailiwick.routing.gateways import Gateway
+from bailiwick.routing.gateway import Gateway
 from bailiwick.runtime import trace
 from bailiwick.runtime.crash import crash_point
 from bailiwick.runtime.turns import Turns

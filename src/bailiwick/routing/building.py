@@ -13,7 +13,7 @@ from bailiwick.channels.contract import (
     Request,
     Resolve,
 )
-from bailiwick.routing.gateways import Gateway
+from bailiwick.routing.gateway import Gateway
 
 log = structlog.get_logger()
 

@@ -28,7 +28,7 @@ from bailiwick.resources.payouts.kind import KIND
 from bailiwick.resources.payouts.params import TYPES, CreatePayout
 from bailiwick.resources.payouts.rows import Details, Payout, PayoutCreate, Progress
 from bailiwick.resources.payouts.states import State
-from bailiwick.routing.gateways import Gateway
+from bailiwick.routing.gateway import Gateway
 from bailiwick.runtime.crash import crash_point
 from bailiwick.serving.params import merged
 from bailiwick.store.lanes import BadRow, Written
