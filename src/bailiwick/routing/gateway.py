@@ -6,7 +6,7 @@ a breaker over the last outcomes, with a pause that doubles and a trickle of tri
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 import structlog
@@ -36,11 +36,19 @@ from bailiwick.routing.breaker import Breaker
 from bailiwick.routing.declared import constant_facts, profile_at
 from bailiwick.routing.match import GatewayFacts
 from bailiwick.routing.preparations import Preparations
-from bailiwick.routing.settings import GatewaySettings
+from bailiwick.routing.settings import GatewaySettings, State
 from bailiwick.runtime import trace
 
+HELD: Mapping[State, str | None] = {
+    "enabled": None,
+    "draining": "its operator drains it: it takes no new charges",
+    "disabled": "its operator has disabled it",
+}
+"""Why a gateway takes nothing new, by its state."""
 CHECK_EVERY_S = 10.0
 CHECK_FIRST_S = 0.5
+RETIRE_S = 6.0
+"""A little longer than a permit to send lasts."""
 PREPARING_CONNECTIONS = 2
 WARM_CONNECTIONS = 2
 SILENT = "another process serves this node"
@@ -62,6 +70,7 @@ class Gateway:
         return_base: str = "",
     ) -> None:
         self._silent = silent
+        self.state: State = "enabled"
         self.name = settings.name
         self.vault = settings.vault_name
         self.settings = settings
@@ -72,6 +81,7 @@ class Gateway:
         ways = (each for found in self.profile.methods.values() for each in found)
         self._comes_back = any(each.return_step is not None for each in ways)
         self.inflight = 0
+        self._left: asyncio.Event | None = None
         self.calls = 0
         self._transport: Transport = open_transport(
             self.profile.transport,
@@ -112,8 +122,18 @@ class Gateway:
 
     @property
     def usage(self) -> str:
-        """ "open", or why the gateway takes nothing now."""
-        return self.lacking or self._problem or self._breaker.why_shut(self.inflight) or "open"
+        """ "open", or why the gateway takes nothing new now."""
+        return HELD[self.state] or self.able
+
+    @property
+    def able(self) -> str:
+        """ "open", or what is wrong: whatever its operator says of new charges."""
+        return self.trouble or self._breaker.why_shut(self.inflight) or "open"
+
+    @property
+    def trouble(self) -> str | None:
+        """What is wrong with what it needs, its credentials, or the way there; None if nothing."""
+        return self.lacking or self._problem
 
     @property
     def failures(self) -> float:
@@ -122,7 +142,8 @@ class Gateway:
 
     def noted(self) -> History:
         """Note the usage state of this moment (open, closed, on trial); how it came to be so."""
-        state = "closed" if self.lacking or self._problem else self._breaker.state
+        shut = HELD[self.state] or self.trouble
+        state = "closed" if shut else self._breaker.state
         if state != self._history.state:
             figures = {"failures": round(self.failures, 3), "calls": self.calls}
             why = "" if state == "open" else self.usage
@@ -136,6 +157,18 @@ class Gateway:
         if usage == self._constant.usage:
             return self._constant
         return msgspec.structs.replace(self._constant, usage=usage)
+
+    def adopt(self, settings: GatewaySettings, state: State) -> None:
+        """Have other settings that are no matter of its connections, and its operator's word."""
+        self.settings, self.state = settings, state
+        self.profile = profile_at(self.channel.profile, settings)
+        self._constant = constant_facts(settings, self.profile)
+        self.noted()
+
+    def follow(self, earlier: "Gateway") -> None:
+        """Go on where another of this name was: its numbers are not given twice."""
+        self._sequence, self._history = earlier._sequence, earlier._history
+        self.calls = earlier.calls
 
     def context(self) -> Context | None:
         """What the requests of a new attempt need of this moment; None if they need nothing."""
@@ -194,6 +227,8 @@ class Gateway:
             return done
         finally:
             self.inflight -= 1
+            if self._left is not None:
+                self._left.set()
             if spell is not None:
                 spell.back()
 
@@ -227,6 +262,17 @@ class Gateway:
         self.noted()
         await self.preparations.wait()
         return 0.0
+
+    async def retire(self) -> None:
+        """Close it once nobody calls over it: what has a permit by now may still begin."""
+        try:
+            await asyncio.sleep(RETIRE_S)
+            self._left = asyncio.Event()
+            while self.inflight:
+                self._left.clear()
+                await self._left.wait()
+        finally:
+            await self.close()
 
     async def close(self) -> None:
         """Close its connections."""

@@ -2,16 +2,17 @@
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
+from typing import Any
 
 from bailiwick.channels.contract import Account, Profile, Reply, Request
 from bailiwick.channels.transports.secured import USUAL, Secured
 from bailiwick.routing.gateway import Gateway
 from bailiwick.routing.match import GatewayFacts, Routing, Wanted, match
 from bailiwick.routing.settings import GatewaySettings
-from bailiwick.runtime.loops import forever
+from bailiwick.runtime.loops import end, forever
 
-Heard = Callable[[Gateway, Request, Reply], Awaitable[None]]
+Heard = Callable[[Gateway, Request, Reply], Coroutine[Any, Any, None]]
 
 
 class Gateways:
@@ -30,46 +31,75 @@ class Gateways:
         secured: Mapping[str, Secured] | None = None,
         return_base: str = "",
     ) -> None:
-        self._all = {
-            each.name: Gateway(
-                each,
-                accounts[each.name],
-                f"{callback_base}/{each.name}",
-                silent,
-                functools.partial(self._late, each.name),
-                (secured or {}).get(each.name, USUAL),
-                return_base,
-            )
-            for each in settings
-        }
-        self._tasks: list[asyncio.Task[None]] = []
+        self._callback_base = callback_base
+        self._return_base = return_base
+        self._silent = silent
+        self._running: dict[str, list[asyncio.Task[None]]] | None = None
         self.late: Heard | None = None
         """Takes answers that nobody waited for any more."""
         self._heard: set[asyncio.Task[None]] = set()
+        self._all = {
+            each.name: self.made(each, accounts[each.name], (secured or {}).get(each.name, USUAL))
+            for each in settings
+        }
+
+    def made(self, settings: GatewaySettings, account: Account, secured: Secured) -> Gateway:
+        """A gateway for this node that is none of its gateways yet; see ``put``."""
+        return Gateway(
+            settings,
+            account,
+            f"{self._callback_base}/{settings.name}",
+            self._silent,
+            functools.partial(self._late, settings.name),
+            secured,
+            self._return_base,
+        )
 
     async def connect(self) -> None:
         """Connect all gateways at once and go on watching them."""
         await asyncio.gather(*(gateway.begin() for gateway in self._all.values()))
-        loops = [forever("gateway", each.watch) for each in self._all.values()]
-        loops += [
-            forever("preparations", each.prepare)
-            for each in self._all.values()
-            if each.profile.preparations
-        ]
-        self._tasks = [asyncio.create_task(each) for each in loops]
+        self._running = {}
+        for gateway in self._all.values():
+            self._watch(gateway)
+
+    def put(self, gateway: Gateway) -> None:
+        """Have a gateway from now on, in place of the one of its name if there is one. That one's
+        calls under way end as they would; it begins no others."""
+        earlier = self._all.get(gateway.name)
+        if earlier is not None:
+            gateway.follow(earlier)
+        self._all[gateway.name] = gateway
+        gateway.noted()
+        if self._running is not None:
+            ended = self._running.pop(gateway.name, [])
+            self._watch(gateway)
+            self._in_passing(_retired(earlier, ended))
+        elif earlier is not None:
+            self._in_passing(earlier.close())
+
+    def _watch(self, gateway: Gateway) -> None:
+        assert self._running is not None, "they are connected"
+        loops = [forever("gateway", gateway.watch)]
+        if gateway.profile.preparations:
+            loops.append(forever("preparations", gateway.prepare))
+        self._running[gateway.name] = [asyncio.create_task(each) for each in loops]
+
+    def _in_passing(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._heard.add(task)
+        task.add_done_callback(self._heard.discard)
 
     async def close(self) -> None:
         """Stop watching and close all connections."""
-        for task in (*self._tasks, *self._heard):
+        loops = [each for tasks in (self._running or {}).values() for each in tasks]
+        for task in (*loops, *self._heard):
             task.cancel()
-        await asyncio.gather(*self._tasks, *self._heard, return_exceptions=True)
+        await asyncio.gather(*loops, *self._heard, return_exceptions=True)
         await asyncio.gather(*(gateway.close() for gateway in self._all.values()))
 
     def _late(self, name: str, request: Request, reply: Reply) -> None:
         if self.late is not None:
-            task = asyncio.ensure_future(self.late(self._all[name], request, reply))
-            self._heard.add(task)
-            task.add_done_callback(self._heard.discard)
+            self._in_passing(self.late(self._all[name], request, reply))
 
     def get(self, name: str) -> Gateway | None:
         """A gateway by name."""
@@ -102,3 +132,10 @@ class Gateways:
     def facts(self) -> list[GatewayFacts]:
         """What routing knows about each gateway now."""
         return [gateway.facts() for gateway in self._all.values()]
+
+
+async def _retired(earlier: Gateway | None, loops: list[asyncio.Task[None]]) -> None:
+    """End a gateway that another has replaced, once its calls have ended."""
+    await end(*loops)
+    if earlier is not None:
+        await earlier.retire()

@@ -12,6 +12,9 @@ Kind = Literal[
     "domestic_platform",
     "foreign_platform",
 ]
+State = Literal["enabled", "draining", "disabled"]
+"""What a gateway's operator says of it. Draining: no new charges and setups. Disabled: nothing new
+at all, payouts included. What was begun there is ended there in either."""
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 
 

@@ -98,7 +98,7 @@ class PayoutCreation:
             most = max(held.get(each.name, 0) for each in able)
             raise insufficient("any one of its providers", max(0, most))
         for gateway in rich:
-            if gateway.usage == "open":
+            if _open(gateway):
                 return gateway
         raise ApiError.unavailable(
             f"Gateway '{rich[0].name}', which holds the money, takes nothing now "
@@ -209,3 +209,8 @@ def insufficient(where: str, available: int | None = None) -> ApiError:
         param="amount",
         code=INSUFFICIENT,
     )
+
+
+def _open(gateway: Gateway) -> bool:
+    """A gateway that is drained still pays out what it holds."""
+    return (gateway.able if gateway.state == "draining" else gateway.usage) == "open"
