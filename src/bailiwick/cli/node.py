@@ -119,8 +119,7 @@ async def _serve(loaded, as_json: bool) -> None:  # type: ignore[no-untyped-def]
     if as_json:
         line = {"event": "listening", "port": server.port, "pid": os.getpid()}
         click.echo(json.dumps(line))
-    outgoing = [each.tls for each in loaded.secured.values()]
-    files = Watch(loaded.incoming, loaded.callback_incoming, *outgoing)
+    files = Watch(loaded.incoming, loaded.callback_incoming, more=node.live.held)
     async with files, Service():
         await until_signalled(reload=files.reload)
     if callbacks is not None:

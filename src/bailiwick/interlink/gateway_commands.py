@@ -51,8 +51,8 @@ class GatewayQuestion(Stamp, frozen=True, kw_only=True):
     gateway: str = ""
     version: int = 0
     by: str = ""
-    settings: dict[str, Any] = {}
-    unset: list[str] = []
+    settings: dict[str, Any] = msgspec.field(default_factory=dict)
+    unset: list[str] = msgspec.field(default_factory=list)
     secrets: str = ""
     unchecked: bool = False
     same_account: bool = False

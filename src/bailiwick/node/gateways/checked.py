@@ -1,5 +1,6 @@
 """What a gateway's settings are checked for, wherever they come from."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from bailiwick.channels.contract import Account
@@ -58,6 +59,16 @@ def account(
             for name, reference in each.secrets.items()
         }
     return Account(each.name, each.base_url.rstrip("/"), values, live, each.options)
+
+
+def unknown_secrets(each: str, names: Iterable[str]) -> list[str]:
+    """Those of the names by which a channel knows no secret. Raises SettingsError."""
+    try:
+        profile = channel(each).profile
+    except (LookupError, BadChannel) as error:
+        raise SettingsError(f"channel: {error.args[0]}") from None
+    known = {*profile.secrets, *getattr(profile.callbacks, "secrets", ())}
+    return sorted(set(names) - known)
 
 
 def vault_problems(gateways: list[GatewaySettings]) -> list[str]:

@@ -53,6 +53,11 @@ class NodeKeys(msgspec.Struct, frozen=True):
         """The one that seals; None: none is configured."""
         return self.all[0] if self.all else None
 
+    def over(self, earlier: "NodeKeys") -> "NodeKeys":
+        """These, and behind them those of others that are not among them."""
+        known = {each.id for each in self.all}
+        return NodeKeys((*self.all, *(each for each in earlier.all if each.id not in known)))
+
     def named(self, identifier: str) -> NodeKey:
         """One by its id. Raises WrongKey."""
         found = next((each for each in self.all if each.id == identifier), None)

@@ -17,8 +17,8 @@ from bailiwick.channels.contract import Account
 from bailiwick.channels.registry import channel
 from bailiwick.channels.transports.secured import Secured
 from bailiwick.node.gateways import orders, rows
-from bailiwick.node.gateways.checked import account, vault_problems
-from bailiwick.node.gateways.envelope import NodeKeys, WrongKey, rewrap, seal, unseal
+from bailiwick.node.gateways.checked import account, unknown_secrets, vault_problems
+from bailiwick.node.gateways.envelope import NodeKeys, Sealed, WrongKey, rewrap, seal, unseal
 from bailiwick.node.gateways.orders import Order
 from bailiwick.node.gateways.rows import GatewayRow
 from bailiwick.node.secured import secured
@@ -27,6 +27,7 @@ from bailiwick.routing.gateways import Gateways
 from bailiwick.routing.settings import GatewaySettings
 from bailiwick.runtime.crash import crash_point
 from bailiwick.runtime.settings import SettingsError, convert
+from bailiwick.runtime.tls import Outgoing
 from bailiwick.store.database import Store
 
 LOOK_S = 1.0
@@ -89,6 +90,10 @@ class LiveGateways:
         """Of all gateways, in their order."""
         return [each.name for each in self._gateways.all()]
 
+    def held(self) -> list[Outgoing | None]:
+        """The certificates of all gateways, to be watched."""
+        return [each.secured.tls for each in self._made.values()]
+
     async def load(self) -> None:
         """Have what was said before this start, before anything is connected.
 
@@ -145,7 +150,7 @@ class LiveGateways:
                 )
             order = orders.added(name, settings)
             if values:
-                order = self._sealing(order, values)
+                order = self._sealing(order, str(settings.get("channel", "")), values, {})
             await self._carry_out(order, by, unchecked)
 
     async def change(
@@ -177,9 +182,9 @@ class LiveGateways:
         """Other credentials of the same account. Raises ApiError."""
         async with self._changing:
             row = self._seen(name, version)
-            merged = {**self._made[name].account.secrets, **values}
-            details = {"names": sorted(values)}
-            order = self._sealing(Order(row, "credentials", details), merged)
+            kept = {} if row.sealed is None else self._unsealed(row.sealed, name)
+            order = Order(row, "credentials", {"names": sorted(values)})
+            order = self._sealing(order, self._made[name].settings.channel, values, kept)
             await self._carry_out(order, by, unchecked)
 
     async def rotate(self, keys: NodeKeys, by: str) -> list[str]:
@@ -243,11 +248,22 @@ class LiveGateways:
         orders.seen(row, version)
         return row
 
-    def _sealing(self, order: Order, values: dict[str, str]) -> Order:
+    def _sealing(
+        self, order: Order, of: str, values: dict[str, str], kept: dict[str, str]
+    ) -> Order:
+        """The order with credentials in its row: these over those that are kept."""
         key = self.keys.current
         if key is None:
             raise _no_key()
-        sealed = seal(values, key, self._node, order.row.name)
+        try:
+            unknown = unknown_secrets(of, values)
+        except SettingsError as error:
+            raise ApiError.invalid("\n".join(error.problems), param="settings[channel]") from None
+        if unknown:
+            raise ApiError.invalid(
+                f"Channel {of} knows no secret called {', '.join(unknown)}.", param="secrets"
+            )
+        sealed = seal({**kept, **values}, key, self._node, order.row.name)
         row = msgspec.structs.replace(order.row, sealed=sealed)
         return msgspec.structs.replace(order, row=row)
 
@@ -271,20 +287,22 @@ class LiveGateways:
         field = f"gateway '{row.name}'"
         table = {} if declared is None else msgspec.to_builtins(declared.settings)
         settings = convert({**table, **row.settings}, GatewaySettings, source=field, environ={})
-        values = None
+        values = {} if declared is None else dict(declared.account.secrets)
         if row.sealed is not None:
-            try:
-                values = unseal(row.sealed, self.keys, self._node, row.name)
-            except WrongKey as wrong:
-                raise SettingsError(
-                    f"credentials_key: the credentials of {field} are {wrong}. Give that key, in "
-                    "credentials_keys_earlier if it was replaced"
-                ) from None
-        elif declared is not None:
-            values = declared.account.secrets
-        made = account(settings, field, self._folder, values if not row.added else values or {})
+            values |= self._unsealed(row.sealed, row.name)
+        made = account(settings, field, self._folder, values)
         transport = channel(settings.channel).profile.transport
         return Made(settings, made, secured(settings, transport, field, self._folder))
+
+    def _unsealed(self, sealed: Sealed, name: str) -> dict[str, str]:
+        """Credentials of a row. Raises SettingsError."""
+        try:
+            return unseal(sealed, self.keys, self._node, name)
+        except WrongKey as wrong:
+            raise SettingsError(
+                f"credentials_key: the credentials of gateway '{name}' are {wrong}. Give that key, "
+                "in credentials_keys_earlier if it was replaced"
+            ) from None
 
     def _vault_problem(self, made: Made) -> str | None:
         """Why it cannot stand beside the others."""
@@ -318,6 +336,7 @@ class LiveGateways:
             there = self._gateways.get(row.name)
             assert there is not None, "else it had been made"
             there.adopt(made.settings, row.state)
+            made = msgspec.structs.replace(made, secured=self._made[row.name].secured)
         self._rows[row.name], self._made[row.name] = row, made
 
 

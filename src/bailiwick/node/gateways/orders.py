@@ -57,8 +57,8 @@ def changed(
         if name in FIXED:
             raise _refused(
                 name,
-                "stays as it is while payments may be open: they are asked about there. Add another "
-                "gateway, and drain this one",
+                "stays as it is, since payments may be open that are asked about there. Add "
+                "another gateway, and drain this one",
             )
         if name in settings and name in unset:
             raise _refused(name, "is to be set and unset")

@@ -10,6 +10,7 @@ from bailiwick.base.objects import text
 from bailiwick.node.gateways.envelope import Sealed
 from bailiwick.routing.settings import State
 from bailiwick.store.database import Store
+from bailiwick.store.statements import statement
 
 
 class GatewayRow(msgspec.Struct, frozen=True):
@@ -46,7 +47,7 @@ async def read(store: Store) -> dict[str, GatewayRow]:
     for row in await store.rows("gateway_rows"):
         sealed = None if row[5] is None else Sealed(row[5], row[6], row[7])
         settings = msgspec.json.decode(row[4])
-        found[row[0]] = GatewayRow(*row[:4], settings, sealed, row[8])
+        found[row[0]] = GatewayRow(row[0], row[1], row[2], row[3], settings, sealed, row[8])
     return found
 
 
@@ -67,8 +68,6 @@ async def rewrite(
     store: Store, rows: list[GatewayRow], what: str, by: str, details: dict[str, Any]
 ) -> list[GatewayRow]:
     """The same for several, all or none."""
-    from bailiwick.store.statements import statement
-
     done = []
     async with store.transaction() as connection:
         for row in rows:
