@@ -167,11 +167,15 @@ class Site:
     async def succeeded(self, key: str, **form: Any) -> Answer:
         """The payment once it has ended well."""
 
-        async def done() -> Answer | None:
-            found = await self.pay(key, **form)
-            return found if found.get("status") in ("succeeded", "requires_capture") else None
+        found: Answer = {}
 
-        return await until(done)
+        async def done() -> bool:
+            nonlocal found
+            found = await self.pay(key, **form)
+            return found.get("status") in ("succeeded", "requires_capture")
+
+        await until(done)
+        return found
 
 
 def gateway_of(paid: Answer) -> str:
