@@ -1,4 +1,4 @@
-"""Credentials that operators give: encrypted at rest, shown nowhere, under a key that can be changed;
+"""Credentials that operators give: encrypted at rest, shown nowhere, under a key that can change;
 and orders that are cut off are carried out wholly or not at all."""
 
 import asyncio
