@@ -66,7 +66,6 @@ async def test_one_that_its_provider_refuses_is_not_added(site: Site) -> None:
         ({"priority": -1}, "priority"),
         ({"secrets": {"api_key": "plain:x"}}, "given by themselves"),
         ({"channel": "sandbox_oauth", "vault": SECOND}, "knows no secret called api_key"),
-        ({"channel": "paystack"}, "knows no secret called callback_secret"),
     ],
 )
 async def test_what_cannot_be_is_refused_by_name(site: Site, settings: dict, said: str) -> None:

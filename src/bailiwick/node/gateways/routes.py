@@ -34,7 +34,6 @@ class GatewayOrders:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._live = node.live
         self._fresh = Fresh(node.number, FRESH_MS, ASKERS_MAX)
 
     async def on_post(self, request: falcon.asgi.Request, response: falcon.asgi.Response) -> None:
@@ -63,7 +62,7 @@ class GatewayOrders:
         return await self._one(asked.gateway)
 
     async def _carried_out(self, asked: GatewayQuestion) -> None:
-        live, name, version, by = self._live, asked.gateway, asked.version, asked.by
+        live, name, version, by = self._node.live, asked.gateway, asked.version, asked.by
         values = revealed(self._node.refusals.secret, asked) if asked.secrets else {}
         if values and asked.verb not in ("add", "credentials"):
             raise ApiError.invalid("Secrets are given with add and credentials.", param="secrets")
@@ -93,21 +92,21 @@ class GatewayOrders:
             )
         except SettingsError as error:
             raise ApiError.invalid("\n".join(error.problems)) from None
-        wrapped = await self._live.rotate(read.over(self._live.keys), by)
+        wrapped = await self._node.live.rotate(read.over(self._node.live.keys), by)
         return {**await self._all(), "wrapped": wrapped}
 
     async def _all(self) -> dict[str, Any]:
         counts = await rows.open_attempts(self._node.store)
-        key = self._live.keys.current
+        key = self._node.live.keys.current
         return {
             "object": "gateways",
             "node": self._node.name,
             "node_key": None if key is None else key.id,
-            "gateways": [self._shown(name, counts) for name in self._live.names()],
+            "gateways": [self._shown(name, counts) for name in self._node.live.names()],
         }
 
     async def _one(self, name: str) -> dict[str, Any]:
-        self._live.row(name)
+        self._node.live.row(name)
         counts = await rows.open_attempts(self._node.store)
         changes = await rows.changes(self._node.store, name, CHANGES_MAX)
         return {**self._shown(name, counts), "changes": msgspec.to_builtins(changes)}
@@ -115,5 +114,5 @@ class GatewayOrders:
     def _shown(self, name: str, counts: dict[str, int]) -> dict[str, Any]:
         gateway = self._node.gateways.get(name)
         assert gateway is not None, "it is among the names"
-        made, row = self._live.made(name), self._live.row(name)
+        made, row = self._node.live.made(name), self._node.live.row(name)
         return shown(gateway, row, made, counts.get(name, 0))
