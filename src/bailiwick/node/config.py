@@ -128,6 +128,15 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
             description="how long new payments may queue in the node before some are refused",
         ),
     ] = 100
+    retry_share: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=10,
+            description="charges tried again at another gateway, as a share of all on the long "
+            "run; a hundred are in hand",
+        ),
+    ] = 0.5
     pool_max: Annotated[int, Meta(ge=2, le=200, description="database connections for reading")] = (
         12
     )

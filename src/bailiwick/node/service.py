@@ -70,6 +70,7 @@ class Node:
             lambda: self.superseded_by is not None,
             loaded.secured,
             return_base(settings),
+            settings.retry_share,
         )
         declared = {
             each.name: Made(each, loaded.accounts[each.name], loaded.secured.get(each.name, USUAL))

@@ -15,6 +15,7 @@ from bailiwick.admission import load
 from bailiwick.base.clock import boot_ns, now_ms
 from bailiwick.base.history import History
 from bailiwick.base.sequence import Sequence
+from bailiwick.channels.blocks.parsing import header
 from bailiwick.channels.contract import (
     Account,
     BadSecret,
@@ -36,6 +37,7 @@ from bailiwick.routing.breaker import Breaker
 from bailiwick.routing.declared import constant_facts, profile_at
 from bailiwick.routing.match import GatewayFacts
 from bailiwick.routing.preparations import Preparations
+from bailiwick.routing.rest import Rest
 from bailiwick.routing.settings import GatewaySettings, State
 from bailiwick.runtime import trace
 
@@ -45,6 +47,7 @@ HELD: Mapping[State, str | None] = {
     "disabled": "its operator has disabled it",
 }
 """Why a gateway takes nothing new, by its state."""
+FULL = "it has as many calls under way as it may"
 CHECK_EVERY_S = 10.0
 CHECK_FIRST_S = 0.5
 RETIRE_S = 6.0
@@ -93,6 +96,8 @@ class Gateway:
         self.preparations = _preparations(self.channel, self.profile, account, silent, secured)
         self._sequence = Sequence()
         self._breaker = Breaker(asyncio.get_running_loop().time)
+        self._rest = Rest(boot_ns, now_ms)
+        self._calls_max = _calls_max(settings)
         self._problem: str | None = "not connected yet"
         self._pause_s = CHECK_FIRST_S
         self._history = History("closed", now_ms())
@@ -128,7 +133,12 @@ class Gateway:
     @property
     def able(self) -> str:
         """ "open", or what is wrong: whatever its operator says of new charges."""
-        return self.trouble or self._breaker.why_shut(self.inflight) or "open"
+        return (
+            self.trouble
+            or self._rest.why()
+            or self._breaker.why_shut(self.inflight)
+            or (FULL if self.inflight >= self._calls_max else "open")
+        )
 
     @property
     def trouble(self) -> str | None:
@@ -142,7 +152,7 @@ class Gateway:
 
     def noted(self) -> History:
         """Note the usage state of this moment (open, closed, on trial); how it came to be so."""
-        shut = HELD[self.state] or self.trouble
+        shut = HELD[self.state] or self.trouble or self._rest.why()
         state = "closed" if shut else self._breaker.state
         if state != self._history.state:
             figures = {"failures": round(self.failures, 3), "calls": self.calls}
@@ -163,6 +173,7 @@ class Gateway:
         self.settings, self.state = settings, state
         self.profile = profile_at(self.channel.profile, settings)
         self._constant = constant_facts(settings, self.profile)
+        self._calls_max = _calls_max(settings)
         self.noted()
 
     def follow(self, earlier: "Gateway") -> None:
@@ -233,8 +244,14 @@ class Gateway:
                 spell.back()
 
     def _notice(self, exchange: Exchange, begun_ns: int) -> None:
-        if exchange.reply is not None and exchange.reply.status == 401:
+        if exchange.reply is None:
+            return
+        if exchange.reply.status == 401:
             self.preparations.refused(begun_ns)
+        elif exchange.reply.status == 429:
+            told = header(exchange.reply.headers, "retry-after")
+            if told is not None:
+                self._rest.told(begun_ns, told)
 
     def saw(self, outcome: Outcome, detail: str | None, begun_ns: int) -> None:
         """Learn from an outcome in real traffic; ``begun_ns``: when the call began (``boot_ns``).
@@ -242,7 +259,11 @@ class Gateway:
         if detail == "credentials" and not self.preparations.newer(begun_ns):
             self._problem = "the provider refuses the credentials"
             self.preparations.refused(begun_ns)
-        self._breaker.saw(outcome is not Outcome.UNKNOWN and detail != "rate_limited")
+        if detail == "rate_limited":
+            self._rest.told(begun_ns, None)
+        else:
+            self._rest.well(begun_ns)
+            self._breaker.saw(outcome is not Outcome.UNKNOWN)
         self.noted()
 
     async def watch(self) -> float:
@@ -278,6 +299,11 @@ class Gateway:
         """Close its connections."""
         await self.preparations.close()
         await self._transport.close()
+
+
+def _calls_max(settings: GatewaySettings) -> int:
+    """Calls under way above which nothing new comes: some may wait for a connection."""
+    return settings.calls_max or 2 * settings.connections_max
 
 
 def _preparations(

@@ -8,7 +8,8 @@ from typing import Any
 from bailiwick.channels.contract import Account, Profile, Reply, Request
 from bailiwick.channels.transports.secured import USUAL, Secured
 from bailiwick.routing.gateway import Gateway
-from bailiwick.routing.match import GatewayFacts, Routing, Wanted, match
+from bailiwick.routing.match import Considered, GatewayFacts, Kind, Routing, Wanted, match
+from bailiwick.routing.retry_budget import RetryBudget
 from bailiwick.routing.settings import GatewaySettings
 from bailiwick.runtime.loops import end, forever
 
@@ -30,10 +31,12 @@ class Gateways:
         silent: Callable[[], bool] = lambda: False,
         secured: Mapping[str, Secured] | None = None,
         return_base: str = "",
+        retry_share: float = 0.5,
     ) -> None:
         self._callback_base = callback_base
         self._return_base = return_base
         self._silent = silent
+        self.retries = RetryBudget(retry_share)
         self._running: dict[str, list[asyncio.Task[None]]] | None = None
         self.late: Heard | None = None
         """Takes answers that nobody waited for any more."""
@@ -126,12 +129,28 @@ class Gateways:
         return name if found is None else found.vault
 
     def match(self, wanted: Wanted, tried: Collection[str] = ()) -> Routing:
-        """Match a gateway for a payment."""
-        return match(self.facts(), wanted, tried)
+        """Match a gateway for a payment. ``tried``: gateways at which it was tried; none is matched
+        any more where the node's retries are spent."""
+        found = match(self.facts(), wanted, tried)
+        if found.gateway is None:
+            return found
+        if not tried:
+            self.retries.first()
+            return found
+        if self.retries.take():
+            return found
+        passed = tuple(_passed_over(each) for each in found.considered)
+        return Routing(None, found.strategy, passed, found.owner)
 
     def facts(self) -> list[GatewayFacts]:
         """What routing knows about each gateway now."""
         return [gateway.facts() for gateway in self._all.values()]
+
+
+def _passed_over(each: Considered) -> Considered:
+    if each.kind is not Kind.ABLE:
+        return each
+    return Considered(each.gateway, "passed over", "the node's retries are spent", Kind.USAGE)
 
 
 async def _retired(earlier: Gateway | None, loops: list[asyncio.Task[None]]) -> None:

@@ -17,7 +17,16 @@ FIXED = (
     "name", "channel", "mode", "base_url", "options", "vault", "visibility_ms", "secrets",
 )  # fmt: skip
 """Fields that no order changes: they say whom to ask about what was begun, and for how long."""
-LIGHT = ("kind", "priority", "cost_bps", "cost_fixed", "countries", "currencies", "methods")
+LIGHT = (
+    "kind",
+    "priority",
+    "cost_bps",
+    "cost_fixed",
+    "countries",
+    "currencies",
+    "methods",
+    "calls_max",
+)
 """Fields that are no matter of the gateway's connections."""
 FIELDS = frozenset(each.encode_name for each in msgspec.structs.fields(GatewaySettings))
 STATES: dict[str, State] = {"enable": "enabled", "disable": "disabled", "drain": "draining"}
