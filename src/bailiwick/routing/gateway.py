@@ -29,16 +29,19 @@ from bailiwick.channels.contract import (
     Phase,
     Profile,
     Request,
+    Result,
 )
 from bailiwick.channels.registry import channel
 from bailiwick.channels.transports import Late, Transport, open_transport
 from bailiwick.channels.transports.secured import USUAL, Secured
 from bailiwick.routing.breaker import Breaker
 from bailiwick.routing.declared import constant_facts, profile_at
+from bailiwick.routing.health import Health
 from bailiwick.routing.match import GatewayFacts
 from bailiwick.routing.preparations import Preparations
 from bailiwick.routing.rest import Rest
 from bailiwick.routing.settings import GatewaySettings, State
+from bailiwick.routing.verdicts import seen
 from bailiwick.runtime import trace
 
 HELD: Mapping[State, str | None] = {
@@ -50,6 +53,7 @@ HELD: Mapping[State, str | None] = {
 FULL = "it has as many calls under way as it may"
 CHECK_EVERY_S = 10.0
 CHECK_FIRST_S = 0.5
+HEALTH_S = 1.0
 RETIRE_S = 6.0
 """A little longer than a permit to send lasts."""
 PREPARING_CONNECTIONS = 2
@@ -95,7 +99,9 @@ class Gateway:
         )
         self.preparations = _preparations(self.channel, self.profile, account, silent, secured)
         self._sequence = Sequence()
-        self._breaker = Breaker(asyncio.get_running_loop().time)
+        clock = asyncio.get_running_loop().time
+        self._breaker = Breaker(clock)
+        self.health = Health(clock)
         self._rest = Rest(boot_ns, now_ms)
         self._calls_max = _calls_max(settings)
         self._problem: str | None = "not connected yet"
@@ -128,16 +134,20 @@ class Gateway:
     @property
     def usage(self) -> str:
         """ "open", or why the gateway takes nothing new now."""
-        return HELD[self.state] or self.able
+        if self.state != "enabled":
+            return HELD[self.state] or self.able
+        return self.able
 
     @property
     def able(self) -> str:
         """ "open", or what is wrong: whatever its operator says of new charges."""
+        rest, breaker, inflight = self._rest, self._breaker, self.inflight
         return (
-            self.trouble
-            or self._rest.why()
-            or self._breaker.why_shut(self.inflight)
-            or (FULL if self.inflight >= self._calls_max else "open")
+            self.preparations.lacking()
+            or self._problem
+            or (rest.why() if rest.until_ns else None)
+            or (None if breaker.open else breaker.why_shut(inflight))
+            or (FULL if inflight >= self._calls_max else "open")
         )
 
     @property
@@ -163,10 +173,11 @@ class Gateway:
 
     def facts(self) -> GatewayFacts:
         """What routing needs to know at this moment."""
-        usage = self.usage
-        if usage == self._constant.usage:
+        usage, health = self.usage, self.health
+        if usage == "open" and not health.troubled:
             return self._constant
-        return msgspec.structs.replace(self._constant, usage=usage)
+        demoted = health.demoted()
+        return msgspec.structs.replace(self._constant, usage=usage, demoted=demoted)
 
     def adopt(self, settings: GatewaySettings, state: State) -> None:
         """Have other settings that are no matter of its connections, and its operator's word."""
@@ -179,7 +190,7 @@ class Gateway:
     def follow(self, earlier: "Gateway") -> None:
         """Go on where another of this name was: its numbers are not given twice."""
         self._sequence, self._history = earlier._sequence, earlier._history
-        self.calls = earlier.calls
+        self.calls, self.health, self._breaker = earlier.calls, earlier.health, earlier._breaker
 
     def context(self) -> Context | None:
         """What the requests of a new attempt need of this moment; None if they need nothing."""
@@ -253,9 +264,18 @@ class Gateway:
             if told is not None:
                 self._rest.told(begun_ns, told)
 
-    def saw(self, outcome: Outcome, detail: str | None, begun_ns: int) -> None:
+    def began(self, segment: str) -> int:
+        """An attempt of a segment is begun; the number is for ``ended``."""
+        return self.health.began(segment)
+
+    def ended(self, call: int) -> None:
+        """Its call is over, whatever came of it."""
+        self.health.ended(call)
+
+    def saw(self, result: Result, begun_ns: int, segment: str = "") -> None:
         """Learn from an outcome in real traffic; ``begun_ns``: when the call began (``boot_ns``).
         What was refused before the credentials were renewed says nothing of them now."""
+        detail = result.detail
         if detail == "credentials" and not self.preparations.newer(begun_ns):
             self._problem = "the provider refuses the credentials"
             self.preparations.refused(begun_ns)
@@ -263,7 +283,9 @@ class Gateway:
             self._rest.told(begun_ns, None)
         else:
             self._rest.well(begun_ns)
-            self._breaker.saw(outcome is not Outcome.UNKNOWN)
+            ms = (boot_ns() - begun_ns) // 1_000_000
+            if self.health.saw(seen(result), ms, segment):
+                self._breaker.saw(result.outcome is not Outcome.UNKNOWN)
         self.noted()
 
     async def watch(self) -> float:
@@ -274,6 +296,11 @@ class Gateway:
         await self.connect()
         self._pause_s = min(self._pause_s * 2, CHECK_EVERY_S) if self._problem else CHECK_EVERY_S
         return self._pause_s
+
+    async def look(self) -> float:
+        """Judge by what hangs; see ``forever``."""
+        self.health.look()
+        return HEALTH_S
 
     async def prepare(self) -> float:
         """Renew what is due, open the gateway where that was what it lacked, and wait until

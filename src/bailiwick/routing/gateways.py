@@ -82,7 +82,7 @@ class Gateways:
 
     def _watch(self, gateway: Gateway) -> None:
         assert self._running is not None, "they are connected"
-        loops = [forever("gateway", gateway.watch)]
+        loops = [forever("gateway", gateway.watch), forever("health", gateway.look)]
         if gateway.profile.preparations:
             loops.append(forever("preparations", gateway.prepare))
         self._running[gateway.name] = [asyncio.create_task(each) for each in loops]

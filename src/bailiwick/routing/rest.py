@@ -24,12 +24,15 @@ class Rest:
     Args:
         clock_ns: the clock since boot, in nanoseconds.
         wall_ms: Unix time in milliseconds, for providers that name a date.
+
+    Attributes:
+        until_ns: when the last rest ends or ended; 0: there was none.
     """
 
     def __init__(self, clock_ns: Callable[[], int], wall_ms: Callable[[], int]) -> None:
         self._clock_ns = clock_ns
         self._wall_ms = wall_ms
-        self._until_ns = 0
+        self.until_ns = 0
         self._pause_s = 0.0
 
     def told(self, begun_ns: int, retry_after: str | None) -> None:
@@ -41,19 +44,19 @@ class Rest:
         given_s = _seconds(retry_after, self._wall_ms())
         if given_s is not None:
             until_ns = now_ns + int(min(max(given_s, FIRST_S), TOLD_LONGEST_S) * _NS)
-            self._until_ns = max(self._until_ns, until_ns)
-        elif begun_ns >= self._until_ns:
+            self.until_ns = max(self.until_ns, until_ns)
+        elif begun_ns >= self.until_ns:
             self._pause_s = min(2 * self._pause_s, LONGEST_S) or FIRST_S
-            self._until_ns = now_ns + int(self._pause_s * _NS)
+            self.until_ns = now_ns + int(self._pause_s * _NS)
 
     def well(self, begun_ns: int) -> None:
         """A request that was begun then was looked at."""
-        if self._pause_s and begun_ns >= self._until_ns:
+        if self._pause_s and begun_ns >= self.until_ns:
             self._pause_s = 0.0
 
     def why(self) -> str | None:
         """Why nothing new may come now; None: it may."""
-        return WHY if self._until_ns and self._clock_ns() < self._until_ns else None
+        return WHY if self.until_ns and self._clock_ns() < self.until_ns else None
 
 
 def _seconds(header: str | None, wall_ms: int) -> float | None:
