@@ -15,9 +15,9 @@ import bailiwick
 from tests.waiting import PATIENCE_S
 
 SOURCE = Path(bailiwick.__file__).parent
-OF_COMMANDS = {"deletion.committed", "erase.committed"}
-"""Those of operators' commands: ``test_test_data.py``, ``test_erase_crash.py`` in
-``tests/postgres``."""
+OF_COMMANDS = {"deletion.committed", "erase.committed", "gateway.before", "gateway.committed"}
+"""Those of operators' commands: ``test_test_data.py``, ``test_erase_crash.py``,
+``test_gateways_credentials.py`` in ``tests/postgres``."""
 POINTS = sorted(
     {
         name

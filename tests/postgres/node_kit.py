@@ -108,6 +108,7 @@ class Bank:
         self.callback_url = f"http://node/v1/callbacks/{name}"
         self.priority = priority
         self.usage = "open"
+        self.state = "enabled"
         self.methods = frozenset({"card"})
         self.takes = (Takes(),)
         self.script: dict[Operation, list[str]] = defaultdict(list)
@@ -236,8 +237,14 @@ class Bank:
         body = missing if found is None or self.hidden else found[1]
         return Exchange(Phase.ANSWERED, Reply(200, {}, msgspec.json.encode(body)))
 
-    def saw(self, outcome: Outcome, detail: str | None, begun_ns: int) -> None:
-        self.seen.append((outcome, detail))
+    def began(self, segment: str) -> int:
+        return 0
+
+    def ended(self, call: int) -> None:
+        pass
+
+    def saw(self, result: Result, begun_ns: int, segment: str = "") -> None:
+        self.seen.append((result.outcome, result.detail))
 
     # Channel
 

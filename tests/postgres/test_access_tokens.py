@@ -18,7 +18,8 @@ import pytest
 
 import bailiwick_sandbox
 from bailiwick.channels.contract import Account
-from bailiwick.routing.gateways import Gateway, Gateways
+from bailiwick.routing.gateway import Gateway
+from bailiwick.routing.gateways import Gateways
 from bailiwick.routing.settings import GatewaySettings
 from bailiwick.runtime.loops import end, forever
 from bailiwick_sandbox.config import Config, ProviderConfig, ServerConfig, render

@@ -1,6 +1,14 @@
 """The breaker of a gateway: it shuts on real failures, and opens with care."""
 
-from bailiwick.routing.breaker import PAUSE_MAX_S, PAUSE_MIN_S, TRIALS, WINDOW, WINDOW_MIN, Breaker
+from bailiwick.routing.breaker import (
+    CALM_S,
+    PAUSE_MAX_S,
+    PAUSE_MIN_S,
+    TRIALS,
+    WINDOW,
+    WINDOW_MIN,
+    Breaker,
+)
 
 
 class Clock:
@@ -73,9 +81,30 @@ def test_a_failed_trial_doubles_the_pause_up_to_a_bound() -> None:
     clock.now += pause
     for _ in range(TRIALS):
         breaker.saw(True)
+    clock.now += CALM_S
     fail(breaker, WINDOW_MIN)
     clock.now += PAUSE_MIN_S + 0.01
     assert breaker.why_shut(0) is None, "after a recovery the pause is short again"
+
+
+def test_what_fails_again_at_once_is_kept_out_longer_and_longer() -> None:
+    breaker, clock = made()
+    changes = 0
+    for _ in range(12):
+        fail(breaker, WINDOW_MIN)
+        changes += 1
+        while breaker.state == "closed":
+            clock.now += 0.5
+        while breaker.state == "trial":
+            breaker.saw(True)
+    assert breaker.state == "open"
+    begun = clock.now
+    assert begun > 1_000 + 5 * PAUSE_MAX_S, f"{changes} changes took longer and longer"
+    fail(breaker, WINDOW_MIN)
+    clock.now += PAUSE_MAX_S
+    for _ in range(TRIALS):
+        breaker.saw(True)
+    assert breaker.state == "trial", "three good ones are no proof any more"
 
 
 def test_calls_that_were_under_way_when_it_shut_are_no_trials() -> None:

@@ -17,7 +17,8 @@ from bailiwick.node import canary as node_canary
 from bailiwick.node.canary import Canary
 from bailiwick.node.operations import Usage, refuse_if_superseded
 from bailiwick.node.service import Node
-from bailiwick.routing.gateways import SILENT, Gateway, Gateways
+from bailiwick.routing.gateway import SILENT, Gateway
+from bailiwick.routing.gateways import Gateways
 from bailiwick.routing.settings import GatewaySettings
 
 SECRET = b"shared"

@@ -96,7 +96,8 @@ def test_every_crash_point_is_frozen() -> None:
     points = {
         name
         for file in source.rglob("*.py")
-        if not {"erasure", "deletion"} & {*file.parts}  # operators' commands: no drill runs them
+        # Operators' commands: no drill runs them.
+        if not {"erasure", "deletion"} & {*file.parts} and file.parts[-3:-1] != ("node", "gateways")
         for name in re.findall(r'^\s+crash_point\("([a-z.]+)"\)', file.read_text(), re.MULTILINE)
     }
     assert set(FREEZE_POINTS) == points

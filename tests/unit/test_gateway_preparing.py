@@ -23,11 +23,13 @@ from bailiwick.channels.contract import (
     Permit,
     Request,
     Resolve,
+    Result,
 )
 from bailiwick.node import metrics
 from bailiwick.orders.callbacks import Callbacks
 from bailiwick.routing.building import build, question
-from bailiwick.routing.gateways import Gateway, Gateways
+from bailiwick.routing.gateway import Gateway
+from bailiwick.routing.gateways import Gateways
 from bailiwick.routing.settings import GatewaySettings
 from bailiwick_lab.servers.scripted import ScriptedServer, http
 from tests.waiting import until
@@ -36,6 +38,7 @@ SECRETS = {"client_id": "bank", "client_secret": "secret_of_bank", "callback_sec
 CHARGE = Instruction(Operation.CHARGE, "ch_1", 1000, "EUR", payment_method="pm_card_visa")
 AWAY = http(401, b'{"error":{"code":"unauthorized","message":"No.","param":null}}')
 OK = http(200, b"{}")
+REFUSED = Result(Outcome.DECLINED, retryable=True, detail="credentials")
 
 
 class Provider:
@@ -95,11 +98,11 @@ async def test_late_refusals_say_nothing_of_the_new_token() -> None:
         begun_ns = boot_ns()
         provider.good.clear()
         assert await charged(gateway) == 401
-        gateway.saw(Outcome.DECLINED, "credentials", begun_ns)
+        gateway.saw(REFUSED, begun_ns)
         assert gateway.usage == "the provider refuses the credentials"
         await until(lambda: gateway.usage == "open")
         for _ in range(100):
-            gateway.saw(Outcome.DECLINED, "credentials", begun_ns)
+            gateway.saw(REFUSED, begun_ns)
         assert gateway.usage == "open"
         assert await charged(gateway) == 200
         assert provider.given == 2

@@ -56,6 +56,7 @@ LISTENERS = {
         "/internal/residency/{identifier}",
         "/internal/canary",
         "/internal/crash",
+        "/internal/gateways",
     },
     # node: providers come here, and payers come back
     "node callback_listen": ALIVE | {"/v1/callbacks/{gateway}", "/v1/returns/{attempt}"},

@@ -13,7 +13,7 @@ from bailiwick.base import canary
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
 from bailiwick.base.sealing import SEAL, VERSION, Fresh, Stamp, answer_seal, fits, require, seal
-from bailiwick.interlink import admission_query, copies
+from bailiwick.interlink import admission_query, copies, gateway_commands
 from bailiwick.interlink.admission_query import (
     FRESH_MS,
     KIND,
@@ -234,6 +234,7 @@ INTERNAL = {
     admission_query.PATH: ("POST", 403),
     canary.PATH: ("POST", 403),
     copies.PATH: ("POST", 403),
+    gateway_commands.PATH: ("POST", 403),
     "/internal/crash": ("POST", 403),  # in processes that tests start, alone
     "/internal/residency/{identifier}": ("GET", 401),  # of a merchant's own objects, by its key
 }

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 _COMMANDS = {
+    "gateways": "Show, add, change, drain and disable a node's gateways while it runs.",
     "status": "Show how every node stands, and what to do about it.",
     "drain": "Have a node take no new payments, and wait for those under way.",
     "fence": "Have nothing written at a node any more.",
@@ -26,8 +27,11 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        module = importlib.import_module("bailiwick.cli.node_commands")
-        found = getattr(module, cmd_name.replace("return", "come_back"))
+        if cmd_name == "gateways":
+            found = importlib.import_module("bailiwick.cli.gateways").command
+        else:
+            module = importlib.import_module("bailiwick.cli.node_commands")
+            found = getattr(module, cmd_name.replace("return", "come_back"))
         if not isinstance(found, click.Command):
             raise TypeError(f"node {cmd_name} is no click command")
         return found
@@ -119,8 +123,7 @@ async def _serve(loaded, as_json: bool) -> None:  # type: ignore[no-untyped-def]
     if as_json:
         line = {"event": "listening", "port": server.port, "pid": os.getpid()}
         click.echo(json.dumps(line))
-    outgoing = [each.tls for each in loaded.secured.values()]
-    files = Watch(loaded.incoming, loaded.callback_incoming, *outgoing)
+    files = Watch(loaded.incoming, loaded.callback_incoming, more=node.live.held)
     async with files, Service():
         await until_signalled(reload=files.reload)
     if callbacks is not None:

@@ -8,12 +8,13 @@ import structlog
 from bailiwick.base import canary
 from bailiwick.base.errors import ApiError
 from bailiwick.base.tenancy import own
-from bailiwick.interlink import admission_query, copies, regional
+from bailiwick.interlink import admission_query, copies, gateway_commands, regional
 from bailiwick.node import metrics, returns
 from bailiwick.node.bulk_admission import BulkAdmission
 from bailiwick.node.canary import Canary
 from bailiwick.node.copies import Copies
 from bailiwick.node.explain import Explain
+from bailiwick.node.gateways.routes import GatewayOrders
 from bailiwick.node.operations import Operations, Usage, refuse_if_superseded
 from bailiwick.node.service import Node
 from bailiwick.records import records
@@ -131,5 +132,6 @@ def build(node: Node) -> falcon.asgi.App[Any, Any]:
     app.add_route(copies.PATH, Copies(node))
     app.add_route(f"{regional.PATH}{{identifier}}", Residency(node))
     app.add_route(canary.PATH, Canary(node))
+    app.add_route(gateway_commands.PATH, GatewayOrders(node))
     app.add_route("/internal/crash", operations, suffix="crash")
     return app

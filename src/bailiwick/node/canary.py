@@ -24,7 +24,7 @@ from bailiwick.resources.payments.create import PaymentCreation
 from bailiwick.resources.payments.params import CreatePayment
 from bailiwick.resources.refunds.commands import Refunds
 from bailiwick.resources.refunds.params import CreateRefund
-from bailiwick.routing.gateways import Gateway
+from bailiwick.routing.gateway import Gateway
 from bailiwick.topology.merchants import Merchant
 from bailiwick.wire.answers import json_answer
 from bailiwick.wire.protocol import read_body

@@ -16,9 +16,11 @@ from bailiwick.bus.settings import (
     NatsReplicas,
 )
 from bailiwick.channels.contract import Account
-from bailiwick.channels.registry import BadChannel, channel
-from bailiwick.channels.transports import schemes
+from bailiwick.channels.registry import channel
 from bailiwick.channels.transports.secured import Secured
+from bailiwick.node.gateways.checked import account, vault_problems
+from bailiwick.node.gateways.envelope import NodeKeys
+from bailiwick.node.gateways.node_key import node_keys
 from bailiwick.node.secured import secured
 from bailiwick.routing.settings import GatewaySettings, Name
 from bailiwick.runtime import tls
@@ -127,6 +129,15 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
             description="how long new payments may queue in the node before some are refused",
         ),
     ] = 100
+    retry_share: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=10,
+            description="charges tried again at another gateway, as a share of all on the long "
+            "run; a hundred are in hand",
+        ),
+    ] = 0.5
     pool_max: Annotated[int, Meta(ge=2, le=200, description="database connections for reading")] = (
         12
     )
@@ -163,6 +174,17 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
             description="by which questions to it are signed, `whsec_...`: `file:PATH`, `env:NAME`"
         ),
     ] = ""
+    credentials_key: Annotated[
+        str,
+        Meta(
+            description="where the key is that encrypts credentials in the database: `file:PATH`, "
+            "`env:NAME` or `command:PROGRAM ARGUMENTS`; none: operators cannot give any"
+        ),
+    ] = ""
+    credentials_keys_earlier: Annotated[
+        list[str],
+        Meta(description="keys before it, which open what they have encrypted; likewise"),
+    ] = []
     gateways: Annotated[list[GatewaySettings], Meta(description="tables of their own, below")] = []
 
 
@@ -179,6 +201,7 @@ class Loaded(msgspec.Struct, frozen=True):
     callback_incoming: tls.Incoming | None = None
     secured: dict[str, Secured] = {}
     scorer: OutsideScorer | None = None
+    node_keys: NodeKeys = NodeKeys()
 
 
 def load(path: Path) -> Loaded:
@@ -202,12 +225,17 @@ def load(path: Path) -> Loaded:
             problems.append(f"{path}: {field}.name: '{each.name}' is used twice; rename one")
             continue
         try:
-            accounts[each.name] = _account(each, field, base)
+            accounts[each.name] = account(each, field, base)
             transport = channel(each.channel).profile.transport
             connections[each.name] = secured(each, transport, field, base)
         except SettingsError as error:
             problems += [f"{path}: {line}" for line in error.problems]
-    problems += [f"{path}: {line}" for line in _vault_problems(settings.gateways)]
+    problems += [f"{path}: {line}" for line in vault_problems(settings.gateways)]
+    keys = NodeKeys()
+    try:
+        keys = node_keys(settings.credentials_key, settings.credentials_keys_earlier, base)
+    except SettingsError as error:
+        problems += [f"{path}: {line}" for line in error.problems]
     if problems:
         raise SettingsError(*problems)
     internal = secret(
@@ -235,6 +263,7 @@ def load(path: Path) -> Loaded:
         callback_incoming,
         connections,
         scorer,
+        keys,
     )
 
 
@@ -251,21 +280,6 @@ def _scorer(settings: NodeSettings, path: Path, base: Path) -> OutsideScorer | N
         raise SettingsError(*(f"{path}: {line}" for line in error.problems)) from None
     except ValueError as error:
         raise SettingsError(f"{path}: {error}") from None
-
-
-def _vault_problems(gateways: list[GatewaySettings]) -> list[str]:
-    """Gateways that share a vault are entries for one account: of one channel, in one mode."""
-    first: dict[str, GatewaySettings] = {}
-    problems = []
-    for place, each in enumerate(gateways):
-        other = first.setdefault(each.vault_name, each)
-        if (other.channel, other.mode) != (each.channel, each.mode):
-            problems.append(
-                f"gateways[{place}].vault: '{each.vault_name}' is that of gateway '{other.name}', "
-                f"which is channel {other.channel} in {other.mode} mode; one account's gateways "
-                "have one channel and mode. Give it another"
-            )
-    return problems
 
 
 def callback_base(settings: NodeSettings) -> str:
@@ -333,38 +347,3 @@ def _tls(
         )
     except SettingsError as error:
         raise SettingsError(*(f"{path}: {line}" for line in error.problems)) from None
-
-
-def _account(each: GatewaySettings, field: str, base: Path) -> Account:
-    live = each.mode == "live"
-    try:
-        profile = channel(each.channel).profile
-    except (LookupError, BadChannel) as error:
-        raise SettingsError(f"{field}.channel: {error.args[0]}") from None
-    missing = [name for name in profile.secrets if name not in each.secrets]
-    if missing:
-        raise SettingsError(
-            f"{field}.secrets: {', '.join(missing)} missing; "
-            f'add e.g. {missing[0]} = "env:NAME" or "file:PATH"'
-        )
-    unknown = [name for name in profile.options if not each.options.get(name)]
-    if unknown:
-        raise SettingsError(
-            f'{field}.options: {", ".join(unknown)} missing; add e.g. {unknown[0]} = "...", as '
-            "the channel's page says"
-        )
-    surplus = sorted(set(each.options) - {*profile.options, *profile.other_options})
-    if surplus:
-        raise SettingsError(
-            f"{field}.options.{surplus[0]}: {profile.title} knows no such option; remove it"
-        )
-    plain, encrypted = schemes(profile.transport)
-    if live and not each.base_url.startswith(f"{encrypted}://"):
-        raise SettingsError(f"{field}.base_url: live mode needs {encrypted}")
-    if not each.base_url.startswith((f"{plain}://", f"{encrypted}://")):
-        raise SettingsError(f"{field}.base_url: must begin with {encrypted}:// or {plain}://")
-    values = {
-        name: secret(reference, base=base, field=f"{field}.secrets.{name}", plain=not live)
-        for name, reference in each.secrets.items()
-    }
-    return Account(each.name, each.base_url.rstrip("/"), values, live, each.options)

@@ -30,7 +30,8 @@ class Explain:
         creation = PaymentCreation(node.machine, configurations=node.configurations)
         payer = await creation.payer(asked, wish)
         payment = creation.draft(asked, wish, location, assignment, payer.saved)
-        found = node.gateways.match(wanted(payment, who.merchant.strategy, token=payer.token))
+        asks = wanted(payment, who.merchant.strategy, token=payer.token)
+        found = routing.match(node.gateways.facts(), asks)
         document = {
             "object": "explanation",
             "location": payment.details.location,

@@ -24,6 +24,10 @@ _FAILURES = METRICS.gauge(
     "node_gateway_failure_ratio", "Share of failures among a gateway's last calls.", ["gateway"]
 )
 _CALLS = METRICS.gauge("node_gateway_calls", "Calls to a gateway so far.", ["gateway"])
+_UNDER_WAY = METRICS.gauge("node_gateway_inflight", "Calls to a gateway under way.", ["gateway"])
+_RETRIES = METRICS.gauge(
+    "node_retries", "Charges that were to be tried at another gateway so far.", ["outcome"]
+)
 _PREPARED = METRICS.gauge(
     "node_gateway_prepared_seconds",
     "How long what a gateway needs before payments is good; 0: it is lacking.",
@@ -77,11 +81,14 @@ def render(node: Node) -> bytes:
             _TURNS.labels(gateway=gateway.name, state=state).set(count)
         _FAILURES.labels(gateway=gateway.name).set(gateway.failures)
         _CALLS.labels(gateway=gateway.name).set(gateway.calls)
+        _UNDER_WAY.labels(gateway=gateway.name).set(gateway.inflight)
         for each in gateway.preparations.shown():
             of = {"gateway": gateway.name, "preparation": each["name"]}
             _PREPARED.labels(**of).set(each["lasts_s"])
             for outcome in ("obtained", "failed"):
                 _PREPARING.labels(**of, outcome=outcome).set(each[outcome])
+    _RETRIES.labels(outcome="tried").set(node.gateways.retries.spent)
+    _RETRIES.labels(outcome="refused").set(node.gateways.retries.refused)
     for lane in node.store.lanes.values():
         _BATCHES.labels(lane=lane.name).set(lane.batches)
         _ROWS.labels(lane=lane.name).set(lane.rows)

@@ -11,6 +11,7 @@ import structlog
 
 from bailiwick import resources
 from bailiwick.admission.load import Load
+from bailiwick.channels.transports.secured import USUAL
 from bailiwick.delivery.deliverer import Deliverer
 from bailiwick.delivery.outbox import Outbox
 from bailiwick.delivery.relay import CONSUMER, Relay
@@ -21,6 +22,7 @@ from bailiwick.interlink.refusals import Refusals
 from bailiwick.jurisdiction.home_history import HomeHistories
 from bailiwick.node import assembly
 from bailiwick.node.config import Loaded, callback_base, return_base
+from bailiwick.node.gateways.live import LiveGateways, Made
 from bailiwick.orders.callbacks import Callbacks
 from bailiwick.orders.machine import Machine
 from bailiwick.orders.resolver import Resolver
@@ -56,6 +58,7 @@ class Node:
         settings = loaded.settings
         self.settings = settings
         self.number = settings.number
+        self.folder = loaded.folder
         self.atlas = atlas.load(Path(settings.mmdb) if settings.mmdb else None)
         self.current = CurrentWorld(loaded.world, self._acceptable, trust=loaded.world_trust)
         self.bus = bus
@@ -69,6 +72,14 @@ class Node:
             lambda: self.superseded_by is not None,
             loaded.secured,
             return_base(settings),
+            settings.retry_share,
+        )
+        declared = {
+            each.name: Made(each, loaded.accounts[each.name], loaded.secured.get(each.name, USUAL))
+            for each in settings.gateways
+        }
+        self.live = LiveGateways(
+            self.number, declared, loaded.folder, loaded.node_keys, self.store, self.gateways
         )
         self._looked_at: World | None = None
         self._elsewhere: str | None = None
@@ -175,12 +186,14 @@ class Node:
         for each in self.everywhere.values():
             await each.load(self.store)
         await self._look()
+        await self.live.load()
         await self.gateways.connect()
         loops = (
             forever("resolver", self.resolver.step),
             self.deliverer.run(),
             self.filler.run(),
             forever("watch", self._watch),
+            forever("gateways", self.live.look),
             *(forever(name, step) for name, step in assembly.tasks(self.machine).items()),
             forever("velocity", self.screener.velocity.step),
             self.current.watch(),

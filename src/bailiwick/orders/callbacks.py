@@ -37,7 +37,7 @@ from bailiwick.orders.attempts import NO_CHARGE, OPEN, Attempt
 from bailiwick.orders.machine import Machine
 from bailiwick.orders.query import state_of
 from bailiwick.orders.transition import SUSPICIOUS
-from bailiwick.routing.gateways import Gateway
+from bailiwick.routing.gateway import Gateway
 from bailiwick.runtime.crash import crash_point
 from bailiwick.runtime.database_errors import DATABASE_ERRORS
 

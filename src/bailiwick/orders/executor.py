@@ -19,12 +19,14 @@ from bailiwick.channels.contract import (
     INVALID_REQUEST,
     Instruction,
     NotBuilt,
+    Operation,
     Outcome,
     Permit,
     Phase,
     Request,
     Result,
     read,
+    unknown,
 )
 from bailiwick.idempotency import keys
 from bailiwick.idempotency.requests import unpacked
@@ -35,7 +37,8 @@ from bailiwick.orders.row_builder import stored_attempt
 from bailiwick.orders.rows import OrderMove
 from bailiwick.orders.transition import SUSPICIOUS, Transition
 from bailiwick.routing.building import build, defective
-from bailiwick.routing.gateways import Gateway
+from bailiwick.routing.gateway import Gateway
+from bailiwick.routing.segments import segment_of
 from bailiwick.runtime import trace
 from bailiwick.runtime.crash import crash_point
 from bailiwick.runtime.turns import Turns
@@ -128,18 +131,22 @@ class AttemptExecutor:
         if isinstance(request, Result):
             return request
         crash_point("call.before")
-        begun_ns = boot_ns()
-        exchange = await gateway.exchange(request, permitted.permit)
+        begun_ns, segment = boot_ns(), _segment(permitted.order, instruction)
+        call = gateway.began(segment)
+        try:
+            exchange = await gateway.exchange(request, permitted.permit)
+        finally:
+            gateway.ended(call)
         crash_point("call.answered")
         trace.mark("answered")
         if exchange.phase is Phase.UNSENT:
             if exchange.error == INVALID_REQUEST:
                 log.error("channel_defect", gateway=gateway.name, attempt=attempt.id)
                 return defective(gateway.profile)
-            gateway.saw(Outcome.UNKNOWN, "unsent", begun_ns)
+            gateway.saw(unknown("unsent"), begun_ns, segment)
             return _unsent(exchange.error)
         result = read(gateway.channel, instruction, exchange, gateway.account)
-        gateway.saw(result.outcome, result.detail, begun_ns)
+        gateway.saw(result, begun_ns, segment)
         return result
 
     async def built(
@@ -322,6 +329,14 @@ class AttemptExecutor:
 def permit(begun_boot_ns: int) -> Permit:
     """Leave to send, counted from the start of the batch that committed the attempt."""
     return Permit(begun_boot_ns + PERMIT_NS)
+
+
+def _segment(order: Any, instruction: Instruction) -> str:
+    """Of which segment of its gateway's traffic a new charge or setup is; "": something else."""
+    if instruction.operation not in (Operation.CHARGE, Operation.SETUP):
+        return ""
+    location: dict[str, Any] = order.details.location
+    return segment_of(instruction.payment_method_type, location["country"])
 
 
 def _uncancel() -> None:

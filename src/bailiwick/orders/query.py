@@ -11,7 +11,7 @@ from bailiwick.channels.contract import (
 from bailiwick.orders import steps
 from bailiwick.orders.attempts import Attempt
 from bailiwick.routing.building import question
-from bailiwick.routing.gateways import Gateway
+from bailiwick.routing.gateway import Gateway
 
 
 async def query(attempt: Attempt, gateway: Gateway, way: Resolve) -> Result | None:

@@ -30,7 +30,7 @@ from bailiwick.orders.machine import Machine
 from bailiwick.orders.query import query
 from bailiwick.orders.transition import SUSPICIOUS, Transition
 from bailiwick.routing.building import withheld
-from bailiwick.routing.gateways import Gateway
+from bailiwick.routing.gateway import Gateway
 from bailiwick.runtime.crash import crash_point
 from bailiwick.runtime.database_errors import DATABASE_ERRORS
 

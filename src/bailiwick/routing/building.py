@@ -14,7 +14,7 @@ from bailiwick.channels.contract import (
     Resolve,
     Result,
 )
-from bailiwick.routing.gateways import Gateway
+from bailiwick.routing.gateway import Gateway
 
 BLOCKED = "blocked:"
 """Before the rule, in the detail of a charge that was refused by one."""

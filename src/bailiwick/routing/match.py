@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from bailiwick.channels.contract import Family, Takes
+from bailiwick.routing.segments import ALL, segment_of
 
 
 class GatewayFacts(msgspec.Struct, frozen=True):
@@ -23,6 +24,7 @@ class GatewayFacts(msgspec.Struct, frozen=True):
         shared_tokens: the tokens that every account of its channel knows; None: there are none.
         methods: the types of payment methods that it takes, and in which ways.
         setups: payment methods can be set up there without a payment.
+        demoted: segments of its traffic that do badly now, and why: see ``routing.health``.
     """
 
     name: str
@@ -41,6 +43,7 @@ class GatewayFacts(msgspec.Struct, frozen=True):
     multiples: Mapping[str, int] = {}
     shared_tokens: re.Pattern[str] | None = None
     setups: bool = False
+    demoted: Mapping[str, str] = {}
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -164,8 +167,12 @@ def match(gateways: Sequence[GatewayFacts], wanted: Wanted, tried: Collection[st
             considered.append(Considered(facts.name, "passed over", why_not[1], why_not[0]))
     if len(passed) > 1:
         passed.sort(key=lambda facts: _rank(facts, wanted))
+        if any(facts.demoted for facts in passed):
+            passed.sort(key=lambda facts: _demoted(facts, wanted) is not None)
     for place, facts in enumerate(passed):
         reason = _reason(facts, wanted)
+        if facts.demoted and (why := _demoted(facts, wanted)):
+            reason = f"{reason}; asked last: {why}"
         verdict = "chosen" if place == 0 else "in reserve"
         considered.insert(place, Considered(facts.name, verdict, reason, Kind.ABLE))
     if not passed:
@@ -283,6 +290,15 @@ def _knows(facts: GatewayFacts, token: str) -> bool:
 def _cost(facts: GatewayFacts, wanted: Wanted) -> int:
     """Price of the payment here, in ten-thousandths of a minor unit."""
     return facts.cost_bps * wanted.amount + facts.cost_fixed * 10_000
+
+
+def _demoted(facts: GatewayFacts, wanted: Wanted) -> str | None:
+    """Why a gateway is to be asked last for a payment; None: it is not."""
+    if not facts.demoted:
+        return None
+    taken = _taken(facts, wanted)
+    segment = "" if taken is None else segment_of(taken[0], wanted.country)
+    return facts.demoted.get(ALL) or facts.demoted.get(segment)
 
 
 def _rank(facts: GatewayFacts, wanted: Wanted) -> tuple[int, ...]:

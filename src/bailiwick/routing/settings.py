@@ -12,6 +12,9 @@ Kind = Literal[
     "domestic_platform",
     "foreign_platform",
 ]
+State = Literal["enabled", "draining", "disabled"]
+"""What a gateway's operator says of it. Draining: no new charges and setups. Disabled: nothing new
+at all, payouts included. What was begun there is ended there in either."""
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 
 
@@ -74,6 +77,13 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     connections_max: Annotated[
         int, Meta(ge=1, le=4096, description="connections to the provider at once")
     ] = 256
+    calls_max: Annotated[
+        Annotated[int, Meta(ge=1, le=65_536)] | None,
+        Meta(
+            description="calls under way at once, above which new charges go elsewhere; none: "
+            "twice `connections_max`"
+        ),
+    ] = None
     visibility_ms: Annotated[
         Annotated[int, Meta(ge=0, le=86_400_000)] | None,
         Meta(description='how long "not found" means nothing; none: the channel\'s'),

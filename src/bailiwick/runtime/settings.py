@@ -153,6 +153,16 @@ def _shown(value: Any) -> str:
     return msgspec.json.encode(value).decode() if value else "none"
 
 
+def field_value(kind: type[msgspec.Struct], name: str, text: str) -> Any:
+    """A field's value out of a text as the environment would give it. Raises SettingsError."""
+    fields = {each.encode_name: each.type for each in msgspec.structs.fields(kind)}
+    if name not in fields:
+        guess = difflib.get_close_matches(name, fields, 1)
+        hint = f"did you mean {guess[0]}?" if guess else f"known: {', '.join(fields)}"
+        raise SettingsError(f"{name}: unknown field; {hint}")
+    return _value(text, fields[name])
+
+
 def secret(reference: str, *, base: Path, field: str, plain: bool = False) -> str:
     """The secret that a setting refers to: `env:NAME`, `file:PATH`, or `plain:...`.
 

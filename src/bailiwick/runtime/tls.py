@@ -16,7 +16,7 @@ import contextlib
 import ssl
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -273,11 +273,22 @@ def expires() -> float:
 
 
 class Watch:
-    """Looks after files while it is entered; ``None`` stands for TLS that is not set."""
+    """Looks after files while it is entered; ``None`` stands for TLS that is not set.
 
-    def __init__(self, *held: Held | None) -> None:
-        self._held = [each for each in held if each is not None]
+    ``more``: those that come and go meanwhile.
+    """
+
+    def __init__(
+        self, *held: Held | None, more: Callable[[], Iterable[Held | None]] | None = None
+    ) -> None:
+        self._fixed = [each for each in held if each is not None]
+        self._more = more
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def _held(self) -> list[Held]:
+        more = () if self._more is None else self._more()
+        return [*self._fixed, *(each for each in more if each is not None)]
 
     def reload(self) -> None:
         """Read all files again, whether they look changed or not (SIGHUP)."""
@@ -291,7 +302,7 @@ class Watch:
                 each.check()
 
     async def __aenter__(self) -> "Watch":
-        if self._held:
+        if self._fixed or self._more is not None:
             self._task = asyncio.get_running_loop().create_task(self._run())
         return self
 

@@ -5,6 +5,7 @@ Nothing here is overwritten at a later start: the files are the user's to change
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 import re
@@ -217,6 +218,8 @@ def write_world(data: Path, count: int, ports: Ports) -> list[MerchantKeys]:
 
 def write_node(data: Path, region: Region, count: int, ports: Ports, dsn: str) -> Path:
     """Write a node's settings, or bring the DSN in them up to date; return their path."""
+    key = base64.b64encode(secrets.token_bytes(32)).decode("ascii")
+    write(data / "secrets" / f"credentials-key-{region.name}", key + "\n", keep=True)
     file = data / "nodes" / region.name / "node.toml"
     if file.exists():
         text = file.read_text(encoding="utf-8")
@@ -345,6 +348,7 @@ def _node_toml(region: Region, ports: Ports, dsn: str, keys: dict[str, dict[str,
         'world = "../../world"',
         f'world_trust = "../../{TRUST}"',
         'internal_secret_file = "../../secrets/internal"',
+        f'credentials_key = "file:../../secrets/credentials-key-{region.name}"',
         f"public_url = {_toml('http://' + listen)}",
         # The demo is for one machine: a merchant's server is tried out on it too.
         "webhook_private_addresses = true",

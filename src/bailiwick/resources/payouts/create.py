@@ -28,7 +28,7 @@ from bailiwick.resources.payouts.kind import KIND
 from bailiwick.resources.payouts.params import TYPES, CreatePayout
 from bailiwick.resources.payouts.rows import Details, Payout, PayoutCreate, Progress
 from bailiwick.resources.payouts.states import State
-from bailiwick.routing.gateways import Gateway
+from bailiwick.routing.gateway import Gateway
 from bailiwick.runtime.crash import crash_point
 from bailiwick.serving.params import merged
 from bailiwick.store.lanes import BadRow, Written
@@ -98,7 +98,7 @@ class PayoutCreation:
             most = max(held.get(each.name, 0) for each in able)
             raise insufficient("any one of its providers", max(0, most))
         for gateway in rich:
-            if gateway.usage == "open":
+            if _open(gateway):
                 return gateway
         raise ApiError.unavailable(
             f"Gateway '{rich[0].name}', which holds the money, takes nothing now "
@@ -209,3 +209,8 @@ def insufficient(where: str, available: int | None = None) -> ApiError:
         param="amount",
         code=INSUFFICIENT,
     )
+
+
+def _open(gateway: Gateway) -> bool:
+    """A gateway that is drained still pays out what it holds."""
+    return (gateway.able if gateway.state == "draining" else gateway.usage) == "open"

@@ -1,0 +1,1 @@
+"""A node's gateways as their operators change them while it runs."""
