@@ -9,10 +9,10 @@ from hypothesis import strategies as some
 
 from bailiwick.channels.contract import Outcome, Result, unknown
 from bailiwick.routing.breaker import CALM_S, PAUSE_MAX_S, TRIALS, Breaker
-from bailiwick.routing.health import SEGMENTS_MAX, Health
-from bailiwick.routing.segments import ALL, segment_of
-from bailiwick.routing.verdicts import seen
-from bailiwick.routing.windows import Counts, Seen, Window, at_least
+from bailiwick.routing.health.grey import SEGMENTS_MAX, Health
+from bailiwick.routing.health.segments import ALL, segment_of
+from bailiwick.routing.health.verdicts import seen
+from bailiwick.routing.health.windows import Counts, Seen, Window, at_least
 
 CARD_DE, CARD_FR, PIX = (segment_of(*each.split()) for each in ("card DE", "card FR", "pix BR"))
 Provider = Callable[["Traffic", str], tuple[Seen, int]]

@@ -197,3 +197,28 @@ def test_every_type_of_payment_method_is_tried_in_order() -> None:
         found = match(gateways, wanted(methods=methods))
         assert (found.gateway, found.method) == (gateway, method)
     assert match(gateways, wanted(methods=("pix", "card")), {"b"}).method == "card"
+
+
+def test_what_does_badly_is_asked_last() -> None:
+    """For a segment, or for all; and still, where nobody else takes the payment."""
+    one, other = facts("one", priority=1), facts("other", priority=2)
+    assert match([one, other], wanted()).gateway == "one"
+    for demoted in ({"card DE": "half failed"}, {"": "half failed"}):
+        badly = msgspec.structs.replace(one, demoted=demoted)
+        found = match([badly, other], wanted())
+        assert found.gateway == "other"
+        assert found.considered[1].reason == "priority 1; asked last: half failed"
+        assert match([badly], wanted()).gateway == "one"
+        assert match([badly, other], wanted(), ["other"]).gateway == "one"
+    for elsewhere in ({"card FR": "x"}, {"pix DE": "x"}):
+        well = msgspec.structs.replace(one, demoted=elsewhere)
+        found = match([well, other], wanted())
+        assert found.gateway == "one" and found.considered[0].reason == "priority 1"
+    both = [msgspec.structs.replace(each, demoted={"": "x"}) for each in (other, one)]
+    assert match(both, wanted()).gateway == "one", "among themselves as ever"
+
+
+def test_asked_last_is_no_reason_to_show_a_token_to_another_vault() -> None:
+    badly = facts("one", priority=1, demoted={"": "half failed"})
+    found = match([badly, facts("other", priority=2)], wanted(token="tok", vault="one"))
+    assert found.gateway == "one"

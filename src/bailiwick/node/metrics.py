@@ -24,6 +24,14 @@ _FAILURES = METRICS.gauge(
     "node_gateway_failure_ratio", "Share of failures among a gateway's last calls.", ["gateway"]
 )
 _CALLS = METRICS.gauge("node_gateway_calls", "Calls to a gateway so far.", ["gateway"])
+_LATELY = METRICS.gauge(
+    "node_gateway_lately",
+    "Calls to a gateway that ended in the last ten seconds.",
+    ["gateway", "outcome"],
+)
+_DEMOTED = METRICS.gauge(
+    "node_gateway_demoted", "Segments for which a gateway is asked last.", ["gateway"]
+)
 _UNDER_WAY = METRICS.gauge("node_gateway_inflight", "Calls to a gateway under way.", ["gateway"])
 _RETRIES = METRICS.gauge(
     "node_retries", "Charges that were to be tried at another gateway so far.", ["outcome"]
@@ -81,6 +89,9 @@ def render(node: Node) -> bytes:
             _TURNS.labels(gateway=gateway.name, state=state).set(count)
         _FAILURES.labels(gateway=gateway.name).set(gateway.failures)
         _CALLS.labels(gateway=gateway.name).set(gateway.calls)
+        for outcome, calls in gateway.health.lately().items():
+            _LATELY.labels(gateway=gateway.name, outcome=outcome).set(calls)
+        _DEMOTED.labels(gateway=gateway.name).set(len(gateway.health.demoted()))
         _UNDER_WAY.labels(gateway=gateway.name).set(gateway.inflight)
         for each in gateway.preparations.shown():
             of = {"gateway": gateway.name, "preparation": each["name"]}

@@ -79,6 +79,7 @@ class Operations:
                     "usage": gateway.usage,
                     "since_ms": history.since_ms,
                     "preparations": gateway.preparations.shown(),
+                    "health": gateway.health.shown(),
                     "changes": history.changes,
                 }
             )

@@ -38,7 +38,7 @@ from bailiwick.orders.rows import OrderMove
 from bailiwick.orders.transition import SUSPICIOUS, Transition
 from bailiwick.routing.building import build, defective
 from bailiwick.routing.gateway import Gateway
-from bailiwick.routing.segments import segment_of
+from bailiwick.routing.health.segments import segment_of
 from bailiwick.runtime import trace
 from bailiwick.runtime.crash import crash_point
 from bailiwick.runtime.turns import Turns

@@ -36,12 +36,12 @@ from bailiwick.channels.transports import Late, Transport, open_transport
 from bailiwick.channels.transports.secured import USUAL, Secured
 from bailiwick.routing.breaker import Breaker
 from bailiwick.routing.declared import constant_facts, profile_at
-from bailiwick.routing.health import Health
+from bailiwick.routing.health.grey import Health
+from bailiwick.routing.health.verdicts import seen
 from bailiwick.routing.match import GatewayFacts
 from bailiwick.routing.preparations import Preparations
 from bailiwick.routing.rest import Rest
 from bailiwick.routing.settings import GatewaySettings, State
-from bailiwick.routing.verdicts import seen
 from bailiwick.runtime import trace
 
 HELD: Mapping[State, str | None] = {

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from bailiwick.channels.contract import Family, Takes
-from bailiwick.routing.segments import ALL, segment_of
+from bailiwick.routing.health.segments import ALL, segment_of
 
 
 class GatewayFacts(msgspec.Struct, frozen=True):
@@ -24,7 +24,7 @@ class GatewayFacts(msgspec.Struct, frozen=True):
         shared_tokens: the tokens that every account of its channel knows; None: there are none.
         methods: the types of payment methods that it takes, and in which ways.
         setups: payment methods can be set up there without a payment.
-        demoted: segments of its traffic that do badly now, and why: see ``routing.health``.
+        demoted: segments of its traffic that do badly now, and why: see ``routing.health.grey``.
     """
 
     name: str

@@ -37,6 +37,14 @@ def one(found: dict[str, Any]) -> list[str]:
     for name, value in found["settings"].items():
         if value not in (None, "", [], {}):
             lines.append(f"  {name} = {json.dumps(value, ensure_ascii=False)}")
+    for each in found["health"]:
+        of = f"{each['method']} of {each['country']}" if each["method"] else "in all"
+        took = "" if each["mean_ms"] is None else f", {each['mean_ms']} ms each"
+        how = "" if each["demoted"] is None else f"; asked last: {each['demoted']}"
+        lines.append(
+            f"  last 10 s, {of}: {each['calls']} calls, {each['good']} good, "
+            f"{each['refused'] + each['vague']} declined, {each['failed']} failed{took}{how}"
+        )
     for each in found["changes"]:
         details = json.dumps(each["details"], ensure_ascii=False)
         lines.append(

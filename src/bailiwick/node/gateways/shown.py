@@ -38,4 +38,5 @@ def shown(gateway: Gateway, row: GatewayRow, made: Made, open_attempts: int) -> 
         },
         "settings": settings,
         "preparations": gateway.preparations.shown(),
+        "health": gateway.health.shown(),
     }

@@ -1,7 +1,7 @@
 """What an outcome says of the provider: whether it works, and not whether the payer paid. Pure."""
 
 from bailiwick.channels.contract import Outcome, Result
-from bailiwick.routing.windows import Seen
+from bailiwick.routing.health.windows import Seen
 
 PAYERS = frozenset(
     "authentication_required card_not_supported card_velocity_exceeded currency_not_supported"

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bailiwick.routing.breaker import WINDOW_MIN, Pauses
-from bailiwick.routing.segments import ALL
-from bailiwick.routing.windows import Counts, Seen, Window, at_least
+from bailiwick.routing.health.segments import ALL
+from bailiwick.routing.health.windows import Counts, Seen, Window, at_least
 
 WINDOW_S = 10
 USUAL_S = 600
@@ -170,6 +170,14 @@ class Health:
             if why is not None:
                 found[name] = why
         return found
+
+    def lately(self) -> dict[str, int]:
+        """Calls of the last seconds, by how they ended."""
+        now = self._whole.short.counts()
+        return {
+            "good": now.good, "refused": now.refused, "vague": now.vague, "failed": now.failed,
+            "slow": now.slow,
+        }  # fmt: skip
 
     def shown(self) -> list[dict[str, Any]]:
         """For operators: the last seconds, as a whole and by segment."""

@@ -1,0 +1,1 @@
+"""How gateways do in real traffic: what outcomes say, counted in windows, judged by segment."""

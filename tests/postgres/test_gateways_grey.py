@@ -1,0 +1,86 @@
+"""A provider of which a part fails: payments go elsewhere, none is charged twice, and it comes back."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from bailiwick.routing.health.segments import ALL
+from tests.postgres.gateways_kit import Site, gateway_of, started
+from tests.postgres.rows_kit import sound
+from tests.postgres.test_access_tokens import CALLBACKS, FIRST, KEYS, SECOND, Sandbox
+from tests.waiting import until
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
+    made = Sandbox(tmp_path, 3_600_000)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+async def site(tmp_path: Path, dsn: str, sandbox: Sandbox) -> AsyncIterator[Site]:
+    """A node whose second gateway is another provider's, and is asked first."""
+    async with started(tmp_path, dsn, sandbox) as made:
+        settings = {
+            "channel": "sandbox_oauth", "kind": "domestic_platform", "priority": 1,
+            "base_url": f"{sandbox.url}/{FIRST}",
+        }  # fmt: skip
+        values = {
+            "client_id": FIRST, "client_secret": KEYS[FIRST], "callback_secret": CALLBACKS[FIRST],
+        }  # fmt: skip
+        await made.order("add", FIRST, settings=settings, values=values)
+        yield made
+
+
+async def test_one_of_three_fails_and_the_other_takes_over(
+    site: Site, sql: asyncpg.Connection
+) -> None:
+    """Charges that were carried out and whose answers were lost: the worst to try again."""
+    first = site.node.gateways.get(FIRST)
+    assert first is not None
+    count = 0
+    while not first.health.troubled:
+        if count % 3 == 0:
+            site.sandbox.fault("charge", "charge_then_500", times=1)
+        await site.succeeded(f"k{count}")
+        count += 1
+        assert count < 300, "it was not seen"
+    assert first.usage == "open", "it is not closed: it is asked last"
+    why = next(iter(first.health.demoted().values()))
+    assert "of its calls in 10 s failed" in why
+    explained = (await site.show(FIRST))["health"][0]
+    assert explained["demoted"] == why and explained["state"] == "closed"
+    assert gateway_of(await site.succeeded("elsewhere")) == SECOND
+    site.sandbox.heal()
+    count += 1
+
+    async def back() -> bool:
+        nonlocal count
+        count += 1
+        await site.succeeded(f"back{count}")
+        return not first.health.troubled
+
+    await until(back)
+    assert ALL not in first.health.demoted()
+    assert gateway_of(await site.succeeded("again")) == FIRST
+    taken = [*site.sandbox.taken(FIRST), *site.sandbox.taken(SECOND)]
+    paid = await sql.fetchval("SELECT count(*) FROM payment WHERE state = 'succeeded'")
+    assert len(taken) == len(set(taken)) == paid
+    await sound(sql)
+    answer = await site.client.request("GET", b"/metrics", [], b"")
+    assert b'node_gateway_lately{gateway="isar-pay",outcome="good"}' in answer.body
+
+
+async def test_declines_of_payers_change_nothing(site: Site) -> None:
+    for number in range(30):
+        found = await site.pay(
+            f"k{number}", payment_method="pm_card_chargeDeclinedInsufficientFunds"
+        )
+        assert found["error"]["decline_code"] == "insufficient_funds"
+    assert gateway_of(await site.succeeded("k")) == FIRST
+    shown = (await site.show(FIRST))["health"]
+    assert [each["demoted"] for each in shown] == [None, None]
+    assert (shown[1]["method"], shown[1]["country"]) == ("card", "DE")
