@@ -94,13 +94,10 @@ class PayPalChannel:
         return read.answer(instruction, reply)
 
     def query(self, instruction: Instruction, account: Account, way: Resolve) -> Request | None:
-        known, operation = instruction.provider_ref, instruction.operation
-        if way is not Resolve.PROVIDER_ID or not known or operation not in read.PLACES:
+        known, place = read.looked_up(instruction), read.PLACES.get(instruction.operation)
+        if way is not Resolve.PROVIDER_ID or not known or place is None:
             return None
-        if instruction.before:
-            known = instruction.before[0]  # the order tells what was made of it
-        path = f"{read.PLACES[operation]}/{quote(known, safe='')}"
-        return requests.get(account, path, oauth.bearer(account))
+        return requests.get(account, f"{place}/{quote(known, safe='')}", oauth.bearer(account))
 
     def parse_query(
         self, instruction: Instruction, reply: Reply, way: Resolve, account: Account

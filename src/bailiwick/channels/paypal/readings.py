@@ -160,6 +160,11 @@ class Failure(msgspec.Struct, frozen=True):
     details: list[Issue] = []
 
 
+def looked_up(instruction: Instruction) -> str | None:
+    """Under which id to look: of a charge that went on, its order's, which tells what was made."""
+    return instruction.before[0] if instruction.before else instruction.provider_ref
+
+
 def answer(instruction: Instruction, reply: Reply) -> Result:
     """What an order or a payment says of what was wanted."""
     if instruction.operation is Operation.CHARGE:
@@ -188,21 +193,19 @@ def answer(instruction: Instruction, reply: Reply) -> Result:
 
 
 def _charge(instruction: Instruction, found: Order | None) -> Result:
-    known = instruction.before[0] if instruction.before else instruction.provider_ref
     if found is None or len(found.purchase_units) != 1:
         return unknown("unreadable")
     (unit,) = found.purchase_units
     made = unit.payments
     paid = made.authorizations or made.captures
     named = {unit.custom_id, *(each.custom_id for each in paid)} - {None}
-    if named != {instruction.reference} or known not in (None, found.id):
+    if named != {instruction.reference} or looked_up(instruction) not in (None, found.id):
         return unknown("reference_mismatch")
     if len(paid) > 1:
         return unknown("several_payments")
-    if made.authorizations:
-        return _told(paid[0], _HELD, captured=False)
-    if made.captures:
-        return _told(paid[0], _CAPTURED)
+    if paid:
+        held = bool(made.authorizations)
+        return _told(paid[0], _HELD if held else _CAPTURED, captured=not held)
     status = found.status.lower()
     if found.status in _WAITS:
         to = next((each.href for each in found.links if each.rel in _LINKS), None)
@@ -229,8 +232,7 @@ def _told(found: Payment, done: tuple[str, ...], *, captured: bool = True) -> Re
         return refusals.declined(found.id, "generic_decline")
     if status == "VOIDED":
         return Result(Outcome.DECLINED, found.id, code="charge_canceled", detail="voided")
-    word = parsing.word(status.lower()) or "unknown_status"
-    return replace(unknown(word), provider_ref=found.id)
+    return replace(unknown(parsing.word(status.lower()) or "unknown_status"), provider_ref=found.id)
 
 
 def failure(reply: Reply) -> Result:
