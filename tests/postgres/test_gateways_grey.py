@@ -1,4 +1,4 @@
-"""A provider of which a part fails: payments go elsewhere, none is charged twice, and it comes back."""
+"""A provider of which a part fails: payments go elsewhere, once, and come back to it."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path

@@ -9,7 +9,7 @@ import pytest
 from bailiwick.base.clock import now_ms
 from bailiwick.channels.contract import Account
 from bailiwick.resources.payments.methods import giving_up
-from bailiwick.routing import gateways
+from bailiwick.routing import gateway
 from bailiwick.routing.gateways import Gateways
 from bailiwick.routing.settings import GatewaySettings
 from tests.postgres.node_kit import Region
@@ -72,7 +72,7 @@ class Later:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.ahead_ms = 0
-        for module in (giving_up, gateways):
+        for module in (giving_up, gateway):
             monkeypatch.setattr(module, "now_ms", self.now_ms)
 
     def now_ms(self) -> int:
