@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from bailiwick.base.objects import API_VERSION
+from bailiwick.control import routing_changes
 from bailiwick.geo.places import Places, load_places
 from bailiwick.topology.merchants import Merchants, Principal
 from bailiwick.topology.snapshot import World
@@ -25,6 +26,7 @@ def changes(old: World, new: World) -> list[str]:
         *_nodes(old.topology, new.topology),
         *_settings(old.topology, new.topology),
         *_merchants(old.merchants, new.merchants),
+        *routing_changes.changes(old.routing, new.routing),
     ]
 
 

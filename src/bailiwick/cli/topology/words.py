@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bailiwick.geo.places import Places, load_places
 from bailiwick.topology.merchants import Merchants
+from bailiwick.topology.routes.table import RoutingTable
+from bailiwick.topology.routes.words import price, sentence
 from bailiwick.topology.topology import Match, Rule, Topology
 
 _RESIDENCY = {
@@ -30,6 +32,12 @@ def summary(found: Topology) -> list[str]:
     for code, country in found.overrides.items():
         lines.append(f"Coordinates and codes of {code} mean {country}.")
     return lines
+
+
+def rules(found: RoutingTable) -> list[str]:
+    """The routing rules in plain words, in the order in which they are met."""
+    lines = [f"Rule {rule.name}: {sentence(rule)}." for rule in found.rules]
+    return lines + [f"Gateway {fee.gateway} takes of {price(fee)}." for fee in found.fees]
 
 
 def _sentence(rule: Rule, found: Topology, places: Places) -> str:
