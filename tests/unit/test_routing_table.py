@@ -203,9 +203,14 @@ def test_rules_that_none_can_meet_are_named_also_where_several_take_theirs() -> 
     named = [line.partition("'")[2].partition("'")[0] for line in unreachable(found)]
     assert named == ["euros", "california-again"]
     (line,) = gaps(found)
-    assert "currencies" not in line and "in anything but EUR or USD" in line
+    assert "(from anything but US or US-CA, in anything but EUR or USD)" in line
     closed = table('[[rules]]\nname = "a"\ncurrencies = ["EUR"]\n[[rules]]\nname = "rest"')
     assert gaps(closed) == [] == unreachable(closed)
+    both = table(
+        '[[rules]]\nname = "a"\nmode = "test"\n[[rules]]\nname = "b"\nmode = "live"\n'
+        '[[rules]]\nname = "day"\nhours = ["00:00-24:00"]\nzone = "UTC"'
+    )
+    assert gaps(both) == [] and len(unreachable(both)) == 1
 
 
 def test_of_a_merchant_with_own_rules_alone_the_gap_is_its_own() -> None:

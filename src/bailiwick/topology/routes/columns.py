@@ -10,6 +10,10 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+TIME = "time "
+"""How columns of times begin; the zone follows."""
+METADATA = "metadata."
+DAY_MIN = 24 * 60
 ABSENT = -1
 """The number of a payment that has none; spans of rules never hold it."""
 MOST = 2**62
@@ -69,8 +73,14 @@ class Spans(msgspec.Struct, frozen=True):
 
 Allowed = Texts | Spans
 Box = Mapping[str, Allowed]
-ANY_TEXT = Texts(frozenset(), True)
-ANY_NUMBER = Spans(((ABSENT, MOST),))
+_ANY_TEXT = Texts(frozenset(), True)
+_ANY_NUMBER = Spans(((ABSENT, MOST),))
+_ANY_TIME = Spans(((0, 7 * DAY_MIN),))
+_EVERY: Mapping[str, Allowed] = {
+    "amount": Spans(((0, MOST),)),
+    "mode": Texts(frozenset({"test", "live"})),
+}
+"""What there is in columns that every payment has a value of."""
 
 
 def joined(spans: Iterable[tuple[int, int]]) -> Spans:
@@ -91,7 +101,7 @@ def cut(box: Box, other: Box) -> list[Box]:
     parts: list[Box] = []
     inside = dict(box)
     for name, allowed in other.items():
-        rest = _without(inside.get(name), allowed)
+        rest = _without(name, inside.get(name), allowed)
         if not rest.empty:
             parts.append({**inside, name: rest})
         inside[name] = _within(inside.get(name), allowed)
@@ -114,7 +124,10 @@ def _within(mine: Allowed | None, other: Allowed) -> Allowed:
     return other.within(mine) if isinstance(mine, Spans) else other
 
 
-def _without(mine: Allowed | None, other: Allowed) -> Allowed:
+def _without(name: str, mine: Allowed | None, other: Allowed) -> Allowed:
+    mine = mine or _EVERY.get(name)
     if isinstance(other, Texts):
-        return (mine if isinstance(mine, Texts) else ANY_TEXT).without(other)
-    return (mine if isinstance(mine, Spans) else ANY_NUMBER).without(other)
+        return (mine if isinstance(mine, Texts) else _ANY_TEXT).without(other)
+    if mine is None:
+        mine = _ANY_TIME if name.startswith(TIME) else _ANY_NUMBER
+    return mine.without(other) if isinstance(mine, Spans) else other

@@ -11,8 +11,17 @@ from bailiwick.geo.places import Places, nearest
 from bailiwick.methods import every
 from bailiwick.topology.groups import place_problem, unknown
 from bailiwick.topology.reading import Table
-from bailiwick.topology.routes.columns import MOST, Box, Spans, Texts, joined
-from bailiwick.topology.routes.index import BIN_DIGITS, DAY_MIN, METADATA, TIME
+from bailiwick.topology.routes.columns import (
+    DAY_MIN,
+    METADATA,
+    MOST,
+    TIME,
+    Box,
+    Spans,
+    Texts,
+    joined,
+)
+from bailiwick.topology.routes.index import BIN_DIGITS
 
 MOST_VALUES = 10_000
 MOST_AMOUNT = 10**15

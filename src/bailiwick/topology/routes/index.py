@@ -9,13 +9,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from bailiwick.topology.routes.columns import ABSENT, Box, Spans, Texts
+from bailiwick.topology.routes.columns import ABSENT, DAY_MIN, METADATA, TIME, Box, Spans, Texts
 from bailiwick.topology.routes.parts import Facts
 
-DAY_MIN = 24 * 60
 BIN_DIGITS = 8
-TIME = "time "
-METADATA = "metadata."
 
 
 class Index:

@@ -2,8 +2,16 @@
 
 from collections.abc import Iterable, Mapping
 
-from bailiwick.topology.routes.columns import ABSENT, MOST, Allowed, Box, Texts
-from bailiwick.topology.routes.index import DAY_MIN, METADATA, TIME
+from bailiwick.topology.routes.columns import (
+    ABSENT,
+    DAY_MIN,
+    METADATA,
+    MOST,
+    TIME,
+    Allowed,
+    Box,
+    Texts,
+)
 from bailiwick.topology.routes.parts import Fee, RoutingRule
 
 _NAMED = 6
