@@ -74,6 +74,8 @@ def routed(
         f"[bold]routed[/]    {_text(routing.get('gateway') or 'no gateway')}  "
         f"[dim]strategy {_text(routing.get('strategy'))}[/]{_took(steps, 'routed')}"
     )
+    if routing.get("rule"):
+        branch.add(f"rule {_text(routing.get('rule'))}: [dim]{_text(routing.get('rule_says'))}[/]")
     for each in routing.get("considered") or ():
         if full or each.get("verdict") != "in reserve":
             _considered(branch, each.get("gateway"), each)

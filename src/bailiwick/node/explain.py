@@ -30,7 +30,8 @@ class Explain:
         creation = PaymentCreation(node.machine, configurations=node.configurations)
         payer = await creation.payer(asked, wish)
         payment = creation.draft(asked, wish, location, assignment, payer.saved)
-        found = node.gateways.match(wanted(payment, who.merchant.strategy, token=payer.token))
+        asked_for = wanted(payment, who.merchant.strategy, token=payer.token)
+        found = node.gateways.match(asked_for, counted=False)
         document = {
             "object": "explanation",
             "location": payment.details.location,

@@ -67,6 +67,7 @@ class Node:
             lambda: self.superseded_by is not None,
             loaded.secured,
             return_base(settings),
+            lambda: self.current.world.routing,
         )
         self._looked_at: World | None = None
         self._elsewhere: str | None = None

@@ -39,8 +39,10 @@ from bailiwick.routing.declared import constant_facts, profile_at
 from bailiwick.routing.match import GatewayFacts, Routing, Wanted, match
 from bailiwick.routing.preparations import Preparations
 from bailiwick.routing.settings import GatewaySettings
+from bailiwick.routing.strategies.router import Router
 from bailiwick.runtime import trace
 from bailiwick.runtime.loops import forever
+from bailiwick.topology.routes.table import EMPTY, RoutingTable
 
 CHECK_EVERY_S = 10.0
 CHECK_FIRST_S = 0.5
@@ -245,6 +247,7 @@ class Gateways:
 
     ``silent``: providers are told nothing any more, because another process speaks for the node.
     ``secured``: the connections of gateways for which the settings say more than an address.
+    ``table``: the routing rules in force.
     """
 
     def __init__(
@@ -255,7 +258,9 @@ class Gateways:
         silent: Callable[[], bool] = lambda: False,
         secured: Mapping[str, Secured] | None = None,
         return_base: str = "",
+        table: Callable[[], RoutingTable] = lambda: EMPTY,
     ) -> None:
+        self.router = Router(table)
         self._all = {
             each.name: Gateway(
                 each,
@@ -321,9 +326,15 @@ class Gateways:
         found = self._all.get(name)
         return name if found is None else found.vault
 
-    def match(self, wanted: Wanted, tried: Collection[str] = ()) -> Routing:
-        """Match a gateway for a payment."""
-        return match(self.facts(), wanted, tried)
+    def match(
+        self, wanted: Wanted, tried: Collection[str] = (), *, counted: bool = True
+    ) -> Routing:
+        """Match a gateway for a payment; ``counted``: it will be asked, and has had its turn."""
+        plan = self.router.plan(wanted)
+        routing = match(self.facts(), wanted, tried, plan)
+        if plan is not None and counted and not tried:
+            self.router.chosen(plan, routing)
+        return routing
 
     def facts(self) -> list[GatewayFacts]:
         """What routing knows about each gateway now."""

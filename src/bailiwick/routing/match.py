@@ -12,6 +12,9 @@ from typing import Any
 import msgspec
 
 from bailiwick.channels.contract import Family, Takes
+from bailiwick.routing.strategies.plan import Plan
+from bailiwick.topology.routes.parts import Facts
+from bailiwick.topology.routes.words import sentence
 
 
 class GatewayFacts(msgspec.Struct, frozen=True):
@@ -55,6 +58,7 @@ class Wanted(msgspec.Struct, frozen=True):
         families: the ways in which the payer can meet the provider, the preferred one first; none:
             any, for a payer of whom nothing is known yet.
         known: what is known of the payer (names of ``Payer``'s fields).
+        facts: what routing rules may ask; None: none is asked.
     """
 
     payment: str
@@ -71,6 +75,7 @@ class Wanted(msgspec.Struct, frozen=True):
     setup: bool = False
     families: tuple[Family, ...] = (Family.TOKEN,)
     known: frozenset[str] = frozenset()
+    facts: Facts | None = None
 
 
 class Kind(Enum):
@@ -78,6 +83,7 @@ class Kind(Enum):
 
     ABLE = "able"
     TRIED = "tried"
+    RULE = "rule"
     MODE = "mode"
     METHOD = "method"
     PAYER = "payer"
@@ -100,13 +106,20 @@ class Considered(msgspec.Struct, frozen=True):
     kind: Kind
 
 
+class Met(msgspec.Struct, frozen=True):
+    """A routing rule by its name, and in words."""
+
+    name: str
+    words: str
+
+
 class Routing(msgspec.Struct, frozen=True):
     """The decision: the chosen gateway, if any, and every gateway with its verdict.
 
     ``owner``: the vault that the token belongs to from now on; None where every account knows it.
     ``method``: the type of payment method by which the chosen gateway takes the payment; ``takes``:
     in which way. ``lacking``: what has to be known of the payer for any gateway to take it, where
-    nothing else is in the way.
+    nothing else is in the way. ``rule``: the routing rule that it met, with what that says.
     """
 
     gateway: str | None
@@ -116,6 +129,7 @@ class Routing(msgspec.Struct, frozen=True):
     method: str | None = None
     takes: Takes | None = None
     lacking: tuple[str, ...] = ()
+    rule: Met | None = None
 
 
 def shown(routing: Routing) -> dict[str, Any]:
@@ -124,11 +138,13 @@ def shown(routing: Routing) -> dict[str, Any]:
         {"gateway": each.gateway, "verdict": each.verdict, "reason": each.reason}
         for each in routing.considered
     ]
-    return {
+    found = {
         "gateway": routing.gateway,
         "strategy": routing.strategy,
         "considered": considered,
     }
+    rule = routing.rule
+    return found if rule is None else {**found, "rule": rule.name, "rule_says": rule.words}
 
 
 def transient(routing: Routing) -> bool:
@@ -143,41 +159,63 @@ def owned_elsewhere(routing: Routing) -> bool:
     return routing.gateway is None and bool(kinds & {Kind.VAULT, Kind.TOKEN})
 
 
-def match(gateways: Sequence[GatewayFacts], wanted: Wanted, tried: Collection[str] = ()) -> Routing:
+def match(
+    gateways: Sequence[GatewayFacts],
+    wanted: Wanted,
+    tried: Collection[str] = (),
+    plan: Plan | None = None,
+) -> Routing:
     """Choose the gateway for a payment; gateways in ``tried`` have had their attempt.
+
+    ``plan``: the routing rule that the payment meets; None: its strategy orders all gateways.
 
     A token that no account shares is *owned*: by the vault that is named, else by that of the
     gateway which is chosen first. No gateway with another vault is ever shown it.
     """
     shared = _shared(gateways, wanted)
     owner = wanted.vault or (None if shared else wanted.shown_to)
-    passed = []
+    passed: dict[str, GatewayFacts] = {}
     considered = []
     for facts in gateways:
         if facts.name in tried:
             why_not: _WhyNot | None = (Kind.TRIED, "tried before")
+        elif plan is not None and (beside := plan.why_not(facts)) is not None:
+            why_not = Kind.RULE, beside
         else:
             why_not = _why_not(facts, wanted, owner, shared)
         if why_not is None:
-            passed.append(facts)
+            passed[facts.name] = facts
         else:
             considered.append(Considered(facts.name, "passed over", why_not[1], why_not[0]))
-    if len(passed) > 1:
-        passed.sort(key=lambda facts: _rank(facts, wanted))
-    for place, facts in enumerate(passed):
-        reason = _reason(facts, wanted)
-        verdict = "chosen" if place == 0 else "in reserve"
-        considered.insert(place, Considered(facts.name, verdict, reason, Kind.ABLE))
-    if not passed:
+    able = list(passed.values())
+    order = _ordered(able, wanted) if plan is None else plan.ordered(able)
+    first = [
+        Considered(name, "in reserve" if place else "chosen", reason, Kind.ABLE)
+        for place, (name, reason) in enumerate(order)
+    ]
+    considered = [*first, *considered]
+    strategy, rule = (wanted.strategy, None) if plan is None else _by_rule(plan)
+    if not order:
         lacking = _lacking(gateways, wanted, considered)
-        return Routing(None, wanted.strategy, tuple(considered), owner, lacking=lacking)
+        return Routing(None, strategy, tuple(considered), owner, lacking=lacking, rule=rule)
+    chosen = passed[order[0][0]]
     if owner is None and not shared and wanted.token is not None:
-        owner = passed[0].vault
-    chosen = passed[0]
+        owner = chosen.vault
     taken = _taken(chosen, wanted)
     assert taken is not None, "else it had been passed over"
     method, takes = taken
-    return Routing(chosen.name, wanted.strategy, tuple(considered), owner, method, takes)
+    return Routing(chosen.name, strategy, tuple(considered), owner, method, takes, rule=rule)
+
+
+def _by_rule(plan: Plan) -> tuple[str, Met | None]:
+    rule = plan.rule
+    return rule.strategy, Met(rule.name, sentence(rule)) if rule.name else None
+
+
+def _ordered(able: list[GatewayFacts], wanted: Wanted) -> list[tuple[str, str]]:
+    if len(able) > 1:
+        able.sort(key=lambda facts: _rank(facts, wanted))
+    return [(facts.name, _reason(facts, wanted)) for facts in able]
 
 
 _WhyNot = tuple[Kind, str]

@@ -17,6 +17,7 @@ from bailiwick.resources.payments.methods.tender import (
 )
 from bailiwick.resources.payments.rows import Hold, Payment, Progress
 from bailiwick.routing.match import Routing, Wanted, shown
+from bailiwick.topology.routes.parts import Facts
 
 _replace = msgspec.structs.replace
 CONSIDERED_MAX = 12
@@ -53,6 +54,27 @@ def wanted(
         known=known(
             payment.progress.tender, payment.progress.billing, payment.progress.receipt_email
         ),
+        facts=_facts(payment),
+    )
+
+
+def _facts(payment: Payment) -> Facts:
+    """What routing rules may ask of a payment."""
+    progress = payment.progress
+    return Facts(
+        merchant=payment.merchant,
+        livemode=payment.livemode,
+        country=payment.details.location["country"],
+        subdivision=payment.details.location.get("subdivision"),
+        currency=payment.currency,
+        amount=payment.amount,
+        methods=_types(payment),
+        at_ms=now_ms(),
+        issuer_country=progress.card.issuer_country,
+        bin=progress.card.bin,
+        fingerprint=progress.card.fingerprint,
+        customer=progress.customer,
+        metadata=progress.metadata,
     )
 
 

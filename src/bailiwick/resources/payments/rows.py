@@ -8,6 +8,7 @@ from msgspec import UNSET, UnsetType
 from bailiwick.channels.contract import Action
 from bailiwick.orders.rows import OrderCreate, OrderMove
 from bailiwick.orders.table import OrderTable
+from bailiwick.resources.payments.methods.card import NOTHING, CardFacts
 from bailiwick.resources.payments.methods.tender import Tender
 
 TABLE = OrderTable(
@@ -116,7 +117,7 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     never answered. ``tender``: what the payer pays by, if not by a token; ``action``: what the
     payer has to do.
     ``increment``: what else changes once the increment under way has succeeded. ``disputes``: by
-    their ids, of its charges.
+    their ids, of its charges. ``card``: what routing rules may ask of it.
     """
 
     payment_method: str | None = None
@@ -149,6 +150,7 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     reversing: bool = False
     increment: dict[str, Any] | None = None
     disputes: dict[str, DisputeNote] = {}
+    card: CardFacts = NOTHING
 
     @property
     def has_method(self) -> bool:
