@@ -36,7 +36,7 @@ from bailiwick.channels.transports import Late, Transport, open_transport
 from bailiwick.channels.transports.secured import USUAL, Secured
 from bailiwick.routing.breaker import Breaker
 from bailiwick.routing.declared import constant_facts, profile_at
-from bailiwick.routing.match import GatewayFacts, Routing, Wanted, match
+from bailiwick.routing.match import TOLD_MAX, GatewayFacts, Routing, Wanted, match
 from bailiwick.routing.preparations import Preparations
 from bailiwick.routing.settings import GatewaySettings
 from bailiwick.routing.strategies.router import Router
@@ -331,7 +331,8 @@ class Gateways:
     ) -> Routing:
         """Match a gateway for a payment; ``counted``: it will be asked, and has had its turn."""
         plan = self.router.plan(wanted)
-        routing = match(self.facts(), wanted, tried, plan)
+        told = TOLD_MAX if counted else len(self._all)
+        routing = match(self.facts(), wanted, tried, plan, told)
         if plan is not None and counted and not tried:
             self.router.chosen(plan, routing)
         return routing

@@ -16,6 +16,9 @@ from bailiwick.routing.strategies.plan import Plan
 from bailiwick.topology.routes.parts import Facts
 from bailiwick.topology.routes.words import sentence
 
+TOLD_MAX = 12
+"""Of how many gateways a payment keeps what was decided about them."""
+
 
 class GatewayFacts(msgspec.Struct, frozen=True):
     """What routing knows about one gateway at this moment.
@@ -164,10 +167,12 @@ def match(
     wanted: Wanted,
     tried: Collection[str] = (),
     plan: Plan | None = None,
+    told: int = TOLD_MAX,
 ) -> Routing:
     """Choose the gateway for a payment; gateways in ``tried`` have had their attempt.
 
     ``plan``: the routing rule that the payment meets; None: its strategy orders all gateways.
+    ``told``: of how many that could take it the plan says why they stand where they do.
 
     A token that no account shares is *owned*: by the vault that is named, else by that of the
     gateway which is chosen first. No gateway with another vault is ever shown it.
@@ -188,7 +193,7 @@ def match(
         else:
             considered.append(Considered(facts.name, "passed over", why_not[1], why_not[0]))
     able = list(passed.values())
-    order = _ordered(able, wanted) if plan is None else plan.ordered(able)
+    order = _ordered(able, wanted) if plan is None else plan.ordered(able, told)
     first = [
         Considered(name, "in reserve" if place else "chosen", reason, Kind.ABLE)
         for place, (name, reason) in enumerate(order)
@@ -255,24 +260,26 @@ def _why_not(
 def _not_taken(facts: GatewayFacts, wanted: Wanted) -> _WhyNot:
     """Why a gateway takes a payment in no way."""
     asked = _asked(wanted)
-    otherwise = _taken(facts, msgspec.structs.replace(wanted, manual_capture=False))
-    if otherwise is not None:
+    if _taken(facts, wanted, holds=False) is not None:
         return Kind.HOLD, f"cannot authorize {asked} without capture"
     # Setups are bound to no currency.
-    free = msgspec.structs.replace(wanted, manual_capture=False, setup=True)
-    if _taken(facts, free) is not None:
+    if _taken(facts, wanted, holds=False, bound=False) is not None:
         return Kind.CURRENCY, f"does not take {asked} in {wanted.currency}"
     return Kind.METHOD, f"does not take {asked}"
 
 
-def _taken(facts: GatewayFacts, wanted: Wanted) -> tuple[str, Takes] | None:
-    """By which type of payment method a gateway takes a payment, and in which way."""
+def _taken(
+    facts: GatewayFacts, wanted: Wanted, *, holds: bool = True, bound: bool = True
+) -> tuple[str, Takes] | None:
+    """By which type of payment method a gateway takes a payment, and in which way; without
+    ``holds``, were it captured at once; without ``bound``, were it in any currency."""
     families, found = wanted.families, None
+    holds, bound = holds and wanted.manual_capture, bound and not wanted.setup
     for method in wanted.methods:
         for takes in facts.methods.get(method, ()):
-            if takes.currencies and not wanted.setup and wanted.currency not in takes.currencies:
+            if takes.currencies and bound and wanted.currency not in takes.currencies:
                 continue
-            if wanted.manual_capture and not takes.holds:
+            if holds and not takes.holds:
                 continue
             place = families.index(takes.family) if takes.family in families else None
             if not families or place == 0:

@@ -16,11 +16,11 @@ from bailiwick.resources.payments.methods.tender import (
     payer,
 )
 from bailiwick.resources.payments.rows import Hold, Payment, Progress
-from bailiwick.routing.match import Routing, Wanted, shown
+from bailiwick.routing.match import TOLD_MAX, Routing, Wanted, shown
 from bailiwick.topology.routes.parts import Facts
 
 _replace = msgspec.structs.replace
-CONSIDERED_MAX = 12
+CONSIDERED_MAX = TOLD_MAX
 """Nodes or gateways of which a payment keeps what was decided about them."""
 VAULTS_MAX = 16
 VAULT = "payment_method_options[card][vault]"

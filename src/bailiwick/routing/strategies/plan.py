@@ -4,7 +4,7 @@
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Protocol
 
@@ -25,6 +25,10 @@ class Candidate(Protocol):
     def cost_bps(self) -> int: ...
     @property
     def cost_fixed(self) -> int: ...
+
+
+_Order = tuple[list[str], Callable[[str, int], str]]
+"""Names, the first choice first; and of a name and its place, the reason."""
 
 
 class Memory(Protocol):
@@ -63,94 +67,102 @@ class Plan:
             return None
         return self._not_here
 
-    def ordered(self, able: Sequence[Candidate]) -> list[tuple[str, str]]:
-        """The gateways that can take the payment, by name, the first choice first, each with the
-        reason of its place."""
+    def ordered(self, able: Sequence[Candidate], told: int) -> list[tuple[str, str]]:
+        """The gateways that can take the payment, by name, the first choice first, each of the
+        first ``told`` with the reason of its place."""
         rule = self.rule
-        named = [each for each in able if self._named(each)]
-        low = {each.name: low for each in named if (low := self._low(each.name)) is not None}
-        good = [each for each in named if each.name not in low]
+        named, others = list(able), []
+        if rule.gateways or rule.kinds:
+            named = [each for each in able if self._named(each)]
+            others = [each for each in able if not self._named(each)] if rule.others else []
+        low = self._low(named) if rule.eliminate_below else {}
+        good = [each for each in named if each.name not in low] if low else named
         self.first_choices = [each.name for each in good or named]
-        found = self._by_strategy(good)
-        last = [(name, f"{reason}; {low[name]}") for name, reason in self._by_strategy(
-            [each for each in named if each.name in low]
-        )]  # fmt: skip
-        others = [each for each in able if not self._named(each)]
+        found = self._by_strategy(good, told)
+        if low:
+            failing = self._by_strategy([each for each in named if each.name in low], told)
+            found += [(name, f"{low[name]}; {why}") for name, why in failing]
         others.sort(key=lambda each: each.priority)
-        why = f"after those of rule '{rule.name}'"
-        return [*found, *last, *((each.name, why) for each in others)]
+        return found + [(each.name, f"after those of rule '{rule.name}'") for each in others]
 
     def _named(self, gateway: Candidate) -> bool:
-        rule = self.rule
-        if not (rule.gateways or rule.kinds):
-            return True
-        return gateway.name in self._places or gateway.kind in rule.kinds
+        return gateway.name in self._places or gateway.kind in self.rule.kinds
 
-    def _low(self, name: str) -> str | None:
-        """Why a gateway comes last for its failures."""
-        bound = self.rule.eliminate_below
-        rate = self._memory.rate(self._facts, name) if bound else None
-        if rate is None or rate >= bound:
-            return None
-        return f"only {rate:.0%} succeeded lately"
+    def _low(self, able: Sequence[Candidate]) -> dict[str, str]:
+        """Gateways that come last for their failures, and why."""
+        found = {}
+        for each in able:
+            rate = self._memory.rate(self._facts, each.name)
+            if rate is not None and rate < self.rule.eliminate_below:
+                found[each.name] = f"only {rate:.0%} succeeded lately"
+        return found
 
-    def _by_strategy(self, able: Sequence[Candidate]) -> list[tuple[str, str]]:
+    def _by_strategy(self, able: list[Candidate], told: int) -> list[tuple[str, str]]:
         if not able:
             return []
-        return _ORDERS[self.rule.strategy](self, able)
+        names, reason = _ORDERS[self.rule.strategy](self, able)
+        words = [reason(name, place) for place, name in enumerate(names[:told])]
+        return [*zip(names, words, strict=False), *((name, "") for name in names[told:])]
 
-    def _by_priority(self, able: Sequence[Candidate]) -> list[tuple[str, str]]:
-        last = len(self._places)
-        ranked = sorted(
-            able,
-            key=lambda each: (
-                self._places.get(each.name, last), each.priority, self.price(each)
-            ),
-        )  # fmt: skip
-        return [
-            (each.name, f"number {self._places[each.name] + 1} of the rule")
-            if each.name in self._places
-            else (each.name, f"priority {each.priority}")
-            for each in ranked
-        ]
+    def _by_priority(self, able: list[Candidate]) -> _Order:
+        places, last = self._places, len(self._places)
+        if len(able) > last:  # named ones have places of their own
+            able.sort(key=self.price)
+        able.sort(key=lambda each: (places.get(each.name, last), each.priority))
+        priority = {each.name: each.priority for each in able}
 
-    def _by_cost(self, able: Sequence[Candidate]) -> list[tuple[str, str]]:
+        def reason(name: str, place: int) -> str:
+            if name in places:
+                return f"number {places[name] + 1} of the rule"
+            return f"priority {priority[name]}"
+
+        return [each.name for each in able], reason
+
+    def _by_cost(self, able: list[Candidate]) -> _Order:
         prices = {each.name: self.price(each) for each in able}
-        ranked = sorted(able, key=lambda each: (prices[each.name], each.priority))
-        return [(each.name, f"costs {prices[each.name] / 10_000:g} minor units") for each in ranked]
+        able.sort(key=lambda each: (prices[each.name], each.priority))
 
-    def _spread(self, able: Sequence[Candidate]) -> list[tuple[str, str]]:
-        ranked = sorted(able, key=lambda each: _chance(self._payment, each.name))
-        return [(each.name, "its share of the load") for each in ranked]
+        def reason(name: str, place: int) -> str:
+            return f"costs {prices[name] / 10_000:g} minor units"
 
-    def _by_shares(self, able: Sequence[Candidate]) -> list[tuple[str, str]]:
+        return [each.name for each in able], reason
+
+    def _spread(self, able: list[Candidate]) -> _Order:
+        able.sort(key=lambda each: _chance(self._payment, each.name))
+        return [each.name for each in able], lambda name, place: "its share of the load"
+
+    def _by_shares(self, able: list[Candidate]) -> _Order:
         shares = self.rule.shares
         names = self._memory.turns(self.rule.name, shares, [each.name for each in able])
         whole = sum(shares[name] for name in names)
-        first, *rest = [(name, f"{shares[name] / whole:.4g} of the load") for name in names]
-        return [(first[0], f"its turn: {first[1]}"), *rest]
 
-    def _sticky(self, able: Sequence[Candidate]) -> list[tuple[str, str]]:
+        def reason(name: str, place: int) -> str:
+            share = f"{shares[name] / whole * 100:.4g} % of the load"
+            return share if place else f"its turn: {share}"
+
+        return names, reason
+
+    def _sticky(self, able: list[Candidate]) -> _Order:
         """Rendezvous hashing with weights (Schindelhauer and Schomaker, SPAA 2005): the same payer
         always goes the same way, and who goes elsewhere when a gateway is away comes back."""
         by = self.rule.by
         of = self._facts.customer if by == "customer" else self._facts.fingerprint
-        seed = of or self._payment
         shares = self.rule.shares
         weighed = {
-            each.name: -math.log(_chance(seed, each.name)) / shares.get(each.name, 1)
+            each.name: -math.log(_chance(of or self._payment, each.name)) / shares.get(each.name, 1)
             for each in able
         }
         why = f"where this {by} always goes" if of else f"no {by} is known: by the payment's id"
-        return [(name, why) for name in sorted(weighed, key=lambda name: weighed[name])]
+        return sorted(weighed, key=lambda name: weighed[name]), lambda name, place: why
 
-    def _by_success(self, able: Sequence[Candidate]) -> list[tuple[str, str]]:
+    def _by_success(self, able: list[Candidate]) -> _Order:
         names = [each.name for each in able]
         drawn = self._memory.drawn(self._facts, self._payment, names)
-        return [
-            (name, f"{drawn[name]:.1%} is likely to succeed by what was seen lately")
-            for name in sorted(names, key=lambda name: (-drawn[name], name))
-        ]
+
+        def reason(name: str, place: int) -> str:
+            return f"{drawn[name]:.1%} is likely to succeed by what was seen lately"
+
+        return sorted(names, key=lambda name: (-drawn[name], name)), reason
 
     def price(self, gateway: Candidate) -> int:
         """Of the payment at a gateway, in ten-thousandths of a minor unit."""
