@@ -281,9 +281,9 @@ def _taken(
                 continue
             if holds and not takes.holds:
                 continue
-            place = families.index(takes.family) if takes.family in families else None
-            if not families or place == 0:
+            if not families or takes.family == families[0]:
                 return method, takes
+            place = families.index(takes.family) if takes.family in families else None
             if place is not None and (found is None or place < found[0]):
                 found = place, method, takes
     return None if found is None else found[1:]

@@ -6,6 +6,8 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
+from itertools import zip_longest
+from operator import attrgetter
 from typing import Protocol
 
 from bailiwick.topology.routes.parts import Facts, RoutingRule
@@ -59,7 +61,7 @@ class Plan:
         self._places = {name: place for place, name in enumerate(rule.gateways)}
         self._not_here = f"is not among the gateways of rule '{rule.name}'"
         self.first_choices: list[str] = []
-        """Those that the strategy orders, of the last ``ordered``."""
+        """Of a split: those that have a turn, of the last ``ordered``."""
 
     def why_not(self, gateway: Candidate) -> str | None:
         """Why the rule lets a gateway not have the payment; None: it may."""
@@ -77,7 +79,8 @@ class Plan:
             others = [each for each in able if not self._named(each)] if rule.others else []
         low = self._low(named) if rule.eliminate_below else {}
         good = [each for each in named if each.name not in low] if low else named
-        self.first_choices = [each.name for each in good or named]
+        if rule.strategy == "split":
+            self.first_choices = [each.name for each in good or named]
         found = self._by_strategy(good, told)
         if low:
             failing = self._by_strategy([each for each in named if each.name in low], told)
@@ -102,19 +105,22 @@ class Plan:
             return []
         names, reason = _ORDERS[self.rule.strategy](self, able)
         words = [reason(name, place) for place, name in enumerate(names[:told])]
-        return [*zip(names, words, strict=False), *((name, "") for name in names[told:])]
+        return list(zip_longest(names, words, fillvalue=""))
 
     def _by_priority(self, able: list[Candidate]) -> _Order:
-        places, last = self._places, len(self._places)
-        if len(able) > last:  # named ones have places of their own
-            able.sort(key=self.price)
-        able.sort(key=lambda each: (places.get(each.name, last), each.priority))
-        priority = {each.name: each.priority for each in able}
+        able.sort(key=_PRIORITY)
+        first = [each for each in able if each.priority == able[0].priority]
+        if len(first) > 1:
+            # The cheapest of the first; those after them are asked for when these have been tried.
+            able[: len(first)] = sorted(first, key=self.price)
+        if self._places:
+            last = len(self._places)
+            able.sort(key=lambda each: self._places.get(each.name, last))
 
         def reason(name: str, place: int) -> str:
-            if name in places:
-                return f"number {places[name] + 1} of the rule"
-            return f"priority {priority[name]}"
+            if name in self._places:
+                return f"number {self._places[name] + 1} of the rule"
+            return f"priority {able[place].priority}"
 
         return [each.name for each in able], reason
 
@@ -167,7 +173,7 @@ class Plan:
     def price(self, gateway: Candidate) -> int:
         """Of the payment at a gateway, in ten-thousandths of a minor unit."""
         amount = self._facts.amount
-        fee = self._table.fee(gateway.name, self._facts)
+        fee = self._table.fee(gateway.name, self._facts) if self._table.fees else None
         if fee is None:
             return gateway.cost_bps * amount + gateway.cost_fixed * 10_000
         return fee.price(amount)
@@ -181,6 +187,9 @@ _ORDERS = {
     "sticky": Plan._sticky,
     "success": Plan._by_success,
 }
+
+
+_PRIORITY = attrgetter("priority")
 
 
 def _chance(seed: str, name: str) -> float:
