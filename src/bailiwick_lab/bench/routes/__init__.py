@@ -1,0 +1,1 @@
+"""Routing, judged in a made-up world whose truth is known: markets, drift, outages, late answers."""
