@@ -3,40 +3,49 @@
 Successes and failures are counted, and forgotten by half every ``HALF_LIFE_MS`` (discounted
 Thompson sampling: Raj and Kalyani, arXiv:1707.09727), so that a drift is followed. That is too slow
 for a break: a two-sided CUSUM (Page, Biometrika 1954; for bandits Liu, Lee and Shroff,
-arXiv:1711.03539) looks for one, and when it finds one, only what came after it counts.
+arXiv:1711.03539) looks for one. When it finds a fall, only what came after it counts; when it finds
+that the gateway is back, what was known before the fall counts again.
 """
 
 import math
 import random
+from enum import Enum
 
 HALF_LIFE_MS = 900_000
 WORSE = 0.75
 """A fall to this part of the chance believed is looked for;"""
-BETTER = 0.5
-"""and a rise that takes away this part of the failures."""
+BETTER = 0.3
+"""and a rise that leaves this part of the failures."""
 ALARM = 7.0
 """In units of log likelihood: at an unchanged chance the alarm comes once in thousands of
 payments; at a break, after some eight."""
+ALARM_BACK = 4.0
+"""The same for the rise after a fall, which is expected, and costs little if it is none."""
 KNOWN_MIN = 20.0
 """Outcomes before a break can be seen."""
 _EDGE = 0.02
 
 
+class Break(Enum):
+    """What was seen."""
+
+    FALL = "fall"
+    RISE = "rise"
+
+
 class Belief:
-    """Counts of one gateway and kind of payments.
+    """Counts of one gateway and kind of payments."""
 
-    Attributes:
-        broke_ms: when the latest break was seen; 0: never.
-    """
-
-    __slots__ = ("_at_ms", "_bad", "_fall", "_good", "_rise", "broke_ms")
+    __slots__ = ("_at_ms", "_bad", "_before", "_broke_ms", "_fall", "_good", "_rise")
 
     def __init__(self) -> None:
         self._good = self._bad = 0.0
         self._at_ms = 0
         self._fall = _Run()
         self._rise = _Run()
-        self.broke_ms = 0
+        self._broke_ms = 0
+        self._before: tuple[float, float] | None = None
+        """The counts as they were when it fell, until it has risen again."""
 
     def weight(self, now_ms: int) -> float:
         """How many outcomes are remembered, those of long ago in part."""
@@ -48,38 +57,55 @@ class Belief:
         self._forget(now_ms)
         return self._good + prior[0], self._bad + prior[1]
 
-    def learn(self, good: bool, now_ms: int, decided_ms: int) -> bool:
-        """Count an outcome; whether it shows a break. What was decided before the latest break
-        says nothing of what is since."""
-        if decided_ms < self.broke_ms:
-            return False
+    def learn(self, good: bool, chance: float, now_ms: int, decided_ms: int) -> Break | None:
+        """Count an outcome; the break that it shows, if it does: against ``chance``, what was
+        believed of just this payment. What was decided before the latest break says nothing of
+        what is since."""
+        if decided_ms < self._broke_ms:
+            return None
         self._forget(now_ms)
         known = self._good + self._bad
-        chance = min(max(self._good / known, _EDGE), 1 - _EDGE) if known else 0.5
         weight = 0.5 ** (max(now_ms - decided_ms, 0) / HALF_LIFE_MS)
         self._good += weight * good
         self._bad += weight * (not good)
-        if known < KNOWN_MIN:
-            return False
-        fallen = self._fall.step(good, chance, chance * WORSE)
-        risen = self._rise.step(good, chance, 1 - (1 - chance) * BETTER)
-        if not fallen and not risen:
-            return False
-        run = self._fall if fallen else self._rise
-        self._good, self._bad = float(run.good), float(run.bad)
-        self.broken(now_ms)
-        return True
+        if known < KNOWN_MIN and self._before is None:
+            return None
+        chance = min(max(chance, _EDGE), 1 - _EDGE)
+        if self._fall.step(good, chance, chance * WORSE) > ALARM:
+            run = self._fall
+            self.fell(now_ms)
+            self._good, self._bad = float(run.good), float(run.bad)
+            return Break.FALL
+        if self._rise.step(good, chance, 1 - (1 - chance) * BETTER) > (
+            ALARM if self._before is None else ALARM_BACK
+        ):
+            run = self._rise
+            back = self._before is not None
+            self.rose(now_ms)
+            if not back:
+                self._good, self._bad = float(run.good), float(run.bad)
+            return Break.RISE
+        return None
 
-    def broken(self, now_ms: int) -> None:
-        """Begin to look anew."""
-        self.broke_ms = now_ms
-        self._fall, self._rise = _Run(), _Run()
-
-    def forget_all(self, now_ms: int) -> None:
-        """A break was seen in a wider kind of payments: what was known of this one is past."""
+    def fell(self, now_ms: int) -> None:
+        """Nothing that was known is so any more, for now."""
+        if self._before is None:
+            self._forget(now_ms)
+            self._before = self._good, self._bad
         self._good = self._bad = 0.0
-        self._at_ms = now_ms
-        self.broken(now_ms)
+        self._begin(now_ms)
+
+    def rose(self, now_ms: int) -> None:
+        """What was known before it fell is so again."""
+        if self._before is not None:
+            self._good, self._bad = self._before
+            self._at_ms = now_ms
+            self._before = None
+        self._begin(now_ms)
+
+    def _begin(self, now_ms: int) -> None:
+        self._broke_ms = now_ms
+        self._fall, self._rise = _Run(), _Run()
 
     def _forget(self, now_ms: int) -> None:
         passed = now_ms - self._at_ms
@@ -91,7 +117,8 @@ class Belief:
 
 
 class _Run:
-    """One side of the CUSUM: how much more likely a break is, since when it may have come."""
+    """One side of the CUSUM: how much more likely a break is, and what came since it may have
+    come."""
 
     __slots__ = ("bad", "good", "score")
 
@@ -99,15 +126,15 @@ class _Run:
         self.score = 0.0
         self.good = self.bad = 0
 
-    def step(self, good: bool, before: float, after: float) -> bool:
-        """One outcome more; whether the alarm is raised."""
+    def step(self, good: bool, before: float, after: float) -> float:
+        """One outcome more; the score."""
         self.score += math.log(after / before if good else (1 - after) / (1 - before))
         if self.score <= 0:
             self.score, self.good, self.bad = 0.0, 0, 0
-            return False
-        self.good += good
-        self.bad += not good
-        return self.score > ALARM
+        else:
+            self.good += good
+            self.bad += not good
+        return self.score
 
 
 def drawn(posterior: tuple[float, float], chance: random.Random) -> float:

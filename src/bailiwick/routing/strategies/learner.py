@@ -14,7 +14,7 @@ from collections.abc import Callable, Hashable, Sequence
 
 import msgspec
 
-from bailiwick.routing.strategies.belief import Belief, drawn
+from bailiwick.routing.strategies.belief import Belief, Break, drawn
 from bailiwick.topology.routes.parts import Facts
 
 EXPLORE = 0.02
@@ -50,20 +50,32 @@ class Learner:
     """What is believed of all gateways, for all kinds of payments."""
 
     def __init__(self) -> None:
-        self._beliefs: dict[tuple[str, Kind], Belief] = {}
+        self._beliefs: dict[str, dict[Kind, Belief]] = {}
+        self._count = 0
         self._standings: dict[tuple[Kind, tuple[str, ...]], _Standing] = {}
 
     def learn(self, gateway: str, facts: Facts, good: bool, now_ms: int, decided_ms: int) -> None:
         """How a payment ended that was decided on at ``decided_ms`` (Unix milliseconds)."""
-        if len(self._beliefs) > KINDS_MAX:
+        if self._count > KINDS_MAX:
             self._beliefs.clear()
             self._standings.clear()
+            self._count = 0
         of = kinds(facts)
+        chance = _mean(self._posterior(gateway, of, now_ms))
         for place, kind in enumerate(of):
-            if self._belief(gateway, kind).learn(good, now_ms, decided_ms):
-                for narrower in of[place + 1 :]:
-                    self._belief(gateway, narrower).forget_all(now_ms)
+            seen = self._belief(gateway, kind).learn(good, chance, now_ms, decided_ms)
+            if seen is not None:
+                self._broken(gateway, kind, seen, now_ms)
                 break
+
+    def _broken(self, gateway: str, kind: Kind, seen: Break, now_ms: int) -> None:
+        """A break of a wider kind of payments is one of all narrower ones."""
+        for narrower, belief in self._beliefs[gateway].items():
+            if len(narrower) > len(kind) and narrower[: len(kind)] == kind:
+                if seen is Break.FALL:
+                    belief.fell(now_ms)
+                else:
+                    belief.rose(now_ms)
 
     def order(self, facts: Facts, seed: str, names: Sequence[str]) -> tuple[list[str], Reason]:
         """The gateways, the first choice first, and what says why; ``seed`` decides whether and
@@ -117,9 +129,13 @@ class Learner:
         return self._belief(gateway, of[-1]).posterior(now_ms, prior)
 
     def _belief(self, gateway: str, kind: Kind) -> Belief:
-        found = self._beliefs.get((gateway, kind))
+        known = self._beliefs.get(gateway)
+        if known is None:
+            known = self._beliefs[gateway] = {}
+        found = known.get(kind)
         if found is None:
-            found = self._beliefs[gateway, kind] = Belief()
+            found = known[kind] = Belief()
+            self._count += 1
         return found
 
 
