@@ -54,8 +54,8 @@ def routed(
 ) -> Routing:
     plan = by.plan(wanted)
     routing = match(gateways, wanted, tried, plan)
-    if plan is not None and not tried:
-        by.chosen(plan, routing)
+    if plan is not None:
+        by.chosen(plan, routing, first=not tried)
     return routing
 
 

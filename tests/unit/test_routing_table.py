@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bailiwick.control.routing_changes import changes
 from bailiwick.topology.reading import WorldError
+from bailiwick.topology.routes.changes import changes
 from bailiwick.topology.routes.columns import MOST, Box, Spans, Texts, cut
 from bailiwick.topology.routes.coverage import gaps, unreachable
 from bailiwick.topology.routes.index import Index, number_of, text_of

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import msgspec
 
 from bailiwick.base.objects import API_VERSION
-from bailiwick.control import routing_changes
 from bailiwick.geo.places import Places, load_places
 from bailiwick.topology.merchants import Merchants, Principal
+from bailiwick.topology.routes import changes as routing_changes
 from bailiwick.topology.snapshot import World
 from bailiwick.topology.topology import Match, Rule, Topology
 

@@ -333,8 +333,8 @@ class Gateways:
         plan = self.router.plan(wanted)
         told = TOLD_MAX if counted else len(self._all)
         routing = match(self.facts(), wanted, tried, plan, told)
-        if plan is not None and counted and not tried:
-            self.router.chosen(plan, routing)
+        if plan is not None and counted:
+            self.router.chosen(plan, routing, first=not tried)
         return routing
 
     def facts(self) -> list[GatewayFacts]:

@@ -62,7 +62,7 @@ class Learner:
             self._count = 0
         of = kinds(facts)
         chance = _mean(self._posterior(gateway, of, now_ms))
-        for place, kind in enumerate(of):
+        for kind in of:
             seen = self._belief(gateway, kind).learn(good, chance, now_ms, decided_ms)
             if seen is not None:
                 self._broken(gateway, kind, seen, now_ms)

@@ -29,7 +29,7 @@ class Candidate(Protocol):
     def cost_fixed(self) -> int: ...
 
 
-_Order = tuple[list[str], Callable[[str, int], str]]
+Order = tuple[list[str], Callable[[str, int], str]]
 """Names, the first choice first; and of a name and its place, the reason."""
 
 
@@ -39,8 +39,8 @@ class Memory(Protocol):
     def turns(self, split: str, shares: Mapping[str, int], able: Sequence[str]) -> list[str]:
         """The gateways of a split, whose turn it is first."""
 
-    def drawn(self, facts: Facts, payment: str, names: Sequence[str]) -> Mapping[str, float]:
-        """For each gateway a chance of success, drawn from what is believed of it."""
+    def successes(self, facts: Facts, payment: str, names: Sequence[str]) -> Order:
+        """The gateways, whose payments succeed most first."""
 
     def rate(self, facts: Facts, name: str) -> float | None:
         """The share of successes lately; None while too little is known."""
@@ -54,8 +54,8 @@ class Plan:
     ) -> None:
         self.rule = rule
         self._table = table
-        self._facts = facts
-        self._payment = payment
+        self.facts = facts
+        self.payment = payment
         self._memory = memory
         self._free = rule.others or not (rule.gateways or rule.kinds)
         self._places = {name: place for place, name in enumerate(rule.gateways)}
@@ -95,7 +95,7 @@ class Plan:
         """Gateways that come last for their failures, and why."""
         found = {}
         for each in able:
-            rate = self._memory.rate(self._facts, each.name)
+            rate = self._memory.rate(self.facts, each.name)
             if rate is not None and rate < self.rule.eliminate_below:
                 found[each.name] = f"only {rate:.0%} succeeded lately"
         return found
@@ -107,7 +107,7 @@ class Plan:
         words = [reason(name, place) for place, name in enumerate(names[:told])]
         return list(zip_longest(names, words, fillvalue=""))
 
-    def _by_priority(self, able: list[Candidate]) -> _Order:
+    def _by_priority(self, able: list[Candidate]) -> Order:
         able.sort(key=_PRIORITY)
         first = [each for each in able if each.priority == able[0].priority]
         if len(first) > 1:
@@ -124,7 +124,7 @@ class Plan:
 
         return [each.name for each in able], reason
 
-    def _by_cost(self, able: list[Candidate]) -> _Order:
+    def _by_cost(self, able: list[Candidate]) -> Order:
         prices = {each.name: self.price(each) for each in able}
         able.sort(key=lambda each: (prices[each.name], each.priority))
 
@@ -133,11 +133,11 @@ class Plan:
 
         return [each.name for each in able], reason
 
-    def _spread(self, able: list[Candidate]) -> _Order:
-        able.sort(key=lambda each: _chance(self._payment, each.name))
+    def _spread(self, able: list[Candidate]) -> Order:
+        able.sort(key=lambda each: _chance(self.payment, each.name))
         return [each.name for each in able], lambda name, place: "its share of the load"
 
-    def _by_shares(self, able: list[Candidate]) -> _Order:
+    def _by_shares(self, able: list[Candidate]) -> Order:
         shares = self.rule.shares
         names = self._memory.turns(self.rule.name, shares, [each.name for each in able])
         whole = sum(shares[name] for name in names)
@@ -148,32 +148,26 @@ class Plan:
 
         return names, reason
 
-    def _sticky(self, able: list[Candidate]) -> _Order:
+    def _sticky(self, able: list[Candidate]) -> Order:
         """Rendezvous hashing with weights (Schindelhauer and Schomaker, SPAA 2005): the same payer
         always goes the same way, and who goes elsewhere when a gateway is away comes back."""
         by = self.rule.by
-        of = self._facts.customer if by == "customer" else self._facts.fingerprint
+        of = self.facts.customer if by == "customer" else self.facts.fingerprint
         shares = self.rule.shares
         weighed = {
-            each.name: -math.log(_chance(of or self._payment, each.name)) / shares.get(each.name, 1)
+            each.name: -math.log(_chance(of or self.payment, each.name)) / shares.get(each.name, 1)
             for each in able
         }
         why = f"where this {by} always goes" if of else f"no {by} is known: by the payment's id"
         return sorted(weighed, key=lambda name: weighed[name]), lambda name, place: why
 
-    def _by_success(self, able: list[Candidate]) -> _Order:
-        names = [each.name for each in able]
-        drawn = self._memory.drawn(self._facts, self._payment, names)
-
-        def reason(name: str, place: int) -> str:
-            return f"{drawn[name]:.1%} is likely to succeed by what was seen lately"
-
-        return sorted(names, key=lambda name: (-drawn[name], name)), reason
+    def _by_success(self, able: list[Candidate]) -> Order:
+        return self._memory.successes(self.facts, self.payment, [each.name for each in able])
 
     def price(self, gateway: Candidate) -> int:
         """Of the payment at a gateway, in ten-thousandths of a minor unit."""
-        amount = self._facts.amount
-        fee = self._table.fee(gateway.name, self._facts) if self._table.fees else None
+        amount = self.facts.amount
+        fee = self._table.fee(gateway.name, self.facts) if self._table.fees else None
         if fee is None:
             return gateway.cost_bps * amount + gateway.cost_fixed * 10_000
         return fee.price(amount)

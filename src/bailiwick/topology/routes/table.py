@@ -7,12 +7,16 @@ from bailiwick.topology.routes.parts import Facts, Fee, RoutingRule
 
 
 class RoutingTable:
-    """Rules in the order in which they are met: a merchant's own before those of everybody."""
+    """Rules in the order in which they are met: a merchant's own before those of everybody.
+
+    ``learns``: some of them go by how payments before have ended.
+    """
 
     def __init__(self, rules: tuple[RoutingRule, ...] = (), fees: tuple[Fee, ...] = ()) -> None:
         own = [rule for rule in rules if rule.merchants]
         self.rules = (*own, *(rule for rule in rules if not rule.merchants))
         self.fees = fees
+        self.learns = any(rule.strategy == "success" or rule.eliminate_below for rule in rules)
         self._index = Index([rule.box for rule in self.rules])
         self._everybody = ((1 << len(rules)) - 1) ^ ((1 << len(own)) - 1)
         self._of: dict[str, int] = {}

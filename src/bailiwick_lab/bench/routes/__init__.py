@@ -1,1 +1,1 @@
-"""Routing, judged in a made-up world whose truth is known: markets, drift, outages, late answers."""
+"""Routing, judged in a made-up world of which the truth is known."""

@@ -33,7 +33,9 @@ MARKETS = (
     Market("DE", "EUR", "card", 6.0, 1.0, {"alpha": 0.91, "beta": 0.88, "gamma": 0.80}),
     Market("BR", "BRL", "card", 4.0, 1.5, {"alpha": 0.74, "beta": 0.86, "delta": 0.82}),
     Market("IN", "INR", "upi", 5.0, 20.0, {"gamma": 0.83, "delta": 0.90, "alpha": 0.79}),
-    Market("US", "USD", "card", 8.0, 1.0, {"beta": 0.87, "alpha": 0.90, "delta": 0.85, "gamma": 0.88}),
+    Market("US", "USD", "card", 8.0, 1.0, {
+        "beta": 0.87, "alpha": 0.90, "delta": 0.85, "gamma": 0.88,
+    }),
     Market("NL", "EUR", "ideal", 2.0, 45.0, {"beta": 0.93, "gamma": 0.95}),
 )  # fmt: skip
 """Gateways stand in the order of a static priority, as somebody set it who knew the averages of

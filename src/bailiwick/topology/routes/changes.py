@@ -1,6 +1,4 @@
-"""What changed between two routing tables, in words."""
-
-from __future__ import annotations
+"""What changed between two routing tables, in words. Pure."""
 
 from collections.abc import Iterable
 
