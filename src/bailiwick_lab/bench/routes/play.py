@@ -64,7 +64,9 @@ def play(world: Simulated) -> Played:
             _, _, gateway, facts, good, decided = heapq.heappop(late)
             learner.learn(gateway, facts, good, START_MS + int(at * 1000), decided)
         while at >= (minute + 1) * STEP_S:
-            found.series.append((minute, *(each / max(sums[3], 1) for each in sums[:3])))  # type: ignore[arg-type]
+            static, learned, oracle, count = sums
+            whole = max(count, 1)
+            found.series.append((minute, static / whole, learned / whole, oracle / whole))
             for market in MARKETS:
                 truth = {name: world.chance(market, name, at) for name in market.chances}
                 best[market.country].append(max(truth, key=lambda name: truth[name]))
