@@ -53,7 +53,9 @@ from bailiwick.resources.payments.params import CreatePayment
 from bailiwick.resources.refunds.commands import Refunds
 from bailiwick.routing.gateways import Gateways
 from bailiwick.routing.match import GatewayFacts, Routing, Wanted, match
+from bailiwick.routing.strategies.router import Router
 from bailiwick.topology.merchants import Merchant, Merchants
+from bailiwick.topology.routes.table import EMPTY
 from bailiwick.topology.snapshot import World
 from tests.store_kit import NodeStore
 from tests.waiting import PATIENCE_S, until
@@ -267,10 +269,12 @@ class Bank:
 
 
 class Banks:
-    """The node's gateways: the given banks."""
+    """The node's gateways: the given banks; ``table``: the routing rules in force."""
 
     def __init__(self, *banks: Bank) -> None:
         self.banks = {bank.name: bank for bank in banks}
+        self.table = EMPTY
+        self.router = Router(lambda: self.table)
 
     def get(self, name: str) -> Bank | None:
         return self.banks.get(name)
@@ -288,7 +292,11 @@ class Banks:
         return self.banks[name].vault if name in self.banks else name
 
     def match(self, wanted: Wanted, tried: Collection[str] = ()) -> Routing:
-        return match(self.facts(), wanted, tried)
+        plan = self.router.plan(wanted)
+        routing = match(self.facts(), wanted, tried, plan)
+        if plan is not None:
+            self.router.chosen(plan, routing, first=not tried)
+        return routing
 
     def facts(self) -> list[GatewayFacts]:
         return [bank.facts() for bank in self.banks.values()]

@@ -231,6 +231,11 @@ def routing(seed: int, hours: float, plots: Path | None, as_json: bool) -> None:
     Several markets, chances of success that drift, brown-outs, outcomes that come late. Nothing is
     started, and the same seed gives the same figures.
     """
+    _simulate(seed, hours, plots, as_json)
+
+
+def _simulate(seed: int, hours: float, plots: Path | None, as_json: bool) -> None:
+    """Simulate and print; exits with 1 if pictures are wanted and cannot be drawn."""
     from bailiwick_lab.bench.routes import report
     from bailiwick_lab.bench.routes.plots import NoPlots, draw
 

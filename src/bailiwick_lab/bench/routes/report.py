@@ -57,20 +57,14 @@ def document(world: Simulated, played: Played) -> dict[str, Any]:
 def lines(found: dict[str, Any]) -> list[str]:
     """The same for people."""
     success, turns = found["success"], found["turns_per_market_and_hour"]
+    static, learned = success["static_priority"], success["success_strategy"]
     told = [
-        (
-            f"{found['payments']} payments of {len(MARKETS)} markets in {found['hours']:g} hours, "
-            f"seed {found['seed']}"
-        ),
-        (
-            f"succeeded: {success['static_priority']:.2%} by static priority, "
-            f"{success['success_strategy']:.2%} by the strategy, {success['oracle']:.2%} by an oracle"
-        ),
+        f"{found['payments']} payments of {found['hours']:g} hours, seed {found['seed']}",
+        f"succeeded: {static:.2%} by static priority, {learned:.2%} by the success strategy",
+        f"succeeded by an oracle: {success['oracle']:.2%}",
         f"recovered of the oracle's advantage: {found['recovered']:.1%}",
-        (
-            f"changes of the leading gateway, by market and hour: {turns['success_strategy']:g}; of "
-            f"the oracle's: {turns['oracle']:g}"
-        ),
+        f"changes of the leader by market and hour: {turns['success_strategy']:g}",
+        f"changes of the oracle's choice: {turns['oracle']:g}",
     ]
     for each in found["brown_outs"]:
         told.append(
