@@ -14,7 +14,6 @@ from tests.postgres.node_kit import MERCHANT, Bank, Region, body
 from tests.postgres.rows_kit import sound
 from tests.store_kit import NodeStore
 
-
 PAYMENTS_MAX = 600
 IN_A_ROW = 15
 

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from bailiwick.channels.contract import Takes
+from bailiwick.base.clock import now_ms
+from bailiwick.channels.contract import NotBuilt, Outcome, Result, Takes
 from bailiwick.routing.available import available
 from bailiwick.routing.match import GatewayFacts, Kind, Routing, Wanted, match, shown, transient
 from bailiwick.routing.strategies.router import Router
@@ -16,6 +17,7 @@ from bailiwick.topology.routes.parts import Facts
 from bailiwick.topology.routes.reading import parse
 
 NOON_MS = 1_772_452_800_000
+ASKED = ("customer", "merchant", "fingerprint", "at_ms")
 
 
 def gateway(name: str, **values: Any) -> GatewayFacts:
@@ -29,17 +31,16 @@ def gateway(name: str, **values: Any) -> GatewayFacts:
 
 
 def payment(number: int = 0, **values: Any) -> Wanted:
-    of = {
-        name: values.pop(name) for name in ("customer", "merchant", "fingerprint") if name in values
-    }
+    of: dict[str, Any] = {"merchant": "acct_shop", "at_ms": NOON_MS}
+    of |= {name: values.pop(name) for name in ASKED if name in values}
     wanted = Wanted(**{
         "payment": f"pi_{number}", "country": "DE", "amount": 1000, "currency": "EUR",
         "methods": ("card",), "manual_capture": False, "livemode": False, "strategy": "priority",
         **values,
     })  # fmt: skip
     facts = Facts(
-        **{"merchant": "acct_shop", **of}, livemode=False, country=wanted.country,
-        currency=wanted.currency, amount=wanted.amount, methods=wanted.methods, at_ms=NOON_MS,
+        **of, livemode=False, country=wanted.country, currency=wanted.currency,
+        amount=wanted.amount, methods=wanted.methods,
     )  # fmt: skip
     return msgspec.structs.replace(wanted, facts=facts)
 
@@ -215,6 +216,49 @@ def test_sticky_by_the_card() -> None:
     assert (
         len({routed(by, gateways, payment(n, fingerprint=f"f{n}")).gateway for n in range(50)}) == 4
     )
+
+
+def ended(by: Router, wanted: Wanted, gateway: str, result: Result) -> None:
+    by.ended(wanted.payment, gateway, result)
+
+
+def test_those_that_fail_stand_last_and_serve_when_no_other_can() -> None:
+    by = router('[[rules]]\nname = "r"\ngateways = ["a", "b"]\neliminate_below = 0.5')
+    gateways = [gateway("a"), gateway("b")]
+    for number in range(100):
+        wanted = payment(number, at_ms=now_ms())
+        if routed(by, gateways, wanted).gateway == "b":
+            break
+        ended(by, wanted, "a", Result(Outcome.DECLINED))
+    told = reasons(routed(by, gateways, payment(200, at_ms=now_ms())))
+    assert told["b"] == "chosen: number 2 of the rule"
+    assert told["a"].startswith("in reserve: only ")
+    assert told["a"].endswith("% succeeded lately; number 1 of the rule")
+    assert routed(by, gateways, payment(201, at_ms=now_ms()), ("b",)).gateway == "a"
+
+
+def test_the_most_successful_is_chosen_and_what_was_not_sent_says_nothing() -> None:
+    by = router('[[rules]]\nname = "r"\nstrategy = "success"')
+    gateways = [gateway("a"), gateway("b")]
+    for number in range(200):
+        for name, outcome in (("a", Outcome.DECLINED), ("b", Outcome.APPROVED)):
+            wanted = payment(number, at_ms=now_ms())
+            if routed(by, gateways, wanted, tuple({"a", "b"} - {name})).gateway == name:
+                ended(by, wanted, name, NotBuilt(Outcome.DECLINED))
+                ended(by, wanted, name, Result(outcome))  # of which nobody asked any more
+    facts = payment(at_ms=now_ms()).facts
+    assert facts is not None and by.rate(facts, "a") is None
+    for number in range(200):
+        for name, outcome in (("a", Outcome.UNKNOWN), ("b", Outcome.APPROVED)):
+            wanted = payment(number, at_ms=now_ms())
+            routed(by, gateways, wanted, tuple({"a", "b"} - {name}))
+            ended(by, wanted, name, Result(Outcome.PENDING))
+            ended(by, wanted, name, Result(outcome))
+    went = Counter(
+        routed(by, gateways, payment(number, at_ms=now_ms() + 1000)).gateway
+        for number in range(200)
+    )
+    assert went["b"] > 190
 
 
 def test_payment_methods_on_offer_follow_the_rules() -> None:

@@ -11,12 +11,12 @@ import math
 import random
 from enum import Enum
 
-HALF_LIFE_MS = 900_000
+HALF_LIFE_MS = 1_800_000
 WORSE = 0.75
 """A fall to this part of the chance believed is looked for;"""
 BETTER = 0.3
 """and a rise that leaves this part of the failures."""
-ALARM = 7.0
+ALARM = 8.0
 """In units of log likelihood: at an unchanged chance the alarm comes once in thousands of
 payments; at a break, after some eight."""
 ALARM_BACK = 4.0

@@ -2,8 +2,8 @@
 remembers: time and chance are handed in, so that the same history decides the same.
 
 Payments go to a *leader*, which stays until another is better by more than chance explains: so it
-does not flap. A few explore: half of them wherever a draw from what is believed leads (Thompson
-sampling), half anywhere, so that a gateway that was given up is found again when it recovers.
+does not flap. Some explore: most of them go where a draw from what is believed leads (Thompson
+sampling), the rest anywhere, so that a gateway that was given up is found again when it recovers.
 
 A kind of payments knows little by itself: what is believed of wider kinds is its prior.
 """
@@ -17,15 +17,15 @@ import msgspec
 from bailiwick.routing.strategies.belief import Belief, Break, drawn
 from bailiwick.topology.routes.parts import Facts
 
-EXPLORE = 0.02
-EXPLORE_COLD = 0.15
+EXPLORE = 0.2
+EXPLORE_COLD = 0.3
 """Share of payments that explore; and while a gateway is hardly known."""
-ANYWHERE = 0.5
+ANYWHERE = 0.06
 """Share of those that explore that go anywhere."""
 COLD = 30.0
 """Outcomes from which a gateway is known."""
 MARGIN = 0.005
-SURE = 1.3
+SURE = 1.4
 """Another leads once it is better by so much, and by so many standard deviations."""
 PRIOR = (4.0, 1.0)
 STRENGTH = 10.0
