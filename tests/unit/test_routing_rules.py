@@ -15,6 +15,7 @@ from bailiwick.routing.strategies.router import Router
 from bailiwick.routing.strategies.shares import Shares
 from bailiwick.topology.routes.parts import Facts
 from bailiwick.topology.routes.reading import parse
+from bailiwick.topology.routes.words import sentence
 
 NOON_MS = 1_772_452_800_000
 ASKED = ("customer", "merchant", "fingerprint", "at_ms")
@@ -87,7 +88,7 @@ def test_a_rule_names_its_gateways_in_order_and_keeps_others_out() -> None:
     }
     document = shown(found)
     assert document["rule"] == "two" and document["strategy"] == "priority"
-    assert document["rule_says"] == "payments go to c, b, in this order"
+    assert found.rule is not None and sentence(found.rule) == "payments go to c, b, in this order"
     assert routed(by, gateways, payment(), ("c",)).gateway == "b"
     closed = [msgspec.structs.replace(each, usage="closed") for each in gateways]
     nowhere = routed(by, closed, payment())

@@ -75,7 +75,8 @@ def routed(
         f"[dim]strategy {_text(routing.get('strategy'))}[/]{_took(steps, 'routed')}"
     )
     if routing.get("rule"):
-        branch.add(f"rule {_text(routing.get('rule'))}: [dim]{_text(routing.get('rule_says'))}[/]")
+        says = f": [dim]{_text(routing['rule_says'])}[/]" if routing.get("rule_says") else ""
+        branch.add(f"rule {_text(routing.get('rule'))}{says}")
     for each in routing.get("considered") or ():
         if full or each.get("verdict") != "in reserve":
             _considered(branch, each.get("gateway"), each)

@@ -13,8 +13,7 @@ import msgspec
 
 from bailiwick.channels.contract import Family, Takes
 from bailiwick.routing.strategies.plan import Plan
-from bailiwick.topology.routes.parts import Facts
-from bailiwick.topology.routes.words import sentence
+from bailiwick.topology.routes.parts import Facts, RoutingRule
 
 TOLD_MAX = 12
 """Of how many gateways a payment keeps what was decided about them."""
@@ -109,20 +108,13 @@ class Considered(msgspec.Struct, frozen=True):
     kind: Kind
 
 
-class Met(msgspec.Struct, frozen=True):
-    """A routing rule by its name, and in words."""
-
-    name: str
-    words: str
-
-
 class Routing(msgspec.Struct, frozen=True):
     """The decision: the chosen gateway, if any, and every gateway with its verdict.
 
     ``owner``: the vault that the token belongs to from now on; None where every account knows it.
     ``method``: the type of payment method by which the chosen gateway takes the payment; ``takes``:
     in which way. ``lacking``: what has to be known of the payer for any gateway to take it, where
-    nothing else is in the way. ``rule``: the routing rule that it met, with what that says.
+    nothing else is in the way. ``rule``: the routing rule that it met.
     """
 
     gateway: str | None
@@ -132,7 +124,7 @@ class Routing(msgspec.Struct, frozen=True):
     method: str | None = None
     takes: Takes | None = None
     lacking: tuple[str, ...] = ()
-    rule: Met | None = None
+    rule: RoutingRule | None = None
 
 
 def shown(routing: Routing) -> dict[str, Any]:
@@ -146,8 +138,7 @@ def shown(routing: Routing) -> dict[str, Any]:
         "strategy": routing.strategy,
         "considered": considered,
     }
-    rule = routing.rule
-    return found if rule is None else {**found, "rule": rule.name, "rule_says": rule.words}
+    return found if routing.rule is None else {**found, "rule": routing.rule.name}
 
 
 def transient(routing: Routing) -> bool:
@@ -199,7 +190,7 @@ def match(
         for place, (name, reason) in enumerate(order)
     ]
     considered = [*first, *considered]
-    strategy, rule = (wanted.strategy, None) if plan is None else _by_rule(plan)
+    strategy, rule = (wanted.strategy, None) if plan is None else (plan.rule.strategy, plan.named)
     if not order:
         lacking = _lacking(gateways, wanted, considered)
         return Routing(None, strategy, tuple(considered), owner, lacking=lacking, rule=rule)
@@ -210,11 +201,6 @@ def match(
     assert taken is not None, "else it had been passed over"
     method, takes = taken
     return Routing(chosen.name, strategy, tuple(considered), owner, method, takes, rule=rule)
-
-
-def _by_rule(plan: Plan) -> tuple[str, Met | None]:
-    rule = plan.rule
-    return rule.strategy, Met(rule.name, sentence(rule)) if rule.name else None
 
 
 def _ordered(able: list[GatewayFacts], wanted: Wanted) -> list[tuple[str, str]]:

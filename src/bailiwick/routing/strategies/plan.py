@@ -63,6 +63,11 @@ class Plan:
         self.first_choices: list[str] = []
         """Of a split: those that have a turn, of the last ``ordered``."""
 
+    @property
+    def named(self) -> RoutingRule | None:
+        """The rule, if it is one of the table's."""
+        return self.rule if self.rule.name else None
+
     def why_not(self, gateway: Candidate) -> str | None:
         """Why the rule lets a gateway not have the payment; None: it may."""
         if self._free or gateway.name in self._places or gateway.kind in self.rule.kinds:
