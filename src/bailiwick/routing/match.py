@@ -172,19 +172,26 @@ def match(
     owner = wanted.vault or (None if shared else wanted.shown_to)
     passed: dict[str, GatewayFacts] = {}
     considered = []
+    able = _known_able(wanted, owner, shared)
+    if len(able) > 2 * len(gateways):
+        able.clear()  # of gateways that were replaced
     for facts in gateways:
         if facts.name in tried:
             why_not: _WhyNot | None = (Kind.TRIED, "tried before")
         elif plan is not None and (beside := plan.why_not(facts)) is not None:
             why_not = Kind.RULE, beside
+        elif able.get(id(facts)) is facts:
+            why_not = None
         else:
             why_not = _why_not(facts, wanted, owner, shared)
+            if why_not is None and not facts.multiples and facts.shared_tokens is shared:
+                able[id(facts)] = facts
         if why_not is None:
             passed[facts.name] = facts
         else:
             considered.append(Considered(facts.name, "passed over", why_not[1], why_not[0]))
-    able = list(passed.values())
-    order = _ordered(able, wanted) if plan is None else plan.ordered(able, told)
+    left = list(passed.values())
+    order = _ordered(left, wanted) if plan is None else plan.ordered(left, told)
     first = [
         Considered(name, "in reserve" if place else "chosen", reason, Kind.ABLE)
         for place, (name, reason) in enumerate(order)
@@ -209,6 +216,23 @@ def _ordered(able: list[GatewayFacts], wanted: Wanted) -> list[tuple[str, str]]:
     return [(facts.name, _reason(facts, wanted)) for facts in able]
 
 
+def _known_able(
+    wanted: Wanted, owner: str | None, shared: re.Pattern[str] | None
+) -> dict[int, GatewayFacts]:
+    """The gateways, by identity, that are known to be able to take payments like this one: what was
+    found of facts that never change need not be found again. Amounts and tokens are not among
+    what makes payments alike, so what depends on them is not kept."""
+    like = (
+        wanted.livemode, wanted.methods, wanted.families, wanted.currency, wanted.country,
+        wanted.manual_capture, wanted.setup, wanted.known, owner, shared,
+    )  # fmt: skip
+    if like not in _able and len(_able) >= _LIKE_MAX:
+        _able.clear()
+    return _able.setdefault(like, {})
+
+
+_LIKE_MAX = 256
+_able: dict[tuple[object, ...], dict[int, GatewayFacts]] = {}
 _WhyNot = tuple[Kind, str]
 
 

@@ -237,10 +237,11 @@ def routing(seed: int, hours: float, plots: Path | None, as_json: bool) -> None:
 def _simulate(seed: int, hours: float, plots: Path | None, as_json: bool) -> None:
     """Simulate and print; exits with 1 if pictures are wanted and cannot be drawn."""
     from bailiwick_lab.bench.routes import report
+    from bailiwick_lab.bench.routes.choosing import choosing_us
     from bailiwick_lab.bench.routes.plots import NoPlots, draw
 
     world, played = report.simulate(seed, hours)
-    found = report.document(world, played)
+    found = report.document(world, played) | {"choosing_p50_us": choosing_us()}
     if as_json:
         click.echo(json.dumps(found, indent=2))
     else:

@@ -78,4 +78,7 @@ def lines(found: dict[str, Any]) -> list[str]:
             f"split {shares}: off by {each['deviation']:.3%} over 10,000, with outages by "
             f"{each['deviation_with_outages']:.3%}"
         )
+    if "choosing_p50_us" in found:
+        times = (f"{name} {us:g} us" for name, us in found["choosing_p50_us"].items())
+        told.append(f"choosing among 200 gateways under 1,000 rules, p50: {', '.join(times)}")
     return told
