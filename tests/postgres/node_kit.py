@@ -55,7 +55,7 @@ from bailiwick.routing.gateways import Gateways
 from bailiwick.routing.match import GatewayFacts, Routing, Wanted, match
 from bailiwick.routing.strategies.router import Router
 from bailiwick.topology.merchants import Merchant, Merchants
-from bailiwick.topology.routes.table import EMPTY
+from bailiwick.topology.routes.table import EMPTY, RoutingTable
 from bailiwick.topology.snapshot import World
 from tests.store_kit import NodeStore
 from tests.waiting import PATIENCE_S, until
@@ -201,6 +201,9 @@ class Bank:
         )  # fmt: skip
         replace = msgspec.structs.replace
         answers = {
+            "soft": Result(
+                Outcome.DECLINED, code="card_declined", decline_code="do_not_honor", message="No."
+            ),
             "decline": Result(Outcome.DECLINED, code="card_declined", message="No."),
             "expired": Result(Outcome.DECLINED, code="expired", message="Too late."),
             "retryable": Result(Outcome.DECLINED, code="processing_error", retryable=True),
@@ -318,9 +321,9 @@ class Region:
         merchants = Merchants(
             (MERCHANT, STRICT), {each.id: each for each in (MERCHANT, STRICT)}, {}
         )
-        world = World(1, cast(Any, None), merchants, "sha256:test")
+        self.world = World(1, cast(Any, None), merchants, "sha256:test")
         self.machine = Machine(
-            1, store, gateways, Endpoints(), lambda: world, assembly.kinds(), deadline_s
+            1, store, gateways, Endpoints(), lambda: self.world, assembly.kinds(), deadline_s
         )
         self.executor = self.machine.executor
         self.keys = self.machine.keys
@@ -330,6 +333,11 @@ class Region:
         self.refunds = Refunds(self.machine)
         self.callbacks = Callbacks(self.machine)
         self.resolver = Resolver(self.machine, 0.01)
+
+    def route(self, table: RoutingTable) -> None:
+        """Put routing rules in force."""
+        self.banks.table = table
+        self.world = msgspec.structs.replace(self.world, routing=table)
 
     async def pay(self, key: str, **values: Any) -> Answer:
         """Create and confirm a payment of 1000 EUR cents, as the route does."""

@@ -39,8 +39,9 @@ async def test_a_payment_goes_by_the_first_rule_that_it_meets(
 ) -> None:
     region, *_ = three
     assert routed(await region.pay("k0")) == ("bank", None)
-    region.banks.table = rules(
-        f"""
+    region.route(
+        rules(
+            f"""
         [[rules]]
         name = "gold"
         merchants = ["{MERCHANT.id}"]
@@ -52,6 +53,7 @@ async def test_a_payment_goes_by_the_first_rule_that_it_meets(
         issuer_countries = ["FR"]
         gateways = ["second"]
         """
+        )
     )
     assert routed(await region.pay("k1", metadata={"tier": "gold"})) == ("third", "gold")
     told = MethodOptions(card=CardOptions(bin="40000055", issuer_country="FR"))
@@ -65,7 +67,7 @@ async def test_a_cascade_stays_within_the_rule(
     three: tuple[Region, Bank, Bank, Bank], sql: asyncpg.Connection
 ) -> None:
     region, bank, second, third = three
-    region.banks.table = rules('[[rules]]\nname = "two"\ngateways = ["third", "second"]')
+    region.route(rules('[[rules]]\nname = "two"\ngateways = ["third", "second"]'))
     third.script[Operation.CHARGE] = ["retryable"]
     assert routed(await region.pay("k1")) == ("second", "two")
     assert (len(third.calls), len(second.calls), len(bank.calls)) == (1, 1, 0)
@@ -81,8 +83,8 @@ async def test_what_became_of_payments_is_learnt_from(
 ) -> None:
     region, bank, second, third = three
     third.usage = "shut"
-    region.banks.table = rules(
-        '[[rules]]\nname = "best"\nstrategy = "success"\ngateways = ["bank", "second"]'
+    region.route(
+        rules('[[rules]]\nname = "best"\nstrategy = "success"\ngateways = ["bank", "second"]')
     )
     bank.script[Operation.CHARGE] = ["decline"] * PAYMENTS_MAX
     went: list[str] = []
@@ -90,4 +92,51 @@ async def test_what_became_of_payments_is_learnt_from(
         went.append(routed(await region.pay(f"k{len(went)}"))[0])
     assert len(went) < PAYMENTS_MAX, "the one that declines is left"
     assert len(bank.calls) + len(second.calls) == len(went) and third.calls == []
+    await sound(sql)
+
+
+SOFT = '[[retries]]\ncodes = ["do_not_honor"]\naction = "other_gateway"\n'
+
+
+async def test_after_a_decline_another_gateway_is_asked_if_the_table_says_so(
+    three: tuple[Region, Bank, Bank, Bank], sql: asyncpg.Connection
+) -> None:
+    region, bank, second, third = three
+    bank.script[Operation.CHARGE] = ["soft"]
+    assert (await region.pay("k1")).status == 402 and second.calls == []
+    region.route(rules(SOFT))
+    bank.script[Operation.CHARGE] = ["soft"]
+    assert routed(await region.pay("k2")) == ("second", None)
+    # Another code stays a no; a merchant's own table counts first.
+    bank.script[Operation.CHARGE] = ["decline"]
+    assert (await region.pay("k3")).status == 402
+    own = f'[[retries]]\nmerchants = ["{MERCHANT.id}"]\ncodes = ["do_not_honor"]\naction = "stop"'
+    region.route(rules(SOFT + own))
+    bank.script[Operation.CHARGE] = ["soft"]
+    assert (await region.pay("k4")).status == 402
+    assert len(second.calls) == 1 and third.calls == []
+    await sound(sql)
+
+
+async def test_also_what_could_be_tried_elsewhere_can_be_stopped(
+    three: tuple[Region, Bank, Bank, Bank], sql: asyncpg.Connection
+) -> None:
+    region, bank, second, _ = three
+    region.route(rules('[[retries]]\ncodes = ["processing_error"]\naction = "stop"'))
+    bank.script[Operation.CHARGE] = ["retryable"]
+    assert (await region.pay("k1")).status == 402 and second.calls == []
+    await sound(sql)
+
+
+async def test_there_are_three_attempts_at_most(
+    three: tuple[Region, Bank, Bank, Bank], sql: asyncpg.Connection
+) -> None:
+    region, bank, second, third = three
+    fourth = Bank("fourth", priority=4)
+    region.banks.banks["fourth"] = fourth
+    region.route(rules(SOFT))
+    for each in (bank, second, third):
+        each.script[Operation.CHARGE] = ["soft"]
+    assert (await region.pay("k1")).status == 402
+    assert [len(each.calls) for each in (bank, second, third, fourth)] == [1, 1, 1, 0]
     await sound(sql)

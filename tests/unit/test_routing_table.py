@@ -155,6 +155,16 @@ def test_own_rules_come_before_those_of_everybody_and_the_first_one_counts() -> 
             '[[fees]]\ngateway = "a"\ncurrencies = ["EUR"]\ntiers = [{ from = 0 }, { from = 0 }]',
             "fees[0].tiers[1].from: must be above that of the tier before",
         ),
+        ('[[retries]]\ncodes = ["do_not_honour"]\naction = "stop"', "did you mean 'do_not_honor'?"),
+        (
+            '[[retries]]\ncodes = ["stolen_card"]\naction = "other_gateway"',
+            "'stolen_card' is final: the schemes forbid to ask again",
+        ),
+        (
+            '[[retries]]\ncodes = ["authentication_required"]\naction = "other_gateway"',
+            "is for the payer to act on",
+        ),
+        ('[[retries]]\ncodes = ["do_not_honor"]\naction = "later"', "one of other_gateway, stop"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_field_and_the_remedy(line: str, said: str) -> None:
@@ -354,4 +364,10 @@ def test_a_rule_and_what_changes_in_words() -> None:
         "Routing rule b", "Routing rules are met in another order", "Fees of one become"
     ]  # fmt: skip
     assert told[2] == "Fees of one become: in EUR: 1.5 %, at most 900."
+    after = table('[[retries]]\ncodes = ["do_not_honor"]\naction = "other_gateway"')
+    assert changes(EMPTY, after) == [
+        "New: after a decline with do_not_honor, another gateway is asked."
+    ]
+    assert after.after("acct_shop", None, "do_not_honor") == "other_gateway"
+    assert after.after("acct_shop", "expired_card") is None and after != EMPTY
     assert changes(new, new) == [] and msgspec.structs.asdict(new.rules[1])["name"] == "a"

@@ -3,13 +3,18 @@
 from collections.abc import Iterable
 
 from bailiwick.topology.routes.parts import Fee, RoutingRule
+from bailiwick.topology.routes.retries import Retry
 from bailiwick.topology.routes.table import RoutingTable
-from bailiwick.topology.routes.words import price, sentence
+from bailiwick.topology.routes.words import afterwards, price, sentence
 
 
 def changes(old: RoutingTable, new: RoutingTable) -> list[str]:
     """One sentence a line; empty when nothing changes."""
-    return [*_rules(old.rules, new.rules), *_fees(old.fees, new.fees)]
+    return [
+        *_rules(old.rules, new.rules),
+        *_fees(old.fees, new.fees),
+        *_retries(old.retries, new.retries),
+    ]
 
 
 def _rules(old: Iterable[RoutingRule], new: Iterable[RoutingRule]) -> Iterable[str]:
@@ -42,3 +47,11 @@ def _fees(old: tuple[Fee, ...], new: tuple[Fee, ...]) -> Iterable[str]:
         if had != has:
             told = "; ".join(price(fee) for fee in has) or "as its settings say"
             yield f"Fees of {gateway} become: {told}."
+
+
+def _retries(old: tuple[Retry, ...], new: tuple[Retry, ...]) -> Iterable[str]:
+    yield from (f"No more: {afterwards(each)}." for each in old if each not in new)
+    yield from (f"New: {afterwards(each)}." for each in new if each not in old)
+    kept = [each for each in new if each in old]
+    if kept != [each for each in old if each in new]:
+        yield "What follows on declines is looked up in another order."

@@ -1,5 +1,5 @@
-"""Reading of ``routing.toml``: rules and fees, completely, or refused with every problem named.
-Pure."""
+"""Reading of ``routing.toml``: rules, fees and retries, completely, or refused with every problem
+named. Pure."""
 
 from collections.abc import Collection, Mapping
 from typing import cast, get_args
@@ -11,6 +11,8 @@ from bailiwick.topology.reading import Problems, Table, parse_toml
 from bailiwick.topology.routes import conditions
 from bailiwick.topology.routes.conditions import MOST_AMOUNT, Known
 from bailiwick.topology.routes.parts import By, Fee, RoutingRule, Strategy, Tier
+from bailiwick.topology.routes.retries import MOST_RETRIES
+from bailiwick.topology.routes.retries import read as read_retry
 from bailiwick.topology.routes.table import RoutingTable
 from bailiwick.topology.routes.words import conditions as said
 
@@ -49,9 +51,11 @@ def parse(
             table.bad("name", f"'{rule.name}' is used twice; make it unique")
         rules[rule.name] = rule
     fees = [_fee(table, known) for table in top.tables("fees", most=MOST_FEES)]
+    written = top.tables("retries", most=MOST_RETRIES)
+    retries = tuple(read_retry(table, merchants) for table in written)
     top.done()
     problems.raise_if_any()
-    return RoutingTable(tuple(rules.values()), tuple(fees))
+    return RoutingTable(tuple(rules.values()), tuple(fees), retries)
 
 
 def _rule(table: Table, number: int, known: Known, merchants: Collection[str]) -> RoutingRule:

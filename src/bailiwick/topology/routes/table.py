@@ -1,9 +1,10 @@
-"""The routing table of one epoch: rules and fees, compiled. Pure."""
+"""The routing table of one epoch: rules, fees and retries, compiled. Pure."""
 
 from collections.abc import Mapping
 
 from bailiwick.topology.routes.index import Index
 from bailiwick.topology.routes.parts import Facts, Fee, RoutingRule
+from bailiwick.topology.routes.retries import Action, Retry
 
 
 class RoutingTable:
@@ -12,10 +13,20 @@ class RoutingTable:
     ``learns``: some of them go by how payments before have ended.
     """
 
-    def __init__(self, rules: tuple[RoutingRule, ...] = (), fees: tuple[Fee, ...] = ()) -> None:
+    def __init__(
+        self,
+        rules: tuple[RoutingRule, ...] = (),
+        fees: tuple[Fee, ...] = (),
+        retries: tuple[Retry, ...] = (),
+    ) -> None:
         own = [rule for rule in rules if rule.merchants]
         self.rules = (*own, *(rule for rule in rules if not rule.merchants))
         self.fees = fees
+        self.retries = retries
+        self._after: dict[tuple[str, str], Action] = {}
+        for retry in reversed(retries):
+            for merchant in retry.merchants or ("",):
+                self._after |= {(merchant, code): retry.action for code in retry.codes}
         self.learns = any(rule.strategy == "success" or rule.eliminate_below for rule in rules)
         self._index = Index([rule.box for rule in self.rules])
         self._everybody = ((1 << len(rules)) - 1) ^ ((1 << len(own)) - 1)
@@ -41,6 +52,12 @@ class RoutingTable:
         place = None if found is None else found[1].first(facts)
         return None if found is None or place is None else found[0][place]
 
+    def after(self, merchant: str, *codes: str | None) -> Action | None:
+        """What follows on a decline with these codes, the closest first; a merchant's own table
+        counts before everybody's. None: what its channel says."""
+        asked = [(whose, code) for whose in (merchant, "") for code in codes if code is not None]
+        return next((self._after[each] for each in asked if each in self._after), None)
+
     def of(self, merchant: str) -> tuple[RoutingRule, ...]:
         """The rules that a merchant's payments can meet, in order; "": those of everybody."""
         mask = self._of.get(merchant, self._everybody)
@@ -52,10 +69,11 @@ class RoutingTable:
         return tuple(sorted(self._of))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, RoutingTable) and (self.rules, self.fees) == (
-            other.rules,
-            other.fees,
-        )
+        return isinstance(other, RoutingTable) and self._content == other._content
+
+    @property
+    def _content(self) -> tuple[object, ...]:
+        return self.rules, self.fees, self.retries
 
     def __hash__(self) -> int:
         return hash((len(self.rules), len(self.fees)))

@@ -13,6 +13,7 @@ from bailiwick.topology.routes.columns import (
     Texts,
 )
 from bailiwick.topology.routes.parts import Fee, RoutingRule
+from bailiwick.topology.routes.retries import Retry
 
 _NAMED = 6
 _BEFORE = {
@@ -58,6 +59,13 @@ def price(fee: Fee) -> str:
     bounds = "" if fee.least is None else f", at least {fee.least}"
     bounds += "" if fee.most is None else f", at most {fee.most}"
     return f"{fee.words or 'all payments'}: {', '.join(tiers)}{bounds}"
+
+
+def afterwards(retry: Retry) -> str:
+    """What follows on declines, in words."""
+    whose = f" of {_either(retry.merchants)}" if retry.merchants else ""
+    then = "another gateway is asked" if retry.action == "other_gateway" else "it stays at that"
+    return f"after a decline{whose} with {_either(retry.codes)}, {then}"
 
 
 def _to(rule: RoutingRule) -> str:
