@@ -171,11 +171,16 @@ class Plan:
 
     def price(self, gateway: Candidate) -> int:
         """Of the payment at a gateway, in ten-thousandths of a minor unit."""
-        amount = self.facts.amount
-        fee = self._table.fee(gateway.name, self.facts) if self._table.fees else None
-        if fee is None:
-            return gateway.cost_bps * amount + gateway.cost_fixed * 10_000
-        return fee.price(amount)
+        return price(self._table, gateway, self.facts)
+
+
+def price(table: RoutingTable, gateway: Candidate, facts: Facts) -> int:
+    """Of a payment at a gateway, by the table's fees or else its settings, in ten-thousandths of a
+    minor unit."""
+    fee = table.fee(gateway.name, facts) if table.fees else None
+    if fee is None:
+        return gateway.cost_bps * facts.amount + gateway.cost_fixed * 10_000
+    return fee.price(facts.amount)
 
 
 _ORDERS = {

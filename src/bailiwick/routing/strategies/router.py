@@ -46,12 +46,21 @@ class Router:
         gateway = routing.gateway
         if gateway is None:
             return
-        if first and plan.rule.strategy == "split" and gateway in plan.first_choices:
-            self._shares.count(plan.rule.name, plan.rule.shares, plan.first_choices)
+        if first:
+            self.count(plan, routing)
         if self._table().learns:
             self._asked[plan.payment, gateway] = plan.facts
             if len(self._asked) > ASKED_MAX:
                 self._asked.popitem(last=False)
+
+    def count(self, plan: Plan, routing: Routing) -> None:
+        """The gateway chosen has had its turn, if it is one of a split."""
+        if plan.rule.strategy == "split" and routing.gateway in plan.first_choices:
+            self._shares.count(plan.rule.name, plan.rule.shares, plan.first_choices)
+
+    def learn(self, gateway: str, facts: Facts, good: bool, now_ms: int) -> None:
+        """How a payment ended that was decided on at ``facts.at_ms``."""
+        self._learner.learn(gateway, facts, good, now_ms, facts.at_ms)
 
     def ended(self, payment: str, gateway: str, result: Result) -> None:
         """How a payment's attempt ended, or that it is not known now, which is no success. What
@@ -60,8 +69,7 @@ class Router:
             return
         facts = self._asked.pop((payment, gateway), None)
         if facts is not None and not isinstance(result, NotBuilt):
-            good = result.outcome is Outcome.APPROVED
-            self._learner.learn(gateway, facts, good, now_ms(), facts.at_ms)
+            self.learn(gateway, facts, result.outcome is Outcome.APPROVED, now_ms())
 
     def turns(self, split: str, shares: Mapping[str, int], able: Sequence[str]) -> list[str]:
         """See ``plan.Memory``."""
