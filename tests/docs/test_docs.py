@@ -41,6 +41,7 @@ from bailiwick.runtime import settings, telemetry
 from bailiwick.serving.params import ListQuery
 from bailiwick.topology import merchants as merchants_file
 from bailiwick.topology import topology as topology_file
+from bailiwick.topology.routes import reading as routing_file
 from bailiwick_lab.authority import Authority
 from bailiwick_lab.servers import binaries, engines
 from bailiwick_sandbox import config as sandbox_config
@@ -196,6 +197,8 @@ def _read_toml(block: Block, folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
         topology_file.parse(raw)
     elif kind == "merchants.toml":
         merchants_file.parse(raw)
+    elif kind == "routing.toml":
+        routing_file.parse(raw, merchants={"acct_shop"}, groups={"eea": frozenset({"DE"})})
     elif kind == "pyproject.toml":
         assert set(tomllib.loads(block.text)["project"]["entry-points"]) == {registry.GROUP}
     elif kind == "sandbox.toml":

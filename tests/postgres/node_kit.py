@@ -53,8 +53,10 @@ from bailiwick.resources.payments.params import CreatePayment
 from bailiwick.resources.refunds.commands import Refunds
 from bailiwick.routing.gateways import Gateways
 from bailiwick.routing.match import GatewayFacts, Routing, Wanted, match
+from bailiwick.routing.strategies.router import Router
 from bailiwick.screening.screener import Screener
 from bailiwick.topology.merchants import Merchant, Merchants
+from bailiwick.topology.routes.table import EMPTY, RoutingTable
 from bailiwick.topology.snapshot import World
 from tests.store_kit import NodeStore
 from tests.waiting import PATIENCE_S, until
@@ -201,6 +203,9 @@ class Bank:
         )  # fmt: skip
         replace = msgspec.structs.replace
         answers = {
+            "soft": Result(
+                Outcome.DECLINED, code="card_declined", decline_code="do_not_honor", message="No."
+            ),
             "decline": Result(Outcome.DECLINED, code="card_declined", message="No."),
             "expired": Result(Outcome.DECLINED, code="expired", message="Too late."),
             "retryable": Result(Outcome.DECLINED, code="processing_error", retryable=True),
@@ -275,10 +280,12 @@ class Bank:
 
 
 class Banks:
-    """The node's gateways: the given banks."""
+    """The node's gateways: the given banks; ``table``: the routing rules in force."""
 
     def __init__(self, *banks: Bank) -> None:
         self.banks = {bank.name: bank for bank in banks}
+        self.table = EMPTY
+        self.router = Router(lambda: self.table)
 
     def get(self, name: str) -> Bank | None:
         return self.banks.get(name)
@@ -296,7 +303,11 @@ class Banks:
         return self.banks[name].vault if name in self.banks else name
 
     def match(self, wanted: Wanted, tried: Collection[str] = ()) -> Routing:
-        return match(self.facts(), wanted, tried)
+        plan = self.router.plan(wanted)
+        routing = match(self.facts(), wanted, tried, plan)
+        if plan is not None:
+            self.router.chosen(plan, routing, first=not tried)
+        return routing
 
     def facts(self) -> list[GatewayFacts]:
         return [bank.facts() for bank in self.banks.values()]
@@ -319,9 +330,9 @@ class Region:
         merchants = Merchants(
             (MERCHANT, STRICT), {each.id: each for each in (MERCHANT, STRICT)}, {}
         )
-        world = World(1, cast(Any, None), merchants, "sha256:test")
+        self.world = World(1, cast(Any, None), merchants, "sha256:test")
         self.machine = Machine(
-            1, store, gateways, Endpoints(), lambda: world, assembly.kinds(), deadline_s
+            1, store, gateways, Endpoints(), lambda: self.world, assembly.kinds(), deadline_s
         )
         self.executor = self.machine.executor
         self.keys = self.machine.keys
@@ -331,6 +342,11 @@ class Region:
         self.refunds = Refunds(self.machine)
         self.callbacks = Callbacks(self.machine)
         self.resolver = Resolver(self.machine, 0.01)
+
+    def route(self, table: RoutingTable) -> None:
+        """Put routing rules in force."""
+        self.banks.table = table
+        self.world = msgspec.structs.replace(self.world, routing=table)
 
     async def pay(self, key: str, **values: Any) -> Answer:
         """Create and confirm a payment of 1000 EUR cents, as the route does."""

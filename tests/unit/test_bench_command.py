@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from bailiwick_lab.bench.options import Common
 from bailiwick_lab.commands import bench
 
 REPO = Path(__file__).parents[2]
-MODES = ("open", "flood", "isolation", "scaling", "standby", "neighbour")
-Measured = list[tuple[Common, dict[str, Any]]]
+MODES = ("open", "flood", "isolation", "scaling", "standby", "neighbour", "routing")
+Measured = list[tuple[Any, ...]]
 
 
 @pytest.fixture
@@ -21,6 +20,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Measured:
     """What would have been measured: nothing is started here."""
     seen: Measured = []
     monkeypatch.setattr(bench, "_report", lambda shared, load, **how: seen.append((shared, how)))
+    monkeypatch.setattr(bench, "_simulate", lambda *how: seen.append(how))
     return seen
 
 

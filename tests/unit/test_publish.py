@@ -290,3 +290,45 @@ US = "DE"
     )
     found = unreachable(topology_file.parse((PLAIN + trusting).encode(), epoch=1))
     assert not any("rules[3]" in line for line in found)
+
+
+RULES = """
+[[rules]]
+name = "euros"
+currencies = ["EUR"]
+gateways = ["bank"]
+
+[[rules]]
+name = "more-euros"
+currencies = ["EUR"]
+"""
+
+
+def test_routing_rules_are_published_compared_and_rolled_back(desk: Desk) -> None:
+    file = desk.world / "routing.toml"
+    file.write_text(RULES.replace("currencies", "curencies"))
+    wrong = desk.call("publish", status=1)
+    assert "routing.toml: rules[0].curencies: unknown field; did you mean" in wrong["problems"][0]
+    file.write_text(RULES)
+    done = desk.call("publish", "--note", "rules")
+    assert done["epoch"] == 2 and [line.split(":")[0] for line in done["changes"]] == [
+        "Routing rule euros is added", "Routing rule more-euros is added"
+    ]  # fmt: skip
+    assert any("'more-euros' can never be met" in line for line in done["warnings"])
+    assert any("meet no rule" in line for line in done["warnings"])
+    checked = desk.call("check", desk.world)
+    assert "Rule euros: payments in EUR go to bank, in this order." in checked["summary"]
+    assert desk.text("show", 2, "--file", "routing.toml").strip() == RULES.strip()
+    found = world_in_force(desk.world)
+    assert [rule.name for rule in found.routing.rules] == ["euros", "more-euros"]
+    # Before them there were none: the working copy goes, too.
+    back = desk.call("rollback", 1)
+    assert "Routing rule euros is removed" in back["changes"][0] and not file.exists()
+    missing = desk.call("show", 3, "--file", "routing.toml", status=1)
+    assert missing["error"] == "epoch 3 has no routing.toml"
+
+
+def test_a_rule_of_a_merchant_that_is_not_there_is_refused(desk: Desk) -> None:
+    (desk.world / "routing.toml").write_text('[[rules]]\nname = "a"\nmerchants = ["acct_sho"]\n')
+    wrong = desk.call("publish", status=1)
+    assert "no merchant is named 'acct_sho'" in wrong["error"]

@@ -18,6 +18,7 @@ modules; its ``COMMANDS`` says of each what it does, its ``TITLE`` what they are
 COMMANDS: dict[str, str] = {
     "pay": "Take one payment and show where it went and why.",
     "explain": "Say which node and gateway a payment would get, without taking it.",
+    "dry-run": "Route past payments by other rules, and compare.",
     "topology": "Show and check nodes, jurisdictions and rules.",
     "keys": "Make, roll and revoke the API keys of merchants.",
     "usage": "Show every node's usage state and how it changed.",

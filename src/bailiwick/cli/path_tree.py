@@ -74,6 +74,9 @@ def routed(
         f"[bold]routed[/]    {_text(routing.get('gateway') or 'no gateway')}  "
         f"[dim]strategy {_text(routing.get('strategy'))}[/]{_took(steps, 'routed')}"
     )
+    if routing.get("rule"):
+        says = f": [dim]{_text(routing['rule_says'])}[/]" if routing.get("rule_says") else ""
+        branch.add(f"rule {_text(routing.get('rule'))}{says}")
     for each in routing.get("considered") or ():
         if full or each.get("verdict") != "in reserve":
             _considered(branch, each.get("gateway"), each)

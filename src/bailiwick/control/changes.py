@@ -10,6 +10,7 @@ import msgspec
 from bailiwick.base.objects import API_VERSION
 from bailiwick.geo.places import Places, load_places
 from bailiwick.topology.merchants import Merchants, Principal
+from bailiwick.topology.routes import changes as routing_changes
 from bailiwick.topology.snapshot import World
 from bailiwick.topology.topology import Match, Rule, Topology
 
@@ -25,6 +26,7 @@ def changes(old: World, new: World) -> list[str]:
         *_nodes(old.topology, new.topology),
         *_settings(old.topology, new.topology),
         *_merchants(old.merchants, new.merchants),
+        *routing_changes.changes(old.routing, new.routing),
     ]
 
 

@@ -349,6 +349,8 @@ async def publish_over(
     if clean:
         for name, raw in files.items():
             _write(directory / name, raw)
+        for name in snapshot.OPTIONAL - files.keys():
+            (directory / name).unlink(missing_ok=True)
         set_base(directory, done.link.epoch)
     return done
 

@@ -1,5 +1,7 @@
 """Where a payment would go and why, by the functions that payments use. Nothing is written."""
 
+from typing import Any
+
 import falcon.asgi
 
 from bailiwick.node.service import Node
@@ -9,6 +11,7 @@ from bailiwick.resources.payments.create import PaymentCreation
 from bailiwick.resources.payments.params import CreatePayment, refuse_unsupported
 from bailiwick.routing import match as routing
 from bailiwick.serving import route
+from bailiwick.topology.routes.words import sentence
 from bailiwick.wire.answers import json_answer
 
 
@@ -30,14 +33,20 @@ class Explain:
         creation = PaymentCreation(node.machine, configurations=node.configurations)
         payer = await creation.payer(asked, wish)
         payment = creation.draft(asked, wish, location, assignment, payer.saved)
-        asks = wanted(payment, who.merchant.strategy, token=payer.token)
-        found = routing.match(node.gateways.facts(), asks)
+        asked_for = wanted(payment, who.merchant.strategy, token=payer.token)
+        found = node.gateways.match(asked_for, counted=False)
         document = {
             "object": "explanation",
             "location": payment.details.location,
             "assignment": payment.details.assignment,
             "node": node.settings.name,
             "node_usage": node.load.usage(node.world.epoch),
-            "routing": routing.shown(found),
+            "routing": _told(found),
         }
         json_answer(response, document)
+
+
+def _told(found: routing.Routing) -> dict[str, Any]:
+    """A decision with what its rule says."""
+    told = routing.shown(found)
+    return told if found.rule is None else {**told, "rule_says": sentence(found.rule)}

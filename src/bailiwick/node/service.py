@@ -73,6 +73,7 @@ class Node:
             loaded.secured,
             return_base(settings),
             settings.retry_share,
+            lambda: self.current.world.routing,
         )
         declared = {
             each.name: Made(each, loaded.accounts[each.name], loaded.secured.get(each.name, USUAL))

@@ -211,6 +211,8 @@ class AttemptExecutor:
                     crash_point("settle.committed")
                     trace.mark("settled")
                     self._stop_waiting(attempt.id, settled)
+                    if attempt.operation == Operation.CHARGE:
+                        self._gateways.router.ended(attempt.subject, attempt.gateway, result)
                     return self._with_next(settled, step, attempt, written.begun_boot_ns)
                 order = None
                 # Another process of this node changes the order: let it finish.

@@ -1,7 +1,7 @@
 """Which types of payment methods a payment could use now, in the order that its place is used to.
 Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -9,6 +9,7 @@ from bailiwick.channels.contract import Payer
 from bailiwick.methods import DEVICES, Device, Method, every
 from bailiwick.methods.families import Family
 from bailiwick.routing.match import GatewayFacts, Wanted, match
+from bailiwick.routing.strategies.plan import Plan
 
 
 class Available(msgspec.Struct, frozen=True):
@@ -30,11 +31,15 @@ _ALL_KNOWN = frozenset({"code", *Payer.__struct_fields__})
 
 
 def available(
-    gateways: Sequence[GatewayFacts], wanted: Wanted, device: Device | None
+    gateways: Sequence[GatewayFacts],
+    wanted: Wanted,
+    device: Device | None,
+    plans: Callable[[Wanted], Plan | None] = lambda wanted: None,
 ) -> list[Available]:
     """Those by which at least one of the gateways would take the payment, the most usual first.
 
-    ``wanted``: the payment, by any method; ``device``: what the payer has, if that is known.
+    ``wanted``: the payment, by any method; ``device``: what the payer has, if that is known;
+    ``plans``: the routing rule that a payment meets.
     """
     known = every()
     found = []
@@ -45,8 +50,11 @@ def available(
         if method.payers and wanted.country not in method.payers:
             continue
         ways = (method.family, *(each for each in Family if each is not method.family))
-        wish = msgspec.structs.replace(wanted, methods=(name,), families=ways, known=_ALL_KNOWN)
-        routing = match(gateways, wish)
+        facts = wanted.facts and msgspec.structs.replace(wanted.facts, methods=(name,))
+        wish = msgspec.structs.replace(
+            wanted, methods=(name,), families=ways, known=_ALL_KNOWN, facts=facts
+        )
+        routing = match(gateways, wish, (), plans(wish))
         if routing.gateway is not None and routing.takes is not None:
             found.append(Available(name, method, routing.gateway, routing.takes.family))
     return sorted(found, key=lambda each: (-each.method.weight(wanted.country), each.type))

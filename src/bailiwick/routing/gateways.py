@@ -8,10 +8,20 @@ from typing import Any
 from bailiwick.channels.contract import Account, Profile, Reply, Request
 from bailiwick.channels.transports.secured import USUAL, Secured
 from bailiwick.routing.gateway import Gateway
-from bailiwick.routing.match import Considered, GatewayFacts, Kind, Routing, Wanted, match
+from bailiwick.routing.match import (
+    TOLD_MAX,
+    Considered,
+    GatewayFacts,
+    Kind,
+    Routing,
+    Wanted,
+    match,
+)
 from bailiwick.routing.retry_budget import RetryBudget
 from bailiwick.routing.settings import GatewaySettings
+from bailiwick.routing.strategies.router import Router
 from bailiwick.runtime.loops import end, forever
+from bailiwick.topology.routes.table import EMPTY, RoutingTable
 
 Heard = Callable[[Gateway, Request, Reply], Coroutine[Any, Any, None]]
 
@@ -21,6 +31,7 @@ class Gateways:
 
     ``silent``: providers are told nothing any more, because another process speaks for the node.
     ``secured``: the connections of gateways for which the settings say more than an address.
+    ``table``: the routing rules in force.
     """
 
     def __init__(
@@ -32,10 +43,12 @@ class Gateways:
         secured: Mapping[str, Secured] | None = None,
         return_base: str = "",
         retry_share: float = 0.5,
+        table: Callable[[], RoutingTable] = lambda: EMPTY,
     ) -> None:
         self._callback_base = callback_base
         self._return_base = return_base
         self._silent = silent
+        self.router = Router(table)
         self.retries = RetryBudget(retry_share)
         self._running: dict[str, list[asyncio.Task[None]]] | None = None
         self.late: Heard | None = None
@@ -128,19 +141,27 @@ class Gateways:
         found = self._all.get(name)
         return name if found is None else found.vault
 
-    def match(self, wanted: Wanted, tried: Collection[str] = ()) -> Routing:
-        """Match a gateway for a payment. ``tried``: gateways at which it was tried; none is matched
-        any more where the node's retries are spent."""
-        found = match(self.facts(), wanted, tried)
-        if found.gateway is None:
+    def match(
+        self, wanted: Wanted, tried: Collection[str] = (), *, counted: bool = True
+    ) -> Routing:
+        """Match a gateway for a payment.
+
+        ``tried``: gateways at which it was tried; none is matched any more where the node's retries
+        are spent. ``counted``: it will be asked, and has had its turn.
+        """
+        plan = self.router.plan(wanted)
+        told = TOLD_MAX if counted else len(self._all)
+        found = match(self.facts(), wanted, tried, plan, told)
+        if not counted or found.gateway is None:
             return found
         if not tried:
             self.retries.first()
-            return found
-        if self.retries.take():
-            return found
-        passed = tuple(_passed_over(each) for each in found.considered)
-        return Routing(None, found.strategy, passed, found.owner)
+        elif not self.retries.take():
+            passed = tuple(_passed_over(each) for each in found.considered)
+            return Routing(None, found.strategy, passed, found.owner, rule=found.rule)
+        if plan is not None:
+            self.router.chosen(plan, found, first=not tried)
+        return found
 
     def facts(self) -> list[GatewayFacts]:
         """What routing knows about each gateway now."""

@@ -13,6 +13,11 @@ import msgspec
 
 from bailiwick.channels.contract import Family, Takes
 from bailiwick.routing.health.segments import ALL, segment_of
+from bailiwick.routing.strategies.plan import Plan
+from bailiwick.topology.routes.parts import Facts, RoutingRule
+
+TOLD_MAX = 12
+"""Of how many gateways a payment keeps what was decided about them."""
 
 
 class GatewayFacts(msgspec.Struct, frozen=True):
@@ -58,6 +63,7 @@ class Wanted(msgspec.Struct, frozen=True):
         families: the ways in which the payer can meet the provider, the preferred one first; none:
             any, for a payer of whom nothing is known yet.
         known: what is known of the payer (names of ``Payer``'s fields).
+        facts: what routing rules may ask; None: none is asked.
     """
 
     payment: str
@@ -74,6 +80,7 @@ class Wanted(msgspec.Struct, frozen=True):
     setup: bool = False
     families: tuple[Family, ...] = (Family.TOKEN,)
     known: frozenset[str] = frozenset()
+    facts: Facts | None = None
 
 
 class Kind(Enum):
@@ -81,6 +88,7 @@ class Kind(Enum):
 
     ABLE = "able"
     TRIED = "tried"
+    RULE = "rule"
     MODE = "mode"
     METHOD = "method"
     PAYER = "payer"
@@ -109,7 +117,7 @@ class Routing(msgspec.Struct, frozen=True):
     ``owner``: the vault that the token belongs to from now on; None where every account knows it.
     ``method``: the type of payment method by which the chosen gateway takes the payment; ``takes``:
     in which way. ``lacking``: what has to be known of the payer for any gateway to take it, where
-    nothing else is in the way.
+    nothing else is in the way. ``rule``: the routing rule that it met.
     """
 
     gateway: str | None
@@ -119,6 +127,7 @@ class Routing(msgspec.Struct, frozen=True):
     method: str | None = None
     takes: Takes | None = None
     lacking: tuple[str, ...] = ()
+    rule: RoutingRule | None = None
 
 
 def shown(routing: Routing) -> dict[str, Any]:
@@ -127,11 +136,12 @@ def shown(routing: Routing) -> dict[str, Any]:
         {"gateway": each.gateway, "verdict": each.verdict, "reason": each.reason}
         for each in routing.considered
     ]
-    return {
+    found = {
         "gateway": routing.gateway,
         "strategy": routing.strategy,
         "considered": considered,
     }
+    return found if routing.rule is None else {**found, "rule": routing.rule.name}
 
 
 def transient(routing: Routing) -> bool:
@@ -146,47 +156,99 @@ def owned_elsewhere(routing: Routing) -> bool:
     return routing.gateway is None and bool(kinds & {Kind.VAULT, Kind.TOKEN})
 
 
-def match(gateways: Sequence[GatewayFacts], wanted: Wanted, tried: Collection[str] = ()) -> Routing:
+def match(
+    gateways: Sequence[GatewayFacts],
+    wanted: Wanted,
+    tried: Collection[str] = (),
+    plan: Plan | None = None,
+    told: int = TOLD_MAX,
+) -> Routing:
     """Choose the gateway for a payment; gateways in ``tried`` have had their attempt.
+
+    ``plan``: the routing rule that the payment meets; None: its strategy orders all gateways.
+    ``told``: of how many that could take it the plan says why they stand where they do.
 
     A token that no account shares is *owned*: by the vault that is named, else by that of the
     gateway which is chosen first. No gateway with another vault is ever shown it.
     """
     shared = _shared(gateways, wanted)
     owner = wanted.vault or (None if shared else wanted.shown_to)
-    passed = []
+    passed: dict[str, GatewayFacts] = {}
     considered = []
+    able = _known_able(wanted, owner, shared)
+    if len(able) > 2 * len(gateways):
+        able.clear()  # of gateways that were replaced
     for facts in gateways:
         if facts.name in tried:
             why_not: _WhyNot | None = (Kind.TRIED, "tried before")
+        elif plan is not None and (beside := plan.why_not(facts)) is not None:
+            why_not = Kind.RULE, beside
+        elif able.get(id(facts)) is facts:
+            why_not = None
         else:
             why_not = _why_not(facts, wanted, owner, shared)
+            if why_not is None and not facts.multiples and facts.shared_tokens is shared:
+                able[id(facts)] = facts
         if why_not is None:
-            passed.append(facts)
+            passed[facts.name] = facts
         else:
             considered.append(Considered(facts.name, "passed over", why_not[1], why_not[0]))
-    if len(passed) > 1:
-        passed.sort(key=lambda facts: _rank(facts, wanted))
-        if any(facts.demoted for facts in passed):
-            passed.sort(key=lambda facts: _demoted(facts, wanted) is not None)
-    for place, facts in enumerate(passed):
-        reason = _reason(facts, wanted)
-        if facts.demoted and (why := _demoted(facts, wanted)):
-            reason = f"{reason}; asked last: {why}"
-        verdict = "chosen" if place == 0 else "in reserve"
-        considered.insert(place, Considered(facts.name, verdict, reason, Kind.ABLE))
-    if not passed:
+    left = list(passed.values())
+    order = _ordered(left, wanted) if plan is None else plan.ordered(left, told)
+    last = {each.name: why for each in left if each.demoted and (why := _demoted(each, wanted))}
+    if last:
+        order = _asked_last(order, last)
+    first = [
+        Considered(name, "in reserve" if place else "chosen", reason, Kind.ABLE)
+        for place, (name, reason) in enumerate(order)
+    ]
+    considered = [*first, *considered]
+    strategy, rule = (wanted.strategy, None) if plan is None else (plan.rule.strategy, plan.named)
+    if not order:
         lacking = _lacking(gateways, wanted, considered)
-        return Routing(None, wanted.strategy, tuple(considered), owner, lacking=lacking)
+        return Routing(None, strategy, tuple(considered), owner, lacking=lacking, rule=rule)
+    chosen = passed[order[0][0]]
     if owner is None and not shared and wanted.token is not None:
-        owner = passed[0].vault
-    chosen = passed[0]
+        owner = chosen.vault
     taken = _taken(chosen, wanted)
     assert taken is not None, "else it had been passed over"
     method, takes = taken
-    return Routing(chosen.name, wanted.strategy, tuple(considered), owner, method, takes)
+    return Routing(chosen.name, strategy, tuple(considered), owner, method, takes, rule=rule)
 
 
+def _ordered(able: list[GatewayFacts], wanted: Wanted) -> list[tuple[str, str]]:
+    if len(able) > 1:
+        able.sort(key=lambda facts: _rank(facts, wanted))
+    return [(facts.name, _reason(facts, wanted)) for facts in able]
+
+
+def _asked_last(order: list[tuple[str, str]], last: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The same order, but that those come last of which payments fail; ``last``: why, by name."""
+    found = [each for each in order if each[0] not in last]
+    for name, reason in order:
+        if name in last:
+            why = f"asked last: {last[name]}"
+            found.append((name, f"{reason}; {why}" if reason else why))
+    return found
+
+
+def _known_able(
+    wanted: Wanted, owner: str | None, shared: re.Pattern[str] | None
+) -> dict[int, GatewayFacts]:
+    """The gateways, by identity, that are known to be able to take payments like this one: what was
+    found of facts that never change need not be found again. Amounts and tokens are not among
+    what makes payments alike, so what depends on them is not kept."""
+    like = (
+        wanted.livemode, wanted.methods, wanted.families, wanted.currency, wanted.country,
+        wanted.manual_capture, wanted.setup, wanted.known, owner, shared,
+    )  # fmt: skip
+    if like not in _able and len(_able) >= _LIKE_MAX:
+        _able.clear()
+    return _able.setdefault(like, {})
+
+
+_LIKE_MAX = 256
+_able: dict[tuple[object, ...], dict[int, GatewayFacts]] = {}
 _WhyNot = tuple[Kind, str]
 
 
@@ -224,28 +286,30 @@ def _why_not(
 def _not_taken(facts: GatewayFacts, wanted: Wanted) -> _WhyNot:
     """Why a gateway takes a payment in no way."""
     asked = _asked(wanted)
-    otherwise = _taken(facts, msgspec.structs.replace(wanted, manual_capture=False))
-    if otherwise is not None:
+    if _taken(facts, wanted, holds=False) is not None:
         return Kind.HOLD, f"cannot authorize {asked} without capture"
     # Setups are bound to no currency.
-    free = msgspec.structs.replace(wanted, manual_capture=False, setup=True)
-    if _taken(facts, free) is not None:
+    if _taken(facts, wanted, holds=False, bound=False) is not None:
         return Kind.CURRENCY, f"does not take {asked} in {wanted.currency}"
     return Kind.METHOD, f"does not take {asked}"
 
 
-def _taken(facts: GatewayFacts, wanted: Wanted) -> tuple[str, Takes] | None:
-    """By which type of payment method a gateway takes a payment, and in which way."""
+def _taken(
+    facts: GatewayFacts, wanted: Wanted, *, holds: bool = True, bound: bool = True
+) -> tuple[str, Takes] | None:
+    """By which type of payment method a gateway takes a payment, and in which way; without
+    ``holds``, were it captured at once; without ``bound``, were it in any currency."""
     families, found = wanted.families, None
+    holds, bound = holds and wanted.manual_capture, bound and not wanted.setup
     for method in wanted.methods:
         for takes in facts.methods.get(method, ()):
-            if takes.currencies and not wanted.setup and wanted.currency not in takes.currencies:
+            if takes.currencies and bound and wanted.currency not in takes.currencies:
                 continue
-            if wanted.manual_capture and not takes.holds:
+            if holds and not takes.holds:
                 continue
-            place = families.index(takes.family) if takes.family in families else None
-            if not families or place == 0:
+            if not families or takes.family == families[0]:
                 return method, takes
+            place = families.index(takes.family) if takes.family in families else None
             if place is not None and (found is None or place < found[0]):
                 found = place, method, takes
     return None if found is None else found[1:]

@@ -1,4 +1,4 @@
-"""The world of one epoch: topology and merchants, loaded whole or not at all."""
+"""The world of one epoch: topology, merchants and routing rules, loaded whole or not at all."""
 
 import hashlib
 from collections.abc import Mapping
@@ -11,14 +11,29 @@ from bailiwick.topology import topology as topology_file
 from bailiwick.topology.chain import Link
 from bailiwick.topology.merchants import Merchants
 from bailiwick.topology.reading import WorldError
+from bailiwick.topology.routes import reading as routing_file
+from bailiwick.topology.routes.table import EMPTY, RoutingTable
 from bailiwick.topology.topology import Topology
 
-__all__ = ["FILES", "Earlier", "World", "WorldError", "build", "load", "of_link", "read_files"]
+__all__ = [
+    "FILES",
+    "OPTIONAL",
+    "Earlier",
+    "World",
+    "WorldError",
+    "build",
+    "load",
+    "of_link",
+    "read_files",
+]
 
 FILES = {
     "topology.toml": topology_file.MOST_BYTES,
     "merchants.toml": merchants_file.MOST_BYTES,
+    routing_file.FILE: routing_file.MOST_BYTES,
 }
+OPTIONAL = {routing_file.FILE}
+"""Without it, each merchant's strategy decides."""
 
 
 class Earlier(msgspec.Struct, frozen=True):
@@ -50,6 +65,7 @@ class World(msgspec.Struct, frozen=True):
     merchants: Merchants
     digest: str
     earlier: tuple[Earlier, ...] = ()
+    routing: RoutingTable = EMPTY
 
 
 def build(files: Mapping[str, bytes], *, epoch: int | None = None) -> World:
@@ -57,7 +73,8 @@ def build(files: Mapping[str, bytes], *, epoch: int | None = None) -> World:
 
     Raises WorldError with the problems of all files.
     """
-    problems = [f"{name}: is missing; add it" for name in FILES if name not in files]
+    lacking = (name for name in FILES if name not in files and name not in OPTIONAL)
+    problems = [f"{name}: is missing; add it" for name in lacking]
     topology = merchants = None
     if "topology.toml" in files:
         try:
@@ -71,11 +88,18 @@ def build(files: Mapping[str, bytes], *, epoch: int | None = None) -> World:
             problems += error.problems
     if problems or topology is None or merchants is None:
         raise WorldError(problems)
+    routing = EMPTY
+    if routing_file.FILE in files:
+        routing = routing_file.parse(
+            files[routing_file.FILE], merchants=merchants.by_id, groups=topology.groups
+        )
     digest = hashlib.sha256()
-    for name in sorted(FILES):
+    for name in sorted(files.keys() & FILES):
         digest.update(f"{name} {len(files[name])}\n".encode())
         digest.update(files[name])
-    return World(topology.epoch, topology, merchants, f"sha256:{digest.hexdigest()}")
+    return World(
+        topology.epoch, topology, merchants, f"sha256:{digest.hexdigest()}", routing=routing
+    )
 
 
 def of_link(link: Link) -> World:
@@ -98,6 +122,8 @@ def read_files(directory: Path) -> dict[str, bytes]:
             with (directory / name).open("rb") as file:
                 files[name] = file.read(most + 1)  # one more: the parser refuses it by size
         except OSError as error:
+            if name in OPTIONAL and isinstance(error, FileNotFoundError):
+                continue
             problems.append(f"{name}: cannot be read in {directory}: {error.strerror}")
     if problems:
         raise WorldError(problems)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -211,6 +212,46 @@ def neighbour(
         lambda bench: neighbour.run(bench, scenario, bounds, rounds=shared.repeat),
         access=2,
     )
+
+
+@command.command()
+@click.option("--seed", type=click.IntRange(0, 2**31), default=1, show_default=True, metavar="N")
+@click.option(
+    "--hours", type=click.FloatRange(0.1, 24), default=2.0, show_default=True, metavar="H",
+    help="Of simulated time.",
+)  # fmt: skip
+@click.option(
+    "--plots", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+    help="Also draw pictures into this folder (SVG).",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def routing(seed: int, hours: float, plots: Path | None, as_json: bool) -> None:
+    """How well payments are routed, in a simulated world.
+
+    Several markets, chances of success that drift, brown-outs, outcomes that come late. Nothing is
+    started, and the same seed gives the same figures.
+    """
+    _simulate(seed, hours, plots, as_json)
+
+
+def _simulate(seed: int, hours: float, plots: Path | None, as_json: bool) -> None:
+    """Simulate and print; exits with 1 if pictures are wanted and cannot be drawn."""
+    from bailiwick_lab.bench.routes import report
+    from bailiwick_lab.bench.routes.choosing import choosing_us
+    from bailiwick_lab.bench.routes.plots import NoPlots, draw
+
+    world, played = report.simulate(seed, hours)
+    found = report.document(world, played) | {"choosing_p50_us": choosing_us()}
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    else:
+        click.echo("\n".join(report.lines(found)))
+    if plots is not None:
+        try:
+            draw(world, played, plots)
+        except NoPlots as problem:
+            click.echo(f"bailiwick bench: {problem}", err=True)
+            sys.exit(1)
 
 
 def _nothing_before(context: click.Context, mode: str) -> None:

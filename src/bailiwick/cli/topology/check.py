@@ -9,13 +9,14 @@ from typing import Any
 
 import click
 
-from bailiwick.cli.topology.words import strange_permissions, summary, warnings
+from bailiwick.cli.topology.words import rules, strange_permissions, summary, warnings
 from bailiwick.control.changes import changes
 from bailiwick.geo.atlas import load as load_atlas
 from bailiwick.topology import snapshot
 from bailiwick.topology import topology as topology_file
 from bailiwick.topology.epochs import Epochs, world_in_force
 from bailiwick.topology.reading import WorldError
+from bailiwick.topology.routes import coverage
 from bailiwick.topology.snapshot import World
 from bailiwick.topology.topology import Topology
 
@@ -54,10 +55,11 @@ def check(path: Path, against: str | None, as_json: bool, ip_data: Path | None) 
             "ok": True,
             "epoch": found.epoch,
             "geo": digest,
-            "summary": summary(found),
+            "summary": [*summary(found), *(rules(world.routing) if world is not None else ())],
             "warnings": [
                 *warnings(found),
                 *(strange_permissions(world.merchants) if world is not None else ()),
+                *(coverage.warnings(world.routing) if world is not None else ()),
             ],
             "problems": [],
         }

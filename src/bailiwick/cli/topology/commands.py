@@ -22,7 +22,7 @@ from bailiwick.cli.topology.options import (
     over_bus,
     told,
 )  # fmt: skip
-from bailiwick.cli.topology.words import summary
+from bailiwick.cli.topology.words import rules, summary
 from bailiwick.control import publishing
 from bailiwick.control.changes import changes
 from bailiwick.control.publishing import PublishError
@@ -74,7 +74,7 @@ def init(world: Path, key: Path, note: str) -> dict[str, Any]:
 def publish(
     world: Path, key: Path, note: str, expect: int | None, **options: Any
 ) -> dict[str, Any]:
-    """Sign the folder's topology.toml and merchants.toml as the next epoch and publish it."""
+    """Sign the folder's files as the next epoch and publish it."""
     signing = publishing.signing_key(key)
     before = _world_of(publishing.head_of(world))
     done = over_bus(
@@ -182,11 +182,14 @@ def show(epoch: int, world: Path, trust: Path | None, name: str | None) -> dict[
     """Show one epoch in words, or one of its files."""
     link = publishing.read_epoch(world, epoch, trust)
     found = _world_of(link)
-    answer = {**about(link), "files": link.signed.files, "summary": summary(found.topology)}
+    said = [*summary(found.topology), *rules(found.routing)]
+    answer = {**about(link), "files": link.signed.files, "summary": said}
+    if name is not None and name not in link.signed.files:
+        raise PublishError(f"epoch {epoch} has no {name}")
     if name is not None:
         return {**answer, "lines": [link.signed.files[name].rstrip("\n")]}
     note = f": {link.signed.note}" if link.signed.note else ""
-    lines = [f"Issued {_when(link)} by key {link.key}{note}", *summary(found.topology)]
+    lines = [f"Issued {_when(link)} by key {link.key}{note}", *said]
     lines += [
         f"Until {_time(each.superseded_ms)} epoch {each.epoch} was in force; keys claimed then "
         "may still be repeated."

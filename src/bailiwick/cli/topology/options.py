@@ -20,6 +20,7 @@ from bailiwick.control.changes import changes
 from bailiwick.control.publishing import Published, PublishError
 from bailiwick.topology.chain import ChainError, Link
 from bailiwick.topology.reading import WorldError
+from bailiwick.topology.routes import coverage
 from bailiwick.topology.snapshot import World
 
 T = TypeVar("T")
@@ -122,6 +123,7 @@ def told(done: Published, before: World) -> dict[str, Any]:
     changed = changes(before, done.world)
     doubts = [line for line in warnings(done.world.topology) if line not in known]
     doubts += strange_permissions(done.world.merchants)
+    doubts += coverage.warnings(done.world.routing)
     how = "pushed to every process" if done.pushed else "this host's processes take it up"
     lines = [f"Epoch {link.epoch} is published ({link.hash[:12]}): {how}."]
     lines += [f"  {line}" for line in changed or ["Nothing changes for payments."]]

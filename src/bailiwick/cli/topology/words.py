@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bailiwick.geo.places import Places, load_places
 from bailiwick.topology.merchants import Merchants
+from bailiwick.topology.routes.table import RoutingTable
+from bailiwick.topology.routes.words import afterwards, price, sentence
 from bailiwick.topology.topology import Match, Rule, Topology
 
 _RESIDENCY = {
@@ -30,6 +32,13 @@ def summary(found: Topology) -> list[str]:
     for code, country in found.overrides.items():
         lines.append(f"Coordinates and codes of {code} mean {country}.")
     return lines
+
+
+def rules(found: RoutingTable) -> list[str]:
+    """The routing rules in plain words, in the order in which they are met."""
+    lines = [f"Rule {rule.name}: {sentence(rule)}." for rule in found.rules]
+    lines += [f"Gateway {fee.gateway} takes of {price(fee)}." for fee in found.fees]
+    return lines + [f"Routing: {afterwards(retry)}." for retry in found.retries]
 
 
 def _sentence(rule: Rule, found: Topology, places: Places) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from bailiwick.base.clock import now_ms
 from bailiwick.base.money import payment_amount, payment_currency
 from bailiwick.base.objects import Object
 from bailiwick.methods.locales import Spoken, spoken
@@ -14,6 +15,7 @@ from bailiwick.routing.match import Wanted
 from bailiwick.serving import route
 from bailiwick.serving.context import NodeContext
 from bailiwick.serving.route import Mounted, Request, Response, Route
+from bailiwick.topology.routes.parts import Facts
 from bailiwick.wire.answers import json_answer
 from bailiwick.wire.forms import struct_from
 
@@ -44,11 +46,22 @@ class AvailablePaymentMethods(Route):
             manual_capture=wish.capture_method == "manual",
             livemode=who.livemode,
             strategy=who.merchant.strategy,
+            facts=Facts(
+                merchant=who.merchant.id,
+                livemode=who.livemode,
+                country=location.country,
+                subdivision=location.subdivision,
+                currency=currency,
+                amount=wish.amount,
+                methods=(),
+                at_ms=now_ms(),
+            ),
         )
+        gateways = node.machine.gateways
         configured = effect.chosen(node.configurations, who, wish.payment_method_configuration)
         found = [
             each
-            for each in available(node.machine.gateways.facts(), wanted, wish.device)
+            for each in available(gateways.facts(), wanted, wish.device, gateways.router.plan)
             if effect.is_on(configured, each.type)
         ]
         secret = who.kind == "secret"

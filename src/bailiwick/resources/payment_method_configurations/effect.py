@@ -5,7 +5,7 @@ changed for the first time. See https://docs.stripe.com/payments/payment-method-
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -17,6 +17,7 @@ from bailiwick.records.configurations import Configuration, Configurations
 from bailiwick.resources.payment_method_configurations import RESOURCE
 from bailiwick.routing.available import available
 from bailiwick.routing.match import GatewayFacts, Wanted
+from bailiwick.routing.strategies.plan import Plan
 
 PARAM = "payment_method_configuration"
 _CARD = "card"
@@ -77,7 +78,12 @@ def is_on(configuration: Configuration | None, method: str) -> bool:
     return configuration is None or configuration.details["methods"].get(method) != "off"
 
 
-def types_for(of: Configuration, gateways: Sequence[GatewayFacts], wish: Wanted) -> list[str]:
+def types_for(
+    of: Configuration,
+    gateways: Sequence[GatewayFacts],
+    wish: Wanted,
+    plans: Callable[[Wanted], Plan | None] = lambda wanted: None,
+) -> list[str]:
     """Which types a payment takes by a configuration: those that are on and that a gateway would
     take it by now, the most usual of its place first; but cards before all, since a token that says
     nothing of its type is a card's.
@@ -86,7 +92,9 @@ def types_for(of: Configuration, gateways: Sequence[GatewayFacts], wish: Wanted)
         ApiError: 400, there are none.
     """
     anything = msgspec.structs.replace(wish, token=None, vault=None)
-    found = [each.type for each in available(gateways, anything, None) if is_on(of, each.type)]
+    found = [
+        each.type for each in available(gateways, anything, None, plans) if is_on(of, each.type)
+    ]
     if not found:
         raise ApiError.invalid(
             f"None of the payment methods that are on in {of.id} can be used for this payment at "

@@ -6,7 +6,14 @@ import msgspec
 
 from bailiwick.base.clock import now_ms
 from bailiwick.base.errors import ApiError
-from bailiwick.channels.contract import Instruction, Operation, Outcome, Resolve, Result
+from bailiwick.channels.contract import (
+    Instruction,
+    NotBuilt,
+    Operation,
+    Outcome,
+    Resolve,
+    Result,
+)
 from bailiwick.orders import attempt_store
 from bailiwick.orders.attempts import OPEN, Attempt, AttemptNew
 from bailiwick.orders.executor import OPEN_LOOK_MS
@@ -19,16 +26,22 @@ from bailiwick.resources.payments.outcomes import Step
 from bailiwick.resources.payments.rows import Payment
 from bailiwick.resources.payments.states import State
 from bailiwick.topology.merchants import Merchant
+from bailiwick.topology.routes.retries import Action
 
 ATTEMPTS_MAX = 3
 """Attempts of one confirmation, the first one included."""
 _instruction = msgspec.json.Decoder(Instruction)
 
 
-def may_cascade(result: Result, merchant: Merchant, number: int) -> bool:
+def may_cascade(
+    result: Result, merchant: Merchant, number: int, action: Action | None = None
+) -> bool:
     """Whether another gateway may be tried after the attempt with this number: it is definite that
     nothing was charged, the provider could not (the payer or the bank did not refuse), and the
-    merchant wants it. Pure."""
+    merchant wants it. ``action``: what the routing table says of such a decline; of what was not
+    sent it says nothing. Pure."""
+    if action is not None and not isinstance(result, NotBuilt):
+        result = msgspec.structs.replace(result, retryable=action == "other_gateway")
     no_charge = result.outcome is Outcome.DECLINED and result.retryable
     return no_charge and merchant.cascade and number < ATTEMPTS_MAX
 
@@ -88,7 +101,10 @@ async def next_gateway(
     """The transition to the next gateway's attempt; None where the outcome is the last word."""
     merchant = machine.world.merchants.by_id.get(payment.merchant)
     outstanding = attempt.state in OPEN and payment.open_attempt == attempt.id
-    if merchant is None or not outstanding or not may_cascade(result, merchant, attempt.number):
+    if merchant is None or not outstanding:
+        return None
+    action = machine.world.routing.after(merchant.id, result.decline_code, result.code)
+    if not may_cascade(result, merchant, attempt.number, action):
         return None
     tried = {attempt.gateway}
     if attempt.number > 1:

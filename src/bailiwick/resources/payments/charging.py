@@ -16,11 +16,12 @@ from bailiwick.resources.payments.methods.tender import (
     payer,
 )
 from bailiwick.resources.payments.rows import Hold, Payment, Progress
-from bailiwick.routing.match import Routing, Wanted, shown
+from bailiwick.routing.match import TOLD_MAX, Routing, Wanted, shown
 from bailiwick.screening.facts import withholding
+from bailiwick.topology.routes.parts import Facts
 
 _replace = msgspec.structs.replace
-CONSIDERED_MAX = 12
+CONSIDERED_MAX = TOLD_MAX
 """Nodes or gateways of which a payment keeps what was decided about them."""
 VAULTS_MAX = 16
 VAULT = "payment_method_options[card][vault]"
@@ -54,6 +55,27 @@ def wanted(
         known=known(
             payment.progress.tender, payment.progress.billing, payment.progress.receipt_email
         ),
+        facts=_facts(payment),
+    )
+
+
+def _facts(payment: Payment) -> Facts:
+    """What routing rules may ask of a payment."""
+    progress = payment.progress
+    return Facts(
+        merchant=payment.merchant,
+        livemode=payment.livemode,
+        country=payment.details.location["country"],
+        subdivision=payment.details.location.get("subdivision"),
+        currency=payment.currency,
+        amount=payment.amount,
+        methods=_types(payment),
+        at_ms=now_ms(),
+        issuer_country=progress.card.issuer_country,
+        bin=progress.card.bin,
+        fingerprint=progress.card.fingerprint,
+        customer=progress.customer,
+        metadata=progress.metadata,
     )
 
 

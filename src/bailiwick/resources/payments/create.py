@@ -32,6 +32,7 @@ from bailiwick.resources.payments.charging import (
     with_vault,
 )
 from bailiwick.resources.payments.kind import KIND
+from bailiwick.resources.payments.methods.card import card_facts
 from bailiwick.resources.payments.methods.params import billing_of, plain
 from bailiwick.resources.payments.methods.tender import check, refuse_for_later, tender_of
 from bailiwick.resources.payments.params import (
@@ -236,7 +237,7 @@ class PaymentCreation:
             of = chosen(self._configurations, asked, named)
             if of is not None:
                 wish = wanted(payment, asked.merchant.strategy)
-                types = types_for(of, self._gateways.facts(), wish)
+                types = types_for(of, self._gateways.facts(), wish, self._gateways.router.plan)
         tender = payment.progress.tender
         if types is None and tender is not None:
             types = [tender.type]
@@ -354,4 +355,8 @@ def first_progress(
         shipping=plain(request.shipping),
         billing=billing_of(request.payment_method_data),
         tender=tender,
+        card=card_facts(
+            request.payment_method_options,
+            fingerprint=None if saved is None else saved.fingerprint,
+        ),
     )

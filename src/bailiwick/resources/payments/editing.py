@@ -10,6 +10,7 @@ from bailiwick.base.money import check_multiple, payment_amount, payment_currenc
 from bailiwick.interlink.refusals import NO_GATEWAY
 from bailiwick.orders.transition import Transition
 from bailiwick.resources.payments.charging import VAULT, with_vault
+from bailiwick.resources.payments.methods.card import card_facts
 from bailiwick.resources.payments.methods.params import billing_of, plain
 from bailiwick.resources.payments.methods.tender import check, lacking, refuse_for_later, tender_of
 from bailiwick.resources.payments.outcomes import Step, moved
@@ -51,6 +52,12 @@ def dressed(
     changes["tender"] = tender
     vault = vault_of(request) if saved is None else saved.vault
     changes["vaults"] = with_vault(progress.vaults, vault, method or progress.payment_method)
+    changes["card"] = card_facts(
+        request.payment_method_options,
+        progress.card,
+        None if saved is None else saved.fingerprint,
+        another=method is not None or tender is not None,
+    )
     if request.return_url is not None:
         changes["return_url"] = request.return_url
     for name in ("receipt_email", "setup_future_usage"):
@@ -144,6 +151,15 @@ def updated(
     if vault is not None:
         token = progress.payment_method if isinstance(method, UnsetType) else method
         changes["vaults"] = with_vault(progress.vaults, vault, token)
+    known = card_facts(
+        request.payment_method_options,
+        progress.card,
+        None if saved is None else saved.fingerprint,
+        another=not isinstance(method, UnsetType),
+    )
+    if known != progress.card:
+        _before_charge(payment, "payment_method_options[card]")
+        changes["card"] = known
     if not isinstance(method, UnsetType):
         _before_charge(payment, "payment_method")
         changes |= {"payment_method": method, "billing": billing_of(request.payment_method_data)}

@@ -8,6 +8,7 @@ from msgspec import UNSET, UnsetType
 from bailiwick.channels.contract import Action
 from bailiwick.orders.rows import OrderCreate, OrderMove
 from bailiwick.orders.table import OrderTable
+from bailiwick.resources.payments.methods.card import NOTHING, CardFacts
 from bailiwick.resources.payments.methods.tender import Tender
 from bailiwick.screening.facts import Verdict
 
@@ -118,7 +119,7 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     payer has to do.
     ``screened``: what the merchant's rules made of the latest charge.
     ``increment``: what else changes once the increment under way has succeeded. ``disputes``: by
-    their ids, of its charges.
+    their ids, of its charges. ``card``: what routing rules may ask of it.
     """
 
     payment_method: str | None = None
@@ -152,6 +153,7 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     increment: dict[str, Any] | None = None
     disputes: dict[str, DisputeNote] = {}
     screened: Verdict | None = None
+    card: CardFacts = NOTHING
 
     @property
     def has_method(self) -> bool:

@@ -52,6 +52,7 @@ from bailiwick.routing.match import Wanted
 from bailiwick.runtime.crash import crash_point
 from bailiwick.serving.params import merged
 from bailiwick.serving.placed_records import found_at
+from bailiwick.topology.routes.parts import Facts
 
 _replace = msgspec.structs.replace
 _instruction = msgspec.json.Decoder(Instruction)
@@ -177,6 +178,18 @@ class Setups:
             token=saved.token,
             vault=saved.vault,
             setup=True,
+            facts=Facts(
+                merchant=setup.merchant,
+                livemode=setup.livemode,
+                country=setup.details.location["country"],
+                subdivision=setup.details.location.get("subdivision"),
+                currency=NO_CURRENCY,
+                amount=0,
+                methods=setup.details.method_types,
+                at_ms=now_ms(),
+                fingerprint=saved.fingerprint,
+                customer=setup.customer,
+            ),
         )
         gateways = self._machine.gateways
         routing = gateways.match(wish)

@@ -113,7 +113,11 @@ class Methods:
                 f"This payment method belongs to the vault '{known}': leave {VAULT} out.",
                 param=VAULT,
             )
-        return Chosen(owner, row, saved=Saved(card["token"], known or vault))
+        return Chosen(
+            owner,
+            row,
+            saved=Saved(card["token"], known or vault, fingerprint=card.get("fingerprint")),
+        )
 
     def _new(self, setup: Setup, owner: Record | None, given: Given) -> Chosen:
         """A provider's token as a payment method, not in use yet."""
@@ -138,7 +142,9 @@ class Methods:
         }
         stays_with = of.stays_with if owner is None else owner.stays_with
         row = self._made("pm", setup, now, details, stays_with)
-        return Chosen(owner, row, fresh=True, saved=Saved(given.method, given.vault))
+        return Chosen(
+            owner, row, fresh=True, saved=Saved(given.method, given.vault, fingerprint=mark)
+        )
 
     async def _check_room(self, owner: Record | None) -> None:
         """Raises ApiError (400) where a customer has no room for a payment method more."""

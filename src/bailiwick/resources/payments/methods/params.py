@@ -99,9 +99,12 @@ Wish = Literal["if_available", "never"]
 
 
 class CardOptions(msgspec.Struct, frozen=True):
-    """What a card's hold should be able to do; ours: the vault that the method belongs to."""
+    """What a card's hold should be able to do; ours: the vault that the method belongs to, and
+    what routing rules may ask of the card."""
 
     vault: Annotated[str, Meta(max_length=63, pattern=r"^[a-z0-9][a-z0-9-]*\Z")] | None = None
+    bin: Annotated[str, Meta(pattern=r"^[0-9]{6,8}\Z")] | None = None
+    issuer_country: Annotated[str, Meta(pattern=r"^[A-Z]{2}\Z")] | None = None
     request_multicapture: Wish | None = None
     request_overcapture: Wish | None = None
     request_incremental_authorization: Wish | None = None

@@ -108,8 +108,8 @@ async def resolved(
         raise ApiError.invalid(
             f"This payment method belongs to the vault '{known}': leave {VAULT} out.", param=VAULT
         )
-    mark = card.get("fingerprint")
-    return Payer(Saved(card["token"], known or vault, card.get("agreement"), mark))
+    saved = Saved(card["token"], known or vault, card.get("agreement"), card.get("fingerprint"))
+    return Payer(saved)
 
 
 async def _check_room(machine: Machine, customer: str) -> None:

@@ -1,0 +1,1 @@
+"""Routing, judged in a made-up world of which the truth is known."""
