@@ -302,10 +302,12 @@ class Banks:
     def vault_of(self, name: str) -> str:
         return self.banks[name].vault if name in self.banks else name
 
-    def match(self, wanted: Wanted, tried: Collection[str] = ()) -> Routing:
+    def match(
+        self, wanted: Wanted, tried: Collection[str] = (), *, counted: bool = True
+    ) -> Routing:
         plan = self.router.plan(wanted)
         routing = match(self.facts(), wanted, tried, plan)
-        if plan is not None:
+        if plan is not None and counted:
             self.router.chosen(plan, routing, first=not tried)
         return routing
 
