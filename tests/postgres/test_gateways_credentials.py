@@ -16,9 +16,13 @@ import structlog
 
 from bailiwick.runtime import telemetry
 from bailiwick.runtime.settings import SettingsError
+from bailiwick.store.statements import statement
 from tests.postgres.gateways_kit import THIRD, VALUES, Site, gateway_of, new_key, started
 from tests.postgres.test_access_tokens import SECOND, Sandbox
 
+OPEN = """
+SELECT id, replays FROM attempt WHERE state IN ('permitted', 'pending', 'unknown') FOR UPDATE
+"""
 DUMP = "SELECT * FROM gateway, gateway_change"
 
 
@@ -178,6 +182,43 @@ async def test_one_row_that_cannot_be_opened_keeps_all_as_they_are(
     assert status == 400 and SECOND in found["error"]["message"]
     assert await sql.fetch("SELECT * FROM gateway ORDER BY name") == before
     assert gateway_of(await site.succeeded("k0")) == THIRD
+
+
+async def may_be_repeated(sql: asyncpg.Connection) -> bool:
+    """Whether the one attempt that is open would be permitted once more; it is not."""
+    transaction = sql.transaction()
+    await transaction.start()
+    try:
+        identifier, replays = await sql.fetchrow(OPEN)
+        permitted = statement("attempt_replay")
+        return await sql.fetchrow(permitted, identifier, replays, 1e12, 1) is not None
+    finally:
+        await transaction.rollback()
+
+
+async def test_nothing_is_repeated_under_other_credentials(
+    site: Site, sql: asyncpg.Connection
+) -> None:
+    """Of some providers a repeat under other credentials is another charge. What can be asked
+    about is; what cannot waits for a person."""
+    await added(site)
+    site.sandbox.call(
+        "POST", "/faults", {"provider": SECOND, "operation": "charge", "kind": "charge_then_500"}
+    )
+    site.sandbox.call(
+        "POST", "/faults", {"provider": SECOND, "operation": "query", "kind": "error_500_before"}
+    )
+    assert (await site.pay("k0"))["status"] == "processing"
+    assert await may_be_repeated(sql), "it may be repeated now"
+    await site.order("change", THIRD, settings={"priority": 2})
+    site.key.write_text(new_key())
+    await site.asked("rotate_key")
+    assert await may_be_repeated(sql), "the credentials are the same"
+    await site.order("credentials", THIRD, values=VALUES, same_account=True)
+    assert not await may_be_repeated(sql)
+    site.sandbox.call("DELETE", "/faults")
+    assert gateway_of(await site.succeeded("k0")) == THIRD
+    assert len(site.sandbox.taken(SECOND)) == 1
 
 
 # --- cut off

@@ -5,14 +5,16 @@
 WITH open_fence AS (
     SELECT node FROM fence WHERE fenced_at IS NULL AND epoch <= $12 FOR SHARE
 ), made AS (
-    INSERT INTO gateway (name, version, state, added, settings, node_key, wrapped_key, credentials)
-    SELECT $1, 1, $3, $4, $5, $6, $7, $8 FROM open_fence WHERE $2::bigint = 0
+    INSERT INTO gateway (name, version, state, added, settings, node_key, wrapped_key, credentials, credentials_at)
+    SELECT $1, 1, $3, $4, $5, $6, $7, $8, CASE WHEN $8::bytea IS NOT NULL AND NOT $4::boolean THEN clock_timestamp() END
+      FROM open_fence WHERE $2::bigint = 0
     ON CONFLICT (name) DO NOTHING
     RETURNING version
 ), changed AS (
     UPDATE gateway
        SET version = version + 1, state = $3, added = $4, settings = $5, node_key = $6, wrapped_key = $7,
-           credentials = $8, changed_at = now()
+           credentials = $8, changed_at = now(),
+           credentials_at = CASE WHEN credentials IS DISTINCT FROM $8::bytea THEN clock_timestamp() ELSE credentials_at END
       FROM open_fence
      WHERE name = $1 AND version = $2::bigint
     RETURNING version

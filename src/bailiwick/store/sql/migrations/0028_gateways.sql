@@ -9,6 +9,7 @@ CREATE TABLE gateway (
     node_key    text,                      -- which node key has wrapped the data key; null: no credentials here
     wrapped_key bytea,                     -- the data key, encrypted by the node key
     credentials bytea,                     -- the secrets, encrypted by the data key
+    credentials_at timestamptz,            -- when others were given: what was sent before is repeated under none
     changed_at  timestamptz NOT NULL DEFAULT now(),
     CHECK ((node_key IS NULL) = (wrapped_key IS NULL) AND (node_key IS NULL) = (credentials IS NULL))
 );
