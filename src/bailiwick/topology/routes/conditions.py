@@ -22,6 +22,7 @@ from bailiwick.topology.routes.columns import (
     joined,
 )
 from bailiwick.topology.routes.index import BIN_DIGITS
+from bailiwick.topology.routes.parts import LOTS
 
 MOST_VALUES = 10_000
 MOST_AMOUNT = 10**15
@@ -71,6 +72,11 @@ def read(table: Table, known: Known) -> Conditions:
     bins = _listed(table, "bins", given)
     if bins:
         box["bins"] = joined(span for text in bins for span in _bins(table, text))
+    if "percent" in table.value:
+        share = table.ratio("percent", 1.0, most=100)
+        box["lot"] = Spans(((0, max(1, round(share * LOTS / 100))),))
+    else:
+        table.known.append("percent")
     _metadata(table, box)
     _time(table, box)
     return Conditions(box, given)
