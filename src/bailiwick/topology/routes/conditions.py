@@ -197,7 +197,9 @@ def _time(table: Table, box: dict[str, Texts | Spans]) -> None:
     try:
         ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        table.bad("zone", f"'{zone[:60]}' is no zone of the IANA table, such as Europe/Berlin")
+        table.bad(
+            "zone", f"'{zone[:60]}' is no zone of the IANA table on this host (package tzdata)"
+        )
         return
     on = sorted({day for text in days for day in _days(table, text)}) if days else range(7)
     at = [span for text in hours for span in _hours(table, text)] if hours else [(0, DAY_MIN)]
