@@ -219,7 +219,7 @@ def test_rules_that_none_can_meet_are_named_also_where_several_take_theirs() -> 
     closed = table('[[rules]]\nname = "a"\ncurrencies = ["EUR"]\n[[rules]]\nname = "rest"')
     assert gaps(closed) == [] == unreachable(closed)
     lots = table('[[rules]]\nname = "a"\npercent = 10\n[[rules]]\nname = "b"\npercent = 5')
-    assert len(unreachable(lots)) == 1 and "of 90 % of them by lot" in gaps(lots)[0]
+    assert len(unreachable(lots)) == 1 and "drawn by lot (90 %)" in gaps(lots)[0]
     both = table(
         '[[rules]]\nname = "a"\nmode = "test"\n[[rules]]\nname = "b"\nmode = "live"\n'
         '[[rules]]\nname = "day"\nhours = ["00:00-24:00"]\nzone = "UTC"'

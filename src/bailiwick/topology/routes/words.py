@@ -25,7 +25,7 @@ _BEFORE = {
     "fingerprints": "with card fingerprint",
     "customers": "of customer",
     "amount": "of",
-    "lot": "of",
+    "lot": "drawn by lot",
     "bins": "with a card number that begins with",
 }
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -107,7 +107,7 @@ def _said(name: str, allowed: Allowed, given: Iterable[str] | None) -> str:
     if name == "bins":
         return _either(f"{low:08d}-{high - 1:08d}" for low, high in _known(allowed.spans))
     if name == "lot":
-        return f"{sum(high - low for low, high in allowed.spans) / 100:g} % of them by lot"
+        return f"({sum(high - low for low, high in allowed.spans) / 100:g} %)"
     if name.startswith(TIME):
         spans = (f"{_clock(low)} to {_clock(high)}" for low, high in _known(allowed.spans))
         return f"{_either(spans)} ({name.removeprefix(TIME)})"
