@@ -72,6 +72,7 @@ async def test_past_payments_are_routed_by_other_rules(
     found = await dry_run("--config", config, "--rules", rules)
     assert found["moves"] == [{"from": "bank", "to": "second", "payments": 3}]
     assert found["rules"] == {"gold": 3, "(none)": 2}
+    assert found["in_fact"]["rules"]["(none)"]["payments"] == 5
     amount = await sql.fetchval("SELECT min(amount) FROM payment")
     assert found["before"]["cost"] == {"EUR": round(5 * amount * 0.02, 2)}
     assert found["after"]["cost"] == {"EUR": round(amount * (2 * 0.02 + 3 * 0.01), 2)}

@@ -1,12 +1,15 @@
 """The dry run's arithmetic: who would have got what, at which price, and what may come of it."""
 
+import random
 from typing import Any
 
 import msgspec
+import pytest
 
 from bailiwick.channels.contract import Takes
-from bailiwick.cli.dry_run import _lines
+from bailiwick.cli.dry_run import _in_fact, _lines
 from bailiwick.routing.match import GatewayFacts, Wanted
+from bailiwick.routing.strategies.comparison import compared, p_value
 from bailiwick.routing.strategies.dry_run import NOWHERE, DryRun
 from bailiwick.topology.routes.parts import Facts
 from bailiwick.topology.routes.reading import parse
@@ -77,4 +80,28 @@ def test_in_words() -> None:
         "  900 from a to b",
     ]
     assert told[2] == "Rule new: 1000 payments."
-    assert told[-1].startswith("By these rules: cost 10000.00 EUR (minor units); 50.00% succeed")
+    assert told[5].startswith("By these rules: cost 10000.00 EUR (minor units); 50.00% succeed")
+    assert told[6].startswith("In fact, under rule (none): ")
+
+
+def test_rules_are_compared_by_what_came_of_them() -> None:
+    found = compared({"a": (900, 1000), "b": (850, 1000), "c": (5, 6)})
+    assert [each["rules"] for each in found["pairs"]] == [["a", "b"]], "of c too little is known"
+    (pair,) = found["pairs"]
+    # z = 0.05 / sqrt(0.875 * 0.125 * 2 / 1000) = 3.3806, as tables have it.
+    assert pair["difference"] == 0.05 and pair["p"] == pytest.approx(0.0007, abs=5e-5)
+    assert p_value((10, 100), (10, 100)) == 1.0 == p_value((9, 9), (40, 40))
+    # Wilson's interval of 900 in 1000.
+    assert (found["rules"]["a"]["from"], found["rules"]["a"]["to"]) == (0.8798, 0.9171)
+    told = _in_fact(found)
+    assert told[-1] == "a against b: +5.00 points, p = 0.0007: more than chance explains"
+
+
+def test_chance_alone_is_seldom_significant() -> None:
+    dice = random.Random(3)
+
+    def flips() -> tuple[int, int]:
+        return sum(dice.random() < 0.8 for _ in range(400)), 400
+
+    seen = sum(p_value(flips(), flips()) < 0.05 for _ in range(400))
+    assert 5 <= seen <= 40

@@ -5,10 +5,12 @@ from collections import Counter
 from typing import Any
 
 import msgspec
+import payment_kit
 import pytest
 
 from bailiwick.base.clock import now_ms
 from bailiwick.channels.contract import NotBuilt, Outcome, Result, Takes
+from bailiwick.resources.payments import charging
 from bailiwick.routing.available import available
 from bailiwick.routing.match import GatewayFacts, Kind, Routing, Wanted, match, shown, transient
 from bailiwick.routing.strategies.router import Router
@@ -269,3 +271,18 @@ def test_payment_methods_on_offer_follow_the_rules() -> None:
     wanted = payment(country="IN", currency="INR", methods=())
     found = {each.type: each.gateway for each in available(gateways, wanted, None, by.plan)}
     assert found == {"card": "a", "upi": "b"}
+
+
+def test_a_part_of_the_payments_is_drawn_by_lot_and_always_the_same() -> None:
+    by = router('[[rules]]\nname = "tried"\npercent = 10\n[[rules]]\nname = "rest"')
+    drawn = 0
+    for _ in range(3000):
+        stored = payment_kit.payment()
+        names = {
+            plan.rule.name
+            for _ in range(2)
+            if (plan := by.plan(charging.wanted(stored, "priority"))) is not None
+        }
+        assert len(names) == 1
+        drawn += names == {"tried"}
+    assert 220 < drawn < 390

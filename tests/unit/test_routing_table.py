@@ -52,6 +52,7 @@ def facts(**values: Any) -> Facts:
         ('currencies = ["EUR"]\namount_below = 1001', {}, {"amount": 1001}),
         ('methods = ["card"]', {"methods": ("upi", "card")}, {"methods": ("upi",)}),
         ('mode = "live"', {"livemode": True}, {}),
+        ("percent = 12.5", {"lot": 1249}, {"lot": 1250}),
         ('issuer_countries = ["FR"]', {"issuer_country": "FR"}, {}),
         ('bins = ["51-55"]', {"bin": "55999999"}, {"bin": "560000"}),
         ('bins = ["51-55"]', {"bin": "510000"}, {}),
@@ -117,6 +118,7 @@ def test_own_rules_come_before_those_of_everybody_and_the_first_one_counts() -> 
         ('bins = ["55-51"]', "must run upwards"),
         ('customers = ["acct_1"]', "is no id of a customer"),
         ('merchants = ["acct_shp"]', "no merchant is named 'acct_shp'; did you mean 'acct_shop'?"),
+        ("percent = 101", "rules[0].percent: must be a number above 0 and at most 100"),
         ('days = ["mon"]', "rules[0].zone: is missing: whose clocks?"),
         ('zone = "UTC"', "rules[0].zone: is of days and hours"),
         ('days = ["mon"]\nzone = "Europe/Bremen"', "is no zone of the IANA table"),
@@ -216,6 +218,8 @@ def test_rules_that_none_can_meet_are_named_also_where_several_take_theirs() -> 
     assert "(from anything but US or US-CA, in anything but EUR or USD)" in line
     closed = table('[[rules]]\nname = "a"\ncurrencies = ["EUR"]\n[[rules]]\nname = "rest"')
     assert gaps(closed) == [] == unreachable(closed)
+    lots = table('[[rules]]\nname = "a"\npercent = 10\n[[rules]]\nname = "b"\npercent = 5')
+    assert len(unreachable(lots)) == 1 and "drawn by lot (90 %)" in gaps(lots)[0]
     both = table(
         '[[rules]]\nname = "a"\nmode = "test"\n[[rules]]\nname = "b"\nmode = "live"\n'
         '[[rules]]\nname = "day"\nhours = ["00:00-24:00"]\nzone = "UTC"'

@@ -92,11 +92,11 @@ class Table:
             self.bad(name, f"must be a whole number from {low} to {high}")
         return default if default is not None else low
 
-    def ratio(self, name: str, default: float) -> float:
+    def ratio(self, name: str, default: float, *, most: int = 1) -> float:
         value = self._take(name, default)
-        if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1:
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= most:
             return float(value)
-        self.bad(name, "must be a number above 0 and at most 1")
+        self.bad(name, f"must be a number above 0 and at most {most}")
         return default
 
     def texts(self, name: str, *, most: int, empty: bool = False) -> tuple[str, ...]:

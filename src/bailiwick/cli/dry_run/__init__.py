@@ -14,6 +14,7 @@ import click
 
 SHOWN_MAX = 12
 BATCH = 2_000
+SIGNIFICANT = 0.05
 _DATE = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
 
 
@@ -104,7 +105,8 @@ def _add(run: Any, row: Any, strategies: dict[str, Any]) -> None:
         facts = msgspec.structs.replace(wish.facts, at_ms=payment.created_ms)
         wish = msgspec.structs.replace(wish, facts=facts)
     attempts = [each.rpartition(" ") for each in charges]
-    run.add(wish, [(gateway, state == "approved") for gateway, _, state in attempts])
+    met = (payment.progress.routing or {}).get("rule")
+    run.add(wish, [(gateway, state == "approved") for gateway, _, state in attempts], met)
 
 
 async def _payments(dsn: str, since: int, until: int, each: Callable[[Any], None]) -> None:
@@ -150,4 +152,19 @@ def _lines(found: dict[str, Any]) -> list[str]:
             + ("no success known" if success is None else f"{success:.2%} succeed at first")
             + f" (known of {of['success_known_of']:.0%})"
         )
+    return told + _in_fact(found["in_fact"])
+
+
+def _in_fact(found: dict[str, Any]) -> list[str]:
+    """What came of the rules that were in force."""
+    told = [
+        f"In fact, under rule {name}: {of['success']:.2%} of {of['payments']} succeeded at first "
+        f"({of['from']:.2%} to {of['to']:.2%})"
+        for name, of in found["rules"].items()
+    ]
+    for pair in found["pairs"]:
+        one, other = pair["rules"]
+        sure = "more than chance explains" if pair["p"] < SIGNIFICANT else "no more than chance may"
+        points = f"{pair['difference'] * 100:+.2f} points, p = {pair['p']:.4f}"
+        told.append(f"{one} against {other}: {points}: {sure}")
     return told

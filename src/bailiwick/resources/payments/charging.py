@@ -1,5 +1,6 @@
 """What a payment asks of a gateway: to be chosen, then to charge; and what is kept of it. Pure."""
 
+from hashlib import blake2b
 from typing import Any, Protocol
 
 import msgspec
@@ -18,7 +19,7 @@ from bailiwick.resources.payments.methods.tender import (
 from bailiwick.resources.payments.rows import Hold, Payment, Progress
 from bailiwick.routing.match import TOLD_MAX, Routing, Wanted, shown
 from bailiwick.screening.facts import withholding
-from bailiwick.topology.routes.parts import Facts
+from bailiwick.topology.routes.parts import LOTS, Facts
 
 _replace = msgspec.structs.replace
 CONSIDERED_MAX = TOLD_MAX
@@ -76,6 +77,7 @@ def _facts(payment: Payment) -> Facts:
         fingerprint=progress.card.fingerprint,
         customer=progress.customer,
         metadata=progress.metadata,
+        lot=int.from_bytes(blake2b(payment.id.encode(), digest_size=4).digest()) % LOTS,
     )
 
 

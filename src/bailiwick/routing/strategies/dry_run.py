@@ -13,11 +13,13 @@ from typing import Any
 import msgspec
 
 from bailiwick.routing.match import GatewayFacts, Wanted, match
+from bailiwick.routing.strategies.comparison import compared
 from bailiwick.routing.strategies.learner import Kind, kinds
 from bailiwick.routing.strategies.plan import price
 from bailiwick.routing.strategies.router import Router
 from bailiwick.topology.routes.table import RoutingTable
 
+NO_RULE = "(none)"
 NOWHERE = "no gateway"
 RATED_MIN = 20
 """Attempts of one kind at a gateway before their share of successes is taken; else it is that of
@@ -52,9 +54,13 @@ class DryRun:
         self._good: Counter[tuple[str, Kind]] = Counter()
         self._went: Counter[tuple[str, Kind]] = Counter()
         self._would_go: Counter[tuple[str, Kind]] = Counter()
+        self._met: dict[str, tuple[int, int]] = {}
 
-    def add(self, wanted: Wanted, attempts: Sequence[tuple[str, bool]]) -> None:
-        """One payment that was tried: each attempt's gateway, and whether it succeeded."""
+    def add(
+        self, wanted: Wanted, attempts: Sequence[tuple[str, bool]], met: str | None = None
+    ) -> None:
+        """One payment that was tried: each attempt's gateway, and whether it succeeded; ``met``:
+        the rule that it met then."""
         facts = wanted.facts
         assert facts is not None, "it is made of a payment"
         of, was = kinds(facts), attempts[0][0]
@@ -70,6 +76,8 @@ class DryRun:
                 side.cost[wanted.currency] += price(self._table, gateway, facts)
         self._went[was, of[-1]] += 1
         self._would_go[would, of[-1]] += 1
+        good, count = self._met.get(met or NO_RULE, (0, 0))
+        self._met[met or NO_RULE] = good + attempts[0][1], count + 1
         for name, good in attempts:
             for kind in of:
                 self._tried[name, kind] += 1
@@ -91,9 +99,10 @@ class DryRun:
             ],
             "rules": {
                 rule.name: self._rules[rule.name] for rule in self._table.rules
-            } | {"(none)": self._rules[""]},
+            } | {NO_RULE: self._rules[""]},
             "before": self._side(self._was, self._went),
             "after": self._side(self._would, self._would_go),
+            "in_fact": compared(self._met),
         }  # fmt: skip
 
     def _side(self, side: Side, went: Mapping[tuple[str, Kind], int]) -> dict[str, Any]:

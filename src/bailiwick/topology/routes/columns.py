@@ -79,6 +79,7 @@ _ANY_TIME = Spans(((0, 7 * DAY_MIN),))
 _EVERY: Mapping[str, Allowed] = {
     "amount": Spans(((0, MOST),)),
     "mode": Texts(frozenset({"test", "live"})),
+    "lot": Spans(((0, 10_000),)),
 }
 """What there is in columns that every payment has a value of."""
 

@@ -22,6 +22,7 @@ from bailiwick.topology.routes.columns import (
     joined,
 )
 from bailiwick.topology.routes.index import BIN_DIGITS
+from bailiwick.topology.routes.parts import LOTS
 
 MOST_VALUES = 10_000
 MOST_AMOUNT = 10**15
@@ -71,6 +72,11 @@ def read(table: Table, known: Known) -> Conditions:
     bins = _listed(table, "bins", given)
     if bins:
         box["bins"] = joined(span for text in bins for span in _bins(table, text))
+    if "percent" in table.value:
+        share = table.ratio("percent", 1.0, most=100)
+        box["lot"] = Spans(((0, max(1, round(share * LOTS / 100))),))
+    else:
+        table.known.append("percent")
     _metadata(table, box)
     _time(table, box)
     return Conditions(box, given)
@@ -191,7 +197,9 @@ def _time(table: Table, box: dict[str, Texts | Spans]) -> None:
     try:
         ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        table.bad("zone", f"'{zone[:60]}' is no zone of the IANA table, such as Europe/Berlin")
+        table.bad(
+            "zone", f"'{zone[:60]}' is no zone of the IANA table on this host (package tzdata)"
+        )
         return
     on = sorted({day for text in days for day in _days(table, text)}) if days else range(7)
     at = [span for text in hours for span in _hours(table, text)] if hours else [(0, DAY_MIN)]

@@ -124,5 +124,6 @@ _TEXTS: Mapping[str, Callable[[Facts], Iterable[str]]] = {
 }
 _NUMBERS: Mapping[str, Callable[[Facts], int]] = {
     "amount": lambda facts: facts.amount,
+    "lot": lambda facts: facts.lot,
     "bins": lambda facts: bin_number(facts.bin),
 }

@@ -20,6 +20,7 @@ class Facts(msgspec.Struct, frozen=True):
         methods: the types of payment methods that it takes, the preferred one first.
         issuer_country, bin, fingerprint: of the card, where the client or a provider has told it.
         at_ms: Unix time in milliseconds.
+        lot: from 0 to below ``LOTS``, drawn of the payment's id: the same whenever it is asked.
     """
 
     merchant: str
@@ -35,6 +36,10 @@ class Facts(msgspec.Struct, frozen=True):
     fingerprint: str | None = None
     customer: str | None = None
     metadata: Mapping[str, str] = {}
+    lot: int = 0
+
+
+LOTS = 10_000
 
 
 class RoutingRule(msgspec.Struct, frozen=True):

@@ -25,6 +25,7 @@ _BEFORE = {
     "fingerprints": "with card fingerprint",
     "customers": "of customer",
     "amount": "of",
+    "lot": "drawn by lot",
     "bins": "with a card number that begins with",
 }
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -105,6 +106,8 @@ def _said(name: str, allowed: Allowed, given: Iterable[str] | None) -> str:
         return _either(sorted(allowed.named))
     if name == "bins":
         return _either(f"{low:08d}-{high - 1:08d}" for low, high in _known(allowed.spans))
+    if name == "lot":
+        return f"({sum(high - low for low, high in allowed.spans) / 100:g} %)"
     if name.startswith(TIME):
         spans = (f"{_clock(low)} to {_clock(high)}" for low, high in _known(allowed.spans))
         return f"{_either(spans)} ({name.removeprefix(TIME)})"
