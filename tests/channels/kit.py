@@ -97,7 +97,7 @@ def asked(it: Subject) -> Iterator[tuple[Answer, Request]]:
     for case in it.cases.answers:
         order = case.instruction
         if case.way is None:
-            yield case, it.channel.request(order, it.cases.account)
+            yield case, it.asked(order)
             continue
         known = order.provider_ref or case.says.provider_ref or it.known_id(order.operation)
         order = replace(order, provider_ref=known)
@@ -108,9 +108,9 @@ def asked(it: Subject) -> Iterator[tuple[Answer, Request]]:
 
 def requests_of(it: Subject) -> Iterator[tuple[str, Request]]:
     """Every request that the cases give rise to."""
-    yield "check", it.channel.check(it.cases.account)
+    yield "check", it.channel.check(it.cases.account, NOW_MS)
     for name, order in it.cases.instructions.items():
-        yield name, it.channel.request(order, it.cases.account)
+        yield name, it.asked(order)
     for case, request in asked(it):
         yield case.name, request
 

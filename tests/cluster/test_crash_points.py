@@ -81,6 +81,7 @@ def test_a_kill_there_loses_nothing(chaos: Chaos, point: str, token: str) -> Non
         "payment_method": token,
         "location": {"country": COUNTRY},
         "metadata": {"point": point},
+        "receipt_email": f"{point}@example.com",  # a payer's tries are counted
         "error_on_requires_action": point in FORGONE,
     }
     key = {"idempotency_key": f"crash-{point}-{time.time_ns()}"}

@@ -16,6 +16,7 @@ from bailiwick.channels.contract import (
     Profile,
     Request,
     Resolve,
+    Result,
     Takes,
 )
 from bailiwick_lab.channel_suite.checks import steps
@@ -35,13 +36,13 @@ class Altered:
     def __getattr__(self, name: str) -> Any:
         return getattr(IT.channel, name)
 
-    def request(self, order: Instruction, account: Any) -> Request:
+    def request(self, order: Instruction, account: Any) -> Request | Result:
         return IT.channel.request(self.swap(order), account)
 
 
 def altered(**profile: Any) -> Subject:
     channel: Channel = Altered(**profile)  # type: ignore[assignment]
-    return dataclasses.replace(IT, channel=channel)
+    return dataclasses.replace(IT, bare=channel)
 
 
 def pays(**values: Any) -> dict[str, tuple[Takes, ...]]:

@@ -53,6 +53,7 @@ from bailiwick.resources.payments.params import CreatePayment
 from bailiwick.resources.refunds.commands import Refunds
 from bailiwick.routing.gateways import Gateways
 from bailiwick.routing.match import GatewayFacts, Routing, Wanted, match
+from bailiwick.screening.screener import Screener
 from bailiwick.topology.merchants import Merchant, Merchants
 from bailiwick.topology.snapshot import World
 from tests.store_kit import NodeStore
@@ -68,8 +69,8 @@ BY_REFERENCE: dict[Operation, tuple[Resolve, ...]] = dict.fromkeys(Operation, (R
 class Signed:
     """How the bank in memory signs its callbacks."""
 
-    def sign(self, notice: Notice, account: Account, now_ms: int) -> dict[str, str]:
-        return {"signature": "genuine"}
+    def sign(self, notice: Notice, account: Account, now_ms: int) -> Notice:
+        return msgspec.structs.replace(notice, headers={"signature": "genuine"})
 
     def check(self, notice: Notice, account: Account, now_ms: int) -> bool:
         if notice.headers.get("signature") != "genuine":
@@ -303,6 +304,7 @@ class Region:
         *banks: Bank,
         deadline_s: float = PATIENCE_S,
         gateways: Gateways | None = None,
+        screener: Screener | None = None,
     ) -> None:
         self.store = store
         self.banks = Banks(*banks)
@@ -317,8 +319,8 @@ class Region:
         self.executor = self.machine.executor
         self.keys = self.machine.keys
         self.tombstones = self.machine.tombstones
-        self.creation = PaymentCreation(self.machine)
-        self.payments = Payments(self.machine)
+        self.creation = PaymentCreation(self.machine, screener=screener)
+        self.payments = Payments(self.machine, screener=screener)
         self.refunds = Refunds(self.machine)
         self.callbacks = Callbacks(self.machine)
         self.resolver = Resolver(self.machine, 0.01)
@@ -335,9 +337,11 @@ class Region:
             made, lambda: self.creation.create(made, wish, LOCATION, assignment)
         )
 
-    async def act(self, verb: str, key: str, identifier: str, wish: Any) -> Answer:
+    async def act(
+        self, verb: str, key: str, identifier: str, wish: Any, merchant: Merchant = MERCHANT
+    ) -> Answer:
         """Capture, cancel or confirm, as the routes do."""
-        made = asked(verb, key, {"id": identifier, "wish": msgspec.to_builtins(wish)})
+        made = asked(verb, key, {"id": identifier, "wish": msgspec.to_builtins(wish)}, merchant)
         work = getattr(self.payments, verb)
         return await self.keys.once(made, lambda: work(made, identifier, wish))
 

@@ -23,7 +23,7 @@ from bailiwick.channels.contract import (
 from bailiwick.resources.payments.params import CapturePayment
 from bailiwick.resources.refunds.params import CreateRefund
 from tests.postgres.lists_kit import Site, site
-from tests.postgres.node_kit import PROFILE, Bank, Region, balance, body, paid
+from tests.postgres.node_kit import PROFILE, Bank, Region, balance, body, paid, reviews
 from tests.postgres.rows_kit import sound
 from tests.store_kit import NodeStore
 
@@ -166,6 +166,61 @@ async def test_captures_in_parts_have_one_id(store: NodeStore, sql: asyncpg.Conn
     result = Result(APPROVED, "b_one", 100, "EUR")
     event = CallbackEvent("n1", Operation.CAPTURE, None, "b_one", result)
     assert await told(region, bank, event) == "asked"
+
+
+HELD: dict[str, object] = {"capture_method": "manual"}
+
+
+@pytest.mark.parametrize(
+    ("values", "operation", "outcome", "word", "reason"),
+    [
+        ({}, Operation.REFUND, APPROVED, "reviewed", "done_elsewhere"),
+        ({}, Operation.REFUND, Outcome.DECLINED, "ignored", None),
+        ({}, Operation.REFUND, Outcome.PENDING, "ignored", None),
+        ({}, Operation.CAPTURE, APPROVED, "ignored", None),
+        ({}, Operation.CAPTURE, Outcome.DECLINED, "reviewed", "contradiction"),
+        (HELD, Operation.CAPTURE, APPROVED, "reviewed", "done_elsewhere"),
+        (HELD, Operation.CAPTURE, Outcome.DECLINED, "ignored", None),
+        (HELD, Operation.VOID, APPROVED, "reviewed", "done_elsewhere"),
+    ],
+)
+async def test_what_others_do_to_a_charge_of_ours_is_looked_at_by_a_person(
+    values: dict[str, object],
+    operation: Operation,
+    outcome: Outcome,
+    word: str,
+    reason: str | None,
+    store: NodeStore,
+    sql: asyncpg.Connection,
+) -> None:
+    bank = Bank(profile=BY_ID)
+    region = Region(store, bank)
+    payment = await paid(region, **values)
+    before = await sql.fetch("SELECT * FROM posting ORDER BY 1, 2")
+    charge = f"b_{payment['latest_charge']}"
+    result = Result(outcome, "b_theirs", 1000, "EUR")
+    event = CallbackEvent("n1", operation, None, "b_theirs", result, charge=charge)
+    assert await told(region, bank, event) == word
+    assert await reviews(sql) == ({reason} if reason else set())
+    assert await sql.fetch("SELECT * FROM posting ORDER BY 1, 2") == before
+    await sql.execute("UPDATE review SET closed_at = now()")
+    assert await told(region, bank, event) == ("seen before" if reason else word)
+    assert await reviews(sql) == set()
+    await sound(sql)
+
+
+async def test_what_is_not_signed_opens_no_review(
+    store: NodeStore, sql: asyncpg.Connection
+) -> None:
+    bank = Bank(profile=UNSIGNED)
+    region = Region(store, bank)
+    charge = f"b_{(await paid(region))['latest_charge']}"
+    result = Result(APPROVED, "b_theirs", 1000, "EUR")
+    event = CallbackEvent("n1", Operation.REFUND, None, "b_theirs", result, charge=charge)
+    with pytest.raises(ApiError) as refused:
+        await told(region, bank, event)
+    assert refused.value.status == 404
+    assert await reviews(sql) == set()
 
 
 async def test_ids_are_kept_only_where_they_are_needed(

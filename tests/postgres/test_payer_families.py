@@ -179,6 +179,22 @@ async def test_what_a_provider_has_to_know_is_asked_for_by_name(
     assert not bank.calls
 
 
+async def test_a_code_tells_the_type_that_is_not_said(region: Region, bank: Wallet) -> None:
+    takes(bank, "alipay", Takes(Family.PRESENTED_CODE, needs=("code",)))
+    given = {"payment_method": None, "payment_method_types": ["alipay", "wechat_pay"]}
+    data = {"code": "281234567890123456"}
+    paid = body(await region.pay("k", payment_method_data=data, **given))
+    assert paid["status"] == "succeeded"
+    assert (bank.calls[0].payment_method_type, bank.calls[0].code) == ("alipay", data["code"])
+    for wrong, param in (
+        ({"type": "wechat_pay", **data}, f"{DATA}[code]"),
+        ({"code": "9912345678901234"}, f"{DATA}[type]"),
+        ({"wallet_id": "w"}, f"{DATA}[type]"),
+    ):
+        error = await refused(region.pay(f"k{param}", payment_method_data=wrong, **given))
+        assert (error.status, error.param) == (400, param)
+
+
 async def test_a_way_that_no_gateway_has_is_refused(region: Region, bank: Wallet) -> None:
     takes(bank, "alipay", Takes(Family.SHOWN_CODE))
     with pytest.raises(Refused):

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from bailiwick.channels.blocks import certificates, encryption
+from bailiwick.channels.blocks.signing import certificates, encryption
 from bailiwick.channels.contract import Account, BadSecret, CallbackRefused, NotPrepared
 
 NOW_MS = 1_790_000_000_000

@@ -12,14 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa as keys
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from bailiwick.base.clock import now_ms
-from bailiwick.channels.blocks import (
-    canonical,
-    certificates,
-    encryption,
-    parsing,
-    requests,
-    rsa,
-)
+from bailiwick.channels.blocks import parsing, requests
+from bailiwick.channels.blocks.signing import canonical, certificates, encryption, rsa
 from bailiwick.channels.contract import (
     Account,
     CallbackRefused,

@@ -278,7 +278,7 @@ def test_each_currency_by_its_number(it: Bank, currency: str) -> None:
 
 
 def test_the_sign_on(it: Bank) -> None:
-    request = it.check(account())
+    request = it.check(account(), 0)
     assert unpack(it.profile.wire, request.body).type == "0800"
     assert unpack(it.profile.wire, request.body).fields[70] == "001"
     yes = answered(it.profile.wire, request.body, "00")

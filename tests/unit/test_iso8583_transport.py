@@ -57,7 +57,7 @@ class Node:
         )
 
     async def connect(self) -> Exchange:
-        return await self.transport.connect(self.it.check(self.account), self.it.profile)
+        return await self.transport.connect(self.it.check(self.account, 0), self.it.profile)
 
     async def ask(self, order: Instruction, permit: Permit | None = None) -> Exchange:
         request = self.it.request(order, self.account)

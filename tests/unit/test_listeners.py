@@ -69,7 +69,10 @@ def test_routes_by_listener(tmp_path: Path) -> None:
     machine = Machine(1, none, none, none, none, none, 1.0)
     refusals = SimpleNamespace(secret=b"")
     node = cast(
-        Node, SimpleNamespace(number=1, machine=machine, refusals=refusals, configurations=None)
+        Node,
+        SimpleNamespace(
+            number=1, machine=machine, refusals=refusals, configurations=None, screener=None
+        ),
     )  # only kept
     made: dict[str, Any] = {
         "access listen": build(front),

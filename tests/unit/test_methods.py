@@ -33,6 +33,25 @@ def test_what_has_a_name_in_one_language_has_it_in_all_or_is_a_brand() -> None:
     assert {len(each.names) for each in EVERY.values()} == {1, len(EVERY["card"].names)}
 
 
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        ("28763443825664394", "alipay"),
+        ("3012345678901234", "alipay"),
+        ("130061098828009406", "wechat_pay"),
+        ("153456789012345678", "wechat_pay"),
+        ("6212345678901234567", "unionpay"),
+        ("2412345678901234", None),
+        ("3112345678901234", None),
+        ("13006109882800940", None),
+        ("163456789012345678", None),
+        ("123456", None),
+    ],
+)
+def test_a_code_tells_its_wallet(code: str, name: str | None) -> None:
+    assert methods.of_code(code) == name
+
+
 def test_every_channel_s_types_have_a_file() -> None:
     declared = {name for each in names() for name in channel(each).profile.methods}
     assert declared == set(EVERY)

@@ -41,7 +41,11 @@ def node() -> Any:
         cast(
             Any,
             SimpleNamespace(
-                number=1, machine=machine, refusals=SimpleNamespace(secret=b""), configurations=None
+                number=1,
+                machine=machine,
+                refusals=SimpleNamespace(secret=b""),
+                configurations=None,
+                screener=None,
             ),
         )
     )

@@ -164,6 +164,7 @@ async def node(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[NodeClient]:
         number=1,
         refusals=Refusals(SECRET),
         configurations=None,
+        screener=None,
         load=load,
         world=World(),
         superseded_by=None,
@@ -260,7 +261,11 @@ async def test_nobody_gets_through_an_internal_route_without_proof(
     it = cast(
         Any,
         SimpleNamespace(
-            number=1, machine=MACHINE, refusals=SimpleNamespace(secret=b""), configurations=None
+            number=1,
+            machine=MACHINE,
+            refusals=SimpleNamespace(secret=b""),
+            configurations=None,
+            screener=None,
         ),
     )
     internal = {each for each in routes(node_app.build(it)) if each.startswith("/internal")}

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from bailiwick.channels.blocks import canonical
-from bailiwick.channels.blocks import rsa as block
+from bailiwick.channels.blocks.signing import canonical
+from bailiwick.channels.blocks.signing import rsa as block
 from bailiwick.channels.contract import Account, BadSecret
 
 # RFC 7515 appendix A.2: key, text and signature.

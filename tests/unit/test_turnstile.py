@@ -288,6 +288,11 @@ def test_a_key_that_a_node_would_not_take_is_left_to_it() -> None:
     who = Principal(Merchant("acct_1", "Shop"), "secret", False)
     assert ask_for(who, "k1", {}, elsewhere=True) is not None
     assert ask_for(who, "4242 4242 4242 4242", {}, elsewhere=True) is None
+    code = "6211111111111111116"  # one of UnionPay's, with a card's check digit
+    shown = {"payment_method_data": {"type": "unionpay", "code": code}}
+    assert ask_for(who, "k1", shown, elsewhere=True) is not None
+    assert ask_for(who, code, shown, elsewhere=True) is None
+    assert ask_for(who, "k1", {**shown, "description": code}, elsewhere=True) is None
 
 
 # --- what is sealed ---------------------------------------------------------------------------

@@ -22,6 +22,8 @@ REMEDIES = {
     "its dashboard; nothing is booked until its answer says.",
     "contradiction": "The provider said no after it had said yes. Compare the payment with its "
     "dashboard: the money may have been taken back.",
+    "done_elsewhere": "A refund, capture or void of this charge was made at the provider, and not "
+    "by us. Compare the payment with its dashboard: our books do not know of it.",
     "unwritable": "An outcome could not be written. Report the detail as a defect; compare the "
     "payment with the provider's dashboard.",
     "late_void": "The provider voided after it had said no. Compare the payment with its "

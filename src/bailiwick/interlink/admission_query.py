@@ -23,6 +23,7 @@ from bailiwick.base.cards import has_card_number, maybe_card
 from bailiwick.base.keys import Named, key_identity, request_hash
 from bailiwick.base.sealing import Stamp
 from bailiwick.jurisdiction.home_history import Held
+from bailiwick.methods.presented import without_code
 from bailiwick.topology.merchants import Principal
 
 PATH = "/internal/refusals"
@@ -109,7 +110,9 @@ def ask_for(
     never stored. It is so too for what is too large to be looked through here.
     """
     text = f"{key} {params}"
-    if len(text) > _TEXT_CHARS_MAX or (maybe_card(text) and has_card_number(text)):
+    if len(text) > _TEXT_CHARS_MAX:
+        return None
+    if maybe_card(text) and has_card_number(f"{key} {without_code(params)}"):
         return None
     return _ask(who, key, params, elsewhere=elsewhere, earlier=False)
 

@@ -4,6 +4,7 @@ A file for each, ``<type>.toml``, found by itself. Which gateway takes which is 
 business, see ``routing``.
 """
 
+import re
 import tomllib
 from functools import cache
 from importlib.resources import files
@@ -32,6 +33,8 @@ class Method(msgspec.Struct, frozen=True):
             everywhere else. Judged by us, for an order that nobody has to look for theirs in;
             no market shares.
         names: by language (CLDR's names of locales), at least English; a brand has but one name.
+        codes: a regular expression for the codes that its payers show, where these tell its own
+            from others'.
     """
 
     family: Family
@@ -39,6 +42,7 @@ class Method(msgspec.Struct, frozen=True):
     usual: dict[str, int]
     names: dict[str, str]
     payers: frozenset[str] = frozenset()
+    codes: str | None = None
     currencies: tuple[str, ...] = ()
 
     def weight(self, country: str) -> int:
@@ -62,6 +66,12 @@ def every() -> dict[str, Method]:
         for each in found
         if each.name.endswith(".toml")
     }
+
+
+def of_code(code: str) -> str | None:
+    """The type whose payers show such a code; None where that tells nothing."""
+    known = ((name, each.codes) for name, each in every().items())
+    return next((name for name, codes in known if codes and re.fullmatch(codes, code)), None)
 
 
 @cache

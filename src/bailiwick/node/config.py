@@ -23,6 +23,7 @@ from bailiwick.node.secured import secured
 from bailiwick.routing.settings import GatewaySettings, Name
 from bailiwick.runtime import tls
 from bailiwick.runtime.settings import File, SettingsError, read, secret
+from bailiwick.screening.scorer import OutsideScorer
 from bailiwick.topology.chain import ChainError
 from bailiwick.topology.epochs import Epochs
 from bailiwick.topology.joining import WorldTrust
@@ -149,6 +150,19 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     events: Annotated[
         bool, Meta(description="publish events for the overview, over the servers of `nats`")
     ] = False
+    scorer_url: Annotated[
+        str,
+        Meta(
+            description="where a scorer outside is asked about charges of merchants that want it; "
+            "see [screening](../screening.md)"
+        ),
+    ] = ""
+    scorer_secret: Annotated[
+        str,
+        Meta(
+            description="by which questions to it are signed, `whsec_...`: `file:PATH`, `env:NAME`"
+        ),
+    ] = ""
     gateways: Annotated[list[GatewaySettings], Meta(description="tables of their own, below")] = []
 
 
@@ -164,6 +178,7 @@ class Loaded(msgspec.Struct, frozen=True):
     incoming: tls.Incoming | None = None
     callback_incoming: tls.Incoming | None = None
     secured: dict[str, Secured] = {}
+    scorer: OutsideScorer | None = None
 
 
 def load(path: Path) -> Loaded:
@@ -199,6 +214,7 @@ def load(path: Path) -> Loaded:
         f"file:{settings.internal_secret_file}", base=base, field="internal_secret_file"
     )
     incoming, callback_incoming = _tls(settings, path, base)
+    scorer = _scorer(settings, path, base)
     world = (base / settings.world).resolve()
     if settings.mmdb:
         settings = msgspec.structs.replace(settings, mmdb=str(base / settings.mmdb))
@@ -218,7 +234,23 @@ def load(path: Path) -> Loaded:
         incoming,
         callback_incoming,
         connections,
+        scorer,
     )
+
+
+def _scorer(settings: NodeSettings, path: Path, base: Path) -> OutsideScorer | None:
+    """The scorer outside, if there is one. Raises SettingsError."""
+    if not settings.scorer_url and not settings.scorer_secret:
+        return None
+    if not settings.scorer_url:
+        raise SettingsError(f"{path}: scorer_url: is missing; scorer_secret is for it")
+    try:
+        signing = secret(settings.scorer_secret, base=base, field="scorer_secret")
+        return OutsideScorer(settings.scorer_url, signing)
+    except SettingsError as error:
+        raise SettingsError(*(f"{path}: {line}" for line in error.problems)) from None
+    except ValueError as error:
+        raise SettingsError(f"{path}: {error}") from None
 
 
 def _vault_problems(gateways: list[GatewaySettings]) -> list[str]:
@@ -321,7 +353,7 @@ def _account(each: GatewaySettings, field: str, base: Path) -> Account:
             f'{field}.options: {", ".join(unknown)} missing; add e.g. {unknown[0]} = "...", as '
             "the channel's page says"
         )
-    surplus = sorted(set(each.options) - set(profile.options))
+    surplus = sorted(set(each.options) - {*profile.options, *profile.other_options})
     if surplus:
         raise SettingsError(
             f"{field}.options.{surplus[0]}: {profile.title} knows no such option; remove it"

@@ -42,6 +42,9 @@ _RESOLVED = METRICS.gauge("node_resolved", "Attempts ended by the resolver so fa
 _DELIVERED = METRICS.gauge("node_webhooks_delivered", "Webhooks delivered so far.")
 _UNDELIVERED = METRICS.gauge("node_webhooks_failed", "Tries of webhooks that failed so far.")
 _DELIVERING = METRICS.gauge("node_webhooks_under_way", "Deliveries of webhooks under way.")
+_SCREENED = METRICS.gauge(
+    "node_screened", "Charges screened so far, by what decided.", ["reason", "outcome"]
+)
 _EPOCH = METRICS.gauge("node_epoch", "Epoch of the world in use.")
 _WORLD_AGE = METRICS.gauge(
     "node_world_age_seconds", "Time since the world in use was known to be the newest."
@@ -89,6 +92,8 @@ def render(node: Node) -> bytes:
     _UNDELIVERED.set(node.deliverer.failed)
     _DELIVERING.set(node.deliverer.slots.running)
     world = node.current.freshness()
+    for (by, blocked), count in node.screener.counts.items():
+        _SCREENED.labels(by, "blocked" if blocked else "passed").set(count)
     _EPOCH.set(world.epoch)
     _WORLD_AGE.set(world.stale_s)
     _WORLD_UP.set(bool(world.connected))

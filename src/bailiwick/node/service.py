@@ -30,6 +30,8 @@ from bailiwick.resources.payments.rows import TABLE
 from bailiwick.routing.gateways import Gateways
 from bailiwick.runtime.loops import end, forever
 from bailiwick.runtime.settings import SettingsError
+from bailiwick.screening.screener import Screener
+from bailiwick.screening.velocity import Velocity
 from bailiwick.search.filler import Filler, SearchOutbox
 from bailiwick.store.database import Store
 from bailiwick.store.migrate import migrate
@@ -88,6 +90,8 @@ class Node:
         self.load = Load(self.number, settings.capacity, begins, ends, settings.queue_target_ms)
         self.refusals = Refusals(loaded.internal_secret)
         self.permissions = Permissions(resources.every())
+        secret = loaded.internal_secret
+        self.screener = Screener(Velocity(self.store, secret), loaded.scorer)
         self.home_histories = HomeHistories(self.atlas)
         self.expansion = assembly.expansion()
         self.streams = Streams()
@@ -178,6 +182,7 @@ class Node:
             self.filler.run(),
             forever("watch", self._watch),
             *(forever(name, step) for name, step in assembly.tasks(self.machine).items()),
+            forever("velocity", self.screener.velocity.step),
             self.current.watch(),
         )
         self._tasks = [asyncio.create_task(each) for each in loops]
@@ -191,6 +196,7 @@ class Node:
             await self.feed.stop()
         if self.bus is not None:
             await self.bus.close()
+        self.screener.close()
         await self.gateways.close()
         await self.store.close()
 

@@ -23,6 +23,7 @@ from bailiwick.channels.contract import (
     Exchange,
     Notice,
     NotPrepared,
+    Operation,
     Outcome,
     Phase,
     Reply,
@@ -86,6 +87,8 @@ class Callbacks:
         if notice is None:
             return "ignored"
         found = await self._attempts(gateway, notice)
+        if not found:
+            return await self._done_elsewhere(gateway, notice)
         if len(found) > 1 or notice.operation is None:
             await self._ask_all(gateway, found)
             return "asked"
@@ -119,14 +122,41 @@ class Callbacks:
         else:
             attempt = await attempt_store.find(self._store, reference)
             found = [] if attempt is None else [attempt]
-        if not found:
-            raise ApiError.missing("attempt", reference, param="reference")
         return found
+
+    async def _done_elsewhere(self, gateway: Gateway, notice: CallbackEvent) -> str:
+        """What is told of a charge of ours and was no attempt of ours, such as a refund made in the
+        provider's dashboard: nothing of it is booked, and a person must look.
+
+        Raises:
+            ApiError: 404, no charge of ours is named by who can prove to be the provider.
+        """
+        if await self._store.row("callback_find", gateway.name, notice.notice_id):
+            return "seen before"
+        named = []
+        if notice.reference is None and gateway.profile.callbacks is not None and notice.charge:
+            named = await attempt_store.named(self._store, self._same(gateway), notice.charge)
+        charge = next((each for each in named if each.operation == Operation.CHARGE), None)
+        result = notice.result
+        if charge is None or result is None or notice.operation in (None, Operation.CHARGE):
+            raise ApiError.missing("attempt", notice.reference or "", param="reference")
+        undone = notice.operation == Operation.CAPTURE and result.outcome is Outcome.DECLINED
+        own = notice.operation == Operation.CAPTURE and steps.current(charge).automatic
+        if undone and own:
+            reason = "contradiction"  # the capture was part of the charge
+        elif own or result.outcome is not Outcome.APPROVED:
+            return "ignored"
+        else:
+            reason = "done_elsewhere"
+        detail = f"{gateway.name}: {notice.operation} {notice.provider_ref or 'without an id'}"
+        await self._store.rows("review_open", charge.subject, charge.id, reason, detail)
+        await self._store.rows("callback_claim", gateway.name, notice.notice_id, charge.id)
+        return "reviewed"
 
     async def _by_id(self, gateway: Gateway, notice: CallbackEvent) -> list[Attempt]:
         """What a callback names by the provider's ids: the attempts with this object, else those of
         its operation on the charge; where it names no operation, all that is open beside it too."""
-        same = [each.name for each in self._gateways.all() if each.vault == gateway.vault]
+        same = self._same(gateway)
         ref, charge, wanted = notice.provider_ref, notice.charge, notice.operation
         named = [] if ref is None else await attempt_store.named(self._store, same, ref)
         own = [each for each in named if wanted in (None, each.operation)]
@@ -147,6 +177,10 @@ class Callbacks:
             for each in beside
             if each.operation == wanted and ref in (None, each.provider_ref or ref)
         ]
+
+    def _same(self, gateway: Gateway) -> list[str]:
+        """The gateways of one account: each hears of what the others do."""
+        return [each.name for each in self._gateways.all() if each.vault == gateway.vault]
 
     async def _ask_all(self, gateway: Gateway, found: list[Attempt]) -> None:
         """Have the provider asked about each of them: the callback does not say which it means."""

@@ -125,7 +125,7 @@ class AttemptExecutor:
         if gateway is None:
             return _unsent("the gateway is no longer configured")
         instruction, request = await self.built(attempt, gateway)
-        if isinstance(request, NotBuilt):
+        if isinstance(request, Result):
             return request
         crash_point("call.before")
         begun_ns = boot_ns()
@@ -144,8 +144,8 @@ class AttemptExecutor:
 
     async def built(
         self, attempt: Attempt, gateway: Gateway, *, repeat: bool = False
-    ) -> tuple[Instruction, Request | NotBuilt]:
-        """What a provider is to be asked by an attempt, and its request or why there is none;
+    ) -> tuple[Instruction, Request | Result]:
+        """What a provider is to be asked by an attempt, and its request or what came without one;
         ``repeat``: once more, which is told to channels whose requests have a context."""
         instruction = _instruction.decode(attempt.instruction)
         if repeat and gateway.profile.contexts:

@@ -21,6 +21,8 @@ async def query(attempt: Attempt, gateway: Gateway, way: Resolve) -> Result | No
         if attempt.provider_ref is None:
             return None
         instruction = msgspec.structs.replace(instruction, provider_ref=attempt.provider_ref)
+    if gateway.profile.contexts:
+        instruction = msgspec.structs.replace(instruction, context=gateway.context())
     request = question(gateway, instruction, way)
     if request is None:
         return None

@@ -16,7 +16,6 @@ from bailiwick.base.errors import ApiError
 from bailiwick.channels.contract import (
     TURNED_AWAY,
     Instruction,
-    NotBuilt,
     Outcome,
     Phase,
     Resolve,
@@ -30,6 +29,7 @@ from bailiwick.orders.executor import PERMIT_NS, permit
 from bailiwick.orders.machine import Machine
 from bailiwick.orders.query import query
 from bailiwick.orders.transition import SUSPICIOUS, Transition
+from bailiwick.routing.building import withheld
 from bailiwick.routing.gateways import Gateway
 from bailiwick.runtime.crash import crash_point
 from bailiwick.runtime.database_errors import DATABASE_ERRORS
@@ -135,6 +135,8 @@ class Resolver:
     async def _ask(self, attempt: Attempt, gateway: Gateway) -> Result | None:
         """Try the channel's declared ways in order; None when none of them told anything."""
         instruction, undone = steps.current(attempt), False
+        if instruction.withheld is not None:
+            return withheld(instruction.withheld)  # nobody has sent it, nor will
         told: Result | None = None
         for way in gateway.profile.ways(instruction):
             if way is Resolve.REPLAY:
@@ -177,7 +179,7 @@ class Resolver:
         if attempt.id in self._executor.inflight:
             return None  # our own call still waits for it
         instruction, request = await self._executor.built(attempt, gateway, repeat=True)
-        if isinstance(request, NotBuilt):
+        if isinstance(request, Result):
             # It may have been built, and sent, by an earlier version or under other settings.
             return unknown(request.detail or "not_built")
         begun = boot_ns()

@@ -12,18 +12,27 @@ from bailiwick.channels.contract import (
     Profile,
     Request,
     Resolve,
+    Result,
 )
 from bailiwick.routing.gateways import Gateway
 
+BLOCKED = "blocked:"
+"""Before the rule, in the detail of a charge that was refused by one."""
 log = structlog.get_logger()
 
 
-def build(gateway: Gateway, instruction: Instruction) -> Request | NotBuilt:
-    """The request that carries out an instruction, or why there is none: nothing was sent then."""
+def build(gateway: Gateway, instruction: Instruction) -> Request | Result:
+    """The request that carries out an instruction, or what came of it without one: nothing was sent
+    then."""
+    if instruction.withheld is not None:
+        return withheld(instruction.withheld)
     if gateway.lacking is not None:
         return _unprepared(gateway.profile)
     try:
-        return gateway.channel.request(instruction, gateway.account)
+        made = gateway.channel.request(instruction, gateway.account)
+        if isinstance(made, Result) and made.outcome is not Outcome.PENDING:
+            raise ValueError("without asking the provider nothing is decided")
+        return made
     except NotPrepared:
         return _unprepared(gateway.profile)
     except CannotExpress as cannot:
@@ -40,6 +49,18 @@ def build(gateway: Gateway, instruction: Instruction) -> Request | NotBuilt:
             "channel_defect", gateway=gateway.name, attempt=instruction.reference, error=defect
         )
         return defective(gateway.profile)
+
+
+def withheld(rule: str) -> NotBuilt:
+    """A charge that the merchant's own rules refuse. The payer is told no more than that, as with
+    https://docs.stripe.com/declines#blocked-payments."""
+    return NotBuilt(
+        Outcome.DECLINED,
+        code="card_declined",
+        decline_code="fraudulent",
+        message="Your card was declined.",
+        detail=f"{BLOCKED}{rule}",
+    )
 
 
 def question(gateway: Gateway, instruction: Instruction, way: Resolve) -> Request | None:

@@ -165,7 +165,7 @@ class Gateway:
         """What is wrong with the credentials, or the way there; None if nothing is."""
         begun_ns = boot_ns()
         try:
-            request = self.channel.check(self.account)
+            request = self.channel.check(self.account, now_ms())
         except BadSecret as bad:
             return str(bad)
         exchange = await self._transport.connect(request, self.profile, WARM_CONNECTIONS)
@@ -280,7 +280,7 @@ class Gateways:
         loops += [
             forever("preparations", each.prepare)
             for each in self._all.values()
-            if each.profile.preparations
+            if each.preparations.all
         ]
         self._tasks = [asyncio.create_task(each) for each in loops]
 
@@ -338,7 +338,7 @@ def _preparations(
     secured: Secured,
 ) -> Preparations:
     transport = None
-    if profile.preparations:
+    if profile.needed(account.secrets):
         hidden = tuple(account.secrets.values())
         transport = open_transport(
             "http", limit=PREPARING_CONNECTIONS, secrets=hidden, secured=secured

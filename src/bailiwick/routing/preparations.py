@@ -112,7 +112,7 @@ class Preparations:
     Args:
         profile: with the gateway's settings in it.
         account: the gateway's, without them.
-        transport: for requests about them alone; None where the channel declares none.
+        transport: for requests about them alone; None where the gateway needs none.
         silent: the provider is asked nothing any more.
     """
 
@@ -131,7 +131,7 @@ class Preparations:
         self._silent = silent
         self._clock = clock
         self._bare = account
-        self.all = [Preparation(name) for name in profile.preparations]
+        self.all = [Preparation(name) for name in profile.needed(account.secrets)]
         self._wake = asyncio.Event()
         self._put()
 
@@ -229,7 +229,7 @@ class Preparations:
     async def _answer(self, request: Request, account: Account) -> Reply | Refused:
         if account.livemode and not request.url.startswith("https://"):
             return Refused("it would be asked for without encryption", "give https addresses")
-        assert self._transport is not None, "there is one for channels that prepare"
+        assert self._transport is not None, "there is one where anything is needed"
         done = await self._transport.exchange(request, self._profile, None)
         if done.reply is None:
             return Refused(f"no answer: {done.error}", "look at base_url and the network")

@@ -1,14 +1,16 @@
 """Card numbers are refused in every field of a request, and repeated nowhere. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bailiwick.base.cards import has_card_number, without_cards
 from bailiwick.base.errors import ApiError
+from bailiwick.methods.presented import without_code
 
 
-def refuse_cards(params: dict[str, Any], *, chars_max: int | None = None) -> None:
-    """Refuse a card number in any field, nested ones and names included.
+def refuse_cards(params: Mapping[str, Any], *, chars_max: int | None = None) -> None:
+    """Refuse a card number in any field, nested ones and names included; a code that a payer shows
+    is none, see ``methods.presented``.
 
     ``chars_max``: how much to read at the most; None for all, of fields that are known to be no
     longer than they may be.
@@ -16,7 +18,7 @@ def refuse_cards(params: dict[str, Any], *, chars_max: int | None = None) -> Non
     Raises:
         ApiError: 400 naming the field; the number itself is repeated nowhere.
     """
-    for holder, name, text in _fields(params, ""):
+    for holder, name, text in _fields(without_code(params), ""):
         if chars_max is not None:
             text = text[: max(0, chars_max - len(name))]
             chars_max -= len(name) + len(text)
@@ -34,7 +36,7 @@ def refuse_cards(params: dict[str, Any], *, chars_max: int | None = None) -> Non
             )
 
 
-def _fields(params: dict[str, Any], holder: str) -> Iterator[tuple[str, str, str]]:
+def _fields(params: Mapping[str, Any], holder: str) -> Iterator[tuple[str, str, str]]:
     """Each value as text, with its name and the name of what it is in."""
     for name, value in params.items():
         if isinstance(value, list):

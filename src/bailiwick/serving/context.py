@@ -10,6 +10,7 @@ from bailiwick.interlink.refusals import Refusals
 from bailiwick.jurisdiction.home_history import HomeHistories
 from bailiwick.orders.machine import Machine
 from bailiwick.records.configurations import Configurations
+from bailiwick.screening.screener import Screener
 from bailiwick.serving.expansion import Expansion
 from bailiwick.store.database import Store
 from bailiwick.topology.snapshot import World
@@ -34,6 +35,7 @@ class NodeContext(Protocol):
     configurations: Configurations
     load: Load
     refusals: Refusals
+    screener: Screener
     home_histories: HomeHistories
     expansion: Expansion
     streams: Streams

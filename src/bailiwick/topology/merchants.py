@@ -15,6 +15,7 @@ from bailiwick.base.objects import API_VERSION
 from bailiwick.base.versions import VERSIONS
 from bailiwick.geo.places import Places, load_places
 from bailiwick.topology.reading import Problems, Table, parse_toml
+from bailiwick.topology.screening import Screening, screening
 
 MOST_BYTES = 64 << 20
 MOST_MERCHANTS = 100_000
@@ -39,6 +40,7 @@ class Merchant(msgspec.Struct, frozen=True):
             that cannot be asked any more: ``refuse``, or ``accept`` a second charge as possible.
         key_time: ``uuid7``: this merchant's idempotency keys are UUIDs of version 7, which tell
             when they were made.
+        screening: what is looked at before its charges; None: nothing.
     """
 
     id: str
@@ -48,6 +50,7 @@ class Merchant(msgspec.Struct, frozen=True):
     cascade: bool = True
     after_fence: Literal["refuse", "accept"] = "refuse"
     key_time: Literal["unknown", "uuid7"] = "unknown"
+    screening: Screening | None = None
 
 
 class Principal(msgspec.Struct, frozen=True):
@@ -97,8 +100,9 @@ def parse(raw: bytes, *, file: str = "merchants.toml", places: Places | None = N
     top = parse_toml(raw, problems, MOST_BYTES)
     merchants: dict[str, Merchant] = {}
     keys: dict[str, Principal] = {}
+    common = screening(top, known, Screening()) or Screening()
     for table in top.tables("merchants", most=MOST_MERCHANTS, empty=False):
-        merchant = _merchant(table, known)
+        merchant = _merchant(table, known, common)
         if merchant.id in merchants:
             table.bad("id", f"'{merchant.id}' is used twice; make it unique")
         merchants[merchant.id] = merchant
@@ -110,14 +114,14 @@ def parse(raw: bytes, *, file: str = "merchants.toml", places: Places | None = N
     return Merchants(tuple(merchants.values()), merchants, keys)
 
 
-def _merchant(table: Table, known: Places) -> Merchant:
+def _merchant(table: Table, known: Places, common: Screening) -> Merchant:
     identifier = table.text("id")
     if identifier and not _ID.fullmatch(identifier):
         table.bad("id", "must be 'acct_' and 1 to 59 letters, digits or '_'")
     country = table.text("default_country", "")
     if country and country not in known.countries:
         table.bad("default_country", known.explain_country(country))
-    return msgspec.convert(
+    merchant = msgspec.convert(
         {
             "id": identifier,
             "name": table.text("name"),
@@ -129,6 +133,7 @@ def _merchant(table: Table, known: Places) -> Merchant:
         },
         Merchant,
     )
+    return msgspec.structs.replace(merchant, screening=screening(table, known, common))
 
 
 def _key(table: Table, merchant: Merchant, keys: dict[str, Principal]) -> None:

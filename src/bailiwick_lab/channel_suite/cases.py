@@ -22,6 +22,7 @@ from bailiwick.channels.contract import (
     Account,
     CallbackEvent,
     Channel,
+    Context,
     Instruction,
     Prepared,
     Profile,
@@ -48,7 +49,8 @@ class BadCases(Exception):
 class Answer(msgspec.Struct, frozen=True):
     """A provider's answer, the instruction it answers, and the exact reading of it.
 
-    ``way``: it answers a look-up of that way; else the instruction itself.
+    ``way``: it answers a look-up of that way; else the instruction itself. A look-up may have a
+    ``context`` of its own in the cases, which is then in the instruction here.
     """
 
     name: str
@@ -63,6 +65,14 @@ class Answer(msgspec.Struct, frozen=True):
         if self.way is None:
             return channel.parse(self.instruction, self.reply, account)
         return channel.parse_query(self.instruction, self.reply, self.way, account)
+
+
+class Made(msgspec.Struct, frozen=True):
+    """What comes of an instruction of which the provider is asked by the payer, and not by us."""
+
+    name: str
+    instruction: Instruction
+    says: Result
 
 
 class Callback(msgspec.Struct, frozen=True):
@@ -137,6 +147,7 @@ class Cases(msgspec.Struct, frozen=True):
     instructions: dict[str, Instruction]
     answers: list[Answer]
     callbacks: list[Callback]
+    made: list[Made]
     approval: Approval
     check: Reply
     preparations: list[Preparing] = []
@@ -167,7 +178,7 @@ def load(folder: Path, profile: Profile) -> Cases:
 
 def _cases(data: dict[str, Any], profile: Profile) -> Cases:
     known = {"about", "account", "instructions", "bodies", "answers", "callbacks", "approval"}
-    _only(data, known | {"check", "judges", "preparations"})
+    _only(data, known | {"check", "judges", "made", "preparations"})
     bodies: dict[str, Any] = data.get("bodies", {})
     orders = data["instructions"]
     wanted = {name: _instruction(name, _expanded(each, orders)) for name, each in orders.items()}
@@ -183,6 +194,7 @@ def _cases(data: dict[str, Any], profile: Profile) -> Cases:
         wanted,
         [_answer(each, wanted, reads) for each in data["answers"]],
         [_callback(each, reads) for each in data.get("callbacks", [])],
+        [_made(each, wanted) for each in data.get("made", [])],
         _approval(approval, reads),
         reads.reply({**usual, **data.get("check", {})}, "check"),
         # They are asked for over HTTP, whatever the channel's own transport is.
@@ -236,17 +248,26 @@ class Bodies:
 
 def _answer(data: dict[str, Any], wanted: dict[str, Instruction], reads: Bodies) -> Answer:
     where = f"answers.{data.get('name')}"
-    _only(data, {"name", "to", "way", "says", *_REPLY}, where)
+    _only(data, {"name", "to", "way", "context", "says", *_REPLY}, where)
     says = data["says"]
+    order = wanted[data["to"]]
+    if "context" in data:
+        order = msgspec.structs.replace(order, context=_struct(Context, data["context"], where))
     told = no_such_method() if says == "no_such_method" else _struct(Result, says, where)
     return Answer(
         data["name"],
         data["to"],
-        wanted[data["to"]],
+        order,
         reads.reply({key: data[key] for key in _REPLY & set(data)}, where),
         told,
         Resolve(data["way"]) if "way" in data else None,
     )
+
+
+def _made(data: dict[str, Any], wanted: dict[str, Instruction]) -> Made:
+    where = f"made.{data.get('name')}"
+    _only(data, {"name", "to", "says"}, where)
+    return Made(data["name"], wanted[data["to"]], _struct(Result, data["says"], where))
 
 
 def _callback(data: dict[str, Any], reads: Bodies) -> Callback:

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any, cast
 
 from msgspec.structs import replace
 
 from bailiwick.channels.contract import (
     Account,
+    AnswerScheme,
     CallbackRefused,
     Channel,
     Exchange,
@@ -18,7 +21,10 @@ from bailiwick.channels.contract import (
     Prepared,
     Prepares,
     Profile,
+    Reply,
+    Request,
     Resolve,
+    Result,
 )
 from bailiwick_lab.channel_suite.cases import Answer, Callback, Cases, load
 
@@ -32,21 +38,58 @@ NOT_BELIEVED = (CallbackRefused, NotPrepared)
 """How a channel says that a callback is not proved, or not now."""
 
 
+class Signing:
+    """A channel whose answers are signed, as if each came from its provider.
+
+    ``account``: with which they are.
+    """
+
+    def __init__(self, channel: Channel, scheme: AnswerScheme, account: Account) -> None:
+        self.profile = channel.profile
+        self._channel, self._scheme, self._account = channel, scheme, account
+
+    def parse(self, instruction: Instruction, reply: Reply, account: Account) -> Result:
+        signed = self._scheme.sign(reply, self._account, _asked_ms(instruction))
+        return self._channel.parse(instruction, signed, account)
+
+    def parse_query(
+        self, instruction: Instruction, reply: Reply, way: Resolve, account: Account
+    ) -> Result:
+        signed = self._scheme.sign(reply, self._account, _asked_ms(instruction))
+        return self._channel.parse_query(instruction, signed, way, account)
+
+    def parse_check(self, reply: Reply, account: Account) -> str | None:
+        return self._channel.parse_check(self._scheme.sign(reply, self._account, NOW_MS), account)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._channel, name)
+
+
 class Failed(Exception):
     """A channel does not do what every channel must; the message says what was seen."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A channel with its cases, and the folder that has them."""
+    """A channel with its cases, and the folder that has them.
 
-    channel: Channel
+    ``channel`` signs what it is given to read, where its provider does; ``bare`` does not.
+    """
+
+    bare: Channel
     cases: Cases
     folder: Path
 
+    @cached_property
+    def channel(self) -> Channel:
+        scheme = self.bare.profile.answers
+        if scheme is None:
+            return self.bare
+        return cast(Channel, Signing(self.bare, scheme, self.cases.account))
+
     @property
     def profile(self) -> Profile:
-        return self.channel.profile
+        return self.bare.profile
 
     def instruction(self, operation: Operation) -> Instruction:
         """The first of the cases' instructions of an operation."""
@@ -84,6 +127,18 @@ class Subject:
         """Go on only if an exchange of a case was answered. Raises Failed."""
         require(done.reply is not None, f"{case}: no answer arrived: {done.error}")
 
+    def asked(self, order: Instruction, account: Account | None = None) -> Request:
+        """What the provider is asked for an instruction. Raises Failed: it is not asked."""
+        made = self.channel.request(order, account or self.cases.account)
+        require(isinstance(made, Request), f"{order.operation}: nothing is asked")
+        assert isinstance(made, Request)
+        return made
+
+    def sent(self, case: Answer) -> Reply:
+        """A case's answer as the provider sends it."""
+        scheme, at_ms = self.profile.answers, _asked_ms(case.instruction)
+        return case.reply if scheme is None else scheme.sign(case.reply, self.cases.account, at_ms)
+
     def secrets(self) -> Iterator[str]:
         """What no record may hold."""
         yield from (text for text in self.cases.account.secrets.values() if text)
@@ -100,9 +155,9 @@ class Subject:
     def prepares(self) -> Prepares:
         """The channel, where it declares preparations. Raises Failed: it has no such functions."""
         assert self.profile.preparations, "a check looks first"
-        if not isinstance(self.channel, Prepares):
+        if not isinstance(self.bare, Prepares):
             raise Failed("it declares preparations, and has no functions prepare and prepared")
-        return self.channel
+        return self.bare
 
     def signed(
         self, case: Callback, now_ms: int = NOW_MS, account: Account | None = None, at: str = CALLED
@@ -117,6 +172,10 @@ class Subject:
         bare = Notice("POST", url, case.headers, case.body)
         scheme = self.profile.callbacks
         return bare if scheme is None else scheme.sign(bare, account or self.cases.account, now_ms)
+
+
+def _asked_ms(order: Instruction) -> int:
+    return NOW_MS if order.context is None else order.context.instant_ms
 
 
 def subject(channel: Channel, folder: Path) -> Subject:

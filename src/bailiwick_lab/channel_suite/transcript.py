@@ -46,7 +46,9 @@ async def play(it: Subject) -> list[dict[str, Any]]:
     Raises:
         Failed: a case cannot be played.
     """
-    steps = [Step(case.name, case.reply, partial(_request, it, case)) for case in it.cases.answers]
+    steps = [
+        Step(case.name, it.sent(case), partial(_request, it, case)) for case in it.cases.answers
+    ]
     told = await wires.of(it.profile).play(it, steps)
     played = [
         {"case": case.name, **each, "result": _read(case.says)}
@@ -86,7 +88,7 @@ def _read(result: Result) -> dict[str, Any]:
 def _request(it: Subject, case: Answer, account: Account) -> Request:
     order = case.instruction
     if case.way is None:
-        return it.channel.request(order, account)
+        return it.asked(order, account)
     known = order.provider_ref or case.says.provider_ref or it.known_id(order.operation)
     asked = it.channel.query(replace(order, provider_ref=known), account, case.way)
     require(asked is not None, f"{case.name}: there is no query by {case.way}")

@@ -257,7 +257,16 @@ def _merchant(identifier: str, name: str, country: str = "") -> MerchantKeys:
 
 
 def _merchants_toml(merchants: list[MerchantKeys]) -> str:
-    lines = ["# Merchants and the SHA-256 of their API keys; the keys are in ../secrets."]
+    lines = [
+        "# Merchants and the SHA-256 of their API keys; the keys are in ../secrets.",
+        "",
+        "# For all of them: how often one payer may try at one node.",
+        "[[velocity]]",
+        'name = "tries-per-payer"',
+        'by = "email"',
+        'within = "1h"',
+        "attempts = 1000",
+    ]
     for merchant in merchants:
         lines += [
             "",

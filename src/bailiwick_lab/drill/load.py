@@ -156,7 +156,8 @@ class Load:
         last = LAST.get(kind)
         body = (
             f"amount={AMOUNT}&currency={place.currency}"
-            f"&payment_method={METHODS[kind]}&location[country]={place.country}{more}"
+            f"&payment_method={METHODS[kind]}&location[country]={place.country}"
+            f"&receipt_email={key}%40drill.example{more}"
         )
         told = await self._until_definite("create", key, b"/v1/payment_intents", body, kind, due)
         self._note(told, place)

@@ -107,7 +107,7 @@ def test_its_sdk_makes_the_same_request(order: Instruction) -> None:
 
 
 def test_its_sdk_asks_the_same() -> None:
-    same(made(lambda it, how: it.user().get(how), "x"), CHANNEL.check(ACCOUNT))
+    same(made(lambda it, how: it.user().get(how), "x"), CHANNEL.check(ACCOUNT, NOW_MS))
     for name in ("charge", "capture", "void"):
         known = replace(ORDERS[name], provider_ref=str(PAYMENT))
         query = CHANNEL.query(known, ACCOUNT, Resolve.PROVIDER_ID)

@@ -108,7 +108,7 @@ def test_its_sdk_makes_the_same_request(order: Instruction) -> None:
 
 
 def test_its_sdk_asks_the_same() -> None:
-    same(made(lambda it: it.methods.list()), CHANNEL.check(ACCOUNT))
+    same(made(lambda it: it.methods.list()), CHANNEL.check(ACCOUNT, NOW_MS))
     for name, known in (("charge", CHARGE), ("void", ORDERS["void"])):
         query = CHANNEL.query(replace(known, provider_ref=KNOWN), ACCOUNT, Resolve.PROVIDER_ID)
         same(made(lambda it: it.payments.get(KNOWN)), query)

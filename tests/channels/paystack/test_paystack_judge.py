@@ -53,7 +53,7 @@ def looked_up(order: Instruction, way: Resolve) -> Request:
 
 
 def every_request() -> Iterator[Request]:
-    yield CHANNEL.check(IT.cases.account)
+    yield CHANNEL.check(IT.cases.account, NOW_MS)
     for order in (CHARGE, REFUND):
         yield CHANNEL.request(order, ACCOUNT)
     yield looked_up(CHARGE, Resolve.REFERENCE)

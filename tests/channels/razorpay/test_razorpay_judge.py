@@ -93,7 +93,7 @@ def test_its_sdk_asks_the_same() -> None:
     made.order.all({"receipt": CARD.reference})
     made.order.payments(DEBIT.before[0])
     ours = (
-        CHANNEL.check(ACCOUNT),
+        CHANNEL.check(ACCOUNT, NOW_MS),
         CHANNEL.query(CHARGE, ACCOUNT, Resolve.REFERENCE),
         CHANNEL.query(known, ACCOUNT, Resolve.PROVIDER_ID),
         CHANNEL.query(REFUND, ACCOUNT, Resolve.REFERENCE),

@@ -84,11 +84,11 @@ async def bank(tmp_path: Path) -> AsyncIterator[Bank]:
 
 
 async def test_credentials(bank: Bank) -> None:
-    done = await bank.transport.connect(CHANNEL.check(bank.account), PROFILE)
+    done = await bank.transport.connect(CHANNEL.check(bank.account, 0), PROFILE)
     assert done.reply is not None
     assert CHANNEL.parse_check(done.reply, bank.account) is None
     wrong = Account("live", bank.account.base_url, {"api_key": "wrong"})
-    done = await bank.transport.connect(CHANNEL.check(wrong), PROFILE)
+    done = await bank.transport.connect(CHANNEL.check(wrong, 0), PROFILE)
     assert done.reply is not None
     assert "secrets.api_key" in str(CHANNEL.parse_check(done.reply, bank.account))
 

@@ -135,7 +135,7 @@ def test_its_sdk_makes_the_same_request(order: Instruction) -> None:
 def test_its_sdk_asks_the_same() -> None:
     place = ACCOUNT.options["location_id"]
     check = made(lambda it: list(it.payments.list(location_id=place, limit=1)))
-    same(check, CHANNEL.check(ACCOUNT))
+    same(check, CHANNEL.check(ACCOUNT, NOW_MS))
     for order in (CHARGE, ORDERS["capture"], ORDERS["void"]):
         known = replace(order, provider_ref=PAYMENT)
         same(
@@ -150,7 +150,7 @@ def test_its_sdk_asks_the_same() -> None:
 def test_we_speak_the_version_that_its_sdk_speaks() -> None:
     theirs = SyncClientWrapper(base_url="x", token="t", httpx_client=httpx.Client())
     version = theirs.get_headers()["Square-Version"]
-    assert CHANNEL.check(ACCOUNT).headers["square-version"] == version
+    assert CHANNEL.check(ACCOUNT, NOW_MS).headers["square-version"] == version
 
 
 # Its SDK: what is read

@@ -123,7 +123,7 @@ def test_its_sdk_asks_the_same() -> None:
     pairs: list[tuple[Callable[[Any], object], Any]] = [
         (
             lambda it: PaymentRequestApi(it).get_all_payment_requests(limit=1),
-            CHANNEL.check(ACCOUNT),
+            CHANNEL.check(ACCOUNT, NOW_MS),
         ),
         (
             lambda it: PaymentRequestApi(it).get_payment_request_by_id("pr-1"),

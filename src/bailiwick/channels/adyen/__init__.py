@@ -36,7 +36,7 @@ class AdyenChannel:
 
     profile: Profile = read.PROFILE
 
-    def check(self, account: Account) -> Request:
+    def check(self, account: Account, now_ms: int) -> Request:
         merchant = {"merchantAccount": account.options.get("merchant_account", "")}
         return _post(account, "/paymentMethods", merchant, {})
 

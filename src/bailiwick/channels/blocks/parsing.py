@@ -42,6 +42,14 @@ def demand(body: bytes, kind: type[T]) -> T:
     return found
 
 
+def converted(given: Mapping[str, str], kind: type[T]) -> T | None:
+    """Fields of a form as a struct of this type, or None when they are not exactly that."""
+    try:
+        return msgspec.convert(given, kind, strict=False)
+    except (msgspec.MsgspecError, ValueError):
+        return None
+
+
 def word(text: str | None) -> str | None:
     """A provider's machine-readable code, or None when it does not look like one."""
     return text if text is not None and _WORD.match(text) is not None else None

@@ -40,7 +40,7 @@ class CheckoutComChannel:
 
     profile: Profile = read.PROFILE
 
-    def check(self, account: Account) -> Request:
+    def check(self, account: Account, now_ms: int) -> Request:
         return requests.get(account, "/payments?limit=1&reference=check", requests.bearer(account))
 
     def parse_check(self, reply: Reply, account: Account) -> str | None:

@@ -13,6 +13,7 @@ from bailiwick.channels.contract.actions import (
 )
 from bailiwick.channels.contract.callbacks import (
     Acknowledgement,
+    AnswerScheme,
     CallbackEvent,
     CallbackRefused,
     CallbackScheme,
@@ -90,6 +91,7 @@ __all__ = [
     "Act",
     "Action",
     "Address",
+    "AnswerScheme",
     "BadSecret",
     "CallbackEvent",
     "CallbackRefused",

@@ -6,7 +6,7 @@ from typing import Protocol
 import msgspec
 
 from bailiwick.channels.contract.dispute_notice import DisputeNotice
-from bailiwick.channels.contract.messages import Account
+from bailiwick.channels.contract.messages import Account, Reply
 from bailiwick.channels.contract.operations import Operation
 from bailiwick.channels.contract.results import Result
 
@@ -51,6 +51,15 @@ class CallbackScheme(Protocol):
         Raises:
             CallbackRefused: it is not genuine.
         """
+        ...
+
+
+class AnswerScheme(Protocol):
+    """How a provider signs its answers. Tests and simulators make them by it."""
+
+    def sign(self, reply: Reply, account: Account, now_ms: int) -> Reply:
+        """The answer as its provider sends it at this time; as it is, if there is nothing to sign
+        in it, or it has a signature already. Raises ValueError: there is no key for it."""
         ...
 
 

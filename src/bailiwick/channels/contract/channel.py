@@ -14,16 +14,17 @@ class Channel(Protocol):
 
     profile: Profile
 
-    def check(self, account: Account) -> Request:
-        """A harmless request that proves the account's credentials."""
+    def check(self, account: Account, now_ms: int) -> Request:
+        """A harmless request that proves the account's credentials; ``now_ms``: Unix time."""
         ...
 
     def parse_check(self, reply: Reply, account: Account) -> str | None:
         """None when the credentials hold, else what is wrong and the remedy."""
         ...
 
-    def request(self, instruction: Instruction, account: Account) -> Request:
-        """The request that carries out an instruction; the same bytes for the same input.
+    def request(self, instruction: Instruction, account: Account) -> Request | Result:
+        """The request that carries out an instruction; the same bytes for the same input. Or what
+        came of it, where the provider is asked by the payer, and not by us: where to go, say.
 
         Raises:
             CannotExpress: this provider has no way to say it.

@@ -87,18 +87,22 @@ class Instruction(msgspec.Struct, frozen=True, omit_defaults=True):
         store: for a charge: the payer agrees to be charged again by this payment method.
         off_session: for a charge: the payer is not there, and can do nothing for it.
         agreement: the provider's reference of what the payer has agreed to, for such a charge.
-        family: for a charge: how payer and provider meet; all but a token's have no
-            ``payment_method``.
+        charge_amount: for a refund: minor units that the charge took.
+        family: for a charge, and the void of one: how payer and provider meet; all but a token's
+            have no ``payment_method``.
         code: for a charge: what was scanned off the payer's phone.
         payer: for a charge: what the channel declares to need of the payer.
-        expires_ms: for a charge: until when the payer may act (Unix time in milliseconds).
+        expires_ms: for a charge, and the void of one: until when the payer may act (Unix time in
+            milliseconds).
         steps: the steps after the first request that were taken, the one asked for last; none for
             the first request itself (``Profile.steps``).
         before: the provider's ids of what the steps before have made, the latest last; it is
             ``provider_ref`` too.
         kept: what readings, or the payer on the way back, brought for this step.
-        context: see there; None where the channel declares to need none.
+        context: see there; None where the channel declares to need none. A look-up has one of its
+            own.
         original: the context of the charge acted upon.
+        withheld: for a charge: by which rule of the merchant it is never sent; no channel sees it.
         repeat: it is sent again, because no answer came; said only where there is a context.
     """
 
@@ -112,6 +116,7 @@ class Instruction(msgspec.Struct, frozen=True, omit_defaults=True):
     payment_method: str | None = msgspec.field(default=None, name="token")
     provider_ref: str | None = None
     charge_reference: str | None = None
+    charge_amount: int | None = None
     description: str | None = None
     return_url: str | None = None
     callback_url: str | None = None
@@ -133,6 +138,7 @@ class Instruction(msgspec.Struct, frozen=True, omit_defaults=True):
     context: Context | None = None
     original: Context | None = None
     repeat: bool = False
+    withheld: str | None = None
     capture: str | None = None
 
     @property

@@ -24,6 +24,8 @@ class Payer(msgspec.Struct, frozen=True, omit_defaults=True):
         wallet_id: who the payer is in the wallet's own app (WeChat's ``openid``).
         virtual_address: where a push goes (UPI's VPA).
         tax_id: Brazil's CPF or CNPJ, and the like.
+        device: what the payer is at: ``web`` (a desk) or ``mobile``.
+        ip_address: the address from which the payer comes.
     """
 
     name: str | None = None
@@ -33,6 +35,8 @@ class Payer(msgspec.Struct, frozen=True, omit_defaults=True):
     virtual_address: str | None = None
     tax_id: str | None = None
     address: Address | None = None
+    device: str | None = None
+    ip_address: str | None = None
 
     def known(self) -> frozenset[str]:
         """The names of what is known."""

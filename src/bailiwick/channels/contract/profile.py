@@ -1,10 +1,11 @@
 """What a channel declares about itself. Pure."""
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
 
-from bailiwick.channels.contract.callbacks import Acknowledgement, CallbackScheme
+from bailiwick.channels.contract.callbacks import Acknowledgement, AnswerScheme, CallbackScheme
 from bailiwick.channels.contract.messages import Instruction
 from bailiwick.channels.contract.operations import Operation, Resolve
 from bailiwick.channels.contract.payers import Takes
@@ -43,10 +44,14 @@ class Profile(msgspec.Struct, frozen=True):
         options: likewise, of what else it must be told that is no secret.
         preparations: what it needs before payments and what expires, by names of its own, in the
             order to obtain them; see ``Prepares``.
+        instead: of preparations, the secret by which a gateway has no need of one, if it is given.
+        other_options: options that a gateway may be given, and need not.
         secret_headers: names of its headers, in lower case, that no record of an exchange holds:
             signatures, mostly. What authenticates anywhere (``authorization``) needs no word.
         callbacks: how callbacks are signed; None where they are not: then none is believed, and
             the node asks.
+        answers: how answers are signed; None where they are not. One that is not signed so is
+            unknown.
         callbacks_by_id: a callback may name nothing but the provider's id of the object, or of its
             charge: attempts are found by those, too.
         acknowledgement: what is answered to a callback that was taken, or is of no interest.
@@ -81,17 +86,24 @@ class Profile(msgspec.Struct, frozen=True):
     hold_ms: int = 7 * 24 * 3_600_000
     reversal: bool = False
     callbacks: CallbackScheme | None = None
+    answers: AnswerScheme | None = None
     callbacks_by_id: bool = False
     acknowledgement: Acknowledgement = Acknowledgement()
     secrets: tuple[str, ...] = ("api_key",)
     options: tuple[str, ...] = ()
     preparations: tuple[str, ...] = ()
+    instead: dict[str, str] = {}
+    other_options: tuple[str, ...] = ()
     secret_headers: tuple[str, ...] = ()
     shared_tokens: str | None = None
     connect_ms: int = 3_000
     first_byte_ms: int = 20_000
     total_ms: int = 30_000
     answer_bytes_max: int = 1_048_576
+
+    def needed(self, secrets: Collection[str]) -> tuple[str, ...]:
+        """The preparations that a gateway with secrets of these names needs."""
+        return tuple(name for name in self.preparations if self.instead.get(name) not in secrets)
 
     def ways(self, instruction: Instruction) -> tuple[Resolve, ...]:
         """The ways to end an unknown of what is asked, in order."""

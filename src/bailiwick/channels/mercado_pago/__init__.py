@@ -44,7 +44,7 @@ class MercadoPagoChannel:
 
     profile: Profile = read.PROFILE
 
-    def check(self, account: Account) -> Request:
+    def check(self, account: Account, now_ms: int) -> Request:
         return requests.get(account, "/users/me", requests.bearer(account))
 
     def parse_check(self, reply: Reply, account: Account) -> str | None:

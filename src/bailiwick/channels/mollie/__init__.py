@@ -42,7 +42,7 @@ class MollieChannel:
 
     profile: Profile = read.PROFILE
 
-    def check(self, account: Account) -> Request:
+    def check(self, account: Account, now_ms: int) -> Request:
         return requests.get(account, "/v2/methods", requests.bearer(account))
 
     def parse_check(self, reply: Reply, account: Account) -> str | None:

@@ -13,7 +13,8 @@ Nothing is taken before the step ``complete``, whatever the payer does.
 from urllib.parse import quote
 
 from bailiwick.base.ids import is_id
-from bailiwick.channels.blocks import amounts, oauth, parsing, requests, rsa
+from bailiwick.channels.blocks import amounts, oauth, parsing, requests
+from bailiwick.channels.blocks.signing import rsa
 from bailiwick.channels.contract import (
     Account,
     CallbackEvent,
@@ -49,7 +50,7 @@ class PayPalChannel:
     ) -> Prepared | Refused:
         return _TOKENS.read(reply)
 
-    def check(self, account: Account) -> Request:
+    def check(self, account: Account, now_ms: int) -> Request:
         """Asks for the webhook whose callbacks are to be checked."""
         rsa.public_key(account, read.SIGNED.certificates[0])
         known = quote(account.options.get(read.SIGNED.about, ""), safe="")

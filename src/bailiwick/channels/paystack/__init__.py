@@ -45,7 +45,7 @@ class PaystackChannel:
 
     profile: Profile = read.PROFILE
 
-    def check(self, account: Account) -> Request:
+    def check(self, account: Account, now_ms: int) -> Request:
         return requests.get(account, "/balance", requests.bearer(account))
 
     def parse_check(self, reply: Reply, account: Account) -> str | None:

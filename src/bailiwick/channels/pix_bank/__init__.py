@@ -46,7 +46,7 @@ class PixBankChannel:
     ) -> Prepared | Refused:
         return _tokens(account).read(reply)
 
-    def check(self, account: Account) -> Request:
+    def check(self, account: Account, now_ms: int) -> Request:
         """Asks for a charge that there is not."""
         order = Instruction(Operation.CHARGE, _NOBODYS, 0, "BRL")
         return requests.get(account, _at(order, account), oauth.bearer(account))

@@ -43,7 +43,7 @@ class RazorpayChannel:
 
     profile: Profile = read.PROFILE
 
-    def check(self, account: Account) -> Request:
+    def check(self, account: Account, now_ms: int) -> Request:
         return requests.get(account, "/v1/payments?count=1", _headers(account))
 
     def parse_check(self, reply: Reply, account: Account) -> str | None:

@@ -51,7 +51,7 @@ class SandboxChannel:
         """The headers of each request; see ``channels/sandbox_oauth``."""
         return requests.bearer(account)
 
-    def check(self, account: Account) -> Request:
+    def check(self, account: Account, now_ms: int) -> Request:
         return requests.get(account, "/account", self.authenticated(account))
 
     def parse_check(self, reply: Reply, account: Account) -> str | None:

@@ -39,7 +39,7 @@ class SquareChannel:
 
     profile: Profile = read.PROFILE
 
-    def check(self, account: Account) -> Request:
+    def check(self, account: Account, now_ms: int) -> Request:
         place = urlencode({"location_id": account.options.get("location_id", ""), "limit": 1})
         return requests.get(account, f"/v2/payments?{place}", _headers(account))
 

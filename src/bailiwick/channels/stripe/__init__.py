@@ -52,7 +52,7 @@ class StripeChannel:
 
     profile = read.PROFILE
 
-    def check(self, account: Account) -> Request:
+    def check(self, account: Account, now_ms: int) -> Request:
         return _get(account, "/v1/account")
 
     def parse_check(self, reply: Reply, account: Account) -> str | None:

@@ -40,7 +40,7 @@ class XenditChannel:
 
     profile: Profile = read.PROFILE
 
-    def check(self, account: Account) -> Request:
+    def check(self, account: Account, now_ms: int) -> Request:
         return requests.get(account, "/payment_requests?limit=1", requests.basic(account))
 
     def parse_check(self, reply: Reply, account: Account) -> str | None:

@@ -17,6 +17,7 @@ from bailiwick.resources.payments.methods.tender import (
 )
 from bailiwick.resources.payments.rows import Hold, Payment, Progress
 from bailiwick.routing.match import Routing, Wanted, shown
+from bailiwick.screening.facts import withholding
 
 _replace = msgspec.structs.replace
 CONSIDERED_MAX = 12
@@ -96,6 +97,7 @@ def charge_instruction(
         store=progress.saving is not None,
         off_session=off_session,
         agreement=agreement if off_session else None,
+        withheld=withholding(progress.screened),
     )
     return met_by(payment, instruction, routing)
 

@@ -43,9 +43,11 @@ from bailiwick.resources.payments.saved.payer import (
     resolved,
 )
 from bailiwick.resources.payments.saved.saving import planned
+from bailiwick.resources.payments.screened import PaymentScreening
 from bailiwick.resources.payments.states import Change, State
 from bailiwick.routing.declared import check_part
 from bailiwick.routing.match import Routing
+from bailiwick.screening.screener import Screener
 
 _replace = msgspec.structs.replace
 
@@ -53,8 +55,11 @@ _replace = msgspec.structs.replace
 class Payments:
     """What a client can ask of a payment that exists; ``secret``: see ``PaymentCreation``."""
 
-    def __init__(self, machine: Machine, secret: bytes = b"") -> None:
+    def __init__(
+        self, machine: Machine, secret: bytes = b"", screener: Screener | None = None
+    ) -> None:
         self._secret = secret
+        self._screening = PaymentScreening(screener, secret)
         self._machine = machine
         self._gateways = machine.gateways
 
@@ -92,6 +97,9 @@ class Payments:
                 raise editing.no_gateway(routing)
             check_owner(self._machine, payer.saved, routing)
             dressed = self._saving(dressed, payer.customer, routing)
+            screening = self._screening.of(asked, dressed, payer.saved, routing, request.location)
+            if screening is not None:
+                dressed = await screening.done(dressed)
             instruction = charge_instruction(
                 dressed,
                 routing,
@@ -291,7 +299,10 @@ async def follow_up(
         payment_method_type=original.payment_method_type,
         provider_ref=charged.provider_ref,
         charge_reference=charged.id,
+        charge_amount=payment.amount_received if operation is Operation.REFUND else None,
         payment=payment.id,
+        family=original.family,
+        expires_ms=original.expires_ms if operation is Operation.VOID else None,
         final=final,
         original=original.context,
         capture=await _captured_by(machine, payment, charged) if acts_on else None,

@@ -51,10 +51,12 @@ from bailiwick.resources.payments.saved.payer import (
     resolved,
 )
 from bailiwick.resources.payments.saved.saving import planned
+from bailiwick.resources.payments.screened import PaymentScreening
 from bailiwick.resources.payments.states import State
 from bailiwick.routing.match import Routing, owned_elsewhere, transient
 from bailiwick.runtime import trace
 from bailiwick.runtime.crash import crash_point
+from bailiwick.screening.screener import Screener
 from bailiwick.serving.params import merged
 
 _replace = msgspec.structs.replace
@@ -68,8 +70,10 @@ class PaymentCreation:
         machine: Machine,
         secret: bytes = b"",
         configurations: Configurations | None = None,
+        screener: Screener | None = None,
     ) -> None:
         self._secret = secret
+        self._screening = PaymentScreening(screener, secret)
         self._machine = machine
         self._configurations = configurations or Configurations()
         self._gateways = machine.gateways
@@ -116,6 +120,12 @@ class PaymentCreation:
                 return await self._before(asked, error)
             if payer.customer is not None:
                 payment = self._saving(payment, payer.customer, routing)
+            screening = self._screening.of(asked, payment, payer.saved, routing, request.location)
+            if screening is not None:
+                replayed = await self._machine.keys.replay(asked) if screening.counts else None
+                if replayed is not None:
+                    return replayed  # what was counted once is not counted again
+                payment = await screening.done(payment)
             off = bool(request.off_session)
             payment, attempt = self._with_charge(asked, payment, routing, payer, off_session=off)
             trace.mark("routed")

@@ -53,7 +53,9 @@ class PaymentIntents(Route):
 
     def __init__(self, node: NodeContext) -> None:
         super().__init__(node)
-        self._creation = PaymentCreation(node.machine, node.refusals.secret, node.configurations)
+        self._creation = PaymentCreation(
+            node.machine, node.refusals.secret, node.configurations, node.screener
+        )
 
     async def on_post(self, request: Request, response: Response) -> None:
         """Create, and confirm at once if asked to: the hot path."""
@@ -108,7 +110,7 @@ class PaymentIntent(Route):
 
     def __init__(self, node: NodeContext) -> None:
         super().__init__(node)
-        self._payments = Payments(node.machine, node.refusals.secret)
+        self._payments = Payments(node.machine, node.refusals.secret, node.screener)
 
     async def on_get(self, request: Request, response: Response, identifier: str) -> None:
         """Retrieve; a publishable key needs the client secret."""

@@ -9,6 +9,7 @@ from bailiwick.channels.contract import Action
 from bailiwick.orders.rows import OrderCreate, OrderMove
 from bailiwick.orders.table import OrderTable
 from bailiwick.resources.payments.methods.tender import Tender
+from bailiwick.screening.facts import Verdict
 
 TABLE = OrderTable(
     name="payment",
@@ -115,6 +116,7 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     with ``giving_up``, because the payer's time has run out, or, with ``reversing``, because it was
     never answered. ``tender``: what the payer pays by, if not by a token; ``action``: what the
     payer has to do.
+    ``screened``: what the merchant's rules made of the latest charge.
     ``increment``: what else changes once the increment under way has succeeded. ``disputes``: by
     their ids, of its charges.
     """
@@ -149,6 +151,7 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     reversing: bool = False
     increment: dict[str, Any] | None = None
     disputes: dict[str, DisputeNote] = {}
+    screened: Verdict | None = None
 
     @property
     def has_method(self) -> bool:

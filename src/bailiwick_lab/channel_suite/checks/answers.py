@@ -21,6 +21,38 @@ def check_each_case_is_read_exactly(it: Subject) -> None:
         require(told == case.says, f"{case.name}: read {told}, expected {case.says}")
 
 
+def check_an_answer_that_is_not_signed_says_nothing(it: Subject) -> None:
+    """Where the provider signs them: not as it is, nor with what another has signed."""
+    if it.profile.answers is None:
+        return
+    cases = [
+        case
+        for case in it.cases.answers
+        if case.says.outcome is not Outcome.UNKNOWN or case.says.not_found
+    ]
+    signed = [it.sent(case) for case in cases]
+    for case, other in zip(cases, [*signed[1:], *signed[:1]], strict=True):
+        genuine = it.sent(case)
+        require(genuine != case.reply, f"{case.name}: it is not signed")
+        for reply in (case.reply, *_mixed(genuine, other)):
+            told = msgspec.structs.replace(case, reply=reply).read(it.bare, it.cases.account)
+            what = f"{case.name}: not signed, and {told.outcome}"
+            require(told.outcome is Outcome.UNKNOWN and not told.not_found, what)
+
+
+def _mixed(genuine: Reply, other: Reply) -> list[Reply]:
+    """An answer with its last digit changed, and with the signature of another."""
+    mixed = [Reply(genuine.status, genuine.headers, _another_digit(genuine.body))]
+    if genuine.headers != other.headers:
+        mixed.append(Reply(genuine.status, other.headers, genuine.body))
+    return mixed
+
+
+def _another_digit(body: bytes) -> bytes:
+    at = max(body.rfind(b"%d" % each) for each in range(10))
+    return body[:at] + (b"1" if body[at : at + 1] != b"1" else b"2") + body[at + 1 :]
+
+
 def check_nothing_but_a_definite_answer_is_definite(it: Subject) -> None:
     bodies = [b"", b"{}", *(case.reply.body for case in it.cases.answers)]
     definite = {

@@ -37,7 +37,7 @@ def check_what_is_declared_is_there(it: Subject) -> None:
     does not."""
     names = it.profile.preparations
     require(len(set(names)) == len(names), "a preparation is declared twice")
-    require(isinstance(it.channel, Prepares) or not names, "it has no functions to prepare")
+    require(isinstance(it.bare, Prepares) or not names, "it has no functions to prepare")
     told = set(it.cases.account.prepared)
     require(told == set(names), f"prepared of the cases' account has {sorted(told)}")
     for name in names:
@@ -174,12 +174,14 @@ def _requests(it: Subject, account: Account | None = None) -> Iterator[tuple[str
     """All that can be built of the cases: operations, look-ups, the credential check."""
     account = account or it.cases.account
     with suppress(NotPrepared):
-        yield "check", it.channel.check(account)
+        yield "check", it.channel.check(account, NOW_MS)
     for name, order in it.cases.instructions.items():
         if order.operation not in it.profile.resolve:
             continue
         with suppress(NotPrepared, CannotExpress):
-            yield name, it.channel.request(order, account)
+            made = it.channel.request(order, account)
+            if isinstance(made, Request):
+                yield name, made
         known = replace(order, provider_ref=order.provider_ref or it.known_id(order.operation))
         for way in it.looked_up_by():
             with suppress(NotPrepared):

@@ -17,7 +17,7 @@ from bailiwick.channels.contract import (
 )
 from bailiwick_lab.channel_suite import wires
 from bailiwick_lab.channel_suite.cases import Answer
-from bailiwick_lab.channel_suite.subject import Failed, Subject, require, spelt
+from bailiwick_lab.channel_suite.subject import NOW_MS, Failed, Subject, require, spelt
 
 _BREAKING = "x/../y?z#w&v=1\r\nh: i"
 
@@ -25,13 +25,25 @@ _BREAKING = "x/../y?z#w&v=1\r\nh: i"
 def _each(it: Subject) -> Iterator[tuple[Instruction, Request]]:
     for order in it.cases.instructions.values():
         if order.operation in it.profile.resolve:
-            yield order, it.channel.request(order, it.cases.account)
+            made = it.channel.request(order, it.cases.account)
+            if isinstance(made, Request):
+                yield order, made
+
+
+def check_what_is_made_without_asking_is_made_exactly(it: Subject) -> None:
+    for case in it.cases.made:
+        told = it.channel.request(case.instruction, it.cases.account)
+        require(told == case.says, f"{case.name}: made {told}, expected {case.says}")
+    made = [case.instruction for case in it.cases.made]
+    for name, order in it.cases.instructions.items():
+        asks = isinstance(it.channel.request(order, it.cases.account), Request)
+        require(asks or order in made, f"{name}: nothing is asked, and no case says what is made")
 
 
 def check_same_input_same_bytes(it: Subject) -> None:
     base = it.cases.account.base_url.rstrip("/")
     for order, request in _each(it):
-        again = it.channel.request(order, it.cases.account)
+        again = it.asked(order)
         require(request == again, f"{order.operation}: two requests differ")
         require(request.url.startswith(base + "/"), f"{order.operation}: not at {base}")
 
@@ -39,7 +51,7 @@ def check_same_input_same_bytes(it: Subject) -> None:
 def check_the_base_url_may_end_in_a_slash(it: Subject) -> None:
     account = replace(it.cases.account, base_url=it.cases.account.base_url.rstrip("/") + "/")
     for order, request in _each(it):
-        url = it.channel.request(order, account).url
+        url = it.asked(order, account).url
         require(url == request.url, f"{order.operation}: {url}")
 
 
@@ -76,7 +88,7 @@ def check_queries_exist_for_declared_ways_and_only_read(it: Subject) -> None:
             require(request == again, f"{operation} by {way}: two queries differ")
             if request.method == "GET":
                 require(request.body == b"", f"{operation} by {way}: a GET with a body")
-            acts = it.channel.request(it.instruction(operation), it.cases.account)
+            acts = it.asked(it.instruction(operation))
             same = (request.method, request.url, request.body) == (
                 acts.method,
                 acts.url,
@@ -102,27 +114,28 @@ def check_queries_name_what_is_looked_for(it: Subject) -> None:
 def _listed(it: Subject, order: Instruction, asked: str) -> bool:
     """Whether it lists what was done to the charge, and our reference tells there which it is."""
     charge = [each for each in (order.charge_reference, order.provider_ref) if each is not None]
-    return _told_as(order.reference, it, order) and any(carries(each, asked) for each in charge)
+    told = _told_as(order.reference, it, order)
+    return bool(told) and all(told) and any(carries(each, asked) for each in charge)
 
 
 def _a_state_of_the_charge(it: Subject, order: Instruction, asked: str) -> bool:
     """Whether it asks for the charge by our reference, and a void is a state of it, told under that
-    reference: one that is done is told from one that is not."""
+    reference: one that is done is told from one that is not. Of a charge that never came to be
+    there is nothing to tell, where that is a definite answer."""
     charge = order.charge_reference if order.operation is Operation.VOID else None
     if charge is None or not it.profile.reversal or not carries(charge, asked):
         return False
     ends = {each.says.outcome for each in _by_reference(it, order)}
-    return _told_as(charge, it, order) and len(ends) > 1
+    return any(_told_as(charge, it, order)) and len(ends) > 1
 
 
-def _told_as(reference: str, it: Subject, order: Instruction) -> bool:
-    """Whether what is found done is told under a reference, whenever it is."""
-    found = [
-        case.reply.body.decode(errors="replace")
+def _told_as(reference: str, it: Subject, order: Instruction) -> list[bool]:
+    """Of each case in which it is found done: whether that is told under a reference."""
+    return [
+        carries(reference, case.reply.body.decode(errors="replace"))
         for case in _by_reference(it, order)
         if case.says.outcome is Outcome.APPROVED
     ]
-    return bool(found) and all(carries(reference, body) for body in found)
 
 
 def _by_reference(it: Subject, order: Instruction) -> list[Answer]:
@@ -185,7 +198,7 @@ def check_ids_cannot_leave_their_place_in_an_address(it: Subject) -> None:
         order = replace(it.instruction(operation), provider_ref=_BREAKING)
         asked = [it.channel.query(order, it.cases.account, way) for way in it.looked_up_by()]
         with suppress(CannotExpress):
-            asked.append(it.channel.request(order, it.cases.account))
+            asked.append(it.asked(order))
         for url in (each.url for each in asked if each is not None):
             require("/../" not in url and "#" not in url, f"{operation}: an id breaks out of {url}")
             require(
@@ -195,9 +208,9 @@ def check_ids_cannot_leave_their_place_in_an_address(it: Subject) -> None:
 
 
 def check_credentials_are_proved_without_harm(it: Subject) -> None:
-    request = it.channel.check(it.cases.account)
+    request = it.channel.check(it.cases.account, NOW_MS)
     for order, acts in _each(it):
-        same = (request.method, request.url) == (acts.method, acts.url)
+        same = (request.method, request.url, request.body) == (acts.method, acts.url, acts.body)
         require(not same, f"the credential check is a {order.operation}")
     told = it.channel.parse_check(it.cases.check, it.cases.account)
     require(told is None, f"where the credentials hold it says: {told}")

@@ -69,9 +69,9 @@ def check_readings_ask_for_steps_that_are_there(it: Subject) -> None:
 def check_a_step_is_a_request_of_its_own(it: Subject) -> None:
     account = it.cases.account
     for order in _at_steps(it):
-        request = it.channel.request(order, account)
-        require(request == it.channel.request(order, account), f"{order.step}: two requests differ")
-        first = it.channel.request(replace(order, steps=(), before=(), kept={}), account)
+        request = it.asked(order, account)
+        require(request == it.asked(order, account), f"{order.step}: two requests differ")
+        first = it.asked(replace(order, steps=(), before=(), kept={}), account)
         sent = (request.method, request.url, request.body)
         other = sent != (first.method, first.url, first.body)
         require(other, f"{order.step} is the first request once more")
@@ -91,7 +91,7 @@ def check_steps_it_lacks_are_not_built(it: Subject) -> None:
 def check_steps_are_looked_up_as_declared(it: Subject) -> None:
     for order in _at_steps(it):
         ways = it.profile.ways(order)
-        acts = it.channel.request(order, it.cases.account)
+        acts = it.asked(order)
         for way in READABLE:
             asked = it.channel.query(order, it.cases.account, way)
             wanted = way in ways

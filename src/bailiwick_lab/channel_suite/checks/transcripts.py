@@ -10,7 +10,7 @@ from bailiwick.base.cards import has_card_number
 from bailiwick.channels.blocks.redact import REMOVED, SECRET_HEADERS
 from bailiwick.channels.contract import Operation
 from bailiwick_lab.channel_suite import transcript
-from bailiwick_lab.channel_suite.subject import Failed, Subject, require
+from bailiwick_lab.channel_suite.subject import NOW_MS, Failed, Subject, require
 
 
 def _kept(it: Subject) -> str:
@@ -68,7 +68,7 @@ def check_whatever_authenticates_is_declared(it: Subject) -> None:
     """A header that has a secret in it, as it is or in base64, is one that no record holds."""
     known = SECRET_HEADERS.union(name.lower() for name in it.profile.secret_headers)
     account, order = it.cases.account, it.instruction(Operation.CHARGE)
-    for request in (it.channel.check(account), it.channel.request(order, account)):
+    for request in (it.channel.check(account, NOW_MS), it.asked(order, account)):
         for name, value in request.headers.items():
             for secret in it.secrets():
                 held = secret in value or base64.b64encode(secret.encode()).decode()[:-3] in value

@@ -67,7 +67,7 @@ class Iso8583:
             account = replace(it.cases.account, base_url=bank.url)
             transport = Iso8583Transport(recorder=kept.append, secrets=tuple(it.secrets()), limit=1)
             try:
-                await transport.connect(it.channel.check(account), it.profile)
+                await transport.connect(it.channel.check(account, 0), it.profile)
                 for step in steps:
                     done = await transport.exchange(step.build(account), it.profile, None)
                     it.require_answer(step.name, done)

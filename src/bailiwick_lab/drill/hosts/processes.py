@@ -110,6 +110,7 @@ class NodeFrozen(Scenario):
 
 
 FREEZE_POINTS: Final = {
+    "velocity.counted": "sale",
     "create.before": "sale",
     "create.committed": "sale",
     "call.before": "sale",

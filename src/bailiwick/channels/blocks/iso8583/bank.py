@@ -44,7 +44,7 @@ class Bank:
         self.profile = profile
         self._dialect: Dialect = profile.wire
 
-    def check(self, account: Account) -> Request:
+    def check(self, account: Account, now_ms: int) -> Request:
         """The sign-on. The transport makes one of its own for each connection out of it."""
         fields = {70: self._dialect.sign_on, **building.options(self._dialect.network, account)}
         fields |= dict.fromkeys(set(self._dialect.match) & {7, 11}, "0")

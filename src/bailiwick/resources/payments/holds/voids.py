@@ -68,6 +68,8 @@ def of_charge(
         provider_ref=known,
         charge_reference=charged.id,
         payment=payment.id,
+        family=asked.family,
+        expires_ms=asked.expires_ms,
         original=asked.context,
     )
 

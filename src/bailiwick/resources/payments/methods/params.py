@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from bailiwick.base.errors import ApiError
 from bailiwick.base.ids import is_id
+from bailiwick.methods import every, of_code
 from bailiwick.serving.params import Address, Text
 
 Flow = Literal["redirect", "shown_code", "presented_code", "in_app", "push", "voucher", "transfer"]
@@ -54,11 +55,12 @@ class MethodData(msgspec.Struct, frozen=True):
 
     What is ours: ``flow``, how the payer meets the provider, where a type has several ways;
     ``code``, scanned off the payer's phone or read out by the payer; ``wallet_id``, who the payer
-    is in the wallet's own app; ``virtual_address``, where a push goes; ``expires_at``, until when
-    the payer may act (Unix time in seconds).
+    is in the wallet's own app; ``virtual_address``, where a push goes; ``device``, whether the
+    payer is at a desk or a phone; ``ip_address``, from where the payer comes; ``expires_at``, until
+    when the payer may act (Unix time in seconds). ``type`` may be left out where the code tells it.
     """
 
-    type: Annotated[str, Meta(max_length=40, pattern=r"^[a-z][a-z0-9_]*\Z")]
+    type: Annotated[str, Meta(max_length=40, pattern=r"^[a-z][a-z0-9_]*\Z")] | None = None
     card: CardToken | None = None
     billing_details: BillingDetails | None = None
     boleto: Boleto | None = None
@@ -66,7 +68,31 @@ class MethodData(msgspec.Struct, frozen=True):
     code: Code | None = None
     wallet_id: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
     virtual_address: Annotated[str, Meta(min_length=3, max_length=255)] | None = None
+    device: Literal["web", "mobile"] | None = None
+    ip_address: Annotated[str, Meta(max_length=45, pattern=r"^[0-9A-Fa-f:.]+\Z")] | None = None
     expires_at: Annotated[int, Meta(ge=0, le=INTEGER_MAX)] | None = None
+
+    def kind(self) -> str:
+        """The type: as it is said, else as the code tells it.
+
+        Raises:
+            ApiError: 400, there is none, or the code is another type's.
+        """
+        told = None if self.code is None else of_code(self.code)
+        if self.type is None and told is None:
+            raise ApiError.invalid(
+                "payment_method_data[type] is needed: the type of the payment method.",
+                param="payment_method_data[type]",
+                code="parameter_missing",
+            )
+        own = None if self.type is None else every().get(self.type)
+        if told not in (None, self.type) and own is not None and own.codes is not None:
+            raise ApiError.invalid(
+                f"This is no code of {self.type}, but of {told}: send payment_method_data[type]="
+                f"{told}, or leave the type out.",
+                param="payment_method_data[code]",
+            )
+        return self.type or told or ""
 
 
 Wish = Literal["if_available", "never"]
@@ -135,16 +161,17 @@ def check_token(data: Data, method: str | None | UnsetType) -> None:
     is, and another type beside a payment method. Raises ApiError (400)."""
     if data is None or isinstance(data, UnsetType):
         return
-    if isinstance(method, str) and data.type != "card":
+    kind = data.kind()
+    if isinstance(method, str) and kind != "card":
         raise ApiError.invalid(
             "Send either payment_method or payment_method_data: this payment method is another.",
             param="payment_method_data",
         )
     if data.card is None:
         return
-    if data.type != "card":
+    if kind != "card":
         raise ApiError.invalid(
-            f"A {data.type} is no card: leave payment_method_data[card] out.",
+            f"A {kind} is no card: leave payment_method_data[card] out.",
             param="payment_method_data[card]",
         )
     if is_saved(data.card.token):

@@ -27,7 +27,7 @@ SOON_MS = 1_000
 """What is left of the payer's time when a request is refused for having none."""
 DATA = "payment_method_data"
 OPTIONS = "payment_method_options"
-_IN_DATA = ("code", "wallet_id", "virtual_address")
+_IN_DATA = ("code", "wallet_id", "virtual_address", "device", "ip_address")
 _NOBODY: frozenset[str] = frozenset()
 _replace = msgspec.structs.replace
 
@@ -39,7 +39,7 @@ class Tender(msgspec.Struct, frozen=True, omit_defaults=True):
         type: of the payment method, by the API's name.
         flow: how the payer meets the provider, if the client has said.
         code: scanned off the payer's phone, or read out by the payer; good once.
-        wallet_id, virtual_address: see ``Payer``.
+        wallet_id, virtual_address, device, ip_address: see ``Payer``.
         until_ms: until when the payer may act (Unix time in milliseconds); ``lasts_ms``: or for how
             long from the confirmation on.
     """
@@ -51,6 +51,8 @@ class Tender(msgspec.Struct, frozen=True, omit_defaults=True):
     virtual_address: str | None = None
     until_ms: int | None = None
     lasts_ms: int | None = None
+    device: str | None = None
+    ip_address: str | None = None
 
 
 Options = MethodOptions | None | UnsetType
@@ -64,15 +66,16 @@ def tender_of(data: Data, options: Options, known: Tender | None = None) -> Tend
     """
     found = known
     if isinstance(data, MethodData):
-        found = None if data.type == "card" else _given(data)
-        if data.type == "card":
+        kind = data.kind()
+        found = None if kind == "card" else _given(data, kind)
+        if kind == "card":
             _refuse_for_cards(data)
     if isinstance(options, MethodOptions):
         found = _with_options(found, options)
     return found
 
 
-def _given(data: MethodData) -> Tender:
+def _given(data: MethodData, kind: str) -> Tender:
     flow = None if data.flow is None else Family(data.flow)
     if flow is None:
         flow = (
@@ -94,10 +97,19 @@ def _given(data: MethodData) -> Tender:
                 f"{name} goes with {DATA}[flow]={family}: leave one of them out.",
                 param=f"{DATA}[{name}]",
             )
-    if data.boleto is not None and data.type != "boleto":
-        raise _of_another_type("boleto", data.type, DATA)
+    if data.boleto is not None and kind != "boleto":
+        raise _of_another_type("boleto", kind, DATA)
     until = None if data.expires_at is None else data.expires_at * 1000
-    return Tender(data.type, flow, data.code, data.wallet_id, data.virtual_address, until)
+    return Tender(
+        kind,
+        flow,
+        data.code,
+        data.wallet_id,
+        data.virtual_address,
+        until,
+        device=data.device,
+        ip_address=data.ip_address,
+    )
 
 
 def _refuse_for_cards(data: MethodData) -> None:
@@ -185,6 +197,8 @@ def payer(tender: Tender | None, billing: dict[str, Any] | None, email: str | No
         address=None if not address else msgspec.convert(address, Address),
         wallet_id=None if tender is None else tender.wallet_id,
         virtual_address=None if tender is None else tender.virtual_address,
+        device=None if tender is None else tender.device,
+        ip_address=None if tender is None else tender.ip_address,
     )
 
 
@@ -248,11 +262,7 @@ def check(tender: Tender | None, types: tuple[str, ...]) -> None:
         )
 
 
-_PARAMS = {
-    "code": f"{DATA}[code]",
-    "wallet_id": f"{DATA}[wallet_id]",
-    "virtual_address": f"{DATA}[virtual_address]",
-}
+_PARAMS = {name: f"{DATA}[{name}]" for name in _IN_DATA}
 
 
 def lacking(names: tuple[str, ...]) -> ApiError:

@@ -37,6 +37,7 @@ class Saved(msgspec.Struct, frozen=True):
     token: str
     vault: str | None
     agreement: str | None = None
+    fingerprint: str | None = None
 
 
 class Payer(msgspec.Struct, frozen=True):
@@ -107,7 +108,8 @@ async def resolved(
         raise ApiError.invalid(
             f"This payment method belongs to the vault '{known}': leave {VAULT} out.", param=VAULT
         )
-    return Payer(Saved(card["token"], known or vault, card.get("agreement")))
+    mark = card.get("fingerprint")
+    return Payer(Saved(card["token"], known or vault, card.get("agreement"), mark))
 
 
 async def _check_room(machine: Machine, customer: str) -> None:

@@ -13,6 +13,7 @@ from bailiwick.resources.payments import states
 from bailiwick.resources.payments.rows import ChargeNotes, Payment
 from bailiwick.resources.payments.shown.card import CARD
 from bailiwick.resources.payments.shown.parts import address, shipping
+from bailiwick.routing.building import BLOCKED
 
 
 class ChargeView(msgspec.Struct, frozen=True):
@@ -50,7 +51,7 @@ def charge_seen(
     failure = None
     if state == "declined":
         said = {} if result is None else msgspec.json.decode(result)
-        failure = {key: said.get(key) for key in ("code", "decline_code", "message")}
+        failure = {key: said.get(key) for key in ("code", "decline_code", "message", "detail")}
     return ChargeView(identifier, state, amount, gateway, provider_ref, failure)
 
 
@@ -88,7 +89,7 @@ def charge(payment: Payment, view: ChargeView) -> Object:
         "fraud_details": {},
         "livemode": payment.livemode,
         "metadata": noted(payment, view.id, "metadata"),
-        "outcome": _outcome(view, failed=failed) if failed or holds or late else None,
+        "outcome": _outcome(payment, view, failed=failed) if failed or holds or late else None,
         "paid": holds or late,
         "payment_intent": payment.id,
         "payment_method": payment.progress.payment_method,
@@ -172,9 +173,23 @@ _NO_CHARGE_FIELDS = dict.fromkeys(
 """What Stripe's charges have and ours know nothing of."""
 
 
-def _outcome(view: ChargeView, *, failed: bool) -> Object:
-    """How a charge ended: https://docs.stripe.com/api/charges/object, ``outcome``."""
+def _outcome(payment: Payment, view: ChargeView, *, failed: bool) -> Object:
+    """How a charge ended: https://docs.stripe.com/api/charges/object, ``outcome``; with the risk
+    where it was assessed."""
+    ended = _ended(view, failed=failed)
+    screened = payment.progress.screened
+    if screened is not None and payment.charge_attempt == view.id:
+        ended["risk_level"] = screened.level
+        if screened.score is not None:
+            ended["risk_score"] = screened.score
+    return ended
+
+
+def _ended(view: ChargeView, *, failed: bool) -> Object:
     failure = view.failure or {}
+    detail = failure.get("detail") or ""
+    if detail.startswith(BLOCKED):
+        return _blocked(detail.removeprefix(BLOCKED))
     nowhere = failure.get("code") == "resource_missing"  # no card, so no network of one
     unsent = nowhere or view.state == "unsent"
     sent = "not_sent_to_network" if unsent else "declined_by_network"
@@ -187,6 +202,26 @@ def _outcome(view: ChargeView, *, failed: bool) -> Object:
         "seller_message": failure.get("message") if failed else "Payment complete.",
         "type": "invalid" if nowhere else "issuer_declined" if failed else "authorized",
     }
+
+
+def _blocked(rule: str) -> Object:
+    """A charge that was never sent, by a rule of the merchant's: ``list:NAME``, ``velocity:NAME``,
+    or ``scorer:WHY``."""
+    by, _, name = rule.partition(":")
+    told = "The scorer" if by == "scorer" else f"The merchant's {_RULES[by]} '{name}'"
+    return {
+        "advice_code": None,
+        "network_advice_code": None,
+        "network_decline_code": None,
+        "network_status": "not_sent_to_network",
+        "reason": "highest_risk_level" if by == "scorer" else "rule",
+        "rule": name,
+        "seller_message": f"{told} has refused this charge; it was not sent.",
+        "type": "blocked",
+    }
+
+
+_RULES = {"list": "list", "velocity": "limit"}
 
 
 def _billing(payment: Payment, view: ChargeView) -> Object:

@@ -9,8 +9,9 @@ import zlib
 
 import msgspec
 
-from bailiwick.channels.blocks import parsing, rsa, times
+from bailiwick.channels.blocks import parsing, times
 from bailiwick.channels.blocks.signatures import SIGNATURE_WINDOW_S, with_headers
+from bailiwick.channels.blocks.signing import rsa
 from bailiwick.channels.contract import Account, BadSecret, CallbackRefused, Notice
 
 _ALGORITHM = "SHA256withRSA"

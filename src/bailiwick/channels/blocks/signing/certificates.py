@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from bailiwick.channels.blocks import rsa
+from bailiwick.channels.blocks.signing import rsa
 from bailiwick.channels.contract import Account, CallbackRefused, NotPrepared
 
 MOST = 16

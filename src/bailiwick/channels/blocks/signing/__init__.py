@@ -1,0 +1,1 @@
+"""What providers sign by RSA, and seal: requests, answers, callbacks. Pure."""
