@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
 from msgspec.structs import replace
 
-from bailiwick.channels.blocks.forms.transmissions import Checksummed
+from bailiwick.channels.blocks.signing.transmissions import Checksummed
 from bailiwick.channels.contract import Account, CallbackRefused, Notice
 
 NOW_MS = 1_790_000_000_000

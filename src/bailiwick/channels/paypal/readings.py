@@ -7,8 +7,8 @@ import msgspec
 from msgspec.structs import replace
 
 from bailiwick.channels.blocks import amounts, parsing, refusals, words
-from bailiwick.channels.blocks.forms import transmissions
 from bailiwick.channels.blocks.parsing import Id
+from bailiwick.channels.blocks.signing import transmissions
 from bailiwick.channels.contract import (
     Family,
     Instruction,

@@ -1,2 +1,2 @@
-"""Forms in which several providers write: codes to scan, problems, references without underscores,
-signed headers. Pure."""
+"""Forms in which several providers write: codes to scan, problems, references without underscores.
+Pure."""
