@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Mapping
+from urllib.parse import quote
 
 import msgspec
 
@@ -21,6 +22,16 @@ _JSON = {"accept": "application/json"}
 def at(account: Account, path: str) -> str:
     """The address of a path, which begins with ``/``, at the account's provider."""
     return account.base_url.rstrip("/") + path
+
+
+def place(template: str | None, **named: str | None) -> str | None:
+    """A path with what it names in braces, which cannot break out of it; None where that is not
+    known."""
+    if template is None or any(
+        f"{{{name}}}" in template and not text for name, text in named.items()
+    ):
+        return None
+    return template.format_map({name: quote(text or "", safe="") for name, text in named.items()})
 
 
 def bearer(account: Account, secret: str = "api_key") -> dict[str, str]:
