@@ -2,10 +2,11 @@
 
 from base64 import b64encode
 from collections.abc import Mapping
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import msgspec
 
+from bailiwick.channels.blocks import parsing
 from bailiwick.channels.contract import (
     Account,
     CannotExpress,
@@ -61,6 +62,32 @@ def send_json(
 def post_json(account: Account, path: str, headers: Mapping[str, str], body: object) -> Request:
     """A POST with a JSON body."""
     return send_json(account, "POST", path, headers, body)
+
+
+def post_form(
+    account: Account, path: str, headers: Mapping[str, str], fields: Mapping[str, str | None]
+) -> Request:
+    """A POST with the fields of a form; those that are None or empty are left out."""
+    given = {**headers, "content-type": "application/x-www-form-urlencoded"}
+    body = urlencode({name: value for name, value in fields.items() if value})
+    return Request("POST", at(account, path), given, body.encode())
+
+
+def of_charge(template: str, instruction: Instruction) -> str:
+    """A path with the provider's id of the charge acted upon in it, as ``{charge}``.
+
+    Raises:
+        CannotExpress: it is not known.
+    """
+    return template.format(charge=quote(parsing.charge_id(instruction), safe=""))
+
+
+def look_up(
+    account: Account, headers: Mapping[str, str], template: str | None, **named: str | None
+) -> Request | None:
+    """A request that only reads, see ``place``; None where it cannot be asked for."""
+    path = place(template, **named)
+    return None if path is None else get(account, path, headers)
 
 
 def credential_problem(who: str, reply: Reply, secret: str = "api_key") -> str | None:

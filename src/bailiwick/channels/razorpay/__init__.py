@@ -14,7 +14,6 @@ repeated under the same key.
 """
 
 import re
-from urllib.parse import quote
 
 from bailiwick.base.ids import is_id
 from bailiwick.channels.blocks import amounts, parsing, requests, tables
@@ -80,8 +79,8 @@ class RazorpayChannel:
     def query(self, instruction: Instruction, account: Account, way: Resolve) -> Request | None:
         named = {"known": instruction.provider_ref, "own": instruction.reference}
         template = _LOOK_UPS.get((read.kind(instruction), way))
-        path = requests.place(template, **named, order=_order(instruction))
-        return None if path is None else requests.get(account, path, _headers(account))
+        named["order"] = _order(instruction)
+        return requests.look_up(account, _headers(account), template, **named)
 
     def parse_query(
         self, instruction: Instruction, reply: Reply, way: Resolve, account: Account
@@ -124,7 +123,7 @@ def _asked(instruction: Instruction) -> tuple[str, dict[str, object]]:
     """Where an operation, or its step, is asked for, and by what beside the amount."""
     own, kind = instruction.reference, read.kind(instruction)
     if kind == "refund":
-        path = f"/v1/payments/{quote(parsing.charge_id(instruction), safe='')}/refund"
+        path = requests.of_charge("/v1/payments/{charge}/refund", instruction)
         return path, {"speed": "normal", "receipt": own}
     body: dict[str, object] = {"currency": instruction.currency}
     if kind == "payment_link":

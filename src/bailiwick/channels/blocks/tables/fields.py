@@ -32,6 +32,7 @@ class Seen(msgspec.Struct, frozen=True):
         held, taken: of an amount in minor units, as much.
         reason, message: why it failed, as a code and for people.
         url, text, number, expires: what the payer is shown, and until when that is good.
+        flag: what it says yes or no to.
         more: texts by names that the channel declares, as far as they are there.
         parts: other objects that it has in it, to be read by a shape of their own (``each``).
     """
@@ -51,6 +52,7 @@ class Seen(msgspec.Struct, frozen=True):
     text: str | None = None
     number: str | None = None
     expires: str | None = None
+    flag: bool | None = None
     more: dict[str, str] = {}
     parts: list[Any] = []
 
@@ -91,6 +93,11 @@ class Shape(NamedTuple):
     paths: dict[str, str]
     needs: tuple[str, ...] = ()
     fixed: Mapping[str, str] = MappingProxyType({})
+
+    @property
+    def members(self) -> set[str]:
+        """The members of the object that are looked at, or into."""
+        return {path.partition(".")[0].rstrip("?") for path in (*self.paths.values(), *self.fixed)}
 
     def read(self, body: bytes, at: str = "") -> Seen | None:
         """The object that a body is, or has at a place; None when it is not exactly that."""

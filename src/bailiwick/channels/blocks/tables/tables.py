@@ -53,9 +53,11 @@ class Tables(NamedTuple):
         automatic: bool = True,
         action: Action | None = None,
         table: str | None = None,
+        undecided: str | None = None,
     ) -> Result:
         """How a charge, capture, void or refund stands. ``action``: what the payer has to do while
-        a charge is pending; ``table``: another than that of the operation."""
+        a charge is pending; ``table``: another than that of the operation; ``undecided``: the
+        detail where the status decides nothing, else it is the status."""
         word, known = self.word(table or f"{operation}s", found.status), found.known
         held = word == "held" and not automatic
         if held or word == "approved":
@@ -68,7 +70,7 @@ class Tables(NamedTuple):
         if word == "failed" and operation is Operation.CHARGE:
             return self.declined(found)
         if word is None:
-            return Result(Outcome.UNKNOWN, known, detail=found.word)
+            return Result(Outcome.UNKNOWN, known, detail=undecided or found.word)
         return Result(Outcome.DECLINED, known, code=f"{operation}_{word}", detail=found.word)
 
     def declined(self, found: Seen) -> Result:
