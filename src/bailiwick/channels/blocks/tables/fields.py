@@ -83,8 +83,8 @@ class Shape(NamedTuple):
     Attributes:
         name: what it is.
         paths: our names, each with its place: members of objects, or numbers in lists, with dots
-            between. What is not there is None. Behind ``?`` it may be of any kind, and is None if
-            of none that can be read.
+            between. What is not there is None. With ``?`` behind it may be of any kind, and is None
+            if it is no text; with ``#`` it may be a number, too, and is its text.
         needs: names of what has to be there.
         fixed: places, each with the text that has to stand there.
     """
@@ -97,7 +97,7 @@ class Shape(NamedTuple):
     @property
     def members(self) -> set[str]:
         """The members of the object that are looked at, or into."""
-        return {path.partition(".")[0].rstrip("?") for path in (*self.paths.values(), *self.fixed)}
+        return {path.partition(".")[0].rstrip("?#") for path in (*self.paths.values(), *self.fixed)}
 
     def read(self, body: bytes, at: str = "") -> Seen | None:
         """The object that a body is, or has at a place; None when it is not exactly that."""
@@ -147,7 +147,7 @@ class Shape(NamedTuple):
 
 def _there(found: object, path: str) -> object:
     """What is at a place; None: nothing. Raises ValueError: it is of another kind."""
-    lenient, path = path.endswith("?"), path.removesuffix("?")
+    lenient, written, path = path.endswith("?"), path.endswith("#"), path.rstrip("?#")
     for step in path.split(".") if path else ():
         if found is None:
             return None
@@ -159,6 +159,8 @@ def _there(found: object, path: str) -> object:
             return None
         else:
             raise ValueError(path)
+    if written and isinstance(found, int):
+        return str(found)
     return None if lenient and not isinstance(found, str) else found
 
 
