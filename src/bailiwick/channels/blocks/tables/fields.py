@@ -17,6 +17,8 @@ from bailiwick.channels.contract import (
     unknown,
 )
 
+_Number = Annotated[int, msgspec.Meta(ge=1, le=10**18)]
+_MaybeId = Annotated[str, msgspec.Meta(max_length=255, pattern=r"^[!-~]*\Z")]
 # Numbers with decimals are exact.
 _ANY = msgspec.json.Decoder(float_hook=Decimal)
 
@@ -37,10 +39,10 @@ class Seen(msgspec.Struct, frozen=True):
         parts: other objects that it has in it, to be read by a shape of their own (``each``).
     """
 
-    id: Id | Annotated[int, msgspec.Meta(ge=1, le=10**18)] | None = None
+    id: Id | _Number | None = None
     status: str | None = None
     reference: str | None = None
-    charge: Id | Annotated[int, msgspec.Meta(ge=1, le=10**18)] | None = None
+    charge: _MaybeId | _Number | None = None
     amount: Minor | None = None
     major: Decimal | None = None
     held: Minor | None = None
