@@ -119,12 +119,17 @@ class Shape(NamedTuple):
             raise CallbackRefused(f"the callback cannot be read: there is no {self.name} in it")
         return found
 
-    def listed(self, body: bytes, at: str = "") -> list[Seen] | None:
-        """All that a list at a place has; None when one of them is not exactly that."""
+    def listed(
+        self, body: bytes, at: str = "", without: list[Seen] | None = None
+    ) -> list[Seen] | None:
+        """All that a list at a place has; None when one of them is not exactly that.
+        ``without``: what stands for a list that is not there."""
         try:
             found = _there(_ANY.decode(body), at)
         except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError):
             return None
+        if found is None:
+            return without
         return self.each(found) if isinstance(found, list) else None
 
     def each(self, found: list[Any]) -> list[Seen] | None:
