@@ -10,7 +10,7 @@ from Adyen.util import generate_notification_sig, is_valid_hmac_notification
 from msgspec.structs import replace
 
 from bailiwick.base.ids import new_id, part_id
-from bailiwick.channels.adyen import CHANNEL, orders, readings
+from bailiwick.channels.adyen import CHANNEL, readings
 from bailiwick.channels.contract import (
     Account,
     CallbackRefused,
@@ -225,14 +225,14 @@ def test_we_and_its_library_agree_on_signatures(case: Callback) -> None:
 def test_what_its_library_has_signed_we_believe(name: str) -> None:
     one = EVENTS[name]["notificationItems"][0]["NotificationRequestItem"]
     one = {**one, "merchantAccountCode": ACCOUNT.options["merchant_account"]}
-    mine = "ch" if readings.EVENTS.get(name) == "charge" else "at"
+    mine = "ch" if readings.TABLES.word("events", name) == "charge" else "at"
     one["merchantReference"] = new_id(mine, 1, NOW_MS)
     made = generate_notification_sig(one, KEY).decode()
     one["additionalData"] = {**one.get("additionalData", {}), "hmacSignature": made}
     body = {**EVENTS[name], "notificationItems": [{"NotificationRequestItem": one}]}
     notice = Notice("POST", "https://node.test/", {}, json.dumps(body).encode())
     told = CHANNEL.callback(notice, ACCOUNT, NOW_MS)
-    if name not in readings.EVENTS:
+    if name not in readings.TABLES.words["events"]:
         assert told is None
         return
     assert told is not None and told.reference == one["merchantReference"]
@@ -275,7 +275,7 @@ def test_its_result_codes() -> None:
 
 def test_its_types_of_payment_methods() -> None:
     known = set(PUBLISHED.data["types"])
-    assert {*orders.TYPES.values(), "scheme"} <= known
+    assert {*readings.TABLES.words["types"].values(), "scheme"} <= known
 
 
 def test_two_accounts_do_not_hear_of_each_other() -> None:

@@ -16,7 +16,7 @@ from checkout_sdk.payments import payments as sdk
 from checkout_sdk.payments.payment_apm import RequestAlipayPlusSource, RequestIdealSource
 from msgspec.structs import replace
 
-from bailiwick.channels.checkout_com import CHANNEL, orders, readings
+from bailiwick.channels.checkout_com import CHANNEL, readings
 from bailiwick.channels.contract import (
     Instruction,
     Operation,
@@ -70,7 +70,7 @@ def test_its_statuses() -> None:
         if told.outcome is Outcome.UNKNOWN:
             undecided.add(status)
     assert undecided == {"Card Verified", "Paid", "Partially Refunded", "Refunded"}
-    assert set(readings.TYPES.values()) <= set(PUBLISHED.data["action_types"])
+    assert set(readings.TABLES.words["types"].values()) <= set(PUBLISHED.data["action_types"])
 
 
 def test_its_examples() -> None:
@@ -241,7 +241,9 @@ def test_we_and_its_sdk_read_the_same_errors(case: Answer) -> None:
 
 
 def test_its_types_of_sources() -> None:
-    assert {*orders.SOURCES.values()} <= {each.value for each in PaymentSourceType}
+    assert {*readings.TABLES.words["sources"].values()} <= {
+        each.value for each in PaymentSourceType
+    }
 
 
 def test_its_events() -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-import msgspec
 import pytest
 import stripe
 import stripe.params
@@ -83,12 +82,11 @@ def test_the_official_sdk_knows_our_parameters(operation: Operation) -> None:
 
 def test_the_official_sdk_has_the_fields_that_we_read() -> None:
     for ours, theirs in (
-        (readings.Intent, stripe.PaymentIntent),
-        (readings.Refund, stripe.Refund),
-        (readings.Event, stripe.Event),
+        ("payment", stripe.PaymentIntent),
+        ("refund", stripe.Refund),
+        ("event", stripe.Event),
     ):
-        read = {item.encode_name for item in msgspec.structs.fields(ours)}
-        assert read <= set(theirs.__annotations__), theirs
+        assert readings.SHAPES[ours].members <= set(theirs.__annotations__), theirs
 
 
 def test_the_pinned_version_is_the_sdk_s() -> None:
@@ -122,9 +120,9 @@ def _own(kind: str) -> dict[str, Any]:
 if FIXTURES.exists():  # published data that is not shipped; the tests above need none of it
 
     @pytest.mark.parametrize(
-        ("resource", "kind"), [("payment_intent", readings.Intent), ("refund", readings.Refund)]
+        ("resource", "kind"), [("payment_intent", "payment"), ("refund", "refund")]
     )
-    def test_published_fixtures_can_be_read(resource: str, kind: type) -> None:
+    def test_published_fixtures_can_be_read(resource: str, kind: str) -> None:
         data = json.loads(FIXTURES.read_bytes())["resources"][resource]
-        msgspec.convert(data, kind)
+        assert readings.SHAPES[kind].read(json.dumps(data).encode()) is not None
         assert set(_own(resource)) <= set(data)

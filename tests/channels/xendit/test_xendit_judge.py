@@ -22,6 +22,7 @@ from xendit.payment_request.model.virtual_account_channel_code import VirtualAcc
 from xendit.refund.model.create_refund import CreateRefund
 from xendit.refund.model.refund_callback import RefundCallback
 
+from bailiwick.channels.blocks.tables import Seen
 from bailiwick.channels.contract import CallbackEvent, Instruction, Operation, Outcome, Resolve
 from bailiwick.channels.xendit import CHANNEL, readings
 from bailiwick_lab.channel_suite.cases import Answer, Callback
@@ -210,7 +211,7 @@ def test_we_and_its_sdk_read_the_same(case: Answer, ours: Any) -> None:
 def test_every_status_of_its_sdk_is_known() -> None:
     words = set(PaymentRequestStatus.allowed_values[("value",)].values()) - {FALLBACK}
     for word in words:
-        told = readings.stands(CHARGE, readings.Movement("pr-1", word))
+        told = readings.stands(CHARGE, Seen(id="pr-1", status=word))
         decided = told.outcome is not Outcome.UNKNOWN
         assert decided == (word not in ("UNKNOWN", "VOIDED", "AWAITING_CAPTURE")), word
 

@@ -13,12 +13,14 @@ provider's page is told to Adyen, whose answer is believed only if it names our 
 """
 
 from bailiwick.base.ids import is_id
-from bailiwick.channels.adyen import orders
 from bailiwick.channels.adyen import readings as read
-from bailiwick.channels.blocks import marked, parsing, requests
+from bailiwick.channels.blocks import amounts, marked, parsing, requests, times
 from bailiwick.channels.contract import (
     Account,
     CallbackEvent,
+    CallbackRefused,
+    CannotExpress,
+    Family,
     Instruction,
     Notice,
     Operation,
@@ -54,7 +56,7 @@ class AdyenChannel:
         """
         requests.only_declared(self.profile, instruction)
         key = {"idempotency-key": instruction.key}
-        return _post(account, orders.path(instruction), orders.body(instruction, account), key)
+        return _post(account, _path(instruction), _body(instruction, account), key)
 
     def parse(self, instruction: Instruction, reply: Reply, account: Account) -> Result:
         charging = instruction.operation is Operation.CHARGE
@@ -72,26 +74,22 @@ class AdyenChannel:
 
     def callback(self, notice: Notice, account: Account, now_ms: int) -> CallbackEvent | None:
         read.SIGNED.check(notice, account, now_ms)
-        told = parsing.demand(notice.body, read.Told)
-        item = told.notification_items[0]["NotificationRequestItem"]
-        own, about = marked.own(item.merchant_reference), read.EVENTS.get(item.event_code)
-        ours = item.merchant_account_code == account.options.get("merchant_account")
-        if own is None or about is None or not ours:
+        told = read.TABLES.shapes["told"].demand(notice.body)
+        item = read.TABLES.shapes["item"].demand(notice.body, read.SIGNED.inside)
+        if len(told.parts) != 1 or item.more["success"] not in ("true", "false"):
+            raise CallbackRefused("the callback cannot be read: it is not one event")
+        own, about = marked.own(item.reference), read.TABLES.word("events", item.status)
+        here = item.more["account"] == account.options.get("merchant_account")
+        if own is None or about is None or not here:
             return None  # of no interest, or of another use of Adyen
         (reference, held), operation = own, Operation(about)
         result = read.told(item, operation, captured=not held or operation is not Operation.CHARGE)
         # What is asked of a charge may be told under the charge's reference: its id says what.
         named = is_id(reference, "ch") == (operation is Operation.CHARGE)
-        known = result.provider_ref if named else item.psp_reference
-        notice_id = f"{item.event_code}:{item.psp_reference}:{item.success}"
-        return CallbackEvent(
-            notice_id,
-            operation,
-            reference if named else None,
-            known,
-            result,
-            charge=None if named else item.original_reference or None,
-        )
+        notice_id = f"{item.status}:{item.known}:{item.more['success']}"
+        ours, known = (reference, result.provider_ref) if named else (None, item.known)
+        charge = None if named else str(item.charge or "") or None
+        return CallbackEvent(notice_id, operation, ours, known, result, charge=charge)
 
 
 CHANNEL = AdyenChannel()
@@ -100,3 +98,68 @@ CHANNEL = AdyenChannel()
 def _post(account: Account, path: str, body: object, headers: dict[str, str]) -> Request:
     headers = {"x-api-key": account.secrets.get("api_key", ""), **headers}
     return requests.post_json(account, path, headers, body)
+
+
+def _path(instruction: Instruction) -> str:
+    """Where an operation is asked for."""
+    operation = instruction.operation
+    if operation is Operation.CHARGE:
+        return "/payments" if instruction.step is None else "/payments/details"
+    if operation is Operation.VOID and not instruction.provider_ref:
+        return "/cancels"
+    what = "cancels" if operation is Operation.VOID else f"{operation}s"
+    return requests.of_charge(f"/payments/{{charge}}/{what}", instruction)
+
+
+def _body(instruction: Instruction, account: Account) -> dict[str, object]:
+    """What it is asked for by."""
+    if instruction.step is not None:
+        return {"details": {name: instruction.kept.get(name, "") for name in read.BROUGHT}}
+    value = amounts.to_provider(read.PROFILE, instruction.amount, instruction.currency)
+    amount = {"value": value, "currency": instruction.currency}
+    merchant: dict[str, object] = {"merchantAccount": account.options.get("merchant_account", "")}
+    if instruction.operation is Operation.CHARGE:
+        return {**merchant, "amount": amount, **_charge(instruction, account)}
+    named: dict[str, object] = {**merchant, "reference": instruction.reference}
+    if instruction.operation is not Operation.VOID:
+        return {**named, "amount": amount}
+    if instruction.provider_ref:
+        return named
+    held = instruction.charge_reference or parsing.charge_id(instruction)
+    return {**named, "paymentReference": marked.spelt(held, instruction.automatic)}
+
+
+def _charge(instruction: Instruction, account: Account) -> dict[str, object]:
+    asked: dict[str, object] = {
+        "reference": marked.spelt(instruction.reference, instruction.automatic),
+        "returnUrl": instruction.return_url or account.options.get("return_url", ""),
+    }
+    if instruction.family is Family.TOKEN:
+        return {**asked, **_stored(instruction)}
+    method = {"type": read.TABLES.word("types", instruction.payment_method_type)}
+    if instruction.code is not None:
+        method["blikCode"] = instruction.code
+    if instruction.expires_ms is not None:
+        asked["sessionValidity"] = times.of_ms(instruction.expires_ms)
+    return {**asked, "paymentMethod": method}
+
+
+def _stored(instruction: Instruction) -> dict[str, object]:
+    token = (instruction.payment_method or "").removeprefix("tok_")
+    stored, _, shopper = token.partition("_")
+    if not stored or len(shopper) < 3:
+        raise CannotExpress(
+            "Adyen charges stored cards only; nothing was sent. Give the stored payment method's "
+            "id and the shopper's reference as tok_ID_SHOPPER.",
+            param="payment_method",
+        )
+    held: dict[str, object] = {"additionalData": {"manualCapture": "true"}}
+    return {
+        "paymentMethod": {"type": "scheme", "storedPaymentMethodId": stored},
+        "shopperReference": shopper,
+        "shopperInteraction": "ContAuth",
+        "recurringProcessingModel": f"{'Unscheduled' if instruction.off_session else ''}CardOnFile",
+        "authenticationData": {"attemptAuthentication": "never"},
+        # Whatever the account's own capture delay is.
+        **({"captureDelayHours": 0} if instruction.automatic else held),
+    }

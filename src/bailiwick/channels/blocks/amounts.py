@@ -2,6 +2,8 @@
 
 from decimal import Decimal
 
+import msgspec
+
 from bailiwick.base.money import CURRENCIES
 from bailiwick.channels.contract import CannotExpress, Profile
 
@@ -41,6 +43,11 @@ def to_major(profile: Profile, amount: int, currency: str) -> str:
     """
     places = _places(profile, currency) if currency in CURRENCIES else 0
     return f"{Decimal(to_provider(profile, amount, currency)).scaleb(-places):.{places}f}"
+
+
+def number(profile: Profile, amount: int, currency: str) -> msgspec.Raw:
+    """The same as a number in JSON, with all its decimals. Raises CannotExpress."""
+    return msgspec.Raw(to_major(profile, amount, currency).encode())
 
 
 def from_major(profile: Profile, amount: Decimal | None, currency: str | None) -> int | None:

@@ -2,9 +2,11 @@
 
 from base64 import b64encode
 from collections.abc import Mapping
+from urllib.parse import quote, urlencode
 
 import msgspec
 
+from bailiwick.channels.blocks import parsing
 from bailiwick.channels.contract import (
     Account,
     CannotExpress,
@@ -21,6 +23,16 @@ _JSON = {"accept": "application/json"}
 def at(account: Account, path: str) -> str:
     """The address of a path, which begins with ``/``, at the account's provider."""
     return account.base_url.rstrip("/") + path
+
+
+def place(template: str | None, **named: str | None) -> str | None:
+    """A path with what it names in braces, which cannot break out of it; None where that is not
+    known."""
+    if template is None or any(
+        f"{{{name}}}" in template and not text for name, text in named.items()
+    ):
+        return None
+    return template.format_map({name: quote(text or "", safe="") for name, text in named.items()})
 
 
 def bearer(account: Account, secret: str = "api_key") -> dict[str, str]:
@@ -50,6 +62,32 @@ def send_json(
 def post_json(account: Account, path: str, headers: Mapping[str, str], body: object) -> Request:
     """A POST with a JSON body."""
     return send_json(account, "POST", path, headers, body)
+
+
+def post_form(
+    account: Account, path: str, headers: Mapping[str, str], fields: Mapping[str, str | None]
+) -> Request:
+    """A POST with the fields of a form; those that are None or empty are left out."""
+    given = {**headers, "content-type": "application/x-www-form-urlencoded"}
+    body = urlencode({name: value for name, value in fields.items() if value})
+    return Request("POST", at(account, path), given, body.encode())
+
+
+def of_charge(template: str, instruction: Instruction) -> str:
+    """A path with the provider's id of the charge acted upon in it, as ``{charge}``.
+
+    Raises:
+        CannotExpress: it is not known.
+    """
+    return template.format(charge=quote(parsing.charge_id(instruction), safe=""))
+
+
+def look_up(
+    account: Account, headers: Mapping[str, str], template: str | None, **named: str | None
+) -> Request | None:
+    """A request that only reads, see ``place``; None where it cannot be asked for."""
+    path = place(template, **named)
+    return None if path is None else get(account, path, headers)
 
 
 def credential_problem(who: str, reply: Reply, secret: str = "api_key") -> str | None:

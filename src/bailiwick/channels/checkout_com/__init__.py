@@ -11,17 +11,16 @@ a repeat while the first is being done gets 429. Captures, voids and refunds are
 first: how they ended is among the payment's actions, under our reference.
 """
 
-from urllib.parse import quote, urlencode
-
 from msgspec.structs import replace
 
 from bailiwick.base.ids import is_id
-from bailiwick.channels.blocks import marked, parsing, requests
-from bailiwick.channels.checkout_com import orders
+from bailiwick.channels.blocks import amounts, marked, parsing, requests
 from bailiwick.channels.checkout_com import readings as read
 from bailiwick.channels.contract import (
     Account,
     CallbackEvent,
+    CannotExpress,
+    Family,
     Instruction,
     Notice,
     Operation,
@@ -33,6 +32,11 @@ from bailiwick.channels.contract import (
     Result,
     unknown,
 )
+
+_LOOK_UPS = {
+    Resolve.PROVIDER_ID: "/payments/{known}",
+    Resolve.REFERENCE: "/payments?limit=10&reference={own}",
+}
 
 
 class CheckoutComChannel:
@@ -54,32 +58,29 @@ class CheckoutComChannel:
         """
         requests.only_declared(self.profile, instruction)
         headers = {**requests.bearer(account), "cko-idempotency-key": instruction.reference}
-        body = orders.body(instruction, account)
-        return requests.post_json(account, orders.path(instruction), headers, body)
+        body = _body(instruction, account)
+        return requests.post_json(account, _path(instruction), headers, body)
 
     def parse(self, instruction: Instruction, reply: Reply, account: Account) -> Result:
         charging = instruction.operation is Operation.CHARGE
         if reply.status not in ((201, 202) if charging else (202,)):
             return read.failure(instruction, reply)
-        found = parsing.decode(reply.body, read.Payment) or read.Payment()
         if charging:
-            return read.charge(instruction, found)
-        if found.action_id is None or found.reference not in (None, instruction.reference):
-            return unknown("unreadable" if found.action_id is None else "reference_mismatch")
-        return Result(Outcome.PENDING, found.action_id, detail="accepted")
+            return read.charge(instruction, reply)
+        found = read.TABLES.shapes["receipt"].read(reply.body)
+        if found is None or found.id is None:
+            return unknown("unreadable")
+        if found.reference not in (None, instruction.reference):
+            return unknown("reference_mismatch")
+        return Result(Outcome.PENDING, found.known, detail="accepted")
 
     def query(self, instruction: Instruction, account: Account, way: Resolve) -> Request | None:
-        known, charging = instruction.provider_ref, instruction.operation is Operation.CHARGE
         own = marked.spelt(instruction.reference, instruction.automatic)
-        if way is Resolve.REFERENCE and charging:
-            path = f"/payments?{urlencode({'limit': 10, 'reference': own})}"
-        elif way is Resolve.PROVIDER_ID and charging and known:
-            path = f"/payments/{quote(known, safe='')}"
-        elif way is Resolve.REFERENCE and known:
-            path = f"/payments/{quote(known, safe='')}/actions"
-        else:
-            return None
-        return requests.get(account, path, requests.bearer(account))
+        named = {"known": instruction.provider_ref, "own": own}
+        by = _LOOK_UPS.get(way) if instruction.operation is Operation.CHARGE else None
+        if instruction.operation is not Operation.CHARGE and way is Resolve.REFERENCE:
+            by = "/payments/{known}/actions"
+        return requests.look_up(account, requests.bearer(account), by, **named)
 
     def parse_query(
         self, instruction: Instruction, reply: Reply, way: Resolve, account: Account
@@ -90,29 +91,80 @@ class CheckoutComChannel:
             return read.listed(instruction, reply)
         if way is Resolve.REFERENCE:
             return read.found_by(instruction, reply)
-        return read.charge(instruction, parsing.decode(reply.body, read.Payment) or read.Payment())
+        return read.charge(instruction, reply)
 
     def callback(self, notice: Notice, account: Account, now_ms: int) -> CallbackEvent | None:
         read.SIGNED.check(notice, account, now_ms)
-        event = parsing.demand(notice.body, read.Event)
-        kind, found = read.EVENTS.get(event.type), event.data
+        event = read.TABLES.shapes["event"].demand(notice.body)
+        kind = read.TABLES.word("events", event.status)
+        found = read.TABLES.shapes["payment"].demand(notice.body, "data")
         own = marked.own(found.reference)
         if kind is None or own is None:
             return None  # of no interest, or of another use of the account
-        (operation, status), (reference, held) = kind, own
+        status = read.TABLES.word("told", event.status)
+        operation, (reference, held), notice_id = Operation(kind), own, event.known or ""
+        action = read.TABLES.shapes["receipt"].demand(notice.body, "data").known
         charges = is_id(reference, "ch")
         if operation is Operation.CAPTURE and charges and not held:
             operation = Operation.CHARGE  # it is taken at once, without a capture of ours
         if operation is Operation.CHARGE:
             if not charges:
                 return None
-            told = read.stands(found, status, automatic=not held)
-            return CallbackEvent(event.id, operation, reference, found.id, told)
+            told = read.stands(replace(found, status=status), automatic=not held)
+            return CallbackEvent(notice_id, operation, reference, found.known, told)
         # What is asked of a charge may be told under the charge's reference: its id says what.
-        good = replace(found, approved=status != "Declined")
-        told = read.done(operation, good, found.action_id, found.currency)
-        named, charge = (None, found.id) if charges else (reference, None)
-        return CallbackEvent(event.id, operation, named, found.action_id, told, charge=charge)
+        good = replace(found, flag=status != "Declined")
+        told = read.done(operation, good, action, found.currency)
+        named, charge = (None, found.known) if charges else (reference, None)
+        return CallbackEvent(notice_id, operation, named, action, told, charge=charge)
 
 
 CHANNEL = CheckoutComChannel()
+
+
+def _path(instruction: Instruction) -> str:
+    """Where an operation is asked for."""
+    if instruction.operation is Operation.CHARGE:
+        return "/payments"
+    return requests.of_charge(f"/payments/{{charge}}/{instruction.operation}s", instruction)
+
+
+def _body(instruction: Instruction, account: Account) -> dict[str, object]:
+    """What it is asked for by."""
+    if instruction.operation is Operation.VOID:
+        return {"reference": instruction.reference}
+    amount = {"amount": amounts.to_provider(read.PROFILE, instruction.amount, instruction.currency)}
+    if instruction.operation is Operation.CHARGE:
+        return {**amount, **_charge(instruction, account)}
+    named = {**amount, "reference": instruction.reference}
+    if instruction.operation is Operation.REFUND:
+        return named
+    return {**named, "capture_type": "Final" if instruction.final else "NonFinal"}
+
+
+def _charge(instruction: Instruction, account: Account) -> dict[str, object]:
+    token = instruction.payment_method or ""
+    back = instruction.return_url
+    if instruction.family is not Family.TOKEN:
+        source = {"type": read.TABLES.word("sources", instruction.payment_method_type)}
+    elif token.startswith("src_"):
+        source = {"type": "id", "id": token}
+    elif token.startswith("tok_"):
+        source = {"type": "token", "token": token}
+    else:
+        raise CannotExpress(
+            "Checkout.com takes its own tokens only; nothing was sent. Give tok_... or src_....",
+            param="payment_method",
+        )
+    body: dict[str, object] = {
+        "source": source,
+        "currency": instruction.currency,
+        "reference": marked.spelt(instruction.reference, instruction.automatic),
+        "capture": instruction.automatic,
+        "processing_channel_id": account.options.get("processing_channel_id", ""),
+    }
+    if instruction.off_session:
+        body |= {"payment_type": "Recurring", "merchant_initiated": True}
+    elif back is not None and instruction.family is Family.TOKEN:
+        body["3ds"] = {"enabled": True, "attempt_n3d": True}
+    return body if back is None else {**body, "success_url": back, "failure_url": back}

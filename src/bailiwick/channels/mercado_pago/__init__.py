@@ -14,18 +14,18 @@ by itself is signed, but says no more than a payment's id: the node asks.
 """
 
 import re
-from urllib.parse import quote, urlencode
 
-import msgspec
-
-from bailiwick.channels.blocks import amounts, parsing, requests
+from bailiwick.channels.blocks import amounts, parsing, requests, times
 from bailiwick.channels.contract import (
     Account,
+    Address,
     CallbackEvent,
     CallbackRefused,
+    CannotExpress,
     Instruction,
     Notice,
     Operation,
+    Payer,
     Profile,
     Reply,
     Request,
@@ -33,7 +33,6 @@ from bailiwick.channels.contract import (
     Result,
     unknown,
 )
-from bailiwick.channels.mercado_pago import orders
 from bailiwick.channels.mercado_pago import readings as read
 
 _KNOWN = re.compile(r"[0-9]{1,19}(?:/refunds/[0-9]{1,19})?\Z")
@@ -48,8 +47,9 @@ class MercadoPagoChannel:
         return requests.get(account, "/users/me", requests.bearer(account))
 
     def parse_check(self, reply: Reply, account: Account) -> str | None:
-        who = parsing.decode(reply.body, read.Person) or read.Person()
-        currency, given = read.SITES.get(who.site_id or ""), account.options.get("currency")
+        who = read.TABLES.shapes["person"].read(reply.body)
+        site, given = "" if who is None else who.more.get("site"), account.options.get("currency")
+        currency = read.TABLES.word("sites", site)
         if reply.status == 200 and currency not in (None, given):
             return f"the account at Mercado Pago takes {currency}: correct options.currency"
         return requests.credential_problem("Mercado Pago", reply)
@@ -64,31 +64,26 @@ class MercadoPagoChannel:
         requests.only_declared(self.profile, instruction)
         operation, headers = instruction.operation, requests.bearer(account)
         headers["x-idempotency-key"] = instruction.reference
-        major = amounts.to_major(self.profile, instruction.amount, instruction.currency)
-        amount = msgspec.Raw(major.encode())
+        amount = amounts.number(self.profile, instruction.amount, instruction.currency)
         if operation is Operation.CHARGE:
-            body = {"transaction_amount": amount, **orders.charge(instruction, account)}
+            body = {"transaction_amount": amount, **_charge(instruction, account)}
             return requests.post_json(account, "/v1/payments", headers, body)
-        path = f"/v1/payments/{quote(parsing.charge_id(instruction), safe='')}"
+        path = requests.of_charge("/v1/payments/{charge}", instruction)
         if operation is Operation.REFUND:
             headers["x-render-in-process-refunds"] = "true"
             return requests.post_json(account, f"{path}/refunds", headers, {"amount": amount})
         capture = {"capture": True, "transaction_amount": amount}
         given = capture if operation is Operation.CAPTURE else {"status": "cancelled"}
-        return msgspec.structs.replace(
-            requests.post_json(account, path, headers, given), method="PUT"
-        )
+        return requests.send_json(account, "PUT", path, headers, given)
 
     def parse(self, instruction: Instruction, reply: Reply, account: Account) -> Result:
-        if reply.status not in (200, 201):
-            return read.failure(instruction, reply)
-        return read.answer(instruction, reply)
+        return (read.answer if reply.status in (200, 201) else read.failure)(instruction, reply)
 
     def query(self, instruction: Instruction, account: Account, way: Resolve) -> Request | None:
         headers, known = requests.bearer(account), instruction.provider_ref or ""
         if way is Resolve.REFERENCE and instruction.operation is Operation.CHARGE:
-            named = urlencode({"external_reference": instruction.reference})
-            return requests.get(account, f"/v1/payments/search?{named}", headers)
+            path = "/v1/payments/search?external_reference={own}"
+            return requests.look_up(account, headers, path, own=instruction.reference)
         if way is not Resolve.PROVIDER_ID or not _KNOWN.match(known):
             return None
         headers["x-render-in-process-refunds"] = "true"
@@ -112,3 +107,65 @@ class MercadoPagoChannel:
 
 
 CHANNEL = MercadoPagoChannel()
+
+
+def _charge(instruction: Instruction, account: Account) -> dict[str, object]:
+    """What a charge is asked for by, beside its amount. Raises CannotExpress."""
+    kind, currency = instruction.payment_method_type, instruction.currency
+    method = read.METHODS.get(kind)
+    # Requests do not name it. The others are known in the countries of their currency alone.
+    if method is None and currency != account.options.get("currency"):
+        raise CannotExpress(
+            f"This account at Mercado Pago does not take {currency}; nothing was sent. "
+            "Change the currency.",
+            param="currency",
+        )
+    body: dict[str, object] = {
+        "external_reference": instruction.reference,
+        "description": instruction.description or instruction.reference,
+        "payer": _payer(instruction.payer or Payer(), kind == "boleto"),
+    }
+    if method is None:
+        brand, _, token = (instruction.payment_method or "").removeprefix("tok_").rpartition("_")
+        if not brand or not token:
+            raise CannotExpress(
+                "Mercado Pago has to know the kind of card; nothing was sent. "
+                "Give the token with it, as in tok_visa_...",
+                param="payment_method",
+            )
+        card = {"token": token, "installments": 1, "capture": instruction.automatic}
+        return {**body, "payment_method_id": brand, **card}
+    if instruction.expires_ms is not None:
+        body["date_of_expiration"] = times.of_ms(instruction.expires_ms).replace("Z", ".000Z")
+    return {**body, "payment_method_id": method}
+
+
+def _payer(who: Payer, living: bool) -> dict[str, object]:
+    first, _, last = (who.name or "").partition(" ")
+    told: dict[str, object] = {"email": who.email, "first_name": first, "last_name": last}
+    digits = re.sub(r"[^0-9]", "", who.tax_id or "")
+    if len(digits) in (11, 14):
+        kind = "CPF" if len(digits) == 11 else "CNPJ"
+        told["identification"] = {"type": kind, "number": digits}
+    if living:
+        told["address"] = _address(who.address or Address())
+    return {key: value for key, value in told.items() if value}
+
+
+def _address(where: Address) -> dict[str, str | None]:
+    street, _, house = (where.line1 or "").rpartition(",")
+    told = {
+        "zip_code": where.postal_code,
+        "street_name": street.strip(),
+        "street_number": house.strip(),
+        "neighborhood": where.line2,
+        "city": where.city,
+        "federal_unit": where.state,
+    }
+    if not all(told.values()):
+        raise CannotExpress(
+            "A boleto has the payer's whole address; nothing was sent. Give street and number with "
+            "a comma between as line1, the neighborhood as line2, city, state and postal_code.",
+            param="payment_method_data[billing_details][address]",
+        )
+    return told

@@ -12,7 +12,7 @@ Mollie tells by itself is the payment's id, unsigned, at an address that has our
 node asks.
 """
 
-from urllib.parse import parse_qs, quote, urlencode, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from bailiwick.base.ids import is_id
 from bailiwick.channels.blocks import amounts, parsing, requests
@@ -33,8 +33,6 @@ from bailiwick.channels.contract import (
     unknown,
 )
 from bailiwick.channels.mollie import readings as read
-
-_PAGE = 250
 
 
 class MollieChannel:
@@ -59,7 +57,7 @@ class MollieChannel:
         headers = {**requests.bearer(account), "idempotency-key": instruction.reference}
         path, operation = "/v2/payments", instruction.operation
         if operation is not Operation.CHARGE:
-            path += f"/{quote(parsing.charge_id(instruction), safe='')}"
+            path = requests.of_charge("/v2/payments/{charge}", instruction)
         if operation is Operation.VOID:
             return Request("DELETE", requests.at(account, path), headers)
         value = amounts.to_major(self.profile, instruction.amount, instruction.currency)
@@ -80,15 +78,15 @@ class MollieChannel:
         return read.answer(instruction, reply)
 
     def query(self, instruction: Instruction, account: Account, way: Resolve) -> Request | None:
-        known, operation = instruction.provider_ref, instruction.operation
-        if not known or way not in self.profile.resolve.get(operation, ()):
+        operation, template = instruction.operation, None
+        if way not in self.profile.resolve.get(operation, ()):
             return None
-        path = f"/v2/payments/{quote(known, safe='')}"
         if way is Resolve.REFERENCE:
-            path += f"/{operation}s?{urlencode({'limit': _PAGE})}"
-        elif way is not Resolve.PROVIDER_ID:
-            return None
-        return requests.get(account, path, requests.bearer(account))
+            template = f"/v2/payments/{{known}}/{operation}s?limit=250"
+        elif way is Resolve.PROVIDER_ID:
+            template = "/v2/payments/{known}"
+        headers, known = requests.bearer(account), instruction.provider_ref
+        return requests.look_up(account, headers, template, known=known)
 
     def parse_query(
         self, instruction: Instruction, reply: Reply, way: Resolve, account: Account

@@ -1,13 +1,9 @@
 """What Mollie can do, and what its payments, captures, refunds and errors mean for money."""
 
-from decimal import Decimal
-from typing import Any
-
-import msgspec
 from msgspec.structs import replace
 
-from bailiwick.channels.blocks import amounts, parsing, refusals, times, words
-from bailiwick.channels.blocks.parsing import Id
+from bailiwick.channels.blocks import parsing, refusals, tables, times, words
+from bailiwick.channels.blocks.tables import Seen
 from bailiwick.channels.contract import (
     Act,
     Action,
@@ -54,193 +50,58 @@ PROFILE = Profile(
     },
     currencies=(*_BOTH, "AED", "BGN", "HUF", "ISK", "RON", "ZAR"),
 )
-
-_OPEN = ("open", "pending")
-_GONE = {"canceled": "charge_canceled", "expired": "payment_intent_payment_attempt_expired"}
-_DONE = {
-    "succeeded": Outcome.APPROVED,
-    "refunded": Outcome.APPROVED,
-    **dict.fromkeys(("canceled", "failed"), Outcome.DECLINED),
-    **dict.fromkeys(("pending", "processing", "queued"), Outcome.PENDING),
-}
-_REASONS = words.pairs(
-    "authentication_abandoned authentication_required authentication_failed authentication_required"
-    " authentication_required authentication_required authentication_unavailable_acs"
-    " authentication_required card_expired expired_card inactive_card invalid_account"
-    " insufficient_funds insufficient_funds invalid_cvv incorrect_cvc"
-    " invalid_card_number incorrect_number invalid_card_type card_not_supported"
-    " possible_fraud fraudulent refused_by_issuer do_not_honor"
-)
-
-
-class Money(msgspec.Struct, frozen=True):
-    """An amount in whole units of its currency, with decimals."""
-
-    currency: str
-    value: Decimal
-
-
-class Details(msgspec.Struct, frozen=True, rename="camel"):
-    """What a payment's method adds."""
-
-    bank_name: str | None = None
-    bank_account: str | None = None
-    bank_bic: str | None = None
-    transfer_reference: str | None = None
-    failure_reason: str | None = None
-    failure_message: str | None = None
-
-
-class Link(msgspec.Struct, frozen=True):
-    """Where something is."""
-
-    href: str | None = None
-
-
-class Links(msgspec.Struct, frozen=True):
-    """What goes with an object, or with a page of a list."""
-
-    checkout: Link | None = None
-    next: Link | None = None
-
-
-class Made(msgspec.Struct, frozen=True, rename="camel"):
-    """A payment, a capture or a refund."""
-
-    resource: str
-    id: Id
-    amount: Money | None = None
-    status: str | None = None
-    metadata: Any = None
-    is_cancelable: bool | None = None
-    expires_at: str | None = None
-    details: Details | None = None
-    links: Links = msgspec.field(name="_links", default=Links())
-
-
-class Embedded(msgspec.Struct, frozen=True):
-    """What a list is of."""
-
-    captures: list[Made] | None = None
-    refunds: list[Made] | None = None
-
-
-class Page(msgspec.Struct, frozen=True):
-    """Those of a payment."""
-
-    embedded: Embedded = msgspec.field(name="_embedded")
-    links: Links = msgspec.field(name="_links", default=Links())
-
-
-class Fault(msgspec.Struct, frozen=True):
-    """The body of an answer that says what is wrong."""
-
-    status: int
-    title: str
-    detail: str
-    field: str | None = None
+TABLES = tables.Tables.beside(__file__)
 
 
 def answer(instruction: Instruction, reply: Reply) -> Result:
     """What an answer with one object says of what was asked for."""
-    found = parsing.decode(reply.body, Made)
-    if found is None:
-        return unknown("unreadable")
-    if instruction.operation is Operation.VOID:
-        return _given_up(found) if found.id == instruction.provider_ref else unknown("unreadable")
-    if _own(found) != instruction.reference:
-        return unknown("reference_mismatch")
-    if instruction.operation is not Operation.CHARGE:
-        return _done(instruction.operation, found)
-    return _charge(found, instruction.automatic)
+    found, operation = TABLES.shapes["made"].read(reply.body), instruction.operation
+    if operation is Operation.VOID:
+        same = found is not None and found.id == instruction.provider_ref
+        return _given_up(found) if found is not None and same else unknown("unreadable")
+    return _stands(instruction, tables.named(found, instruction.reference))
 
 
 def listed(instruction: Instruction, reply: Reply) -> Result:
     """What the captures or refunds of a payment say of ours: there is one at most."""
-    page = parsing.decode(reply.body, Page)
-    capturing = instruction.operation is Operation.CAPTURE
-    listing = (
-        None if page is None else page.embedded.captures if capturing else page.embedded.refunds
-    )
-    if page is None or listing is None:
-        return unknown("unreadable")
-    own = [each for each in listing if _own(each) == instruction.reference]
-    if len(own) == 1:
-        return _done(instruction.operation, own[0])
-    if own or page.links.next is not None:
-        return unknown("several_listed" if own else "not_listed")
-    return Result(Outcome.UNKNOWN, not_found=True, detail="not_found")
+    found = TABLES.shapes["made"].listed(reply.body, f"_embedded.{instruction.operation}s")
+    page = TABLES.shapes["page"].read(reply.body)
+    whole = page is not None and "next" not in page.more
+    return _stands(instruction, tables.only(found, instruction.reference, whole=whole))
 
 
-def _own(found: Made) -> object:
-    return found.metadata.get("reference") if isinstance(found.metadata, dict) else None
+def _stands(instruction: Instruction, found: Seen | Result) -> Result:
+    if isinstance(found, Result):
+        return found
+    how, action = instruction.automatic, _action(found)
+    return TABLES.stands(PROFILE, instruction.operation, found, automatic=how, action=action)
 
 
-def _charge(found: Made, automatic: bool) -> Result:
-    status, details = found.status or "", found.details or Details()
-    word = parsing.word(status) or "unknown_status"
-    held = status == "authorized" and not automatic
-    if held or status == "paid":
-        return _approved(found, captured=not held)
-    if status in _OPEN or status == "authorized":
-        return Result(Outcome.PENDING, found.id, action=_action(found, details), detail=word)
-    if status in _GONE:
-        return Result(Outcome.DECLINED, found.id, code=_GONE[status], detail=word)
-    if status == "failed":
-        reason = _REASONS.get(details.failure_reason or "", "generic_decline")
-        told = refusals.declined(found.id, reason)
-        return replace(told, message=parsing.sentence(details.failure_message))
-    return Result(Outcome.UNKNOWN, found.id, detail=word)
+def _given_up(found: Seen) -> Result:
+    """How a payment stands that was to be canceled."""
+    if found.status == "authorized" and found.flag is False:
+        return Result(Outcome.DECLINED, found.known, code="void_not_allowed", detail=found.word)
+    return TABLES.stands(PROFILE, Operation.VOID, found)
 
 
-def _action(found: Made, details: Details) -> Action | None:
-    if details.bank_account is None:
-        checkout = found.links.checkout or Link()
-        return redirect(parsing.link(checkout.href, https_only=True))
-    named = {"bank": details.bank_name, "bic": details.bank_bic, "iban": details.bank_account}
+def _action(found: Seen) -> Action | None:
+    named = {name: found.more.get(name) for name in ("bank", "bic", "iban")}
+    if named["iban"] is None:
+        return redirect(parsing.link(found.url, https_only=True))
     account = {key: text for key, text in named.items() if text and parsing.shown(text)}
-    reference, ends = parsing.shown(details.transfer_reference), times.to_ms(found.expires_at)
+    reference, ends = parsing.shown(found.number), times.to_ms(found.expires)
     return Action(Act.TRANSFER, reference=reference, account=account, expires_ms=ends)
-
-
-def _done(operation: Operation, found: Made) -> Result:
-    """How a capture or refund ended."""
-    # The first captures had no status: they were of what had been taken.
-    outcome = _DONE.get(found.status or "", Outcome.UNKNOWN)
-    if outcome is Outcome.APPROVED:
-        return _approved(found)
-    word = parsing.word(found.status) or "unknown_status"
-    code = f"{operation}_failed" if outcome is Outcome.DECLINED else None
-    return Result(outcome, found.id, code=code, detail=word)
-
-
-def _given_up(found: Made) -> Result:
-    """How a payment stands that was to be canceled: one that has ended can take nothing."""
-    status = found.status or ""
-    if status in _GONE or status == "failed":
-        return _approved(found)
-    if status == "paid" or (status == "authorized" and found.is_cancelable is False):
-        return Result(Outcome.DECLINED, found.id, code="void_not_allowed", detail=status)
-    if status in (*_OPEN, "authorized"):
-        return Result(Outcome.PENDING, found.id, detail=status)
-    return Result(Outcome.UNKNOWN, found.id, detail=parsing.word(status) or "unknown_status")
-
-
-def _approved(found: Made, *, captured: bool = True) -> Result:
-    money = found.amount
-    currency = None if money is None else amounts.upper(money.currency)
-    amount = None if money is None else amounts.from_major(PROFILE, money.value, currency)
-    return Result(Outcome.APPROVED, found.id, amount, currency, captured)
 
 
 def failure(instruction: Instruction, reply: Reply) -> Result:
     """An answer that is no success. 400 is said of a key that was used before, and 429 may be said
     of a repeat."""
-    fault = parsing.decode(reply.body, Fault)
-    if fault is None or fault.status != reply.status or reply.status in (400, 429):
+    fault = TABLES.shapes["failure"].read(reply.body)
+    if fault is None or fault.status != str(reply.status) or reply.status in (400, 429):
         return unknown(parsing.not_answered(reply))
     if instruction.operation is Operation.VOID and reply.status in (404, 422):
         # It may have ended meanwhile, or an earlier try may have canceled it: it is looked at.
         return Result(Outcome.PENDING, instruction.provider_ref, detail="not_cancelable")
-    code = "invalid_request" if fault.field is None else f"invalid_{fault.field.lower()}"
-    return refusals.refusal(reply, code, fault.detail)
+    field = fault.more.get("field")
+    code = "invalid_request" if field is None else f"invalid_{field.lower()}"
+    return refusals.refusal(reply, code, fault.message)

@@ -95,9 +95,8 @@ class PayPalChannel:
 
     def query(self, instruction: Instruction, account: Account, way: Resolve) -> Request | None:
         known, place = read.looked_up(instruction), read.PLACES.get(instruction.operation)
-        if way is not Resolve.PROVIDER_ID or not known or place is None:
-            return None
-        return requests.get(account, f"{place}/{quote(known, safe='')}", oauth.bearer(account))
+        template = f"{place}/{{known}}" if place and way is Resolve.PROVIDER_ID else None
+        return requests.look_up(account, oauth.bearer(account), template, known=known)
 
     def parse_query(
         self, instruction: Instruction, reply: Reply, way: Resolve, account: Account
@@ -108,16 +107,16 @@ class PayPalChannel:
 
     def callback(self, notice: Notice, account: Account, now_ms: int) -> CallbackEvent | None:
         dated = not read.SIGNED.check(notice, account, now_ms)
-        event = parsing.demand(notice.body, read.Event)
-        about = event.resource
-        own = about.invoice_id or next((each.invoice_id for each in about.purchase_units), None)
-        operation = _ACTS.get(event.resource_type or "")
+        event = read.TABLES.shapes["event"].demand(notice.body)
+        own = event.reference or event.more.get("unit")
+        operation = _ACTS.get(event.more.get("kind", ""))
         if operation is not Operation.REFUND and is_id(own or "", "ch"):
             operation = Operation.CHARGE
         elif operation is None or not is_id(own or "", "at"):
             return None  # of no interest, or of another use of the account
         # The signature covers no more than a checksum of the body: PayPal is asked.
-        return CallbackEvent(event.id, operation, own, about.id, dated=dated)
+        about = str(event.charge or "") or None
+        return CallbackEvent(event.known or "", operation, own, about, dated=dated)
 
 
 CHANNEL = PayPalChannel()
@@ -126,12 +125,14 @@ CHANNEL = PayPalChannel()
 def _path(instruction: Instruction) -> str:
     if instruction.operation is Operation.CHARGE and instruction.step is None:
         return "/v2/checkout/orders"
-    known = quote(parsing.charge_id(instruction), safe="")
+    template = f"/v2/payments/authorizations/{{charge}}/{instruction.operation}"
     if instruction.step is not None:
-        return f"/v2/checkout/orders/{known}/{'capture' if instruction.automatic else 'authorize'}"
-    if instruction.operation is Operation.REFUND:
-        return f"/v2/payments/captures/{quote(instruction.capture or known, safe='')}/refund"
-    return f"/v2/payments/authorizations/{known}/{instruction.operation}"
+        step = "capture" if instruction.automatic else "authorize"
+        template = f"/v2/checkout/orders/{{charge}}/{step}"
+    elif instruction.operation is Operation.REFUND:
+        known = quote(instruction.capture or parsing.charge_id(instruction), safe="")
+        template = f"/v2/payments/captures/{known}/refund"
+    return requests.of_charge(template, instruction)
 
 
 def _order(instruction: Instruction, unit: dict[str, object]) -> dict[str, object]:

@@ -1,6 +1,9 @@
-"""What Razorpay can do, and what its payment links, refunds and errors mean for money."""
+"""What Razorpay can do, and what its payment links, orders, refunds and errors mean for money."""
 
-from bailiwick.channels.blocks import amounts, parsing, refusals, signatures
+from msgspec.structs import replace
+
+from bailiwick.channels.blocks import parsing, refusals, signatures, tables
+from bailiwick.channels.blocks.tables import Seen
 from bailiwick.channels.contract import (
     Family,
     Instruction,
@@ -14,196 +17,101 @@ from bailiwick.channels.contract import (
     redirect,
     unknown,
 )
-from bailiwick.channels.razorpay.messages import (
-    Debit,
-    Failure,
-    Link,
-    Links,
-    Order,
-    Orders,
-    Paid,
-    Paids,
-    Payment,
-    Refund,
-    Refunds,
-)
 
 SIGNED = signatures.OfBody(
     "x-razorpay-signature", "sha256", ("callback_secret", "callback_secret_2")
 )
+_WAYS = (Resolve.PROVIDER_ID, Resolve.REFERENCE, Resolve.REPLAY, Resolve.CALLBACK)
 _PAGE = Takes(Family.REDIRECT, tells=("name", "email", "phone"), returns=True, lasts_ms=30 * 60_000)
 PROFILE = Profile(
     name="razorpay",
     title="Razorpay",
     resolve={
         Operation.CHARGE: (Resolve.REFERENCE, Resolve.CALLBACK),
-        Operation.REFUND: (
-            Resolve.PROVIDER_ID,
-            Resolve.REFERENCE,
-            Resolve.REPLAY,
-            Resolve.CALLBACK,
-        ),
+        Operation.REFUND: _WAYS,
     },
     # How soon a link is listed is not said. One whose address nobody was told is paid by nobody.
     visibility_ms=60_000,
     # How long keys are kept is not said.
     replay_ms=3_600_000,
     steps={"debit": (Resolve.PROVIDER_ID, Resolve.CALLBACK)},
-    methods={
-        "card": (Takes(needs=("email", "phone")),),
-        "upi": (_PAGE,),
-        "wallet": (_PAGE,),
-    },
+    methods={"card": (Takes(needs=("email", "phone")),), "upi": (_PAGE,), "wallet": (_PAGE,)},
     currencies=("INR",),
     secrets=("key_id", "key_secret", "callback_secret"),
     secret_headers=(SIGNED.header,),
     callbacks=SIGNED,
 )
 
-# docs: payments/payment-links/states. "partially_paid" is missing: no link of ours may be.
-_LINKS = {
-    "created": Outcome.PENDING,
-    "cancelled": Outcome.DECLINED,
-    "expired": Outcome.DECLINED,
-    "paid": Outcome.APPROVED,
-}
-# docs: api/refunds.
-_REFUNDS = {
-    "failed": Outcome.DECLINED,
-    "pending": Outcome.PENDING,
-    "processed": Outcome.APPROVED,
-}
-# docs: api/orders/fetch-payments. "refunded" is missing: it was taken, and given back since.
-_PAYMENTS = {
-    "authorized": Outcome.PENDING,
-    "captured": Outcome.APPROVED,
-    "created": Outcome.PENDING,
-    "failed": Outcome.DECLINED,
-}
-EVENTS = {
-    "order.paid": Operation.CHARGE,
-    "payment_link.cancelled": Operation.CHARGE,
-    "payment_link.expired": Operation.CHARGE,
-    "payment_link.paid": Operation.CHARGE,
-    "refund.created": Operation.REFUND,
-    "refund.failed": Operation.REFUND,
-    "refund.processed": Operation.REFUND,
-}
+TABLES = tables.Tables.beside(__file__)
+SHAPES = TABLES.shapes
 
 
-def charge(instruction: Instruction, found: Link | None) -> Result:
-    """What a link says of the charge that it stands for."""
-    if found is None or found.reference_id != instruction.reference:
-        return unknown("unreadable" if found is None else "reference_mismatch")
-    return stands(found, found.payments or [])
+def kind(instruction: Instruction) -> str:
+    """What stands for an operation, or its step."""
+    if instruction.operation is Operation.REFUND:
+        return "refund"
+    if instruction.step is not None:
+        return "debit"
+    return "order" if instruction.payment_method_type == "card" else "payment_link"
 
 
-def stands(found: Link, payments: list[Payment]) -> Result:
-    """How a charge stands. Only once it is paid has it an id that will do for a refund."""
-    outcome = _LINKS.get(found.status, Outcome.UNKNOWN)
-    if outcome is Outcome.PENDING:
-        action = redirect(parsing.link(found.short_url, https_only=True))
-        return Result(outcome, action=action, detail=found.status)
-    if outcome is Outcome.DECLINED:
-        expired = found.status == "expired"
-        code = "payment_intent_payment_attempt_expired" if expired else "charge_canceled"
-        return Result(outcome, code=code, detail=found.status)
-    taken = [each.payment_id or each.id for each in payments if each.status == "captured"]
-    if outcome is Outcome.UNKNOWN or len(taken) != 1 or taken[0] is None:
-        return unknown("undecided_status")
-    amount, currency = amounts.told(PROFILE, found.amount_paid, found.currency)
-    return Result(Outcome.APPROVED, taken[0], amount, currency)
+def stands(what: str, found: Seen | Result) -> Result:
+    """How an operation stands, by what stands for it."""
+    if isinstance(found, Result):
+        return found
+    if what == "refund":
+        told, (amount, currency) = (
+            TABLES.stands(PROFILE, Operation.REFUND, found),
+            found.money(PROFILE),
+        )
+        failed = told.outcome is Outcome.DECLINED
+        return told if failed else replace(told, amount=amount, currency=currency)
+    if what == "payment_link":
+        return paid(found, SHAPES["link_payment"].each(found.parts) or [])
+    # An order can be paid now. Of a payment that has begun the payer's bank tells the payer first.
+    step, word = ("debit", "ordered") if what == "order" else (None, "created")
+    return Result(Outcome.PENDING, found.known, detail=word, step=step)
+
+
+def paid(link: Seen, payments: list[Seen]) -> Result:
+    """How a charge by a link stands. Only once it is paid has it an id that will do for a
+    refund."""
+    taken = [each.charge or each.id for each in payments if each.status == "captured"]
+    known = taken[0] if link.status == "paid" and len(taken) == 1 else None
+    action = redirect(parsing.link(link.url, https_only=True))
+    found = replace(link, id=known)
+    told = TABLES.stands(PROFILE, Operation.CHARGE, found, action=action)
+    sure = told.outcome not in (Outcome.APPROVED, Outcome.UNKNOWN) or known is not None
+    return told if sure else unknown("undecided_status")
+
+
+def settled(payments: list[Seen]) -> Result:
+    """How the only payment of an order stands; that there is none says nothing."""
+    if not payments:
+        return unknown("not_listed")
+    told = TABLES.stands(PROFILE, Operation.CHARGE, payments[0], table="payments")
+    sure = len(payments) == 1 and told.outcome is not Outcome.UNKNOWN
+    return told if sure else unknown("undecided_status")
 
 
 def listed(instruction: Instruction, reply: Reply) -> Result:
-    """What the links with our reference say: there is one at most."""
-    page = parsing.decode(reply.body, Links)
-    if page is None:
-        return unknown("unreadable")
-    own = [each for each in page.payment_links if each.reference_id == instruction.reference]
-    if not own and not page.payment_links:
-        return Result(Outcome.UNKNOWN, not_found=True, detail="not_found")
-    return charge(instruction, own[0]) if len(own) == 1 else unknown("not_listed")
-
-
-def ordered(instruction: Instruction, found: Order | None) -> Result:
-    """An order that stands for the charge: it can be paid now."""
-    if found is None or found.receipt != instruction.reference:
-        return unknown("unreadable" if found is None else "reference_mismatch")
-    return Result(Outcome.PENDING, found.id, detail="ordered", step="debit")
-
-
-def order_listed(instruction: Instruction, reply: Reply) -> Result:
-    """What the orders with our reference say: there is one at most."""
-    page = parsing.decode(reply.body, Orders)
-    if page is None:
-        return unknown("unreadable")
-    if not page.items:
-        return Result(Outcome.UNKNOWN, not_found=True, detail="not_found")
-    return ordered(instruction, page.items[0]) if len(page.items) == 1 else unknown("not_listed")
-
-
-def debited(instruction: Instruction, found: Debit | None) -> Result:
-    """A payment of the order was begun: the payer's bank tells the payer first."""
-    if found is None or found.razorpay_order_id not in instruction.before:
-        return unknown("unreadable" if found is None else "reference_mismatch")
-    return Result(Outcome.PENDING, found.razorpay_payment_id, detail="created")
-
-
-def of_order(instruction: Instruction, reply: Reply) -> Result:
-    """What the payments of the order say; that there is none says nothing."""
-    page = parsing.decode(reply.body, Paids)
-    if page is None or not page.items:
-        return unknown("unreadable" if page is None else "not_listed")
-    return settled(page.items)
-
-
-def settled(paid: list[Paid]) -> Result:
-    """How the only payment of an order stands."""
-    outcome = _PAYMENTS.get(paid[0].status or "", Outcome.UNKNOWN)
-    if len(paid) > 1 or outcome is Outcome.UNKNOWN:
-        return unknown("undecided_status")
-    known = paid[0].id
-    if outcome is Outcome.DECLINED:
-        return refusals.declined(known, "generic_decline")
-    if outcome is Outcome.PENDING:
-        return Result(outcome, known, detail=paid[0].status)
-    amount, currency = amounts.told(PROFILE, paid[0].amount, paid[0].currency)
-    return Result(outcome, known, amount, currency)
-
-
-def refund(instruction: Instruction, found: Refund | None) -> Result:
-    """What a refund says."""
-    if found is None or found.receipt != instruction.reference:
-        return unknown("unreadable" if found is None else "reference_mismatch")
-    return returned(found)
-
-
-def returned(found: Refund) -> Result:
-    """How a refund stands."""
-    outcome = _REFUNDS.get(found.status or "", Outcome.UNKNOWN)
-    if outcome is Outcome.DECLINED:
-        return Result(outcome, found.id, code="refund_failed", detail="failed")
-    amount, currency = amounts.told(PROFILE, found.amount, found.currency)
-    detail = None if outcome is Outcome.APPROVED else parsing.word(found.status) or "unknown_status"
-    return Result(outcome, found.id, amount, currency, detail=detail)
-
-
-def refund_listed(instruction: Instruction, reply: Reply) -> Result:
-    """What the refunds of a payment say of ours."""
-    page = parsing.decode(reply.body, Refunds)
-    for each in [] if page is None else page.items:
-        if each.receipt == instruction.reference:
-            return returned(each)
-    return unknown("unreadable" if page is None else "not_listed")
+    """What a list says of ours: there is one at most."""
+    what = kind(instruction)
+    if what == "debit":
+        payments = SHAPES["payment"].listed(reply.body, "items")
+        return unknown("unreadable") if payments is None else settled(payments)
+    page = SHAPES[what].listed(reply.body, "payment_links" if what == "payment_link" else "items")
+    whole = what != "refund" and not page
+    others = "reference_mismatch" if what == "order" else "not_listed"
+    own = instruction.reference
+    return stands(what, tables.only(page, own, whole=whole, several="not_listed", others=others))
 
 
 def failure(reply: Reply) -> Result:
     """An answer other than 200. Errors of banks and of Razorpay's own decide nothing."""
-    found = parsing.decode(reply.body, Failure)
-    if found is None or found.error.code != "BAD_REQUEST_ERROR":
+    found = SHAPES["failure"].read(reply.body)
+    if found is None or found.reason != "BAD_REQUEST_ERROR":
         return unknown(parsing.not_answered(reply))
-    said = found.error.description or ""
-    if "idempotency" in said.lower():
+    if "idempotency" in (found.message or "").lower():
         return unknown("key_used_otherwise")
-    return refusals.refusal(reply, "invalid_request", said)
+    return refusals.refusal(reply, "invalid_request", found.message)

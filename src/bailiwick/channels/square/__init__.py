@@ -11,7 +11,7 @@ charge that stays unknown is given up by its key. Captures and voids have no key
 repeated, since a payment is captured but once, and whole: what is refused then is looked at.
 """
 
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from bailiwick.channels.blocks import amounts, marked, parsing, requests
 from bailiwick.channels.contract import (
@@ -62,8 +62,8 @@ class SquareChannel:
             if lost and instruction.charge_reference:
                 body = {"idempotency_key": instruction.charge_reference}
                 return requests.post_json(account, "/v2/payments/cancel", headers, body)
-            known = quote(parsing.charge_id(instruction), safe="")
-            path = f"/v2/payments/{known}/{_PATHS[operation]}"
+            template = f"/v2/payments/{{charge}}/{_PATHS[operation]}"
+            path = requests.of_charge(template, instruction)
             return requests.post_json(account, path, headers, {})
         given: dict[str, object] = {
             "idempotency_key": own,
@@ -86,11 +86,10 @@ class SquareChannel:
         return read.answer(instruction, reply)
 
     def query(self, instruction: Instruction, account: Account, way: Resolve) -> Request | None:
-        known = instruction.provider_ref
-        if not known or way is not Resolve.PROVIDER_ID:
-            return None
         kind = "refunds" if instruction.operation is Operation.REFUND else "payments"
-        return requests.get(account, f"/v2/{kind}/{quote(known, safe='')}", _headers(account))
+        template = f"/v2/{kind}/{{known}}" if way is Resolve.PROVIDER_ID else None
+        headers, known = _headers(account), instruction.provider_ref
+        return requests.look_up(account, headers, template, known=known)
 
     def parse_query(
         self, instruction: Instruction, reply: Reply, way: Resolve, account: Account
@@ -102,7 +101,7 @@ class SquareChannel:
 
     def callback(self, notice: Notice, account: Account, now_ms: int) -> CallbackEvent | None:
         read.SIGNED.check(notice, account, now_ms)
-        return read.told(parsing.demand(notice.body, read.Event))
+        return read.told(notice.body)
 
 
 CHANNEL = SquareChannel()

@@ -1,14 +1,11 @@
 """Readings of Stripe's answers: what its payment intents, refunds and errors mean for money."""
 
-from typing import Annotated, Literal
+from msgspec.structs import replace
 
-import msgspec
-
-from bailiwick.channels.blocks import amounts, parsing, signatures, words
-from bailiwick.channels.blocks.parsing import Id, Minor
+from bailiwick.channels.blocks import parsing, refusals, signatures, tables, words
+from bailiwick.channels.blocks.tables import Seen
 from bailiwick.channels.contract import (
     ON_CHARGES,
-    Action,
     Instruction,
     Operation,
     Outcome,
@@ -21,23 +18,9 @@ from bailiwick.channels.contract import (
     unknown,
 )
 
-REFERENCE = "bailiwick_reference"
-CAPTURE = "bailiwick_capture"
-
 _WAYS = (Resolve.PROVIDER_ID, Resolve.REPLAY, Resolve.CALLBACK)
-
-# Presentment currencies of https://docs.stripe.com/currencies; which of them an account may use
-# depends on its country. Withdrawn ones are left out.
-_CURRENCIES = (
-    "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BRL BSD BWP BYN BZD "
-    "CAD CDF CHF CLP CNY COP CRC CVE CZK DJF DKK DOP DZD EGP ETB EUR FJD FKP GBP GEL GIP GMD "
-    "GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR ISK JMD JOD JPY KES KGS KHR KMF KRW KWD KYD KZT "
-    "LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK "
-    "NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SEK SGD SHP SLE "
-    "SOS SRD SZL THB TJS TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VND VUV WST XAF XCD XCG "
-    "XOF XPF YER ZAR ZMW"
-)
-
+TABLES = tables.Tables.beside(__file__)
+SHAPES = TABLES.shapes
 SIGNED = signatures.Timestamped("stripe-signature", ("callback_secret", "callback_secret_2"))
 
 PROFILE = Profile(
@@ -48,7 +31,7 @@ PROFILE = Profile(
     visibility_ms=0,
     # Keys may be pruned once they are 24 hours old; an hour is kept for clocks and the wait.
     replay_ms=23 * 3_600_000,
-    currencies=tuple(_CURRENCIES.split()),
+    currencies=tuple(TABLES.words["currencies"]),
     # Not as in ISO 4217: ISK and UGX are sent with two zeros, MGA in whole ariary.
     # HUF and TWD are whole in payouts only: charges have two decimals, as in ISO 4217.
     exponents={"ISK": 2, "UGX": 2, "MGA": 0},
@@ -60,250 +43,111 @@ PROFILE = Profile(
     shared_tokens=words.TEST_CARDS,
 )
 
-_Metadata = dict[str, Annotated[str, msgspec.Meta(max_length=500)]]
 
-
-class Redirect(msgspec.Struct, frozen=True):
-    """Where the payer has to go."""
-
-    url: str | None = None
-
-
-class NextAction(msgspec.Struct, frozen=True):
-    """What has to happen before a payment goes on."""
-
-    type: str | None = None
-    redirect_to_url: Redirect | None = None
-
-
-class Known(msgspec.Struct, frozen=True):
-    """An object of which only the id matters."""
-
-    id: Id
-
-
-class Fault(msgspec.Struct, frozen=True):
-    """The ``error`` of an answer, or a payment's ``last_payment_error``."""
-
-    type: str
-    code: str | None = None
-    decline_code: str | None = None
-    message: str | None = None
-    param: str | None = None
-    payment_intent: Known | None = None
-
-
-class Failure(msgspec.Struct, frozen=True):
-    """The body of an answer other than 200."""
-
-    error: Fault
-
-
-class Intent(msgspec.Struct, frozen=True):
-    """The fields of a payment intent that decide something."""
-
-    object: Literal["payment_intent"]
-    id: Id
-    status: str
-    amount: Minor | None = None
-    amount_capturable: Minor | None = None
-    amount_received: Minor | None = None
-    currency: str | None = None
-    metadata: _Metadata = {}
-    last_payment_error: Fault | None = None
-    next_action: NextAction | None = None
-
-
-class Refund(msgspec.Struct, frozen=True):
-    """The fields of a refund that decide something."""
-
-    object: Literal["refund"]
-    id: Id
-    status: str | None = None
-    amount: Minor | None = None
-    currency: str | None = None
-    metadata: _Metadata = {}
-    failure_reason: str | None = None
-
-
-class RefundList(msgspec.Struct, frozen=True):
-    """A page of refunds."""
-
-    object: Literal["list"]
-    data: list[Refund]
-
-
-class EventData(msgspec.Struct, frozen=True):
-    """What an event is about."""
-
-    object: msgspec.Raw
-
-
-class Event(msgspec.Struct, frozen=True):
-    """An event as delivered to our callback address."""
-
-    object: Literal["event"]
-    id: Id
-    type: str
-    livemode: bool
-    data: EventData
-
-
-def answer(instruction: Instruction, intent: Intent) -> Result:
-    """The answer to a charge, capture or void."""
-    if instruction.operation is Operation.CHARGE:
-        if intent.metadata.get(REFERENCE) != instruction.reference:
-            return unknown("reference_mismatch")
-        return charge(intent)
-    if not _same(instruction, intent):
+def answer(instruction: Instruction, reply: Reply, *, asked: bool = False) -> Result:
+    """What an answer says of what was wanted; ``asked``: it was looked up by its id."""
+    operation = instruction.operation
+    shape = SHAPES["refund" if operation is Operation.REFUND else "payment"]
+    found = shape.read(reply.body)
+    if operation in (Operation.CHARGE, Operation.REFUND):
+        own = tables.named(found, instruction.reference)
+        if isinstance(own, Result):
+            return own
+        return charge(own) if operation is Operation.CHARGE else refund(own)
+    known, charge_s = instruction.provider_ref or "", instruction.charge_reference
+    if found is None:
+        return unknown("unreadable")
+    if (known.startswith("pi_") and known != found.id) or charge_s not in (None, found.reference):
         return unknown("reference_mismatch")
-    if instruction.operation is Operation.CAPTURE:
-        if intent.metadata.get(CAPTURE, instruction.reference) != instruction.reference:
-            return _undecided(intent, "captured_otherwise")
-        return captured(intent)
-    return _voided(intent)
+    if operation is Operation.VOID:
+        return _voided(found)
+    capture, ours = found.more.get("capture"), instruction.reference
+    if capture != ours and (found.status == "succeeded" if asked else capture is not None):
+        return _undecided(found, "captured_otherwise")
+    return captured(found, "captures_seen" if asked else "captures")
 
 
-def state(instruction: Instruction, intent: Intent) -> Result:
-    """What a payment intent read by its id says about a charge, capture or void."""
-    if instruction.operation is not Operation.CAPTURE:
-        return answer(instruction, intent)
-    if not _same(instruction, intent):
-        return unknown("reference_mismatch")
-    if intent.status == "canceled":
-        return Result(Outcome.DECLINED, intent.id, code="capture_failed", detail="canceled")
-    if intent.status == "succeeded" and intent.metadata.get(CAPTURE) != instruction.reference:
-        return _undecided(intent, "captured_otherwise")
-    return captured(intent)
+def listed(instruction: Instruction, reply: Reply) -> Result:
+    """What the refunds of a charge say of ours; it may be on another page."""
+    page = SHAPES["refund"].listed(reply.body, "data")
+    own = tables.only(page, instruction.reference, whole=False)
+    return own if isinstance(own, Result) else refund(own)
 
 
-def charge(intent: Intent) -> Result:
+def charge(intent: Seen) -> Result:
     """What a payment intent says about the charge it stands for."""
-    status = intent.status
-    if status == "succeeded":
-        return _approved(intent, intent.amount_received, captured=True)
-    if status == "requires_capture":
-        return _approved(intent, intent.amount_capturable, captured=False)
-    if status in ("processing", "requires_action"):
-        return Result(Outcome.PENDING, intent.id, action=_action(intent), detail=status)
-    if status == "requires_payment_method" and intent.last_payment_error is not None:
-        return _declined(intent.last_payment_error, intent.id)
-    if status == "canceled":
-        return Result(Outcome.DECLINED, intent.id, code="charge_canceled", detail="canceled")
-    return _undecided(intent, "undecided_status")
+    word = TABLES.word("charges", intent.status)
+    if word is None or (word == "failed" and "fault" not in intent.more):
+        return _undecided(intent, "undecided_status")
+    if word == "failed":
+        return _declined(intent)
+    found = replace(intent, amount=intent.held if word == "held" else intent.taken)
+    action = redirect(parsing.link(intent.url, https_only=True))
+    return TABLES.stands(PROFILE, Operation.CHARGE, found, automatic=False, action=action)
 
 
-def captured(intent: Intent) -> Result:
+def captured(intent: Seen, table: str = "captures") -> Result:
     """What a payment intent says about its capture."""
-    if intent.status == "succeeded":
-        return _approved(intent, intent.amount_received, captured=True)
-    if intent.status == "processing":
-        return Result(Outcome.PENDING, intent.id, detail="processing")
-    return _undecided(intent, "not_captured")
+    found = replace(intent, amount=intent.taken)
+    return TABLES.stands(PROFILE, Operation.CAPTURE, found, table=table, undecided="not_captured")
 
 
-def refund(instruction: Instruction, found: Refund) -> Result:
-    """What a refund object says about our refund."""
-    if found.metadata.get(REFERENCE) != instruction.reference:
-        return unknown("reference_mismatch")
-    return refund_result(found)
-
-
-def refund_result(found: Refund) -> Result:
+def refund(found: Seen) -> Result:
     """What a refund object says."""
-    currency = amounts.upper(found.currency)
-    amount = amounts.from_provider(PROFILE, found.amount, currency)
-    if found.status == "succeeded":
-        return Result(Outcome.APPROVED, found.id, amount, currency)
-    if found.status in ("pending", "requires_action"):
-        return Result(Outcome.PENDING, found.id, amount, currency, detail=found.status)
-    if found.status in ("failed", "canceled"):
-        code = parsing.word(found.failure_reason) or f"refund_{found.status}"
-        return Result(Outcome.DECLINED, found.id, code=code, detail=found.status)
-    return msgspec.structs.replace(unknown("undecided_status"), provider_ref=found.id)
+    said = TABLES.stands(PROFILE, Operation.REFUND, found, undecided="undecided_status")
+    if said.outcome is Outcome.DECLINED:
+        return replace(said, code=parsing.word(found.reason) or f"refund_{found.status}")
+    amount, currency = found.money(PROFILE)
+    pending = said.outcome is Outcome.PENDING
+    return replace(said, amount=amount, currency=currency) if pending else said
 
 
 def failure(instruction: Instruction, reply: Reply) -> Result:
     """An answer other than 200 to a request that may have moved money."""
-    found = parsing.decode(reply.body, Failure)
-    if found is None or not 400 <= reply.status < 500:
+    fault, status = SHAPES["failure"].read(reply.body), reply.status
+    if fault is None or not 400 <= status < 500:
         replayed = parsing.header(reply.headers, "idempotent-replayed") == "true"
         # A stored failure comes back for as long as the key lives: repeating is of no use.
         return unknown("stored_failure" if replayed else parsing.not_answered(reply))
-    fault = found.error
-    why = parsing.refused(reply.status, fault)
-    if why is not None:
-        message = parsing.sentence(fault.message)
-        return Result(
-            Outcome.DECLINED, code="processing_error", message=message, retryable=True, detail=why
-        )
-    if fault.type == "idempotency_error":
-        in_progress = reply.status == 409
-        return unknown("in_progress" if in_progress else "reference_mismatch")
-    if reply.status == 402 and fault.type == "card_error":
-        intent = fault.payment_intent
-        return _declined(fault, intent.id if intent is not None else None)
-    if reply.status in (400, 404) and fault.type == "invalid_request_error":
-        return _invalid(instruction, fault)
+    kind = fault.more["fault"]
+    if parsing.refused(status, fault) is not None:
+        return refusals.refusal(reply, kind, fault.message)
+    if kind == "idempotency_error":
+        return unknown("in_progress" if status == 409 else "reference_mismatch")
+    if status == 402 and kind == "card_error":
+        return _declined(fault)
+    if status in (400, 404) and kind == "invalid_request_error":
+        return _invalid(instruction, fault, reply)
     return unknown(parsing.not_answered(reply))
 
 
-def _invalid(instruction: Instruction, fault: Fault) -> Result:
-    code = parsing.word(fault.code)
+def _invalid(instruction: Instruction, fault: Seen, reply: Reply) -> Result:
+    code = parsing.word(fault.reason)
     if code == "payment_intent_unexpected_state" and instruction.operation is not Operation.CHARGE:
         # It may be in that state because an earlier try of ours succeeded: look at it.
         return unknown("unexpected_state")
-    if code == "resource_missing" and fault.param == "payment_method":
+    if code == "resource_missing" and fault.more.get("param") == "payment_method":
         # Only a charge names one. What else is missing is not the payer's: the account, an intent.
         return no_such_method()
-    return Result(
-        Outcome.DECLINED,
-        code=code or "invalid_request",
-        message=parsing.sentence(fault.message),
-        detail="invalid_request",
-    )
+    refused = refusals.refusal(reply, code or "invalid_request", fault.message)
+    return replace(refused, detail="invalid_request")
 
 
-def _same(instruction: Instruction, intent: Intent) -> bool:
-    known, reference = instruction.provider_ref, instruction.charge_reference
-    if known is not None and known.startswith("pi_") and known != intent.id:
-        return False
-    return reference is None or intent.metadata.get(REFERENCE) == reference
-
-
-def _voided(intent: Intent) -> Result:
+def _voided(intent: Seen) -> Result:
     if intent.status == "canceled":
-        return _approved(intent, intent.amount, captured=False)
+        amount, currency = intent.money(PROFILE)
+        return Result(Outcome.APPROVED, intent.known, amount, currency, captured=False)
     if intent.status == "succeeded":
-        return Result(Outcome.DECLINED, intent.id, code="already_captured", detail="captured")
+        return Result(Outcome.DECLINED, intent.known, code="already_captured", detail="captured")
     return _undecided(intent, "not_voided")
 
 
-def _approved(intent: Intent, amount: int | None, *, captured: bool) -> Result:
-    currency = amounts.upper(intent.currency)
-    ours = amounts.from_provider(PROFILE, amount, currency)
-    return Result(Outcome.APPROVED, intent.id, ours, currency, captured)
+def _undecided(found: Seen, detail: str) -> Result:
+    return Result(Outcome.UNKNOWN, found.known, detail=detail)
 
 
-def _undecided(intent: Intent, detail: str) -> Result:
-    return msgspec.structs.replace(unknown(detail), provider_ref=intent.id)
-
-
-def _declined(fault: Fault, provider_ref: str | None) -> Result:
-    code, decline_code = parsing.word(fault.code), parsing.word(fault.decline_code)
-    return Result(
-        Outcome.DECLINED,
-        provider_ref,
-        code=code or "card_declined",
-        decline_code=decline_code,
-        message=parsing.sentence(fault.message),
-        retryable=(decline_code or code) in words.RETRYABLE_DECLINES,
-        detail="declined",
-    )
-
-
-def _action(intent: Intent) -> Action | None:
-    action = intent.next_action
-    if action is None or action.redirect_to_url is None:
-        return None
-    return redirect(parsing.link(action.redirect_to_url.url, https_only=True))
+def _declined(fault: Seen) -> Result:
+    code, reason = parsing.word(fault.reason), parsing.word(fault.more.get("decline"))
+    retryable = (reason or code) in words.RETRYABLE_DECLINES
+    said, message = refusals.declined(fault.known, reason), parsing.sentence(fault.message)
+    return replace(said, code=code or "card_declined", message=message, retryable=retryable)

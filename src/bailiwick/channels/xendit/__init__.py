@@ -11,10 +11,6 @@ A refund is read by its id, or found among the charge's by our reference; else i
 the same key. What Xendit tells by itself bears a token that is always the same: the node asks.
 """
 
-from urllib.parse import quote, urlencode
-
-import msgspec
-
 from bailiwick.base.ids import is_id
 from bailiwick.channels.blocks import amounts, parsing, requests, times
 from bailiwick.channels.contract import (
@@ -32,7 +28,12 @@ from bailiwick.channels.contract import (
 )
 from bailiwick.channels.xendit import readings as read
 
-_PAGE = 100
+_LOOK_UPS = {
+    (Operation.CHARGE, Resolve.PROVIDER_ID): "/payment_requests/{known}",
+    (Operation.CHARGE, Resolve.REFERENCE): "/payment_requests?reference_id={own}",
+    (Operation.REFUND, Resolve.PROVIDER_ID): "/refunds/{known}",
+    (Operation.REFUND, Resolve.REFERENCE): "/refunds?payment_request_id={known}&limit=100",
+}
 
 
 class XenditChannel:
@@ -53,10 +54,9 @@ class XenditChannel:
             CannotExpress: no provider id of the charge.
         """
         requests.only_declared(self.profile, instruction)
-        major = amounts.to_major(self.profile, instruction.amount, instruction.currency)
         body: dict[str, object] = {
             "reference_id": instruction.reference,
-            "amount": msgspec.Raw(major.encode()),
+            "amount": amounts.number(self.profile, instruction.amount, instruction.currency),
             "currency": instruction.currency,
         }
         headers = {**requests.basic(account), "idempotency-key": instruction.reference}
@@ -74,8 +74,9 @@ class XenditChannel:
         return read.answer(instruction, reply)
 
     def query(self, instruction: Instruction, account: Account, way: Resolve) -> Request | None:
-        path = _look_up(instruction, way)
-        return None if path is None else requests.get(account, path, requests.basic(account))
+        template = _LOOK_UPS.get((instruction.operation, way))
+        named = {"known": instruction.provider_ref, "own": instruction.reference}
+        return requests.look_up(account, requests.basic(account), template, **named)
 
     def parse_query(
         self, instruction: Instruction, reply: Reply, way: Resolve, account: Account
@@ -88,18 +89,18 @@ class XenditChannel:
 
     def callback(self, notice: Notice, account: Account, now_ms: int) -> CallbackEvent | None:
         read.check_token(notice, account)
-        event = parsing.demand(notice.body, read.Event)
-        kind, _, _ = event.event.partition(".")
+        event = read.TABLES.shapes["event"].demand(notice.body).status or ""
+        kind, _, _ = event.partition(".")
         if kind not in ("payment", "refund"):
             return None
-        told = parsing.demand(bytes(event.data), read.Told)
-        if told.reference_id is None or not is_id(told.reference_id):
+        told = read.TABLES.shapes["told"].demand(notice.body, "data")
+        if told.reference is None or not is_id(told.reference):
             return None  # of another use of the account
-        named = f"{event.event}:{told.id}"
+        named = f"{event}:{told.known}"
         if kind == "refund":
-            return CallbackEvent(named, Operation.REFUND, told.reference_id, told.id)
-        known = told.payment_request_id
-        return CallbackEvent(named, Operation.CHARGE, told.reference_id, known)
+            return CallbackEvent(named, Operation.REFUND, told.reference, told.known)
+        known = None if told.charge is None else str(told.charge)
+        return CallbackEvent(named, Operation.CHARGE, told.reference, known)
 
 
 CHANNEL = XenditChannel()
@@ -125,14 +126,3 @@ def _once(kind: str, code: str, asked: dict[str, str | None]) -> dict[str, objec
     given = {key: value for key, value in asked.items() if value is not None}
     how = {"channel_code": code, "channel_properties": given}
     return {"type": kind.upper(), "reusability": "ONE_TIME_USE", kind: how}
-
-
-def _look_up(instruction: Instruction, way: Resolve) -> str | None:
-    known, refunding = instruction.provider_ref, instruction.operation is Operation.REFUND
-    if way is Resolve.PROVIDER_ID and known:
-        return f"/{'refunds' if refunding else 'payment_requests'}/{quote(known, safe='')}"
-    if way is not Resolve.REFERENCE or (refunding and not known):
-        return None
-    if refunding:
-        return f"/refunds?{urlencode({'payment_request_id': known, 'limit': _PAGE})}"
-    return f"/payment_requests?{urlencode({'reference_id': instruction.reference})}"
