@@ -20,6 +20,7 @@ import pytest
 
 from bailiwick.access.config import AccessSettings
 from bailiwick.channels import registry
+from bailiwick.channels.blocks.tables import Tables
 from bailiwick.checker import inside, providers
 from bailiwick.checker.kinds import erasures, records, told
 from bailiwick.cli.main import COMMANDS, bailiwick
@@ -201,6 +202,11 @@ def _read_toml(block: Block, folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
         routing_file.parse(raw, merchants={"acct_shop"}, groups={"eea": frozenset({"DE"})})
     elif kind == "pyproject.toml":
         assert set(tomllib.loads(block.text)["project"]["entry-points"]) == {registry.GROUP}
+    elif kind == "codes.toml":
+        (folder / kind).write_bytes(raw)
+        known = Tables.beside(str(folder / "__init__.py"))
+        assert {"charges", "reasons"} <= set(known.words)
+        assert known.shapes
     elif kind == "sandbox.toml":
         file = folder / "sandbox.toml"
         file.write_bytes(raw)

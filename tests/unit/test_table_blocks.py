@@ -19,6 +19,7 @@ from bailiwick.channels.contract import (
     Profile,
     Resolve,
     Result,
+    redirect,
 )
 
 PROFILE = Profile("p", "P", {Operation.CHARGE: (Resolve.REFERENCE,)}, 1)
@@ -183,6 +184,15 @@ def test_how_it_stands(
     assert said.captured is (status != "HELD" or automatic)
     assert (said.amount == 5) == (outcome is Outcome.APPROVED)
     assert said.decline_code == ("expired_card" if code == "card_declined" else None)
+
+
+def test_only_a_payer_has_something_to_do() -> None:
+    known = Tables({"charges": {"OPEN": "pending"}, "captures": {"OPEN": "pending"}}, {})
+    found, action = Seen(id="p-1", status="OPEN"), redirect("https://p.test/")
+    said = known.stands(PROFILE, Operation.CHARGE, found, action=action)
+    assert said == Result(Outcome.PENDING, "p-1", action=action, detail="open")
+    said = known.stands(PROFILE, Operation.CAPTURE, found, action=action)
+    assert said == Result(Outcome.PENDING, "p-1", detail="open")
 
 
 def test_paths_name_what_is_known_and_nothing_breaks_out_of_them() -> None:

@@ -112,7 +112,6 @@ def _path(instruction: Instruction) -> str:
 
 
 def _body(instruction: Instruction, account: Account) -> dict[str, object]:
-    """What it is asked for by."""
     if instruction.step is not None:
         return {"details": {name: instruction.kept.get(name, "") for name in read.BROUGHT}}
     value = amounts.to_provider(read.PROFILE, instruction.amount, instruction.currency)

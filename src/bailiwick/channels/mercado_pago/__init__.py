@@ -145,8 +145,7 @@ def _payer(who: Payer, living: bool) -> dict[str, object]:
     told: dict[str, object] = {"email": who.email, "first_name": first, "last_name": last}
     digits = re.sub(r"[^0-9]", "", who.tax_id or "")
     if len(digits) in (11, 14):
-        kind = "CPF" if len(digits) == 11 else "CNPJ"
-        told["identification"] = {"type": kind, "number": digits}
+        told["identification"] = {"type": "CPF" if len(digits) == 11 else "CNPJ", "number": digits}
     if living:
         told["address"] = _address(who.address or Address())
     return {key: value for key, value in told.items() if value}

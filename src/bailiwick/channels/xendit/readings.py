@@ -88,8 +88,7 @@ def stands(instruction: Instruction, found: Seen | Result) -> Result:
     if isinstance(found, Result):
         return found
     pushed = Action(Act.PUSH) if instruction.family is Family.PUSH else None
-    charging = instruction.operation is Operation.CHARGE
-    action = (_action(found) or pushed) if charging else None
+    action = _action(found) or pushed
     return TABLES.stands(PROFILE, instruction.operation, found, action=action)
 
 

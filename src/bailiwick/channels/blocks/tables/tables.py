@@ -64,6 +64,7 @@ class Tables(NamedTuple):
             amount, currency = found.money(profile)
             return Result(Outcome.APPROVED, known, amount, currency, captured=not held)
         if word in ("pending", "held"):
+            action = action if operation is Operation.CHARGE else None
             return Result(Outcome.PENDING, known, action=action, detail=found.word)
         if word in _GONE:
             return Result(Outcome.DECLINED, known, code=_GONE[word], detail=found.word)
