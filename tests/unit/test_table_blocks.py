@@ -61,7 +61,7 @@ WHOLE = {
     "sum": {"value": "12.30", "currency": "eur"},
     "why": 51,
     "bank": {"name": "B"},
-    "parts": [{"id": 7}],
+    "parts": [{"id": "7"}],
 }
 IN_BODY = Shape("part", {"id": "id"}, ("id",))
 
@@ -80,10 +80,10 @@ def body(**other: object) -> bytes:
 def test_what_is_declared_is_read(known: Tables) -> None:
     found = known.shapes["payment"].read(body())
     assert found is not None
-    assert (found.known, found.status, found.reference) == ("p-1", "DONE", "ch_1")
+    assert (found.id, found.status, found.reference) == ("p-1", "DONE", "ch_1")
     assert (found.reason, found.more) == ("51", {"bank": "B"})
     assert found.money(PROFILE) == (1230, "EUR")
-    assert IN_BODY.each(found.parts) == [Seen(id=7)]
+    assert IN_BODY.each(found.parts) == [Seen(id="7")]
     assert known.shapes["payment"].members >= {"kind", "about", "sum", "bank"}
 
 
@@ -94,6 +94,9 @@ def test_what_is_declared_is_read(known: Tables) -> None:
         {"id": "with blanks"},
         {"id": ""},
         {"id": 1.5},
+        {"id": 7},
+        {"why": True},
+        {"why": -1},
         {"kind": "refund"},
         {"state": 1},
         {"sum": "12.30"},

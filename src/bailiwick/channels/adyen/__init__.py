@@ -86,9 +86,9 @@ class AdyenChannel:
         result = read.told(item, operation, captured=not held or operation is not Operation.CHARGE)
         # What is asked of a charge may be told under the charge's reference: its id says what.
         named = is_id(reference, "ch") == (operation is Operation.CHARGE)
-        notice_id = f"{item.status}:{item.known}:{item.more['success']}"
-        ours, known = (reference, result.provider_ref) if named else (None, item.known)
-        charge = None if named else str(item.charge or "") or None
+        notice_id = f"{item.status}:{item.id}:{item.more['success']}"
+        ours, known = (reference, result.provider_ref) if named else (None, item.id)
+        charge = None if named else item.charge or None
         return CallbackEvent(notice_id, operation, ours, known, result, charge=charge)
 
 

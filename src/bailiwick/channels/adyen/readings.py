@@ -87,7 +87,7 @@ def received(instruction: Instruction, reply: Reply) -> Result:
     if any(found.more.get(name, ours) != ours for name, ours in asked.items()):
         return unknown("reference_mismatch")
     amount, currency = found.money(PROFILE)
-    return Result(Outcome.PENDING, found.known, amount, currency, detail="received")
+    return Result(Outcome.PENDING, found.id, amount, currency, detail="received")
 
 
 def failure(instruction: Instruction, reply: Reply) -> Result:
@@ -116,8 +116,8 @@ def told(item: Seen, operation: Operation, captured: bool) -> Result:
     undone = TABLES.word("undone", item.status) is not None
     if item.more["success"] == "true" and not undone:
         amount, currency = item.money(PROFILE)
-        return Result(Outcome.APPROVED, item.known, amount, currency, captured)
-    known = None if undone else item.known
+        return Result(Outcome.APPROVED, item.id, amount, currency, captured)
+    known = None if undone else item.id
     if item.status == "OFFER_CLOSED":
         return replace(wallets.expired(None), detail="expired")
     if operation is Operation.CHARGE:

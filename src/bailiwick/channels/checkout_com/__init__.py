@@ -72,7 +72,7 @@ class CheckoutComChannel:
             return unknown("unreadable")
         if found.reference not in (None, instruction.reference):
             return unknown("reference_mismatch")
-        return Result(Outcome.PENDING, found.known, detail="accepted")
+        return Result(Outcome.PENDING, found.id, detail="accepted")
 
     def query(self, instruction: Instruction, account: Account, way: Resolve) -> Request | None:
         own = marked.spelt(instruction.reference, instruction.automatic)
@@ -102,8 +102,8 @@ class CheckoutComChannel:
         if kind is None or own is None:
             return None  # of no interest, or of another use of the account
         status = read.TABLES.word("told", event.status)
-        operation, (reference, held), notice_id = Operation(kind), own, event.known or ""
-        action = read.TABLES.shapes["receipt"].demand(notice.body, "data").known
+        operation, (reference, held), notice_id = Operation(kind), own, event.id or ""
+        action = read.TABLES.shapes["receipt"].demand(notice.body, "data").id
         charges = is_id(reference, "ch")
         if operation is Operation.CAPTURE and charges and not held:
             operation = Operation.CHARGE  # it is taken at once, without a capture of ours
@@ -111,11 +111,11 @@ class CheckoutComChannel:
             if not charges:
                 return None
             told = read.stands(replace(found, status=status), automatic=not held)
-            return CallbackEvent(notice_id, operation, reference, found.known, told)
+            return CallbackEvent(notice_id, operation, reference, found.id, told)
         # What is asked of a charge may be told under the charge's reference: its id says what.
         good = replace(found, flag=status != "Declined")
         told = read.done(operation, good, action, found.currency)
-        named, charge = (None, found.known) if charges else (reference, None)
+        named, charge = (None, found.id) if charges else (reference, None)
         return CallbackEvent(notice_id, operation, named, action, told, charge=charge)
 
 

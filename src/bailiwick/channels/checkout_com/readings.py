@@ -64,11 +64,11 @@ def stands(found: Seen, automatic: bool) -> Result:
     how = "undecided_status"
     said = TABLES.stands(PROFILE, Operation.CHARGE, found, action=action, undecided=how)
     if said.outcome is Outcome.APPROVED and found.flag is False:
-        return Result(Outcome.UNKNOWN, found.known, detail=how)
+        return Result(Outcome.UNKNOWN, found.id, detail=how)
     if said.outcome is Outcome.APPROVED:
         return replace(said, captured=automatic or found.status != "Authorized")
     declined = said.code == "card_declined"
-    return refusals.declined(found.known, _reason(found.reason or "")) if declined else said
+    return refusals.declined(found.id, _reason(found.reason or "")) if declined else said
 
 
 def _reason(code: str) -> str:
@@ -93,8 +93,8 @@ def listed(instruction: Instruction, reply: Reply) -> Result:
     for each in TABLES.shapes["payment"].listed(reply.body) or ():
         if each.reference == instruction.reference and each.more.get("type") == kind:
             if each.flag is None:
-                return Result(Outcome.UNKNOWN, each.known, detail="undecided_status")
-            return done(instruction.operation, each, each.known, instruction.currency)
+                return Result(Outcome.UNKNOWN, each.id, detail="undecided_status")
+            return done(instruction.operation, each, each.id, instruction.currency)
     return unknown("not_listed")
 
 

@@ -105,7 +105,7 @@ def _refund(instruction: Instruction, found: Seen | None) -> Result:
     if found is None:
         return unknown("unreadable")
     known = f"{found.charge}/refunds/{found.id}"
-    if instruction.provider_ref not in (str(found.charge), known):
+    if instruction.provider_ref not in (found.charge, known):
         return unknown("reference_mismatch")
     found = replace(found, id=known, currency=instruction.currency)
     return TABLES.stands(PROFILE, Operation.REFUND, found)
@@ -117,8 +117,8 @@ def failure(instruction: Instruction, reply: Reply) -> Result:
     if fault is None or fault.status != str(reply.status) or reply.status == 429:
         return unknown(parsing.not_answered(reply))
     cause = TABLES.word("causes", fault.reason)
-    if cause == "undecided":
-        return unknown(f"cause_{fault.reason}")
+    if cause == "undecided" or (fault.parts and fault.reason is None):
+        return unknown(f"cause_{fault.reason}".lower())
     if operation is Operation.CHARGE and cause == "no_token":
         return no_such_method()
     acts = operation in (Operation.CAPTURE, Operation.VOID)

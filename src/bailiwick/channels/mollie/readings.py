@@ -80,7 +80,7 @@ def _stands(instruction: Instruction, found: Seen | Result) -> Result:
 def _given_up(found: Seen) -> Result:
     """How a payment stands that was to be canceled."""
     if found.status == "authorized" and found.flag is False:
-        return Result(Outcome.DECLINED, found.known, code="void_not_allowed", detail=found.word)
+        return Result(Outcome.DECLINED, found.id, code="void_not_allowed", detail=found.word)
     return TABLES.stands(PROFILE, Operation.VOID, found)
 
 

@@ -115,8 +115,8 @@ class PayPalChannel:
         elif operation is None or not is_id(own or "", "at"):
             return None  # of no interest, or of another use of the account
         # The signature covers no more than a checksum of the body: PayPal is asked.
-        about = str(event.charge or "") or None
-        return CallbackEvent(event.known or "", operation, own, about, dated=dated)
+        about = event.charge or None
+        return CallbackEvent(event.id or "", operation, own, about, dated=dated)
 
 
 CHANNEL = PayPalChannel()

@@ -108,7 +108,7 @@ def _charge(instruction: Instruction, body: bytes) -> Result:
         by = "authorizations" if held else "captures"
         return TABLES.stands(PROFILE, Operation.CHARGE, paid[0], table=by, automatic=False)
     if found.status == "APPROVED":
-        return Result(Outcome.PENDING, found.known, detail=found.word, step=COMPLETE)
+        return Result(Outcome.PENDING, found.id, detail=found.word, step=COMPLETE)
     to = next((each.url for each in links if each.status in _LINKS), None)
     action = redirect(parsing.link(to, https_only=True))
     return TABLES.stands(PROFILE, Operation.CHARGE, found, table="orders", action=action)

@@ -108,7 +108,7 @@ class RazorpayChannel:
         operation = Operation.REFUND if kind == "refund" else Operation.CHARGE
         result = None if told.outcome is Outcome.UNKNOWN else told
         # Nobody signs the event's own id.
-        named = f"{event.status}:{told.provider_ref or found.known}"
+        named = f"{event.status}:{told.provider_ref or found.id}"
         return CallbackEvent(named, operation, found.reference, told.provider_ref, result)
 
 

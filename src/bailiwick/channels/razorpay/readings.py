@@ -70,7 +70,7 @@ def stands(what: str, found: Seen | Result) -> Result:
         return paid(found, SHAPES["link_payment"].each(found.parts) or [])
     # An order can be paid now. Of a payment that has begun the payer's bank tells the payer first.
     step, word = ("debit", "ordered") if what == "order" else (None, "created")
-    return Result(Outcome.PENDING, found.known, detail=word, step=step)
+    return Result(Outcome.PENDING, found.id, detail=word, step=step)
 
 
 def paid(link: Seen, payments: list[Seen]) -> Result:

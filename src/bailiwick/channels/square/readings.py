@@ -92,7 +92,7 @@ def failure(instruction: Instruction, reply: Reply) -> Result:
 def told(body: bytes) -> CallbackEvent | None:
     """What an event says, if it is about something of ours. Raises CallbackRefused."""
     event = TABLES.shapes["event"].demand(body)
-    about, notice_id = (event.status or "").partition(".")[0], event.known or ""
+    about, notice_id = (event.status or "").partition(".")[0], event.id or ""
     if about not in ("payment", "refund"):
         return None
     found = TABLES.shapes[about].demand(body, f"data.object.{about}")
@@ -102,11 +102,11 @@ def told(body: bytes) -> CallbackEvent | None:
     reference, held = own
     if about == "refund":
         said = TABLES.stands(PROFILE, Operation.REFUND, found)
-        return CallbackEvent(notice_id, Operation.REFUND, reference, found.known, said)
+        return CallbackEvent(notice_id, Operation.REFUND, reference, found.id, said)
     if held and found.status in ("COMPLETED", "CANCELED"):
         operation = Operation.CAPTURE if found.status == "COMPLETED" else Operation.VOID
-        said, known = TABLES.stands(PROFILE, operation, found), found.known
+        said, known = TABLES.stands(PROFILE, operation, found), found.id
         return CallbackEvent(notice_id, operation, None, known, said, charge=known)
     now = TABLES.stands(PROFILE, Operation.CHARGE, found, automatic=not held)
     result = None if now.outcome is Outcome.UNKNOWN else now
-    return CallbackEvent(notice_id, Operation.CHARGE, reference, found.known, result)
+    return CallbackEvent(notice_id, Operation.CHARGE, reference, found.id, result)

@@ -103,7 +103,7 @@ class StripeChannel:
             # not say which, so the node asks.
             told = read.charge(found)
             told = None if told.outcome is Outcome.UNKNOWN else told
-        return CallbackEvent(event.known or "", operation, own, found.known, told, dated)
+        return CallbackEvent(event.id or "", operation, own, found.id, told, dated)
 
 
 CHANNEL = StripeChannel()

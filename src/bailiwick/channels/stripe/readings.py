@@ -136,18 +136,18 @@ def _invalid(instruction: Instruction, fault: Seen, reply: Reply) -> Result:
 def _voided(intent: Seen) -> Result:
     if intent.status == "canceled":
         amount, currency = intent.money(PROFILE)
-        return Result(Outcome.APPROVED, intent.known, amount, currency, captured=False)
+        return Result(Outcome.APPROVED, intent.id, amount, currency, captured=False)
     if intent.status == "succeeded":
-        return Result(Outcome.DECLINED, intent.known, code="already_captured", detail="captured")
+        return Result(Outcome.DECLINED, intent.id, code="already_captured", detail="captured")
     return _undecided(intent, "not_voided")
 
 
 def _undecided(found: Seen, detail: str) -> Result:
-    return Result(Outcome.UNKNOWN, found.known, detail=detail)
+    return Result(Outcome.UNKNOWN, found.id, detail=detail)
 
 
 def _declined(fault: Seen) -> Result:
     code, reason = parsing.word(fault.reason), parsing.word(fault.more.get("decline"))
     retryable = (reason or code) in words.RETRYABLE_DECLINES
-    said, message = refusals.declined(fault.known, reason), parsing.sentence(fault.message)
+    said, message = refusals.declined(fault.id, reason), parsing.sentence(fault.message)
     return replace(said, code=code or "card_declined", message=message, retryable=retryable)

@@ -96,10 +96,10 @@ class XenditChannel:
         told = read.TABLES.shapes["told"].demand(notice.body, "data")
         if told.reference is None or not is_id(told.reference):
             return None  # of another use of the account
-        named = f"{event}:{told.known}"
+        named = f"{event}:{told.id}"
         if kind == "refund":
-            return CallbackEvent(named, Operation.REFUND, told.reference, told.known)
-        known = None if told.charge is None else str(told.charge)
+            return CallbackEvent(named, Operation.REFUND, told.reference, told.id)
+        known = told.charge
         return CallbackEvent(named, Operation.CHARGE, told.reference, known)
 
 

@@ -17,7 +17,6 @@ from bailiwick.channels.contract import (
     unknown,
 )
 
-_Number = Annotated[int, msgspec.Meta(ge=1, le=10**18)]
 _MaybeId = Annotated[str, msgspec.Meta(max_length=255, pattern=r"^[!-~]*\Z")]
 # Numbers with decimals are exact.
 _ANY = msgspec.json.Decoder(float_hook=Decimal)
@@ -39,10 +38,10 @@ class Seen(msgspec.Struct, frozen=True):
         parts: other objects that it has in it, to be read by a shape of their own (``each``).
     """
 
-    id: Id | _Number | None = None
+    id: Id | None = None
     status: str | None = None
     reference: str | None = None
-    charge: _MaybeId | _Number | None = None
+    charge: _MaybeId | None = None
     amount: Minor | None = None
     major: Decimal | None = None
     held: Minor | None = None
@@ -57,11 +56,6 @@ class Seen(msgspec.Struct, frozen=True):
     flag: bool | None = None
     more: dict[str, str] = {}
     parts: list[Any] = []
-
-    @property
-    def known(self) -> str | None:
-        """The provider's id of it, as a text."""
-        return None if self.id is None else str(self.id)
 
     @property
     def word(self) -> str:
@@ -166,7 +160,7 @@ def _there(found: object, path: str) -> object:
             return None
         else:
             raise ValueError(path)
-    if written and isinstance(found, int):
+    if written and isinstance(found, int) and not isinstance(found, bool) and found >= 0:
         return str(found)
     return None if lenient and not isinstance(found, str) else found
 

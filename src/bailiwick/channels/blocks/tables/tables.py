@@ -58,7 +58,7 @@ class Tables(NamedTuple):
         """How a charge, capture, void or refund stands. ``action``: what the payer has to do while
         a charge is pending; ``table``: another than that of the operation; ``undecided``: the
         detail where the status decides nothing, else it is the status."""
-        word, known = self.word(table or f"{operation}s", found.status), found.known
+        word, known = self.word(table or f"{operation}s", found.status), found.id
         held = word == "held" and not automatic
         if held or word == "approved":
             amount, currency = found.money(profile)
@@ -77,9 +77,7 @@ class Tables(NamedTuple):
     def declined(self, found: Seen) -> Result:
         """A charge that has failed, for the reason that is told."""
         reason = self.word("reasons", found.reason) or "generic_decline"
-        return replace(
-            refusals.declined(found.known, reason), message=parsing.sentence(found.message)
-        )
+        return replace(refusals.declined(found.id, reason), message=parsing.sentence(found.message))
 
 
 def _shape(name: str, given: dict[str, object]) -> Shape:
