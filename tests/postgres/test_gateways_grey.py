@@ -1,5 +1,6 @@
 """A provider of which a part fails: payments go elsewhere, none is charged twice, it comes back."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from tests.postgres.gateways_kit import Site, gateway_of, started
 from tests.postgres.rows_kit import sound
 from tests.postgres.test_access_tokens import CALLBACKS, FIRST, KEYS, SECOND, Sandbox
 from tests.waiting import until
+
+TOGETHER = 4
+"""Payments at a time: then there are enough in ten seconds to judge by."""
 
 
 @pytest.fixture
@@ -42,12 +46,16 @@ async def test_one_of_three_fails_and_the_other_takes_over(
     first = site.node.gateways.get(FIRST)
     assert first is not None
     count = 0
+
+    async def three(number: int) -> None:
+        site.sandbox.fault("charge", "charge_then_500", times=1)
+        for key in range(number, number + 3):
+            await site.succeeded(f"k{key}")
+
     while not first.health.troubled:
-        if count % 3 == 0:
-            site.sandbox.fault("charge", "charge_then_500", times=1)
-        await site.succeeded(f"k{count}")
-        count += 1
-        assert count < 300, "it was not seen"
+        await asyncio.gather(*(three(count + 3 * number) for number in range(TOGETHER)))
+        count += 3 * TOGETHER
+        assert count < 600, "it was not seen"
     assert first.usage == "open", "it is not closed: it is asked last"
     site.sandbox.fault("charge", "charge_then_500")
 

@@ -21,6 +21,8 @@ USUAL_MIN = 50
 FAILING = 0.5
 GREY = 0.1
 """A share of failures that is surely reached, and surely more than usual."""
+FIRST_MIN = 30
+"""Calls in the window by which that is believed while it is not known what is usual."""
 REFUSING = 0.3
 """More declines than usual that are not said to be the payer's: a provider that fails may call it
 so."""
@@ -89,7 +91,8 @@ def why_grey(now: Counts, usual: Counts, overdue: int = 0) -> str | None:
     before = usual.failed / usual.calls if usual.calls else 0.0
     if share > FAILING:
         return f"{share:.0%} of its calls in {WINDOW_S} s failed"
-    if at_least(failed, calls) > max(GREY, 2 * before):
+    known = usual.calls >= USUAL_MIN or calls >= FIRST_MIN
+    if known and at_least(failed, calls) > max(GREY, 2 * before):
         return f"{share:.0%} of its calls in {WINDOW_S} s failed, usually {before:.0%}"
     if usual.calls < USUAL_MIN:
         return None
@@ -295,7 +298,7 @@ def _guilty(counts: Counts, overdue: int) -> bool:
 
 def _padded(counts: Counts) -> Counts:
     """Counts that are few, as many as are judged, in their proportions."""
-    return counts.times(-(-WINDOW_MIN // max(1, counts.calls)))
+    return counts.times(-(-FIRST_MIN // max(1, counts.calls)))
 
 
 def _shown(name: str, part: _Part, why: str | None) -> dict[str, Any]:
