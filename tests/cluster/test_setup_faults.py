@@ -17,8 +17,10 @@ TOKENS = {
     point: token.replace("pm_sandbox_", "pm_sandbox_setup_").replace("setup_pending", "pending")
     for point, token in BY_METHOD.items()
 }
-# Setups have no disputes, are not tried at a next gateway, and are not relayed.
-OURS = [point for point in POINTS if not point.startswith(("dispute.", "next.", "relay."))]
+# Setups have no disputes, are not tried at a next gateway, are not relayed, and are not counted
+# against limits of payments.
+NOT_THEIRS = ("dispute.", "next.", "relay.", "velocity.")
+OURS = [point for point in POINTS if not point.startswith(NOT_THEIRS)]
 BEGINS = ("begin.before", "begin.committed")
 BEFORE_SENDING = {"create.committed", "begin.committed", "call.before"}
 DARK = ("charge_then_hang", "charge_then_500", "reset_after", "hang_before", "error_500_before",

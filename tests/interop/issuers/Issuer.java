@@ -87,6 +87,9 @@ public class Issuer {
             String type = asked.getMTI();
             String word = answer(source, asked, type);
             System.out.println(type + " " + asked.getString(4) + " " + word + " " + HELD.values());
+            System.out.flush();
+            // Not before it is printed: what is reversed then comes at once, by another connection.
+            if (word.equals("closed")) ((org.jpos.iso.BaseChannel) source).disconnect();
         } catch (Exception error) {
             System.out.println("failed " + error);
         }
@@ -104,10 +107,7 @@ public class Issuer {
             if (amount >= 100000) return reply(source, asked, "51", true);
             HELD.put(own, amount);
             if (amount == 666) return "silent";
-            if (amount == 667) {
-                ((org.jpos.iso.BaseChannel) source).disconnect();
-                return "closed";
-            }
+            if (amount == 667) return "closed";
             return reply(source, asked, "00", true);
         }
         String kind = type.substring(0, 3);
