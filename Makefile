@@ -32,9 +32,10 @@ test: venv-dev ## Run the tests, two files at a time; ARGS="-k name" narrows the
 test-busy: venv-dev ## The same while as many processes spin as there are cores
 	$(BIN)/python tools/busy.py -- $(BIN)/python $(TESTS) $(ARGS)
 
-campaign: venv-dev ## What a run of all tests takes a part of, whole: mutants, the drill, every verb at every crash point
+campaign: venv-dev ## What a run of all tests takes a part of, whole: mutants, the drill, every order and verb at every crash point
 	BAILIWICK_CAMPAIGN=whole $(BIN)/python $(TESTS) tests/mutants tests/cluster/test_drill.py \
-	  tests/cluster/test_verb_crashes.py $(ARGS)
+	  tests/cluster/test_verb_crashes.py tests/cluster/test_step_crashes.py \
+	  tests/cluster/test_setup_faults.py tests/cluster/test_payout_crashes.py $(ARGS)
 
 golden: venv-dev ## Record the golden answers anew, after an intended change; ARGS="01-payments" narrows it
 	$(BIN)/python -m tests.golden.record $(ARGS)

@@ -10,6 +10,7 @@ import stripe
 from chaos_kit import Chaos
 from test_crash_points import BY_METHOD, COUNTRY, NODE, POINTS
 
+from tests.campaign import part
 from tests.waiting import PATIENCE_S
 
 # What brings a setup to the point, as a payment's charge does.
@@ -20,7 +21,7 @@ TOKENS = {
 # Setups have no disputes, are not tried at a next gateway, are not relayed, and are not counted
 # against limits of payments.
 NOT_THEIRS = ("dispute.", "next.", "relay.", "velocity.")
-OURS = [point for point in POINTS if not point.startswith(NOT_THEIRS)]
+OURS = part([point for point in POINTS if not point.startswith(NOT_THEIRS)], of=2)
 BEGINS = ("begin.before", "begin.committed")
 BEFORE_SENDING = {"create.committed", "begin.committed", "call.before"}
 DARK = ("charge_then_hang", "charge_then_500", "reset_after", "hang_before", "error_500_before",
@@ -103,7 +104,7 @@ def test_a_kill_there_loses_nothing(chaos: Chaos, point: str) -> None:
     shop.ended(found if found.status == "succeeded" else definite(setups.retrieve, found.id))
 
 
-@pytest.mark.parametrize("kind", DARK)
+@pytest.mark.parametrize("kind", part(DARK, of=2))
 def test_a_provider_that_leaves_us_in_the_dark_is_asked(chaos: Chaos, kind: str) -> None:
     shop = Shop(chaos.demo)
     key = {"idempotency_key": f"setup-{kind}-{time.time_ns()}"}

@@ -9,24 +9,27 @@ import pytest
 from chaos_kit import Chaos
 from payer_kit import Payer, where
 
+from tests.campaign import part
 from tests.waiting import wait_until
 
 NODE = "europe"
-BY_CALLBACK = [
+BY_CALLBACK = part([
     ("settle.before", 1), ("settle.before", 2), ("settle.committed", 1), ("settle.committed", 2),
     ("next.permitted", 1), ("callback.settled", 1), ("callback.claimed", 1), ("call.before", 1),
     ("call.answered", 1),
-]  # fmt: skip
-BY_LOOK = [
+], of=2)  # fmt: skip
+BY_LOOK = part([
     ("resolve.asked", 1), ("settle.before", 1), ("next.permitted", 1), ("resolve.settled", 1),
     ("call.before", 1), ("call.answered", 1), ("settle.before", 2),
-]  # fmt: skip
-BY_PAYER = [("settle.before", 1), ("next.permitted", 1), ("call.before", 1), ("call.answered", 1),
-            ("settle.before", 2)]  # fmt: skip
-FAULTS = (
+], of=2)  # fmt: skip
+BY_PAYER = part([
+    ("settle.before", 1), ("next.permitted", 1), ("call.before", 1), ("call.answered", 1),
+    ("settle.before", 2),
+], of=2)  # fmt: skip
+FAULTS = part((
     "reset_before", "reset_after", "error_500_before", "charge_then_500", "garbage", "truncated",
     "rate_limited", "late", "eventual_read", "early_callback", "duplicate_callback",
-)  # fmt: skip
+), of=2)  # fmt: skip
 
 
 @pytest.mark.parametrize(("point", "nth"), BY_CALLBACK)

@@ -27,6 +27,10 @@ import click
     "--hold", "hold_s", type=click.FloatRange(0.5, 600), metavar="SECONDS",
     help="How long a fault lasts once it is proven.",
 )  # fmt: skip
+@click.option(
+    "--any-outage", is_flag=True,
+    help="Judge money alone, on a busy machine: a place may be out for as long as it takes.",
+)  # fmt: skip
 @click.option("--victim", metavar="NODE", help="The node that suffers; without it by turns.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the arrivals.")
 @click.option("--loopback", is_flag=True, help="No namespaces: addresses in 127.0.0.0/8.")
@@ -40,6 +44,7 @@ def command(
     sample: bool,
     rate: float | None,
     hold_s: float | None,
+    any_outage: bool,
     victim: str | None,
     seed: int,
     loopback: bool,
@@ -63,7 +68,7 @@ def command(
         return
     if victim is not None and victim not in COUNTRIES:
         raise click.UsageError(f"--victim {victim!r}: one of {', '.join(COUNTRIES)}")
-    pace = SHORT if sample else Pace()
+    pace = msgspec.structs.replace(SHORT if sample else Pace(), any_outage=any_outage)
     if rate is not None:
         pace = msgspec.structs.replace(pace, rate=rate)
     if hold_s is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
 import subprocess
 import sys
@@ -42,12 +43,14 @@ Say = Callable[[str], None]
 
 
 class Pace(msgspec.Struct, frozen=True):
-    """Seconds of each part of a run, and payments per second over all places."""
+    """Seconds of each part of a run, and payments per second over all places. ``any_outage``: a
+    place may be without a success for as long as it takes, if it has one again."""
 
     warm_s: float = 4.0
     hold_s: float = 8.0
     after_s: float = 6.0
     rate: float = 40.0
+    any_outage: bool = False
 
 
 SHORT = Pace(warm_s=2.0, hold_s=2.5, after_s=2.0, rate=30.0)
@@ -161,7 +164,8 @@ async def run(
         return result("error", why=str(error) or type(error).__name__)
     finally:
         await client.end()
-    why = _broken(scenario, verdict, lost, seen)
+    outage = lacking_success(seen.nodes[scenario.victim], _outage_most_s(scenario, pace))
+    why = _broken(outage and f"{scenario.victim} {outage}", verdict, lost, seen)
     return result(
         "broken" if why else "held", why=why, hold_s=window.heal - window.proven,
         figures=seen, lost=lost, check=verdict,
@@ -218,10 +222,12 @@ def _require_hits(scenario: Scenario, seen: Figures) -> None:
         )
 
 
-def _broken(scenario: Scenario, verdict: dict[str, Any], lost: Sequence[str], seen: Figures) -> str:
-    found = []
-    if gap := lacking_success(seen.nodes[scenario.victim], scenario.gap_most_s):
-        found.append(f"{scenario.victim} {gap}")
+def _outage_most_s(scenario: Scenario, pace: Pace) -> float | None:
+    return math.inf if scenario.gap_most_s and pace.any_outage else scenario.gap_most_s
+
+
+def _broken(outage: str, verdict: dict[str, Any], lost: Sequence[str], seen: Figures) -> str:
+    found = [outage] if outage else []
     if not verdict["ok"]:
         names = [each["name"] for each in verdict["invariants"] if each["count"]]
         found.append(f"{verdict['violations']} violations ({', '.join(names)})")
